@@ -1,0 +1,99 @@
+//! One payload, encoded for the wire once and shared by any number of connections.
+//!
+//! Owns the two wire forms that a push can take: a chunk of a chunked response (RFC 9112, section 7.1) and an unmasked WebSocket data
+//! frame (RFC 6455, section 5.2). Refuses queues and connections: `http1::Conn::send_frame` and `ws::Conn::send_frame` put a frame out.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::sse;
+use super::ws::frame::{FrameHead, Opcode};
+
+/// What kind of wire form a [`Frame`] was encoded for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameKind {
+    /// A chunk of a streamed response body.
+    Chunk,
+    /// A WebSocket text frame: the payload is UTF-8.
+    Text,
+    /// A WebSocket binary frame.
+    Binary,
+}
+
+/// A payload with its wire form around it, counted by reference: a clone costs one increment, whatever the size.
+///
+/// A frame fits any connection. Where the connection's wire form is the one that the frame was encoded for, the shared bytes go out as
+/// they are; elsewhere the payload is encoded again for that one connection.
+///
+/// ```
+/// use pushlab::proto::Frame;
+/// let frame = Frame::chunk(b"tick\n");
+/// assert_eq!(frame.wire(), b"5\r\ntick\n\r\n");
+/// assert_eq!(frame.payload(), b"tick\n");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Frame {
+    bytes: Arc<[u8]>,
+    payload: Range<usize>,
+    kind: FrameKind,
+}
+
+impl Frame {
+    /// A piece of a streamed response body. An empty one is never sent: in chunked coding it would end the body.
+    pub fn chunk(payload: &[u8]) -> Self {
+        let size = format!("{:x}\r\n", payload.len());
+        Self::around(size.as_bytes(), payload, b"\r\n", FrameKind::Chunk)
+    }
+
+    /// One server-sent event as a piece of a streamed response body.
+    pub fn event(event: &sse::Event<'_>) -> Self {
+        let mut payload = Vec::new();
+        event.encode(&mut payload);
+        Self::chunk(&payload)
+    }
+
+    /// A WebSocket text message.
+    pub fn text(payload: &str) -> Self {
+        Self::websocket(Opcode::Text, payload.as_bytes(), FrameKind::Text)
+    }
+
+    /// A WebSocket binary message.
+    pub fn binary(payload: &[u8]) -> Self {
+        Self::websocket(Opcode::Binary, payload, FrameKind::Binary)
+    }
+
+    fn websocket(opcode: Opcode, payload: &[u8], kind: FrameKind) -> Self {
+        let head = FrameHead::server(opcode, payload.len() as u64).encode();
+        Self::around(&head, payload, b"", kind)
+    }
+
+    fn around(before: &[u8], payload: &[u8], after: &[u8], kind: FrameKind) -> Self {
+        let start = before.len();
+        Self { bytes: [before, payload, after].concat().into(), payload: start..start + payload.len(), kind }
+    }
+
+    /// The whole wire form.
+    pub fn wire(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The payload alone.
+    pub fn payload(&self) -> &[u8] {
+        &self.bytes[self.payload.clone()]
+    }
+
+    /// The wire form that this frame was encoded for.
+    pub const fn kind(&self) -> FrameKind {
+        self.kind
+    }
+
+    /// The shared bytes.
+    pub(crate) const fn shared(&self) -> &Arc<[u8]> {
+        &self.bytes
+    }
+
+    /// Where the payload stands in the shared bytes.
+    pub(crate) fn payload_range(&self) -> Range<usize> {
+        self.payload.clone()
+    }
+}

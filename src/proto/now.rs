@@ -1,0 +1,71 @@
+//! Time as an argument.
+//!
+//! Owns one reading of both clocks: a monotonic instant for deadlines and the text of the `Date` field. Refuses to read a clock: a driver
+//! does, once a turn, and a test makes up what it likes.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use super::http1::date::HttpDate;
+
+/// One reading of the clocks.
+///
+/// ```
+/// use std::time::{Duration, Instant, SystemTime};
+/// use pushlab::proto::Now;
+/// let mut now = Now::new(Instant::now(), SystemTime::UNIX_EPOCH);
+/// assert_eq!(now.date(), b"Thu, 01 Jan 1970 00:00:00 GMT");
+/// now.advance(Duration::from_secs(61));
+/// assert_eq!(now.date(), b"Thu, 01 Jan 1970 00:01:01 GMT");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Now {
+    instant: Instant,
+    system: SystemTime,
+    date: HttpDate,
+    /// From here on the text of `date` is out of date.
+    date_until: Instant,
+}
+
+impl Now {
+    /// A reading of both clocks.
+    pub fn new(instant: Instant, system: SystemTime) -> Self {
+        let date_until = instant + Self::rest_of_second(system);
+        Self { instant, system, date: HttpDate::new(system), date_until }
+    }
+
+    /// The monotonic reading.
+    #[inline]
+    pub const fn instant(&self) -> Instant {
+        self.instant
+    }
+
+    /// The text of the `Date` field: IMF-fixdate, 29 bytes (RFC 9110, section 5.6.7).
+    pub const fn date(&self) -> &[u8; 29] {
+        self.date.as_bytes()
+    }
+
+    /// Takes a newer monotonic reading. Returns whether the second of the date has passed, so that [`set_system`](Self::set_system) is due.
+    #[inline]
+    pub fn set_instant(&mut self, instant: Instant) -> bool {
+        self.instant = instant;
+        instant >= self.date_until
+    }
+
+    /// Takes a newer reading of the wall clock, which may have jumped either way.
+    pub fn set_system(&mut self, system: SystemTime) {
+        self.system = system;
+        self.date = HttpDate::new(system);
+        self.date_until = self.instant + Self::rest_of_second(system);
+    }
+
+    /// Moves both clocks on, as a virtual clock does.
+    pub fn advance(&mut self, by: Duration) {
+        self.instant += by;
+        self.set_system(self.system + by);
+    }
+
+    fn rest_of_second(system: SystemTime) -> Duration {
+        let nanos = system.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+        Duration::from_nanos(u64::from(1_000_000_000 - nanos))
+    }
+}
