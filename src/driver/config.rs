@@ -1,0 +1,51 @@
+//! What a server can be told.
+//!
+//! Owns the bounds of the drivers, beside the [`Settings`] of every session. Refuses files, environments and arguments.
+
+use std::time::Duration;
+
+use crate::session::Settings;
+
+/// A server's configuration. Every value has a default that can be put on a port.
+///
+/// ```
+/// use pushlab::Config;
+/// let config = Config { max_connections: 1_000, ..Config::default() };
+/// assert_eq!(config.settings.limits.body_bytes, 1024 * 1024);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What holds for every connection: limits, slow consumers, origins.
+    pub settings: Settings,
+    /// Connections at once; past it new ones wait in the system's backlog. Default 16,384: two descriptors each, a client and a
+    /// server in one process, fit a limit of 32,768 (nginx `worker_connections` 512, uWebSockets unbounded).
+    pub max_connections: usize,
+    /// Threads that serve connections at once (thread-per-connection only): one for a plain connection, two once it is held, streams, or
+    /// is a WebSocket. Past it new connections wait in the system's backlog. Default 4,096 (Apache `MaxRequestWorkers` 256 to 400, for
+    /// processes that are far larger).
+    pub max_threads: usize,
+    /// Bytes of stack per connection's thread (thread-per-connection only). Address space, of which only what is touched becomes memory.
+    /// Default 256 KiB (musl's default is 128 KiB, the C library's 8 MiB).
+    pub stack_bytes: usize,
+    /// Bytes of the event loop's one receive buffer, which is also what one connection may read in a turn. Default 256 KiB: 64 KiB messages
+    /// take twice as long with 64 KiB, and nothing is gained above 512 KiB.
+    pub receive_buffer_bytes: usize,
+    /// Time between the call for a shutdown and the end of the last connection. Default 10 s (Docker's grace time before it kills).
+    pub shutdown_grace: Duration,
+    /// The clients of a server that shuts down are told to come back at different times within this window. Default 5 s.
+    pub comeback_window: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            settings: Settings::default(),
+            max_connections: 16_384,
+            max_threads: 4_096,
+            stack_bytes: 256 * 1024,
+            receive_buffer_bytes: 256 * 1024,
+            shutdown_grace: Duration::from_secs(10),
+            comeback_window: Duration::from_secs(5),
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! One non-blocking connection.
+//!
+//! Owns a socket, its session, and what could not be worked on yet: the rest of the input, the rest of the output. An idle connection owns
+//! neither. Refuses to look into either.
+
+use std::cell::Cell;
+use std::io::{self, ErrorKind, Read};
+use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use mio::event::Event;
+use mio::net::TcpStream;
+
+use super::inbox::Inbox;
+use super::timers::{NEVER, Timers};
+use crate::driver::Config;
+use crate::driver::clock::Clock;
+use crate::driver::write::write_once;
+use crate::proto::{CloseReason, Outbox};
+use crate::session::{Command, Context, Ending, Handler, Post, RemoteSource, Session, Stats};
+
+/// What all connections of a loop share and only read.
+pub(super) struct Env {
+    pub(super) config: Config,
+    pub(super) stats: Arc<Stats>,
+    pub(super) app: Box<dyn Handler>,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) clock: Clock,
+    /// The last serial that was given out.
+    pub(super) serial: Cell<u64>,
+}
+
+/// What all connections of a loop use in turn.
+pub(super) struct Tools {
+    /// The one receive buffer.
+    pub(super) receive: Vec<u8>,
+    /// Empty outboxes, to be used again. A connection without unsent output has none.
+    pub(super) outboxes: Vec<Box<Outbox>>,
+    pub(super) timers: Timers,
+}
+
+/// Outboxes that are kept, and the largest that is: a fan-out of one turn uses one for each subscriber.
+const OUTBOXES_KEPT: usize = 1_024;
+const OUTBOX_BYTES_KEPT: usize = 4 * 1_024;
+/// One outbox may stay as large as the largest batch of answers.
+const FIRST_OUTBOX_BYTES_KEPT: usize = 1024 * 1024;
+
+impl Tools {
+    fn outbox(&mut self) -> Box<Outbox> {
+        self.outboxes.pop().unwrap_or_default()
+    }
+
+    fn give_back(&mut self, mut outbox: Box<Outbox>) {
+        outbox.clear();
+        let bytes_kept = if self.outboxes.is_empty() { FIRST_OUTBOX_BYTES_KEPT } else { OUTBOX_BYTES_KEPT };
+        if self.outboxes.len() < OUTBOXES_KEPT && outbox.capacity() <= bytes_kept {
+            self.outboxes.push(outbox);
+        }
+    }
+}
+
+/// How handles reach one connection of the loop.
+struct Remote<'a> {
+    env: &'a Env,
+    slot: u32,
+}
+
+impl RemoteSource for Remote<'_> {
+    fn post(&self) -> Arc<dyn Post> {
+        Arc::clone(&self.env.inbox) as Arc<dyn Post>
+    }
+
+    fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    fn issue_serial(&self) -> u64 {
+        self.env.serial.set(self.env.serial.get() + 1);
+        self.env.serial.get()
+    }
+}
+
+macro_rules! context {
+    ($env:expr, $slot:expr) => {
+        Context {
+            now: $env.clock.now(),
+            settings: &$env.config.settings,
+            stats: &$env.stats,
+            app: &*$env.app,
+            remote: &Remote { env: $env, slot: $slot },
+        }
+    };
+}
+
+/// A connection of the event loop.
+pub(super) struct Connection {
+    socket: TcpStream,
+    /// When the timer heap will bring this connection up.
+    pub(super) armed: u64,
+    /// Input that the session has not used yet.
+    input: Vec<u8>,
+    /// Output that the system has not taken yet, or that is being gathered in this turn.
+    output: Option<Box<Outbox>>,
+    /// When to give up on a peer that takes no output.
+    stalled_until: Option<Instant>,
+    /// There may be more to read.
+    readable: bool,
+    /// The peer's end is announced: read on to it even after a short read.
+    hangup: bool,
+    /// The peer's end was read.
+    eof: bool,
+    /// This side has said that it sends no more.
+    sending_ended: bool,
+    /// Already in the loop's list of connections to be driven.
+    pub(super) queued: bool,
+    session: Session,
+}
+
+/// What the loop is to do with a connection after driving it.
+pub(super) enum Verdict {
+    Keep,
+    /// It has used up its share of this turn.
+    Again,
+    Close(CloseReason),
+}
+
+impl Connection {
+    pub(super) fn new(socket: TcpStream, peer: SocketAddr, slot: u32, env: &Env, tools: &mut Tools) -> Self {
+        let session = Session::new(peer, &context!(env, slot));
+        let mut connection = Self {
+            socket,
+            armed: NEVER,
+            input: Vec::new(),
+            output: None,
+            stalled_until: None,
+            readable: false,
+            hangup: false,
+            eof: false,
+            sending_ended: false,
+            queued: false,
+            session,
+        };
+        connection.arm(slot, tools);
+        connection
+    }
+
+    pub(super) const fn socket(&mut self) -> &mut TcpStream {
+        &mut self.socket
+    }
+
+    /// Takes note of what the system says about the socket.
+    pub(super) fn note(&mut self, event: &Event) {
+        self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+        self.hangup |= event.is_read_closed() || event.is_error();
+    }
+
+    /// Carries out a posted command; its output is gathered until the connection is driven.
+    pub(super) fn apply(&mut self, serial: u64, command: Command, slot: u32, env: &Env, tools: &mut Tools) {
+        let out = self.output.get_or_insert_with(|| tools.outbox());
+        self.session.apply(serial, command, out, &context!(env, slot));
+    }
+
+    /// Begins the connection's shutdown.
+    pub(super) fn shut_down(&mut self, come_back_ms: u64, slot: u32, env: &Env, tools: &mut Tools) {
+        let out = self.output.get_or_insert_with(|| tools.outbox());
+        self.session.shut_down(come_back_ms, out, &context!(env, slot));
+    }
+
+    /// The timer heap brought this connection up. Returns whether something happened that needs driving.
+    pub(super) fn handle_timer(&mut self, slot: u32, env: &Env, tools: &mut Tools) -> Option<CloseReason> {
+        self.armed = NEVER;
+        let now = env.clock.now().instant();
+        if self.stalled_until.is_some_and(|until| until <= now) {
+            return Some(CloseReason::WriteStalled);
+        }
+        if self.session.deadline().is_some_and(|deadline| deadline <= now) {
+            let out = self.output.get_or_insert_with(|| tools.outbox());
+            self.session.handle_timeout(out, &context!(env, slot));
+        }
+        None
+    }
+
+    /// Writes what waits, reads what is there, and lets the session work, until nothing moves or this turn's share is used up.
+    pub(super) fn drive(&mut self, slot: u32, env: &Env, tools: &mut Tools) -> Verdict {
+        let mut out = self.output.take().unwrap_or_else(|| tools.outbox());
+        let mut receive = std::mem::take(&mut tools.receive);
+        let verdict = self.drive_with(&mut receive, &mut out, &context!(env, slot));
+        tools.receive = receive;
+        if out.is_empty() {
+            self.stalled_until = None;
+            tools.give_back(out);
+        } else {
+            self.output = Some(out);
+        }
+        self.arm(slot, tools);
+        verdict
+    }
+
+    fn drive_with(&mut self, receive: &mut [u8], out: &mut Outbox, cx: &Context<'_>) -> Verdict {
+        let mut filled = self.input.len();
+        if filled > 0 {
+            receive[..filled].copy_from_slice(&self.input);
+            self.input = Vec::new();
+        }
+        let verdict = self.work(receive, &mut filled, out, cx);
+        if filled > 0 {
+            self.input = receive[..filled].to_vec();
+        }
+        verdict
+    }
+
+    fn work(&mut self, receive: &mut [u8], filled: &mut usize, out: &mut Outbox, cx: &Context<'_>) -> Verdict {
+        let mut share = receive.len();
+        loop {
+            if let Err(reason) = self.digest(receive, filled, out, cx) {
+                return Verdict::Close(reason);
+            }
+            match self.session.ending() {
+                // The session knows its reason already.
+                Some(Ending::Abort) => return Verdict::Close(CloseReason::Local(1000)),
+                Some(Ending::Flush) if out.is_empty() => return Verdict::Close(CloseReason::Local(1000)),
+                Some(Ending::Linger) if out.is_empty() && !self.sending_ended => {
+                    self.sending_ended = true;
+                    if self.socket.shutdown(Shutdown::Write).is_err() {
+                        return Verdict::Close(CloseReason::Transport);
+                    }
+                }
+                _ => {}
+            }
+            if !self.readable || self.eof || *filled == receive.len() || !self.session.wants_read(*filled, out.len(), cx) {
+                return Verdict::Keep;
+            }
+            if share == 0 {
+                return Verdict::Again;
+            }
+            match self.read(&mut receive[*filled..], cx) {
+                Ok(taken) => {
+                    *filled += taken;
+                    share = share.saturating_sub(taken);
+                }
+                Err(_) => return Verdict::Close(CloseReason::Transport),
+            }
+        }
+    }
+
+    /// Works on the input that is there until it is used up, needs more behind it, or its answers cannot be written.
+    fn digest(&mut self, receive: &mut [u8], filled: &mut usize, out: &mut Outbox, cx: &Context<'_>) -> Result<(), CloseReason> {
+        loop {
+            let used = if *filled > 0 { self.session.receive(&mut receive[..*filled], out, cx) } else { 0 };
+            receive.copy_within(used..*filled, 0);
+            *filled -= used;
+            if self.eof && out.len() < cx.settings.limits.output_bytes {
+                self.session.handle_eof(out, cx);
+            }
+            // Written output may have been all that the next request waited for.
+            let moved = used > 0 || !out.is_empty();
+            let flushed = self.flush(out, cx).map_err(|_| CloseReason::Transport)?;
+            if !flushed || !moved || *filled == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads once. A short read is the end of what is there: asking again would only be answered "would block".
+    fn read(&mut self, room: &mut [u8], cx: &Context<'_>) -> io::Result<usize> {
+        match self.socket.read(room) {
+            Ok(0) => {
+                self.eof = true;
+                self.readable = false;
+                Ok(0)
+            }
+            Ok(taken) => {
+                cx.stats.bytes_in.add(taken as u64);
+                self.readable = taken == room.len() || self.hangup;
+                Ok(taken)
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.readable = false;
+                Ok(0)
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes until the output is empty, its backlog included, or the system takes no more. Returns whether it is empty.
+    fn flush(&mut self, out: &mut Outbox, cx: &Context<'_>) -> io::Result<bool> {
+        while !out.is_empty() {
+            match write_once(&mut self.socket, out) {
+                Ok((taken, offered)) => {
+                    cx.stats.bytes_out.add(taken as u64);
+                    if taken < offered {
+                        self.stalled_until = Some(cx.now.instant() + cx.settings.limits.write_timeout);
+                        return Ok(false);
+                    }
+                    if out.is_empty() {
+                        self.session.drained(out, cx);
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.stalled_until.get_or_insert(cx.now.instant() + cx.settings.limits.write_timeout);
+                    return Ok(false);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    fn arm(&mut self, slot: u32, tools: &mut Tools) {
+        let deadline = match (self.session.deadline(), self.stalled_until) {
+            (Some(session), Some(stalled)) => Some(session.min(stalled)),
+            (one, other) => one.or(other),
+        };
+        if let Some(deadline) = deadline {
+            tools.timers.arm(slot, deadline, &mut self.armed);
+        }
+    }
+
+    /// Lets go of the connection; dropping the socket closes it.
+    pub(super) fn close(mut self, reason: CloseReason, slot: u32, env: &Env) {
+        self.session.close(reason, &context!(env, slot));
+    }
+}

@@ -1,0 +1,74 @@
+//! Commands from other threads to the event loop.
+//!
+//! Owns the queue and the decision to wake. Refuses to look into commands.
+
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::driver::server::Stop;
+use crate::proto::Frame;
+use crate::session::{Address, Command, Post};
+
+/// One posting.
+pub(crate) enum Posting {
+    One(Address, Command),
+    Many(Vec<Address>, Frame),
+}
+
+/// The loop's inbox. A poster that finds the loop awake, or that is not the first to post since it went to sleep, makes no system call.
+pub(crate) struct Inbox {
+    queue: Mutex<Vec<Posting>>,
+    /// The loop is about to sleep, or asleep, and nobody has woken it yet.
+    asleep: AtomicBool,
+    stop: Arc<Stop>,
+}
+
+impl Inbox {
+    pub(crate) fn new(stop: Arc<Stop>) -> Self {
+        Self { queue: Mutex::new(Vec::new()), asleep: AtomicBool::new(false), stop }
+    }
+
+    /// The loop announces that it goes to sleep. Returns whether it may: nothing was posted before the announcement.
+    ///
+    /// Either the poster's push comes before this look at the queue, and the loop sees it; or it comes after the announcement, and the poster
+    /// sees that.
+    pub(crate) fn go_to_sleep(&self) -> bool {
+        self.asleep.store(true, SeqCst);
+        let may_sleep = self.queue().is_empty();
+        if !may_sleep {
+            self.asleep.store(false, SeqCst);
+        }
+        may_sleep
+    }
+
+    /// The loop woke up.
+    pub(crate) fn wake_up(&self) {
+        self.asleep.store(false, SeqCst);
+    }
+
+    /// Takes everything that was posted, leaving `empty` in its place so that both buffers are used again and again.
+    pub(crate) fn take(&self, empty: &mut Vec<Posting>) {
+        std::mem::swap(&mut *self.queue(), empty);
+    }
+
+    fn push(&self, posting: Posting) {
+        self.queue().push(posting);
+        if self.asleep.load(SeqCst) && self.asleep.swap(false, SeqCst) {
+            self.stop.wake();
+        }
+    }
+
+    fn queue(&self) -> std::sync::MutexGuard<'_, Vec<Posting>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Post for Inbox {
+    fn post(&self, address: Address, command: Command) {
+        self.push(Posting::One(address, command));
+    }
+
+    fn post_many(&self, addresses: &[Address], frame: &Frame) {
+        self.push(Posting::Many(addresses.to_vec(), frame.clone()));
+    }
+}

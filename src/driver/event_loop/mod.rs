@@ -1,0 +1,274 @@
+//! The event loop: one thread, every connection.
+//!
+//! Owns the turn. Refuses to block anywhere but in `poll`.
+//!
+//! ```text
+//! one turn:  poll ─▶ clock ─▶ inbox ─▶ sockets ─▶ accept ─▶ timers ─▶ driven again: gathered output, unfinished shares
+//! ```
+//!
+//! The inbox comes before the sockets so that all messages of a turn leave in one write for each of their readers, and so that an
+//! answer released by another thread is written before the client's next request is read. Accepting comes after serving: who is there goes
+//! first. Output of one connection is gathered until the connection is driven, once a turn.
+
+mod connection;
+mod inbox;
+mod timers;
+
+use std::cell::Cell;
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpListener;
+use mio::{Events, Interest, Poll, Token};
+use slab::Slab;
+
+use super::clock::Clock;
+use super::server::{LISTENER, Server, Stop, WAKER, come_back_ms};
+use crate::proto::CloseReason;
+use crate::session::{Address, Command, Handler};
+use connection::{Connection, Env, Tools, Verdict};
+use inbox::{Inbox, Posting};
+use timers::Timers;
+
+/// Events taken from the system at once: 64 of a busy loop take some 0.3 ms, and a larger batch saves nothing any more.
+const EVENTS_PER_TURN: usize = 256;
+/// Connections accepted in one turn, so that a storm of new ones does not keep the others waiting.
+const ACCEPTS_PER_TURN: usize = 64;
+/// Rest after the system could not accept for want of descriptors or memory.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// Serves until the server is stopped.
+pub(crate) fn run(server: Server, app: impl Handler) -> io::Result<()> {
+    let Server { poll, listener, config, stats, stop, .. } = server;
+    let clock = Clock::new();
+    let tools = Tools {
+        receive: vec![0; config.receive_buffer_bytes.max(config.settings.limits.head_bytes * 2)],
+        outboxes: Vec::new(),
+        timers: Timers::new(clock.now().instant()),
+    };
+    let inbox = Arc::new(Inbox::new(Arc::clone(&stop)));
+    let env = Env { config, stats, app: Box::new(app), inbox, clock, serial: Cell::new(0) };
+    let mut event_loop = EventLoop {
+        poll,
+        listener: Some(listener),
+        connections: Slab::new(),
+        again: Vec::new(),
+        postings: Vec::new(),
+        accept: Accept::Waiting,
+        ends_at: None,
+        stop,
+        env,
+        tools,
+    };
+    event_loop.run()
+}
+
+struct EventLoop {
+    poll: Poll,
+    /// `None` once the shutdown has begun.
+    listener: Option<TcpListener>,
+    connections: Slab<Connection>,
+    /// Connections to be driven before the end of the turn.
+    again: Vec<u32>,
+    postings: Vec<Posting>,
+    accept: Accept,
+    /// When the shutdown's grace ends.
+    ends_at: Option<Instant>,
+    stop: Arc<Stop>,
+    env: Env,
+    tools: Tools,
+}
+
+/// What the listening socket has for us.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Accept {
+    /// Nothing, until the system says so.
+    Waiting,
+    /// Perhaps connections.
+    Ready,
+    /// The system lacks something that another end of a connection may give back.
+    Resting(Instant),
+}
+
+impl EventLoop {
+    fn run(&mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS_PER_TURN);
+        while !self.is_over() {
+            self.wait(&mut events)?;
+            self.env.clock.read();
+            self.take_postings();
+            for event in &events {
+                match event.token() {
+                    WAKER => {}
+                    LISTENER => self.accept = Accept::Ready,
+                    Token(slot) => {
+                        if let Some(connection) = self.connections.get_mut(slot) {
+                            connection.note(event);
+                            self.drive(slot as u32);
+                        }
+                    }
+                }
+            }
+            if self.stop.is_asked() && self.listener.is_some() {
+                self.begin_shutdown();
+            }
+            self.accept_some();
+            self.fire_timers();
+            self.drive_again();
+        }
+        for (slot, connection) in std::mem::take(&mut self.connections) {
+            connection.close(CloseReason::Shutdown, slot as u32, &self.env);
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        let drained = self.ends_at.is_some_and(|end| self.connections.is_empty() || end <= self.env.clock.now().instant());
+        drained || self.stop.is_now()
+    }
+
+    /// Sleeps until something happens, or looks only if there is work left.
+    fn wait(&mut self, events: &mut Events) -> io::Result<()> {
+        let may_sleep = self.again.is_empty() && !self.can_accept() && self.env.inbox.go_to_sleep();
+        let timeout = if may_sleep { self.sleep_time() } else { Some(Duration::ZERO) };
+        match self.poll.poll(events, timeout) {
+            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        self.env.inbox.wake_up();
+        Ok(())
+    }
+
+    fn sleep_time(&self) -> Option<Duration> {
+        let now = self.env.clock.now().instant();
+        let rest = match self.accept {
+            Accept::Resting(until) => Some(until.saturating_duration_since(now)),
+            _ => None,
+        };
+        let end = self.ends_at.map(|end| end.saturating_duration_since(now));
+        [self.tools.timers.next_in(now), rest, end].into_iter().flatten().min()
+    }
+
+    fn can_accept(&self) -> bool {
+        self.accept == Accept::Ready && self.listener.is_some() && self.connections.len() < self.env.config.max_connections
+    }
+
+    fn accept_some(&mut self) {
+        if let Accept::Resting(until) = self.accept
+            && until <= self.env.clock.now().instant()
+        {
+            self.accept = Accept::Ready;
+        }
+        for _ in 0..ACCEPTS_PER_TURN {
+            if !self.can_accept() {
+                return;
+            }
+            match self.accept_one() {
+                Ok(()) => {}
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => self.accept = Accept::Waiting,
+                    ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted => {}
+                    _ => {
+                        self.env.stats.accept_errors.add(1);
+                        log::warn!("cannot accept, and rests for {ACCEPT_REST:?}: {error}");
+                        self.accept = Accept::Resting(self.env.clock.now().instant() + ACCEPT_REST);
+                    }
+                },
+            }
+        }
+    }
+
+    fn accept_one(&mut self) -> io::Result<()> {
+        let Some(listener) = &self.listener else { return Err(ErrorKind::WouldBlock.into()) };
+        let (socket, peer) = listener.accept()?;
+        let entry = self.connections.vacant_entry();
+        let slot = entry.key();
+        let connection = entry.insert(Connection::new(socket, peer, slot as u32, &self.env, &mut self.tools));
+        // Edge-triggered, both directions at once: never registered again.
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self.poll.registry().register(connection.socket(), Token(slot), interest) {
+            self.close(slot as u32, CloseReason::Transport);
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Carries out what was posted. Output is gathered, so that a reader of many messages gets them in one write.
+    fn take_postings(&mut self) {
+        let mut postings = std::mem::take(&mut self.postings);
+        self.env.inbox.take(&mut postings);
+        for posting in postings.drain(..) {
+            match posting {
+                Posting::One(address, command) => self.apply(address, command),
+                Posting::Many(addresses, frame) => {
+                    for address in addresses {
+                        self.apply(address, Command::Push(frame.clone()));
+                    }
+                }
+            }
+        }
+        self.postings = postings;
+    }
+
+    fn apply(&mut self, address: Address, command: Command) {
+        if let Some(connection) = self.connections.get_mut(address.slot as usize) {
+            connection.apply(address.serial, command, address.slot, &self.env, &mut self.tools);
+            self.drive_later(address.slot);
+        }
+    }
+
+    fn drive_later(&mut self, slot: u32) {
+        if let Some(connection) = self.connections.get_mut(slot as usize)
+            && !std::mem::replace(&mut connection.queued, true)
+        {
+            self.again.push(slot);
+        }
+    }
+
+    fn drive(&mut self, slot: u32) {
+        let Some(connection) = self.connections.get_mut(slot as usize) else { return };
+        match connection.drive(slot, &self.env, &mut self.tools) {
+            Verdict::Keep => {}
+            Verdict::Again => self.drive_later(slot),
+            Verdict::Close(reason) => self.close(slot, reason),
+        }
+    }
+
+    /// Drives what was put off in this turn; what is put off again waits for the next one, behind everybody else.
+    fn drive_again(&mut self) {
+        for slot in std::mem::take(&mut self.again) {
+            if let Some(connection) = self.connections.get_mut(slot as usize) {
+                connection.queued = false;
+                self.drive(slot);
+            }
+        }
+    }
+
+    fn fire_timers(&mut self) {
+        let now = self.env.clock.now().instant();
+        while let Some((due, slot)) = self.tools.timers.pop_due(now) {
+            // An entry that is no longer the connection's own is left over from an earlier deadline or an earlier connection.
+            let Some(connection) = self.connections.get_mut(slot as usize).filter(|connection| connection.armed == due) else { continue };
+            match connection.handle_timer(slot, &self.env, &mut self.tools) {
+                None => self.drive_later(slot),
+                Some(reason) => self.close(slot, reason),
+            }
+        }
+    }
+
+    fn begin_shutdown(&mut self) {
+        log::info!("shutting down: {} connections", self.connections.len());
+        self.listener = None;
+        self.ends_at = Some(self.env.clock.now().instant() + self.env.config.shutdown_grace);
+        for slot in self.connections.iter().map(|(slot, _)| slot as u32).collect::<Vec<_>>() {
+            let come_back_ms = come_back_ms(slot, &self.env.config);
+            self.connections[slot as usize].shut_down(come_back_ms, slot, &self.env, &mut self.tools);
+            self.drive_later(slot);
+        }
+    }
+
+    fn close(&mut self, slot: u32, reason: CloseReason) {
+        self.connections.remove(slot as usize).close(reason, slot, &self.env);
+    }
+}

@@ -1,0 +1,23 @@
+//! Layer 3, the IO models: the only sockets, clocks and threads.
+//!
+//! Owns moving bytes, time and commands between the system and sessions. Refuses to parse, to encode and to choose a status: everything that
+//! has a meaning happens in `session` and `proto`, in the same way under both models. The two drivers are made to be read side by side:
+//!
+//! | | [`event_loop`] | [`thread_per_conn`] |
+//! |---|---|---|
+//! | waits in | one `epoll_wait` for all | one `read` per connection |
+//! | a held request costs | a few hundred bytes | two threads |
+//! | commands from other threads | one inbox, one waker | a mailbox with a condition variable each |
+//! | a handler that blocks stops | everyone | its own connection |
+//! | a slow reader's output waits in | its outbox | its writer thread |
+
+mod clock;
+mod config;
+pub(crate) mod event_loop;
+mod listen;
+mod server;
+pub(crate) mod thread_per_conn;
+mod write;
+
+pub use config::Config;
+pub use server::{IoModel, Server, Stopper};

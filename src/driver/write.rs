@@ -1,0 +1,36 @@
+//! From an outbox to a socket.
+//!
+//! Owns one write with as many pieces as the outbox has. Refuses to wait and to retry.
+
+use std::io::{self, IoSlice, Write};
+
+use crate::proto::Outbox;
+
+/// Pieces in one vectored write. Linux takes 1,024 (`UIO_MAXIOV`), but hardly more than a few dozen fit a socket buffer.
+const PIECES_MAX: usize = 64;
+
+/// Writes once. Returns how many bytes the system took, all of which have left the outbox, and how many were offered.
+pub(crate) fn write_once(mut socket: impl Write, out: &mut Outbox) -> io::Result<(usize, usize)> {
+    let (taken, offered) = {
+        let mut chunks = out.chunks();
+        let first = chunks.next().unwrap_or_default();
+        match chunks.next() {
+            None => (socket.write(first)?, first.len()),
+            Some(second) => {
+                let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
+                let mut count = 0;
+                for (piece, chunk) in pieces.iter_mut().zip([first, second].into_iter().chain(chunks)) {
+                    *piece = IoSlice::new(chunk);
+                    count += 1;
+                }
+                let pieces = &pieces[..count];
+                (socket.write_vectored(pieces)?, pieces.iter().map(|piece| piece.len()).sum())
+            }
+        }
+    };
+    if taken == 0 {
+        return Err(io::ErrorKind::WriteZero.into());
+    }
+    out.advance(taken);
+    Ok((taken, offered))
+}

@@ -1,0 +1,100 @@
+//! Messages that wait for a slow reader.
+//!
+//! Owns the one bounded queue per connection and the one policy for what happens when it is full, for every technique and both drivers.
+//! Refuses to encode or to close: it says what the policy asks for.
+
+use std::collections::VecDeque;
+
+use crate::proto::Frame;
+
+/// What happens when a reader is slower than the messages for it, and its queue is full.
+///
+/// The queue is bounded by [`Limits::queue_bytes`](crate::proto::Limits::queue_bytes). Answers to the client's own requests are never dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SlowConsumer {
+    /// End the connection; the client comes back and resumes where it was. The default: no message is lost in silence.
+    #[default]
+    Disconnect,
+    /// Drop the oldest messages that have not begun to be sent.
+    DropOldest,
+    /// Drop all messages that have not begun to be sent, and keep the newest: for values of which only the last counts.
+    KeepLatest,
+}
+
+/// What became of a message that was queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Queued {
+    /// It waits, and this many older ones were dropped for it.
+    Dropping(usize),
+    /// The policy is to disconnect, and it is time to.
+    Overflow,
+}
+
+/// A bounded queue of frames.
+///
+/// ```
+/// use pushlab::proto::Frame;
+/// use pushlab::session::{Backlog, Queued, SlowConsumer};
+/// let mut backlog = Backlog::default();
+/// let frame = Frame::chunk(b"0123456789"); // 15 bytes on the wire
+/// assert_eq!(backlog.push(frame.clone(), 30, SlowConsumer::DropOldest), Queued::Dropping(0));
+/// assert_eq!(backlog.push(frame.clone(), 30, SlowConsumer::DropOldest), Queued::Dropping(0));
+/// assert_eq!(backlog.push(frame.clone(), 30, SlowConsumer::DropOldest), Queued::Dropping(1));
+/// assert_eq!(backlog.push(frame, 30, SlowConsumer::Disconnect), Queued::Overflow);
+/// ```
+#[derive(Debug, Default)]
+pub struct Backlog {
+    frames: VecDeque<Frame>,
+    bytes: usize,
+}
+
+impl Backlog {
+    /// Queues a frame under the policy. A single frame over the limit is queued when nothing else waits: it is the message's own size that
+    /// is large then, not the reader that is slow.
+    pub fn push(&mut self, frame: Frame, limit_bytes: usize, policy: SlowConsumer) -> Queued {
+        let len = frame.wire().len();
+        let mut dropped = 0;
+        if policy == SlowConsumer::KeepLatest {
+            dropped = self.frames.len();
+            self.clear();
+        }
+        while !self.frames.is_empty() && self.bytes + len > limit_bytes {
+            if policy == SlowConsumer::Disconnect {
+                return Queued::Overflow;
+            }
+            self.pop();
+            dropped += 1;
+        }
+        self.frames.push_back(frame);
+        self.bytes += len;
+        Queued::Dropping(dropped)
+    }
+
+    /// Takes the oldest frame.
+    pub fn pop(&mut self) -> Option<Frame> {
+        let frame = self.frames.pop_front()?;
+        self.bytes -= frame.wire().len();
+        Some(frame)
+    }
+
+    /// Forgets every frame.
+    pub fn clear(&mut self) {
+        self.frames.clear();
+        self.bytes = 0;
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Frames that wait.
+    pub fn len(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Bytes on the wire of all frames that wait.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+}

@@ -1,0 +1,52 @@
+//! What a session is given from outside at every call.
+//!
+//! Owns the handler's trait, the settings of all sessions of a server, and the bundle of references in which a driver hands them over.
+//! Refuses state: nothing here belongs to one connection.
+
+use super::{RemoteSource, Reply, Request, SlowConsumer, Stats};
+use crate::proto::{Limits, Now};
+
+/// The application: answers requests. Implemented by every `Fn(&Request, Reply)` that is `Send + Sync`.
+///
+/// On the event loop it runs on the loop's thread: what takes long is handed to another thread, and answered through
+/// [`Reply::hold`]. With a thread per connection it may block.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers one request by consuming its reply.
+    fn handle(&self, request: &Request<'_>, reply: Reply<'_>);
+}
+
+impl<F> Handler for F
+where
+    F: Fn(&Request<'_>, Reply<'_>) + Send + Sync + 'static,
+{
+    fn handle(&self, request: &Request<'_>, reply: Reply<'_>) {
+        self(request, reply);
+    }
+}
+
+/// What holds for every connection of a server, whatever drives it.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Every bound in size and time.
+    pub limits: Limits,
+    /// What happens to a reader that is slower than its messages.
+    pub slow_consumer: SlowConsumer,
+    /// Origins that may open a WebSocket, as `scheme://host[:port]`, or `*` for any. Empty: the same origin only. A request
+    /// without `Origin` does not come from a browser's page and is always allowed (RFC 6455, section 10.2).
+    pub allow_origins: Vec<String>,
+}
+
+/// One call's surroundings.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The time of this turn.
+    pub now: &'a Now,
+    /// The server's settings.
+    pub settings: &'a Settings,
+    /// The server's counters.
+    pub stats: &'a Stats,
+    /// The application.
+    pub app: &'a dyn Handler,
+    /// How handles reach this connection.
+    pub remote: &'a dyn RemoteSource,
+}

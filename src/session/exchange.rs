@@ -1,0 +1,78 @@
+//! One request and its response, from the head to the last byte.
+//!
+//! Owns what a connection keeps for a request that is not answered in the handler's call itself: the parts of a body that is still
+//! arriving, a hold, a stream. Refuses to parse or encode.
+
+use std::time::Instant;
+
+use super::link::Link;
+use super::{Response, WebSocketHandler};
+
+/// What the connection is doing about its current request.
+///
+/// ```text
+///             ┌────────────────── answered ──────────────────┐
+///             ▼                                              │
+///          ┌──────┐ head, body incomplete ┌─────────┐ end of body: handler
+///  ──────▶ │ Idle │ ────────────────────▶ │ Partial │ ──────────┤
+///          └──┬───┘                       └─────────┘           │
+///             │ head and body: handler                          │
+///             ├──────── hold ──────▶ Held ─── released, timed out┤
+///             └─────── stream ─────▶ Stream ─────── ended ───────┘
+/// ```
+#[derive(Default)]
+pub(super) enum Exchange {
+    #[default]
+    Idle,
+    Partial(Box<Partial>),
+    Held(Box<Hold>),
+    Stream(Box<Streaming>),
+}
+
+/// A request whose body is still arriving.
+pub(super) struct Partial {
+    /// The head section, to be read again when the body is whole.
+    pub(super) head: Vec<u8>,
+    pub(super) body: Vec<u8>,
+}
+
+/// A request that is answered later.
+pub(super) struct Hold {
+    pub(super) link: Link,
+    pub(super) until: Instant,
+    /// The answer when time runs out.
+    pub(super) fallback: Response,
+}
+
+/// A response whose body has no known end.
+pub(super) struct Streaming {
+    pub(super) link: Link,
+    pub(super) heartbeat: Option<Heartbeat>,
+    /// An event stream tells its client when to come back before it ends.
+    pub(super) is_event_stream: bool,
+}
+
+/// Bytes sent after a time without messages.
+#[derive(Clone, Copy)]
+pub(super) struct Heartbeat {
+    pub(super) bytes: &'static [u8],
+    pub(super) due: Instant,
+}
+
+/// How the handler's call disposed of its request.
+pub(super) enum Outcome {
+    /// The reply was dropped.
+    Unanswered,
+    /// The response is whole.
+    Answered,
+    Held(Box<Hold>),
+    Stream(Box<Streaming>),
+    Upgraded(Box<Upgraded>),
+}
+
+/// A handshake that was accepted: the connection speaks WebSocket from the next byte on.
+pub(super) struct Upgraded {
+    pub(super) handler: Box<dyn WebSocketHandler>,
+    pub(super) protocol: Option<&'static str>,
+    pub(super) link: Link,
+}

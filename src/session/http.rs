@@ -1,0 +1,281 @@
+//! A connection while it speaks HTTP.
+//!
+//! Owns the walk from a head to an answered exchange: collecting a body, calling the handler, holds, streams, their timers. Refuses
+//! framing and status lines (`proto::http1`), and the end of the connection (`session`).
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use super::exchange::{Exchange, Hold, Outcome, Partial, Streaming};
+use super::link::Pushed;
+use super::reply::answer;
+use super::session::{Ending, Progress};
+use super::{Command, Context, Reply, Request, Response};
+use crate::proto::http1::{Conn, Content, Event, Head, Next};
+use crate::proto::{CloseReason, Frame, Outbox, RemoteError};
+
+pub(super) struct Http {
+    conn: Conn,
+    exchange: Exchange,
+}
+
+impl Http {
+    pub(super) fn new(cx: &Context<'_>) -> Self {
+        Self { conn: Conn::new(cx.now.instant(), &cx.settings.limits), exchange: Exchange::Idle }
+    }
+
+    /// Works on the next event of the input.
+    #[inline]
+    pub(super) fn step(&mut self, input: &[u8], peer: SocketAddr, out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
+        let (used, event) = match self.conn.next_event(cx.now.instant(), input, out, &cx.settings.limits) {
+            Ok((used, Next::Event(event))) => (used, event),
+            Ok((used, Next::NeedData | Next::Paused)) => return (used, Progress::Wait),
+            Err(error) => return (0, self.fail(error, out, cx)),
+        };
+        match event {
+            Event::Head(head) if head.content() == Content::None => (used, self.dispatch(head, b"", peer, out, cx)),
+            Event::Head(head) => {
+                let (more, progress) = self.take_body(head, &input[used..], peer, out, cx);
+                (used + more, progress)
+            }
+            Event::Body(bytes) => {
+                if let Exchange::Partial(partial) = &mut self.exchange {
+                    partial.body.extend_from_slice(bytes);
+                }
+                (used, Progress::More)
+            }
+            Event::End => match std::mem::take(&mut self.exchange) {
+                Exchange::Partial(partial) => {
+                    let head = Head::parse(&partial.head, &cx.settings.limits).expect("the same head was parsed before");
+                    (used, self.dispatch(head, &partial.body, peer, out, cx))
+                }
+                other => {
+                    self.exchange = other;
+                    (used, Progress::More)
+                }
+            },
+        }
+    }
+
+    /// Takes what is there of a body. One that is there as a whole and in one piece is handed to the handler where it stands.
+    fn take_body(&mut self, head: Head<'_>, input: &[u8], peer: SocketAddr, out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
+        let (mut used, mut whole, mut collected) = (0, &b""[..], Vec::new());
+        loop {
+            let next = match self.conn.next_event(cx.now.instant(), &input[used..], out, &cx.settings.limits) {
+                Ok((more, next)) => {
+                    used += more;
+                    next
+                }
+                Err(error) => return (used, self.fail(error, out, cx)),
+            };
+            match next {
+                Next::Event(Event::Body(bytes)) if whole.is_empty() && collected.is_empty() => whole = bytes,
+                Next::Event(Event::Body(bytes)) => {
+                    collected.extend_from_slice(std::mem::take(&mut whole));
+                    collected.extend_from_slice(bytes);
+                }
+                Next::Event(Event::End) if collected.is_empty() => return (used, self.dispatch(head, whole, peer, out, cx)),
+                Next::Event(Event::End) => return (used, self.dispatch(head, &collected, peer, out, cx)),
+                Next::Event(Event::Head(_)) => unreachable!("a body comes to its end before the next head"),
+                Next::NeedData | Next::Paused => {
+                    collected.extend_from_slice(whole);
+                    self.exchange = Exchange::Partial(Box::new(Partial { head: head.raw().to_vec(), body: collected }));
+                    return (used, Progress::Wait);
+                }
+            }
+        }
+    }
+
+    fn dispatch(&mut self, head: Head<'_>, body: &[u8], peer: SocketAddr, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+        let mut outcome = Outcome::Unanswered;
+        let reply = Reply { conn: &mut self.conn, out, outcome: &mut outcome, head, carried: Vec::new(), cx };
+        let mut panicked = false;
+        if head.path() == "*" {
+            reply.send(Response::no_content().field("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+        } else {
+            cx.stats.requests.add(1);
+            let request = Request::new(head, body, peer);
+            panicked = catch_unwind(AssertUnwindSafe(|| cx.app.handle(&request, reply))).is_err();
+        }
+        if panicked {
+            cx.stats.panics.add(1);
+            self.conn.close_after_response();
+        }
+        match outcome {
+            Outcome::Answered => {}
+            Outcome::Unanswered => answer(&mut self.conn, Response::status(500), out, cx),
+            Outcome::Held(hold) => self.exchange = Exchange::Held(hold),
+            Outcome::Stream(stream) => self.exchange = Exchange::Stream(stream),
+            Outcome::Upgraded(upgraded) => return Progress::Upgrade(upgraded),
+        }
+        if panicked {
+            self.drop_exchange(cx);
+            return Progress::End(Ending::Linger, CloseReason::HandlerPanicked);
+        }
+        self.settle(out, cx)
+    }
+
+    /// Carries out a command that was posted to this connection.
+    pub(super) fn apply(&mut self, serial: u64, command: Command, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+        match (&mut self.exchange, command) {
+            (Exchange::Held(hold), Command::Release(response)) if hold.link.is_addressed(serial) => {
+                let response = response.map_or_else(|| Response::status(500), |response| *response);
+                self.release(response, out, cx)
+            }
+            (Exchange::Stream(stream), Command::Push(frame)) if stream.link.is_addressed(serial) => {
+                let Streaming { link, heartbeat, .. } = &mut **stream;
+                if link.close_asked().is_some() {
+                    return Progress::Wait;
+                }
+                if let (Some(heartbeat), Some(every)) = (heartbeat, cx.settings.limits.heartbeat) {
+                    heartbeat.due = cx.now.instant() + every;
+                }
+                let conn = &mut self.conn;
+                match link.push(&frame, out, cx, |frame, out| put(conn, frame, out, cx)) {
+                    Pushed::Sent | Pushed::Waiting => Progress::Wait,
+                    Pushed::Overflow => Progress::End(Ending::Abort, CloseReason::SlowConsumer),
+                }
+            }
+            (Exchange::Stream(stream), Command::Close(code)) if stream.link.is_addressed(serial) => {
+                stream.link.ask_close(code);
+                self.settle(out, cx)
+            }
+            _ => Progress::Wait,
+        }
+    }
+
+    /// Answers the held request, and goes on with what the client sent meanwhile.
+    fn release(&mut self, response: Response, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+        let exchange = std::mem::take(&mut self.exchange);
+        answer(&mut self.conn, response, out, cx);
+        cx.stats.held.subtract(1);
+        drop(exchange);
+        self.settle(out, cx)
+    }
+
+    /// All output has been handed to the system: there is room for what waits.
+    pub(super) fn drained(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+        if let Exchange::Stream(stream) = &mut self.exchange {
+            let conn = &mut self.conn;
+            stream.link.refill(out, cx, |frame, out| put(conn, frame, out, cx));
+        }
+        self.settle(out, cx)
+    }
+
+    /// Ends a stream whose end was asked for and for which nothing waits, and finds out whether the connection is to go on.
+    fn settle(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+        if let Exchange::Stream(stream) = &self.exchange {
+            if stream.link.close_asked().is_none() || !stream.link.is_free() {
+                return Progress::Wait;
+            }
+            self.conn.send_end(cx.now.instant(), &cx.settings.limits, out).expect("a live stream can be ended");
+            self.drop_exchange(cx);
+        }
+        match self.exchange {
+            Exchange::Held(_) => Progress::Wait,
+            _ if self.conn.is_closing() => Progress::End(Ending::Flush, CloseReason::Local(1000)),
+            _ => Progress::More,
+        }
+    }
+
+    pub(super) fn handle_eof(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+        match self.exchange {
+            Exchange::Held(_) | Exchange::Stream(_) => Progress::End(Ending::Abort, CloseReason::Peer(1006)),
+            Exchange::Idle | Exchange::Partial(_) => match self.conn.handle_eof() {
+                Ok(()) => Progress::End(Ending::Flush, CloseReason::Peer(1005)),
+                Err(error) => self.fail(error, out, cx),
+            },
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+        let now = cx.now.instant();
+        match &mut self.exchange {
+            Exchange::Idle | Exchange::Partial(_) => match self.conn.handle_timeout(now) {
+                Ok(false) => Progress::Wait,
+                Ok(true) => Progress::End(Ending::Flush, CloseReason::Idle),
+                Err(error) => self.fail(error, out, cx),
+            },
+            Exchange::Held(hold) => {
+                if hold.until > now {
+                    return Progress::Wait;
+                }
+                cx.stats.hold_timeouts.add(1);
+                let fallback = std::mem::replace(&mut hold.fallback, Response::no_content());
+                self.release(fallback, out, cx)
+            }
+            Exchange::Stream(stream) => {
+                if let (Some(heartbeat), Some(every)) = (&mut stream.heartbeat, cx.settings.limits.heartbeat)
+                    && heartbeat.due <= now
+                {
+                    heartbeat.due = now + every;
+                    if out.is_empty() {
+                        self.conn.send_body(heartbeat.bytes, out).expect("a live stream takes body bytes");
+                    }
+                }
+                Progress::Wait
+            }
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match &self.exchange {
+            Exchange::Idle | Exchange::Partial(_) => self.conn.deadline(),
+            Exchange::Held(hold) => Some(hold.until),
+            Exchange::Stream(stream) => stream.heartbeat.map(|heartbeat| heartbeat.due),
+        }
+    }
+
+    /// The server shuts down: idle connections end, requests on their way are answered, holds and streams are told when to come back.
+    pub(super) fn shut_down(&mut self, come_back_ms: u64, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+        self.conn.close_after_response();
+        match &mut self.exchange {
+            Exchange::Idle if self.conn.is_between_requests() => Progress::End(Ending::Flush, CloseReason::Shutdown),
+            Exchange::Idle | Exchange::Partial(_) => Progress::Wait,
+            Exchange::Held(_) => {
+                let seconds = come_back_ms.div_ceil(1_000).to_string();
+                self.release(Response::status(503).field("Retry-After", &seconds), out, cx)
+            }
+            Exchange::Stream(stream) => {
+                if stream.is_event_stream && stream.link.is_free() {
+                    let retry = format!("retry: {come_back_ms}\n\n");
+                    self.conn.send_body(retry.as_bytes(), out).expect("a live stream takes body bytes");
+                }
+                stream.link.ask_close(0);
+                self.settle(out, cx)
+            }
+        }
+    }
+
+    fn fail(&mut self, error: RemoteError, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+        cx.stats.remote_errors.add(1);
+        self.conn.send_error(cx.now, error, out);
+        Progress::End(Ending::Linger, CloseReason::Remote(error))
+    }
+
+    /// Drops what the exchange carries.
+    pub(super) fn drop_exchange(&mut self, cx: &Context<'_>) {
+        match std::mem::take(&mut self.exchange) {
+            Exchange::Idle | Exchange::Partial(_) => {}
+            Exchange::Held(hold) => {
+                cx.stats.held.subtract(1);
+                drop::<Box<Hold>>(hold);
+            }
+            Exchange::Stream(stream) => {
+                cx.stats.streams.subtract(1);
+                drop::<Box<Streaming>>(stream);
+            }
+        }
+    }
+
+    /// Whether the client's next request can only be worked on after something of ours: an answer, a stream's end.
+    pub(super) const fn is_answering(&self) -> bool {
+        matches!(self.exchange, Exchange::Held(_) | Exchange::Stream(_))
+    }
+}
+
+fn put(conn: &mut Conn, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) {
+    cx.stats.messages_out.add(1);
+    conn.send_frame(frame, out).expect("a live stream takes body bytes");
+}

@@ -1,0 +1,233 @@
+//! The handles by which the rest of the program reaches a connection.
+//!
+//! Owns [`Held`] and [`Pusher`], the commands that they post, and the session's end of the link. Refuses delivery: a driver implements
+//! [`Post`] and [`RemoteSource`].
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Backlog, Context, Queued, Response};
+use crate::proto::{Frame, Outbox};
+
+/// Where a command goes: one hold, stream or WebSocket of one connection. A serial is given out once, so that a command that comes too late
+/// never reaches whatever took the slot over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Address {
+    /// The connection's slot in its driver.
+    pub slot: u32,
+    /// Which hold, stream or WebSocket of that slot; 0 is none.
+    pub serial: u64,
+}
+
+/// What a handle asks of a connection.
+#[derive(Debug)]
+pub enum Command {
+    /// Send a message on a stream or WebSocket.
+    Push(Frame),
+    /// Answer a held request; `None` where its handle was dropped.
+    Release(Option<Box<Response>>),
+    /// End a stream, or close a WebSocket with this code.
+    Close(u16),
+}
+
+/// A driver's way to take commands from any thread. Never blocks on IO.
+pub trait Post: Send + Sync {
+    /// Takes one command.
+    fn post(&self, address: Address, command: Command);
+
+    /// Takes one message for many connections of the same driver.
+    fn post_many(&self, addresses: &[Address], frame: &Frame) {
+        for address in addresses {
+            self.post(*address, Command::Push(frame.clone()));
+        }
+    }
+}
+
+/// A driver's way to give one connection an address. Called at the first handle of a hold, stream or WebSocket.
+pub trait RemoteSource {
+    /// Where commands for this connection are posted.
+    fn post(&self) -> Arc<dyn Post>;
+    /// The connection's slot.
+    fn slot(&self) -> u32;
+    /// A serial, at least 1, that was never given out before for this slot.
+    fn issue_serial(&self) -> u64;
+}
+
+/// A request that waits for its answer. Consumed by [`release`](Self::release), so that it is answered once.
+///
+/// When its time runs out before, the connection answers by itself, and a later release does nothing. Dropping it unreleased
+/// answers 500: somebody forgot the request.
+#[must_use = "a held request that is dropped is answered with 500"]
+pub struct Held {
+    target: Option<(Arc<dyn Post>, Address)>,
+}
+
+impl Held {
+    pub(super) const fn new(post: Arc<dyn Post>, address: Address) -> Self {
+        Self { target: Some((post, address)) }
+    }
+
+    /// Answers the request, from any thread.
+    pub fn release(mut self, response: Response) {
+        if let Some((post, address)) = self.target.take() {
+            post.post(address, Command::Release(Some(Box::new(response))));
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some((post, address)) = self.target.take() {
+            post.post(address, Command::Release(None));
+        }
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Held").field(&self.target.as_ref().map(|(_, address)| address)).finish()
+    }
+}
+
+/// Sends messages to one stream or WebSocket, from any thread, as often as wanted. Cloning it counts a reference.
+///
+/// Pushing never blocks on the peer: what a slow reader cannot take waits in its bounded queue, under the
+/// [`SlowConsumer`](super::SlowConsumer) policy. Pushing to a connection that has ended does nothing; to learn of the end, let the connection
+/// carry a value ([`Reply::carry`](super::Reply::carry)) and act in its `Drop`.
+#[derive(Clone)]
+pub struct Pusher {
+    post: Arc<dyn Post>,
+    address: Address,
+}
+
+impl Pusher {
+    /// Sends one message. The frame is shared, not copied: encode once, push to many.
+    pub fn push(&self, frame: &Frame) {
+        self.post.post(self.address, Command::Push(frame.clone()));
+    }
+
+    /// Sends one message to many, handing it over once to each driver in a row of pushers: on the event loop one lock for all.
+    pub fn push_all<'a>(pushers: impl IntoIterator<Item = &'a Self>, frame: &Frame) {
+        let mut addresses = Vec::new();
+        let mut driver: Option<&Arc<dyn Post>> = None;
+        for pusher in pushers {
+            if let Some(current) = driver.filter(|current| !Arc::ptr_eq(current, &pusher.post)) {
+                current.post_many(&addresses, frame);
+                addresses.clear();
+            }
+            driver = Some(&pusher.post);
+            addresses.push(pusher.address);
+        }
+        if let Some(driver) = driver {
+            driver.post_many(&addresses, frame);
+        }
+    }
+
+    /// Ends a stream in an orderly way, or starts the close handshake of a WebSocket with this code, after everything pushed before.
+    pub fn close(&self, code: u16) {
+        self.post.post(self.address, Command::Close(code));
+    }
+}
+
+impl fmt::Debug for Pusher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pusher").field(&self.address).finish()
+    }
+}
+
+/// A connection's end of the link: what its handles are addressed to, what it carries, what waits for it.
+#[derive(Default)]
+pub(super) struct Link {
+    /// 0 while no handle has been given out.
+    serial: u64,
+    carried: Vec<Box<dyn Any + Send>>,
+    backlog: Option<Box<Backlog>>,
+    /// The end was asked for; it comes after the backlog.
+    closing: Option<u16>,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pushed {
+    Sent,
+    Waiting,
+    Overflow,
+}
+
+impl Link {
+    pub(super) fn new(carried: Vec<Box<dyn Any + Send>>) -> Self {
+        Self { carried, ..Self::default() }
+    }
+
+    /// The address of this link, issued at the first call.
+    pub(super) fn target(&mut self, cx: &Context<'_>) -> (Arc<dyn Post>, Address) {
+        if self.serial == 0 {
+            self.serial = cx.remote.issue_serial();
+        }
+        (cx.remote.post(), Address { slot: cx.remote.slot(), serial: self.serial })
+    }
+
+    pub(super) fn pusher(&mut self, cx: &Context<'_>) -> Pusher {
+        let (post, address) = self.target(cx);
+        Pusher { post, address }
+    }
+
+    pub(super) fn carry(&mut self, value: Box<dyn Any + Send>) {
+        self.carried.push(value);
+    }
+
+    pub(super) const fn is_addressed(&self, serial: u64) -> bool {
+        serial != 0 && self.serial == serial
+    }
+
+    pub(super) const fn close_asked(&self) -> Option<u16> {
+        self.closing
+    }
+
+    pub(super) fn ask_close(&mut self, code: u16) {
+        self.closing.get_or_insert(code);
+    }
+
+    /// Whether nothing waits.
+    pub(super) const fn is_free(&self) -> bool {
+        self.backlog.is_none()
+    }
+
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.backlog.as_ref().map_or(0, |backlog| backlog.bytes())
+    }
+
+    /// Sends a frame now if nothing waits before it and there is room, and queues it otherwise.
+    pub(super) fn push(&mut self, frame: &Frame, out: &mut Outbox, cx: &Context<'_>, put: impl FnOnce(&Frame, &mut Outbox)) -> Pushed {
+        if self.backlog.is_none() && out.len() < cx.settings.limits.output_bytes {
+            put(frame, out);
+            return Pushed::Sent;
+        }
+        let backlog = self.backlog.get_or_insert_default();
+        match backlog.push(frame.clone(), cx.settings.limits.queue_bytes, cx.settings.slow_consumer) {
+            Queued::Overflow => Pushed::Overflow,
+            Queued::Dropping(dropped) => {
+                if dropped > 0 {
+                    cx.stats.dropped.add(dropped as u64);
+                }
+                Pushed::Waiting
+            }
+        }
+    }
+
+    /// Moves waiting frames to the output while there is room. Returns whether the backlog became empty by it.
+    pub(super) fn refill(&mut self, out: &mut Outbox, cx: &Context<'_>, mut put: impl FnMut(&Frame, &mut Outbox)) -> bool {
+        let Some(backlog) = &mut self.backlog else { return false };
+        while out.len() < cx.settings.limits.output_bytes {
+            match backlog.pop() {
+                Some(frame) => put(&frame, out),
+                None => {
+                    self.backlog = None;
+                    return true;
+                }
+            }
+        }
+        false
+    }
+}

@@ -1,0 +1,40 @@
+//! Layer 2, one connection as the server sees it.
+//!
+//! Owns the meaning of a connection: which request the handler sees, how it is answered (at once, later, as a stream, as a WebSocket), what
+//! happens to a slow reader, a silent peer, a panicking handler. Refuses IO: a driver brings input, output space, time and commands, and
+//! nothing here knows which of the two drivers it is.
+//!
+//! ```text
+//!             Handler(&Request, Reply)
+//!                        │ consumes
+//!      ┌─────────┬───────┴───┬──────────────┐
+//!    send      hold        stream        upgrade
+//!      │         │ Held      │ Pusher       │ Pusher
+//!      │         │           │              │            from any thread
+//!   answered  released     chunks         frames
+//! ```
+
+mod backlog;
+mod context;
+mod exchange;
+mod http;
+mod link;
+mod reply;
+mod request;
+mod response;
+mod session;
+mod socket;
+mod stats;
+mod stream;
+mod websocket;
+
+pub use backlog::{Backlog, Queued, SlowConsumer};
+pub use context::{Context, Handler, Settings};
+pub use link::{Address, Command, Held, Post, Pusher, RemoteSource};
+pub use reply::{Reply, Upgrade};
+pub use request::Request;
+pub use response::{Body, Response};
+pub use session::{Ending, Session};
+pub use socket::{Sent, Socket, WebSocketHandler};
+pub use stats::{Snapshot, Stats};
+pub use stream::{EventStream, Stream};

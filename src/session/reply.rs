@@ -1,0 +1,156 @@
+//! How a handler disposes of a request.
+//!
+//! Owns the five ways: answer, hold, stream, stream events, upgrade; each takes the reply by value, so that a request is answered exactly
+//! once. Refuses queues and locks: it acts on the connection directly.
+
+use std::any::Any;
+use std::time::Duration;
+
+use super::exchange::{Heartbeat, Hold, Outcome, Streaming, Upgraded};
+use super::link::Link;
+use super::stream::{EventStream, Stream};
+use super::{Body, Context, Held, Response, WebSocketHandler};
+use crate::proto::http1::{BodySize, Conn, Head, Method, Version, append_field};
+use crate::proto::ws::handshake::{HandshakePolicy, HandshakeRequest, negotiate};
+use crate::proto::{Outbox, RemoteError};
+
+/// The one answer that a request gets. A reply that is dropped answers 500.
+#[must_use = "a reply that is dropped answers 500"]
+pub struct Reply<'a> {
+    pub(super) conn: &'a mut Conn,
+    pub(super) out: &'a mut Outbox,
+    pub(super) outcome: &'a mut Outcome,
+    pub(super) head: Head<'a>,
+    pub(super) carried: Vec<Box<dyn Any + Send>>,
+    pub(super) cx: &'a Context<'a>,
+}
+
+/// What a WebSocket upgrade can offer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Upgrade {
+    /// The subprotocols that the handler speaks. The first one that the client offers and that is in this list is chosen.
+    pub protocols: &'static [&'static str],
+}
+
+impl<'a> Reply<'a> {
+    /// Answers now.
+    pub fn send(self, response: Response) {
+        *self.outcome = Outcome::Answered;
+        answer(self.conn, response, self.out, self.cx);
+    }
+
+    /// Lets the connection carry a value, and drop it when this exchange ends: when the response is whole, the stream or the WebSocket is
+    /// over, or the connection breaks. To leave a room or to unsubscribe is then a matter of `Drop`.
+    pub fn carry(&mut self, value: impl Any + Send) {
+        self.carried.push(Box::new(value));
+    }
+
+    /// Answers later, from any thread, through the handle; after `wait` the connection answers `fallback` by itself.
+    ///
+    /// A client that goes away ends the hold at once.
+    pub fn hold(self, wait: Duration, fallback: Response) -> Held {
+        let mut link = Link::new(self.carried);
+        let (post, address) = link.target(self.cx);
+        self.cx.stats.held.add(1);
+        *self.outcome = Outcome::Held(Box::new(Hold { link, until: self.cx.now.instant() + wait, fallback }));
+        Held::new(post, address)
+    }
+
+    /// Begins a response of unknown length: chunked, or ended by the connection's end for HTTP/1.0. The response's body is its first piece.
+    pub fn stream(self, response: Response) -> Stream<'a> {
+        self.begin_stream(response, None, false)
+    }
+
+    /// Begins a stream of server-sent events (WHATWG HTML, section 9.2): `text/event-stream`, not cacheable, not buffered by nginx, with a
+    /// comment as heartbeat.
+    pub fn event_stream(self) -> EventStream<'a> {
+        self.event_stream_with(Response::new("text/event-stream", ""))
+    }
+
+    /// As [`event_stream`](Self::event_stream), with further fields of the response.
+    pub fn event_stream_with(self, response: Response) -> EventStream<'a> {
+        let response = response.field("Cache-Control", "no-store").field("X-Accel-Buffering", "no");
+        let heartbeat = self.cx.settings.limits.heartbeat.map(|every| Heartbeat { bytes: b":\n\n", due: self.cx.now.instant() + every });
+        EventStream(self.begin_stream(response, heartbeat, true))
+    }
+
+    fn begin_stream(self, response: Response, heartbeat: Option<Heartbeat>, is_event_stream: bool) -> Stream<'a> {
+        let Self { conn, out, outcome, head, carried, cx } = self;
+        let has_fault = response.fault().is_some();
+        if has_fault || conn.send_head(cx.now, &response.head(), BodySize::Stream, out).is_err() {
+            *outcome = Outcome::Answered;
+            answer(conn, if has_fault { response } else { Response::status(500) }, out, cx);
+            return Stream::ended(conn, out, cx);
+        }
+        if head.method() == Method::Head {
+            *outcome = Outcome::Answered;
+            conn.send_end(cx.now.instant(), &cx.settings.limits, out).expect("a response to HEAD ends with its head");
+            return Stream::ended(conn, out, cx);
+        }
+        cx.stats.streams.add(1);
+        *outcome = Outcome::Stream(Box::new(Streaming { link: Link::new(carried), heartbeat, is_event_stream }));
+        let Outcome::Stream(state) = outcome else { unreachable!("it was set in the line above") };
+        let mut stream = Stream::live(conn, out, state, cx);
+        stream.send(response.body().as_bytes());
+        stream
+    }
+
+    /// Accepts a WebSocket (RFC 6455, section 4.2). A request that is no valid handshake, or whose origin is not allowed, is refused here:
+    /// 400, 403 or 426.
+    pub fn upgrade(self, handler: impl WebSocketHandler) {
+        self.upgrade_with(Upgrade::default(), handler);
+    }
+
+    /// As [`upgrade`](Self::upgrade), with a choice of subprotocols; [`Socket::protocol`](super::Socket::protocol) tells which was chosen.
+    pub fn upgrade_with(self, upgrade: Upgrade, handler: impl WebSocketHandler) {
+        let policy = HandshakePolicy { origins: &self.cx.settings.allow_origins, protocols: upgrade.protocols };
+        let request = HandshakeRequest::from_fields(
+            self.head.method() == Method::Get,
+            self.head.version() == Version::Http11,
+            self.head.host(),
+            self.head.fields(),
+        );
+        let accept = match negotiate(&request, &policy) {
+            Ok(accept) => accept,
+            Err(error) => return self.refuse(error),
+        };
+        let mut fields = Vec::with_capacity(96);
+        accept.fields(&mut fields);
+        if self.conn.send_switching_protocols(self.cx.now, &fields, self.out).is_ok() {
+            let link = Link::new(self.carried);
+            *self.outcome = Outcome::Upgraded(Box::new(Upgraded { handler: Box::new(handler), protocol: accept.protocol, link }));
+        }
+    }
+
+    /// Refuses a handshake without giving up the connection: the request was well-formed HTTP.
+    fn refuse(self, error: RemoteError) {
+        let mut response = Response::text(format!("{error}\n")).with_status(error.status());
+        if error.status() == 426 {
+            response = response.field("Upgrade", "websocket").field("Sec-WebSocket-Version", "13");
+        }
+        self.send(response);
+    }
+}
+
+/// Sends a whole response; one that was made wrongly becomes a 500.
+pub(super) fn answer(conn: &mut Conn, response: Response, out: &mut Outbox, cx: &Context<'_>) {
+    let response = match response.fault() {
+        None => response,
+        Some(fault) => {
+            cx.stats.local_errors.add(1);
+            log::error!("a handler's response was not sent: {fault}");
+            Response::status(500)
+        }
+    };
+    let limits = &cx.settings.limits;
+    let sent = match response.body() {
+        Body::Static(bytes) => conn.send_response(cx.now, &response.head(), bytes, limits, out),
+        Body::Owned(bytes) if bytes.len() < LARGE_BYTES => conn.send_response(cx.now, &response.head(), bytes, limits, out),
+        Body::Shared(bytes) if bytes.len() < LARGE_BYTES => conn.send_response(cx.now, &response.head(), bytes, limits, out),
+        _ => conn.send_large_response(),
+    };
+    if let Err(error) = sent {
+        cx.stats.local_errors.add(1);
+        log::error!("a handler's response was not sent: {error}");
+    }
+}

@@ -1,0 +1,111 @@
+//! A request as a handler sees it.
+//!
+//! Owns the view: the head's facts, the whole body, query values. Refuses to own bytes: everything is borrowed for the time of the call.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+
+use crate::proto::http1::{Head, Method};
+
+/// One request, borrowed from the connection's input for the time of the handler's call.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    head: Head<'a>,
+    body: &'a [u8],
+    peer: SocketAddr,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) const fn new(head: Head<'a>, body: &'a [u8], peer: SocketAddr) -> Self {
+        Self { head, body, peer }
+    }
+
+    /// The method.
+    pub fn method(&self) -> Method {
+        self.head.method()
+    }
+
+    /// The path as sent, percent-encoded, without the query. `/` for an absolute-form target without a path.
+    pub fn path(&self) -> &'a str {
+        self.head.path()
+    }
+
+    /// The query as sent, without its question mark.
+    pub fn query(&self) -> Option<&'a str> {
+        self.head.query()
+    }
+
+    /// The first value of a query parameter, decoded as `application/x-www-form-urlencoded` (WHATWG URL, section 5.1). Bytes that are not
+    /// UTF-8 become U+FFFD.
+    pub fn query_value(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.query_values().find(|(found, _)| found == name).map(|(_, value)| value)
+    }
+
+    /// Every query parameter, decoded, in order.
+    pub fn query_values(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
+        self.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (form_decode(name), form_decode(value))
+        })
+    }
+
+    /// The host that the request names, with its port if given.
+    pub fn host(&self) -> Option<&'a str> {
+        self.head.host()
+    }
+
+    /// The first field of this name, without white space around it. Names are compared without regard to case.
+    pub fn field(&self, name: &str) -> Option<&'a [u8]> {
+        self.head.field(name)
+    }
+
+    /// The first field of this name as text; `None` also where it is not UTF-8.
+    pub fn field_text(&self, name: &str) -> Option<&'a str> {
+        self.head.field_text(name)
+    }
+
+    /// The head, with every field.
+    pub const fn head(&self) -> &Head<'a> {
+        &self.head
+    }
+
+    /// The whole body, chunked coding undone.
+    pub const fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
+    /// The peer's address.
+    pub const fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+}
+
+fn form_decode(text: &str) -> Cow<'_, str> {
+    if !text.contains(['%', '+']) {
+        return Cow::Borrowed(text);
+    }
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut bytes = text.as_bytes();
+    while let [first, rest @ ..] = bytes {
+        bytes = rest;
+        decoded.push(match (first, rest) {
+            (b'+', _) => b' ',
+            (b'%', [high, low, after @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                bytes = after;
+                hex_value(*high) << 4 | hex_value(*low)
+            }
+            _ => *first,
+        });
+    }
+    match String::from_utf8(decoded) {
+        Ok(text) => Cow::Owned(text),
+        Err(error) => Cow::Owned(String::from_utf8_lossy(error.as_bytes()).into_owned()),
+    }
+}
+
+const fn hex_value(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        _ => (digit | 0x20) - b'a' + 10,
+    }
+}

@@ -1,0 +1,148 @@
+//! A response that a handler makes.
+//!
+//! Owns status, content type, further fields and a whole body, all by value, so that it can wait in a held request. Refuses framing:
+//! `Content-Length`, `Transfer-Encoding`, `Connection` and `Date` belong to the protocol core.
+
+use std::sync::Arc;
+
+use crate::proto::LocalError;
+use crate::proto::http1::{ResponseHead, append_field};
+
+/// A whole body. Static and shared bytes are never copied before they are sent.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// Bytes of the program.
+    Static(&'static [u8]),
+    /// Bytes made for this response.
+    Owned(Vec<u8>),
+    /// Bytes that many responses share.
+    Shared(Arc<[u8]>),
+}
+
+impl Body {
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Static(bytes) => bytes,
+            Self::Owned(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+}
+
+macro_rules! body_from {
+    ($($type:ty: $value:ident => $body:expr;)*) => {
+        $(impl From<$type> for Body { fn from($value: $type) -> Self { $body } })*
+    };
+}
+
+body_from! {
+    &'static str: text => Self::Static(text.as_bytes());
+    &'static [u8]: bytes => Self::Static(bytes);
+    String: text => Self::Owned(text.into_bytes());
+    Vec<u8>: bytes => Self::Owned(bytes);
+    Arc<[u8]>: bytes => Self::Shared(bytes);
+}
+
+/// A status, a content type, more fields and a body.
+///
+/// A mistake made while building it (a field value with a line break, a status out of range) is kept, and the request is answered with 500
+/// and a line in the log: the handler cannot be made to send a split response.
+///
+/// ```
+/// use pushlab::session::Response;
+/// let response = Response::json(r#"{"ok":true}"#).with_status(201).field("Location", "/things/7");
+/// assert_eq!(response.status_code(), 201);
+/// assert!(Response::text("x").field("X-Name", "a\r\nSet-Cookie: b").fault().is_some());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Response {
+    status: u16,
+    content_type: &'static str,
+    fields: Vec<u8>,
+    body: Body,
+    fault: Option<LocalError>,
+}
+
+impl Response {
+    /// 200 with a body of any media type.
+    pub fn new(content_type: &'static str, body: impl Into<Body>) -> Self {
+        let fault = content_type.bytes().any(|byte| byte.is_ascii_control()).then_some(LocalError::BadField);
+        Self { fault, ..Self::of(200, content_type, body.into()) }
+    }
+
+    /// 200 with `text/plain; charset=utf-8`.
+    pub fn text(body: impl Into<Body>) -> Self {
+        Self::of(200, "text/plain; charset=utf-8", body.into())
+    }
+
+    /// 200 with `text/html; charset=utf-8`.
+    pub fn html(body: impl Into<Body>) -> Self {
+        Self::of(200, "text/html; charset=utf-8", body.into())
+    }
+
+    /// 200 with `application/json`.
+    pub fn json(body: impl Into<Body>) -> Self {
+        Self::of(200, "application/json", body.into())
+    }
+
+    /// A status with its reason phrase as the text. 204 and 304 have no content.
+    pub fn status(status: u16) -> Self {
+        match status {
+            204 | 304 => Self::of(status, "", Body::Static(b"")),
+            _ => Self::text(format!("{status} {}\n", crate::proto::http1::reason_phrase(status))).with_status(status),
+        }
+    }
+
+    /// 204 No Content.
+    pub fn no_content() -> Self {
+        Self::status(204)
+    }
+
+    const fn of(status: u16, content_type: &'static str, body: Body) -> Self {
+        Self { status, content_type, fields: Vec::new(), body, fault: None }
+    }
+
+    /// Changes the status: 200 to 599 (RFC 9110, section 15).
+    #[must_use]
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.status = status;
+        if !(200..=599).contains(&status) {
+            self.fault = Some(LocalError::BadStatus);
+        }
+        self
+    }
+
+    /// Adds a field. Repeating a name adds another line.
+    #[must_use]
+    pub fn field(mut self, name: &str, value: &str) -> Self {
+        if let Err(error) = append_field(&mut self.fields, name, value) {
+            self.fault = Some(error);
+        }
+        self
+    }
+
+    /// The status.
+    pub const fn status_code(&self) -> u16 {
+        self.status
+    }
+
+    /// The body.
+    pub const fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The first mistake that was made while building this response, if there is one.
+    pub const fn fault(&self) -> Option<LocalError> {
+        self.fault
+    }
+
+    /// The head, as the protocol core takes it.
+    pub(crate) fn head(&self) -> ResponseHead<'_> {
+        ResponseHead { status: self.status, content_type: self.content_type, fields: &self.fields }
+    }
+
+    pub(crate) fn into_body(self) -> Body {
+        self.body
+    }
+}

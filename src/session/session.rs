@@ -1,0 +1,223 @@
+//! The session: one connection from accept to close.
+//!
+//! Owns the phases of a connection and the one place where it ends, with its one reason. Refuses to know how its phases work inside.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::exchange::Upgraded;
+use super::http::Http;
+use super::websocket::WebSocket;
+use super::{Command, Context};
+use crate::proto::{CloseReason, Outbox};
+
+/// How a driver ends a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Write what waits, then close.
+    Flush,
+    /// Write what waits, end the sending side, then read and throw away until the peer ends its side or time is up: closing with unread
+    /// input would reset the connection and could take the last answer with it (RFC 9112, section 9.6).
+    Linger,
+    /// Close now: the peer is gone, or does not read.
+    Abort,
+}
+
+/// What a step led to.
+pub(super) enum Progress {
+    /// There may be more to do with the same input.
+    More,
+    /// Input, time or a command has to come first.
+    Wait,
+    Upgrade(Box<Upgraded>),
+    End(Ending, CloseReason),
+}
+
+/// One connection, whatever drives it.
+///
+/// ```text
+///  Http ── upgrade ──▶ WebSocket
+///    │                     │
+///    └───── end (reason) ──┴──▶ Over ── flushed, lingered or aborted by the driver ──▶ closed
+/// ```
+pub struct Session {
+    phase: Phase,
+    peer: SocketAddr,
+}
+
+enum Phase {
+    Http(Http),
+    WebSocket(Box<WebSocket>),
+    Over { ending: Ending, until: Instant },
+    Closed,
+}
+
+impl Session {
+    /// A connection that was just accepted.
+    pub fn new(peer: SocketAddr, cx: &Context<'_>) -> Self {
+        cx.stats.accepted.add(1);
+        cx.stats.open.add(1);
+        Self { phase: Phase::Http(Http::new(cx)), peer }
+    }
+
+    /// Works on input. Returns how many bytes were used up; the rest is to be given again, at the front of the next input.
+    ///
+    /// Stops early while the client is ahead of us: while a request is being answered, or the output is full.
+    pub fn receive(&mut self, input: &mut [u8], out: &mut Outbox, cx: &Context<'_>) -> usize {
+        let mut used = 0;
+        while out.len() < cx.settings.limits.output_bytes {
+            let (step, progress) = match &mut self.phase {
+                Phase::Http(http) => http.step(&input[used..], self.peer, out, cx),
+                Phase::WebSocket(websocket) => websocket.step(&mut input[used..], out, cx),
+                Phase::Over { .. } | Phase::Closed => return input.len(),
+            };
+            used += step;
+            match progress {
+                Progress::More if used < input.len() => {}
+                Progress::More | Progress::Wait => break,
+                // What came after the last request makes a reset possible.
+                Progress::End(Ending::Flush, reason) if used < input.len() => self.end(Ending::Linger, reason, cx),
+                other => self.advance(other, out, cx),
+            }
+        }
+        used
+    }
+
+    /// The peer ended its sending side, and all its input was given.
+    pub fn handle_eof(&mut self, out: &mut Outbox, cx: &Context<'_>) {
+        let progress = match &mut self.phase {
+            Phase::Http(http) => http.handle_eof(out, cx),
+            Phase::WebSocket(_) => Progress::End(Ending::Abort, CloseReason::Peer(1006)),
+            Phase::Over { ending, .. } => {
+                *ending = Ending::Flush;
+                return;
+            }
+            Phase::Closed => return,
+        };
+        match progress {
+            // With the peer's side ended there is nothing left to linger for.
+            Progress::End(Ending::Linger, reason) => self.end(Ending::Flush, reason, cx),
+            other => self.advance(other, out, cx),
+        }
+    }
+
+    /// Carries out a posted command. One that was addressed to something that is over does nothing.
+    pub fn apply(&mut self, serial: u64, command: Command, out: &mut Outbox, cx: &Context<'_>) {
+        let progress = match &mut self.phase {
+            Phase::Http(http) => http.apply(serial, command, out, cx),
+            Phase::WebSocket(websocket) => websocket.apply(serial, command, out, cx),
+            Phase::Over { .. } | Phase::Closed => return,
+        };
+        self.advance(progress, out, cx);
+    }
+
+    /// All output has been handed to the system.
+    pub fn drained(&mut self, out: &mut Outbox, cx: &Context<'_>) {
+        let progress = match &mut self.phase {
+            Phase::Http(http) => http.drained(out, cx),
+            Phase::WebSocket(websocket) => websocket.drained(out, cx),
+            Phase::Over { .. } | Phase::Closed => return,
+        };
+        self.advance(progress, out, cx);
+    }
+
+    /// [`deadline`](Self::deadline) has come. Called too early it does nothing.
+    pub fn handle_timeout(&mut self, out: &mut Outbox, cx: &Context<'_>) {
+        let progress = match &mut self.phase {
+            Phase::Http(http) => http.handle_timeout(out, cx),
+            Phase::WebSocket(websocket) => websocket.handle_timeout(out, cx),
+            Phase::Over { ending, until } => {
+                if *until <= cx.now.instant() {
+                    *ending = Ending::Abort;
+                }
+                return;
+            }
+            Phase::Closed => return,
+        };
+        self.advance(progress, out, cx);
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    #[inline]
+    pub fn deadline(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Http(http) => http.deadline(),
+            Phase::WebSocket(websocket) => websocket.deadline(),
+            Phase::Over { ending: Ending::Linger, until } => Some(*until),
+            Phase::Over { .. } | Phase::Closed => None,
+        }
+    }
+
+    /// Ends the connection in the way of its phase because the server shuts down. `come_back_ms` is when its client should return.
+    pub fn shut_down(&mut self, come_back_ms: u64, out: &mut Outbox, cx: &Context<'_>) {
+        let progress = match &mut self.phase {
+            Phase::Http(http) => http.shut_down(come_back_ms, out, cx),
+            Phase::WebSocket(websocket) => websocket.shut_down(out, cx),
+            Phase::Over { .. } | Phase::Closed => return,
+        };
+        self.advance(progress, out, cx);
+    }
+
+    /// Whether input should be read while `backlog` bytes of it already wait and `out_len` bytes of output are unsent.
+    pub fn wants_read(&self, backlog: usize, out_len: usize, cx: &Context<'_>) -> bool {
+        let limits = &cx.settings.limits;
+        match &self.phase {
+            Phase::Http(http) if http.is_answering() => backlog < limits.pipeline_bytes,
+            Phase::Http(_) | Phase::WebSocket(_) => out_len < limits.output_bytes,
+            Phase::Over { ending, .. } => *ending == Ending::Linger,
+            Phase::Closed => false,
+        }
+    }
+
+    /// How the connection is to be ended, once it is over.
+    #[inline]
+    pub const fn ending(&self) -> Option<Ending> {
+        match &self.phase {
+            Phase::Over { ending, .. } => Some(*ending),
+            Phase::Closed => Some(Ending::Abort),
+            Phase::Http(_) | Phase::WebSocket(_) => None,
+        }
+    }
+
+    /// The driver lets go of the connection. The reason counts only if the session is not over yet.
+    pub fn close(&mut self, reason: CloseReason, cx: &Context<'_>) {
+        self.end(Ending::Abort, reason, cx);
+        if !matches!(self.phase, Phase::Closed) {
+            self.phase = Phase::Closed;
+            cx.stats.open.subtract(1);
+        }
+    }
+
+    fn advance(&mut self, progress: Progress, out: &mut Outbox, cx: &Context<'_>) {
+        match progress {
+            Progress::More | Progress::Wait => {}
+            Progress::End(ending, reason) => self.end(ending, reason, cx),
+            Progress::Upgrade(upgraded) => {
+                let mut websocket = Box::new(WebSocket::new(*upgraded, cx));
+                let progress = websocket.open(out, cx);
+                self.phase = Phase::WebSocket(websocket);
+                if let Progress::End(ending, reason) = progress {
+                    self.end(ending, reason, cx);
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, ending: Ending, reason: CloseReason, cx: &Context<'_>) {
+        if matches!(self.phase, Phase::Over { .. } | Phase::Closed) {
+            return;
+        }
+        log::debug!("{}: {reason}", self.peer);
+        match reason {
+            CloseReason::SlowConsumer => cx.stats.slow_disconnects.add(1),
+            CloseReason::WriteStalled => cx.stats.write_stalls.add(1),
+            _ => {}
+        }
+        let until = cx.now.instant() + cx.settings.limits.close_timeout;
+        match std::mem::replace(&mut self.phase, Phase::Over { ending, until }) {
+            Phase::Http(mut http) => http.drop_exchange(cx),
+            Phase::WebSocket(websocket) => websocket.close(reason, cx),
+            Phase::Over { .. } | Phase::Closed => {}
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! A WebSocket as its handler sees it.
+//!
+//! Owns the handler's trait and the borrowed view through which it sends. Refuses to be kept: other threads use a [`Pusher`].
+
+use std::any::Any;
+
+use super::link::{Link, Pushed};
+use super::websocket::put;
+use super::{Context, Pusher};
+use crate::proto::ws::{Message, Writer};
+use crate::proto::{CloseReason, Frame, LocalError, Outbox};
+
+/// What one WebSocket does with its messages. Every connection has a handler of its own, called by one thread at a time.
+///
+/// ```
+/// use pushlab::session::{Socket, WebSocketHandler};
+/// use pushlab::proto::ws::Message;
+/// struct Echo;
+/// impl WebSocketHandler for Echo {
+///     fn message(&mut self, message: Message<'_>, socket: &mut Socket<'_>) {
+///         socket.send(message);
+///     }
+/// }
+/// ```
+pub trait WebSocketHandler: Send + 'static {
+    /// The handshake is done.
+    fn open(&mut self, socket: &mut Socket<'_>) {
+        let _ = socket;
+    }
+
+    /// A whole message came.
+    fn message(&mut self, message: Message<'_>, socket: &mut Socket<'_>);
+
+    /// Everything that had to wait for a slow reader has been handed to the system: sending is free again.
+    fn drained(&mut self, socket: &mut Socket<'_>) {
+        let _ = socket;
+    }
+
+    /// The connection is over. Called once, last.
+    fn closed(&mut self, reason: CloseReason) {
+        let _ = reason;
+    }
+}
+
+/// What became of a message that a handler sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It is on its way.
+    Accepted,
+    /// It waits behind others because the peer reads slowly: stop sending until [`WebSocketHandler::drained`].
+    Waiting,
+    /// It was dropped: the socket is closing, or the slow-consumer policy ends the connection.
+    Dropped,
+}
+
+/// The view of a WebSocket inside its handler's calls.
+pub struct Socket<'a> {
+    pub(super) writer: &'a mut Writer,
+    pub(super) link: &'a mut Link,
+    pub(super) protocol: Option<&'static str>,
+    pub(super) overflow: &'a mut bool,
+    pub(super) out: &'a mut Outbox,
+    pub(super) cx: &'a Context<'a>,
+}
+
+impl Socket<'_> {
+    /// Sends a message.
+    pub fn send(&mut self, message: Message<'_>) -> Sent {
+        if self.is_free() {
+            let sent = match message {
+                Message::Text(text) => self.writer.send_text(text, self.out),
+                Message::Binary(bytes) => self.writer.send_binary(bytes, self.out),
+            };
+            return if sent.is_ok() {
+                self.cx.stats.messages_out.add(1);
+                Sent::Accepted
+            } else {
+                Sent::Dropped
+            };
+        }
+        match message {
+            Message::Text(text) => self.send_frame(&Frame::text(text)),
+            Message::Binary(bytes) => self.send_frame(&Frame::binary(bytes)),
+        }
+    }
+
+    /// Sends text.
+    pub fn send_text(&mut self, text: &str) -> Sent {
+        self.send(Message::Text(text))
+    }
+
+    /// Sends binary data.
+    pub fn send_binary(&mut self, bytes: &[u8]) -> Sent {
+        self.send(Message::Binary(bytes))
+    }
+
+    /// Sends a message that was encoded before.
+    pub fn send_frame(&mut self, frame: &Frame) -> Sent {
+        if self.writer.is_closing() || *self.overflow {
+            return Sent::Dropped;
+        }
+        match self.link.push(frame, self.out, self.cx, |frame, out| put(self.writer, frame, out, self.cx)) {
+            Pushed::Sent => Sent::Accepted,
+            Pushed::Waiting => Sent::Waiting,
+            Pushed::Overflow => {
+                *self.overflow = true;
+                Sent::Dropped
+            }
+        }
+    }
+
+    /// Starts the close handshake; messages that still wait are dropped. The reason is cut to 123 bytes.
+    ///
+    /// # Errors
+    /// [`LocalError::BadCloseCode`] for a code that must not be sent (RFC 6455, section 7.4), [`LocalError::WrongState`] when already closing.
+    pub fn close(&mut self, code: u16, reason: &str) -> Result<(), LocalError> {
+        self.writer.send_close(code, reason, self.out)
+    }
+
+    /// Bytes that were sent and that the system has not taken yet.
+    pub fn waiting_bytes(&self) -> usize {
+        self.out.len() + self.link.waiting_bytes()
+    }
+
+    /// The subprotocol that the handshake chose.
+    pub const fn protocol(&self) -> Option<&'static str> {
+        self.protocol
+    }
+
+    /// A handle that sends messages from any thread.
+    pub fn pusher(&mut self) -> Pusher {
+        self.link.pusher(self.cx)
+    }
+
+    /// Lets the connection carry a value, and drop it at its end.
+    pub fn carry(&mut self, value: impl Any + Send) {
+        self.link.carry(Box::new(value));
+    }
+
+    fn is_free(&self) -> bool {
+        self.link.is_free() && self.out.len() < self.cx.settings.limits.output_bytes && !*self.overflow
+    }
+}

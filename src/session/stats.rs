@@ -1,0 +1,95 @@
+//! Counters.
+//!
+//! Owns what the server counts. Refuses names and formats of any monitoring system: [`Snapshot`] is plain numbers.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// A number that goes up, and for gauges down. Relaxed: readers want figures, not an order of events.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    #[inline]
+    pub(crate) fn add(&self, amount: u64) {
+        self.0.fetch_add(amount, Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn subtract(&self, amount: u64) {
+        self.0.fetch_sub(amount, Relaxed);
+    }
+
+    #[inline]
+    fn read(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// The live counters of one server, shared by its threads.
+        #[derive(Debug, Default)]
+        pub struct Stats { $(pub(crate) $name: Counter,)* }
+
+        /// The counters at one moment. Gauges are marked; all others only grow.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Snapshot { $($(#[$doc])* pub $name: u64,)* }
+
+        impl Stats {
+            /// Reads every counter. Counters move while they are read: sums need not match to the last unit.
+            pub fn snapshot(&self) -> Snapshot {
+                Snapshot { $($name: self.$name.read(),)* }
+            }
+        }
+
+        impl Snapshot {
+            /// Every counter with its name, in the order of declaration.
+            pub fn entries(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name),)*].into_iter()
+            }
+        }
+    };
+}
+
+counters! {
+    /// Gauge: connections that are open.
+    open,
+    /// Gauge: requests that are held.
+    held,
+    /// Gauge: streamed responses, event streams included.
+    streams,
+    /// Gauge: WebSockets.
+    websockets,
+    /// Gauge: threads that serve connections (thread-per-connection only).
+    threads,
+    /// Connections accepted.
+    accepted,
+    /// Times that accepting failed for want of descriptors or threads.
+    accept_errors,
+    /// Requests that reached the handler.
+    requests,
+    /// WebSocket messages received.
+    messages_in,
+    /// WebSocket messages and stream pieces that were encoded for a connection.
+    messages_out,
+    /// Bytes read from sockets.
+    bytes_in,
+    /// Bytes written to sockets.
+    bytes_out,
+    /// Messages dropped by the slow-consumer policy.
+    dropped,
+    /// Connections ended by the slow-consumer policy.
+    slow_disconnects,
+    /// Connections ended because the peer took no byte for the write time-out.
+    write_stalls,
+    /// Connections ended because the peer broke a rule, a limit or a deadline.
+    remote_errors,
+    /// Responses that the handler made wrongly, replaced by a 500.
+    local_errors,
+    /// Handlers that panicked.
+    panics,
+    /// Held requests whose time ran out.
+    hold_timeouts,
+    /// Connections refused for want of a thread (thread-per-connection only).
+    thread_refusals,
+}

@@ -1,0 +1,88 @@
+//! The borrowed views of a streamed response, inside the handler's call.
+//!
+//! Owns direct sending, and the way to a [`Pusher`]. Refuses to outlive the call: later pieces come through the pusher.
+
+use super::exchange::Streaming;
+use super::{Context, Pusher};
+use crate::proto::http1::Conn;
+use crate::proto::{Frame, LocalError, Outbox, sse};
+
+/// A response of unknown length that has begun. It goes on after the handler's call, until it is [ended](Self::end), its
+/// [pusher](Self::pusher) closes it, or the client goes away.
+pub struct Stream<'a> {
+    conn: &'a mut Conn,
+    out: &'a mut Outbox,
+    /// `None` for a response that needs no body (HEAD) or could not begin: sending does nothing then.
+    state: Option<&'a mut Box<Streaming>>,
+    cx: &'a Context<'a>,
+}
+
+impl<'a> Stream<'a> {
+    pub(super) const fn live(conn: &'a mut Conn, out: &'a mut Outbox, state: &'a mut Box<Streaming>, cx: &'a Context<'a>) -> Self {
+        Self { conn, out, state: Some(state), cx }
+    }
+
+    pub(super) const fn ended(conn: &'a mut Conn, out: &'a mut Outbox, cx: &'a Context<'a>) -> Self {
+        Self { conn, out, state: None, cx }
+    }
+
+    /// Sends a piece of the body now. An empty piece sends nothing.
+    pub fn send(&mut self, piece: &[u8]) {
+        if self.state.is_some() && !piece.is_empty() {
+            self.cx.stats.messages_out.add(1);
+            self.conn.send_body(piece, self.out).expect("a live stream takes body bytes");
+        }
+    }
+
+    /// A handle that sends later pieces from any thread.
+    pub fn pusher(&mut self) -> Pusher {
+        match &mut self.state {
+            Some(state) => state.link.pusher(self.cx),
+            None => super::link::Link::default().pusher(self.cx),
+        }
+    }
+
+    /// Lets the connection carry a value, and drop it when the stream is over.
+    pub fn carry(&mut self, value: impl std::any::Any + Send) {
+        if let Some(state) = &mut self.state {
+            state.link.carry(Box::new(value));
+        }
+    }
+
+    /// Ends the response.
+    pub fn end(self) {
+        if let Some(state) = self.state {
+            state.link.ask_close(0);
+        }
+    }
+}
+
+/// A stream of server-sent events that has begun.
+pub struct EventStream<'a>(pub(super) Stream<'a>);
+
+impl EventStream<'_> {
+    /// Sends an event now.
+    ///
+    /// # Errors
+    /// [`LocalError::BadField`] when the event's name or id has a line break or NUL.
+    pub fn send(&mut self, event: &sse::Event<'_>) -> Result<(), LocalError> {
+        let frame = Frame::event(event)?;
+        self.0.send(frame.payload());
+        Ok(())
+    }
+
+    /// A handle that sends later events, encoded by [`Frame::event`], from any thread.
+    pub fn pusher(&mut self) -> Pusher {
+        self.0.pusher()
+    }
+
+    /// Lets the connection carry a value, and drop it when the stream is over.
+    pub fn carry(&mut self, value: impl std::any::Any + Send) {
+        self.0.carry(value);
+    }
+
+    /// Ends the stream. The client comes back by itself: an event stream is over for good only when it is answered with 204.
+    pub fn end(self) {
+        self.0.end();
+    }
+}

@@ -1,0 +1,211 @@
+//! A connection after its upgrade.
+//!
+//! Owns calling the handler, the ping timer, the close handshake's timer, and what waits for a slow reader. Refuses framing
+//! (`proto::ws`), and the end of the connection (`session`).
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use super::exchange::Upgraded;
+use super::link::{Link, Pushed};
+use super::session::{Ending, Progress};
+use super::{Command, Context, Socket, WebSocketHandler};
+use crate::proto::ws::{Conn, Event, Next, Writer};
+use crate::proto::{CloseReason, Frame, Outbox, RemoteError};
+
+pub(super) struct WebSocket {
+    conn: Conn,
+    handler: Box<dyn WebSocketHandler>,
+    protocol: Option<&'static str>,
+    link: Link,
+    /// The slow-consumer policy ends the connection.
+    overflow: bool,
+    /// The peer sent something since the last ping.
+    heard: bool,
+    timer: Timer,
+}
+
+/// What the connection waits for. Only silence moves it on: a message sets `heard` and touches no timer.
+///
+/// ```text
+///  Ping ── due: ping ──▶ Pong ── due, silent ──▶ end
+///   ▲                     │
+///   └──── due, heard ─────┘        any ── close frame sent ──▶ Close ── due ──▶ end
+/// ```
+#[derive(Clone, Copy)]
+enum Timer {
+    Off,
+    Ping(Instant),
+    Pong(Instant),
+    Close(Instant),
+}
+
+impl WebSocket {
+    pub(super) fn new(upgraded: Upgraded, cx: &Context<'_>) -> Self {
+        cx.stats.websockets.add(1);
+        let Upgraded { handler, protocol, link } = upgraded;
+        let timer = match cx.settings.limits.heartbeat {
+            Some(every) => Timer::Ping(cx.now.instant() + every),
+            None => Timer::Off,
+        };
+        Self { conn: Conn::new(), handler, protocol, link, overflow: false, heard: false, timer }
+    }
+
+    pub(super) fn open(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+        self.call(out, cx, |handler, socket| handler.open(socket))
+    }
+
+    /// Works on the next event of the input.
+    #[inline]
+    pub(super) fn step(&mut self, input: &mut [u8], out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
+        if input.is_empty() {
+            return (0, Progress::Wait);
+        }
+        self.heard = true;
+        let Conn { reader, writer } = &mut self.conn;
+        let close_is_ours = writer.is_closing();
+        let (used, event) = match reader.next_event(writer, input, out, &cx.settings.limits) {
+            Ok((used, Next::Event(event))) => (used, event),
+            Ok((used, Next::NeedData)) => return (used, Progress::Wait),
+            Err(error) => return (0, self.fail(error, out, cx)),
+        };
+        let progress = match event {
+            Event::Message(message) => {
+                cx.stats.messages_in.add(1);
+                let mut socket =
+                    Socket { writer, link: &mut self.link, protocol: self.protocol, overflow: &mut self.overflow, out, cx };
+                let handler = &mut self.handler;
+                let panicked = catch_unwind(AssertUnwindSafe(|| handler.message(message, &mut socket))).is_err();
+                self.settle(panicked, out, cx)
+            }
+            Event::Ping(_) | Event::Pong(_) => Progress::More,
+            Event::Close { code, .. } if close_is_ours => Progress::End(Ending::Flush, CloseReason::Local(code)),
+            Event::Close { code, .. } => Progress::End(Ending::Flush, CloseReason::Peer(code)),
+        };
+        (used, progress)
+    }
+
+    fn call(&mut self, out: &mut Outbox, cx: &Context<'_>, call: impl FnOnce(&mut dyn WebSocketHandler, &mut Socket<'_>)) -> Progress {
+        let Self { conn, handler, protocol, link, overflow, .. } = self;
+        let mut socket = Socket { writer: &mut conn.writer, link, protocol: *protocol, overflow, out, cx };
+        let panicked = catch_unwind(AssertUnwindSafe(|| call(&mut **handler, &mut socket))).is_err();
+        self.settle(panicked, out, cx)
+    }
+
+    /// Draws the consequences of what the handler did.
+    #[inline]
+    fn settle(&mut self, panicked: bool, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+        if panicked {
+            cx.stats.panics.add(1);
+            // RFC 6455, section 7.4.1: 1011 is a server "terminating the connection because it encountered an unexpected condition".
+            let _ = self.conn.writer.send_close(1011, "", out);
+            return Progress::End(Ending::Linger, CloseReason::HandlerPanicked);
+        }
+        if self.overflow {
+            return Progress::End(Ending::Abort, CloseReason::SlowConsumer);
+        }
+        if let Some(code) = self.link.close_asked()
+            && self.link.is_free()
+            && !self.conn.writer.is_closing()
+        {
+            let writer = &mut self.conn.writer;
+            if writer.send_close(code, "", out).is_err() {
+                cx.stats.local_errors.add(1);
+                log::error!("a WebSocket was closed with 1000 because {code} must not be sent");
+                let _ = writer.send_close(1000, "", out);
+            }
+        }
+        if self.conn.writer.is_closing() && !matches!(self.timer, Timer::Close(_)) {
+            self.timer = Timer::Close(cx.now.instant() + cx.settings.limits.close_timeout);
+        }
+        Progress::More
+    }
+
+    pub(super) fn apply(&mut self, serial: u64, command: Command, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+        if !self.link.is_addressed(serial) || self.conn.writer.is_closing() || self.link.close_asked().is_some() {
+            return Progress::Wait;
+        }
+        match command {
+            Command::Push(frame) => {
+                let writer = &mut self.conn.writer;
+                match self.link.push(&frame, out, cx, |frame, out| put(writer, frame, out, cx)) {
+                    Pushed::Sent | Pushed::Waiting => Progress::Wait,
+                    Pushed::Overflow => Progress::End(Ending::Abort, CloseReason::SlowConsumer),
+                }
+            }
+            Command::Close(code) => {
+                self.link.ask_close(code);
+                self.settle(false, out, cx)
+            }
+            Command::Release(_) => Progress::Wait,
+        }
+    }
+
+    pub(super) fn drained(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+        let writer = &mut self.conn.writer;
+        if writer.is_closing() {
+            return Progress::More;
+        }
+        if self.link.refill(out, cx, |frame, out| put(writer, frame, out, cx)) {
+            return self.call(out, cx, |handler, socket| handler.drained(socket));
+        }
+        Progress::More
+    }
+
+    pub(super) fn handle_timeout(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+        let now = cx.now.instant();
+        match self.timer {
+            Timer::Ping(due) if due <= now => {
+                self.heard = false;
+                self.timer = Timer::Pong(now + cx.settings.limits.pong_timeout);
+                let _ = self.conn.writer.send_ping(b"", out);
+            }
+            Timer::Pong(due) if due <= now => {
+                if !self.heard {
+                    cx.stats.remote_errors.add(1);
+                    return Progress::End(Ending::Abort, CloseReason::Remote(RemoteError::Silent));
+                }
+                let every = cx.settings.limits.heartbeat.unwrap_or_default();
+                self.timer = Timer::Ping(now + every.saturating_sub(cx.settings.limits.pong_timeout));
+            }
+            Timer::Close(due) if due <= now => {
+                return Progress::End(Ending::Abort, CloseReason::Remote(RemoteError::Silent));
+            }
+            _ => {}
+        }
+        Progress::Wait
+    }
+
+    pub(super) const fn deadline(&self) -> Option<Instant> {
+        match self.timer {
+            Timer::Off => None,
+            Timer::Ping(due) | Timer::Pong(due) | Timer::Close(due) => Some(due),
+        }
+    }
+
+    pub(super) fn shut_down(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+        self.link.ask_close(1001);
+        self.settle(false, out, cx)
+    }
+
+    fn fail(&mut self, error: RemoteError, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+        cx.stats.remote_errors.add(1);
+        self.conn.writer.fail(error, out);
+        Progress::End(Ending::Linger, CloseReason::Remote(error))
+    }
+
+    /// The last call of the handler.
+    pub(super) fn close(mut self, reason: CloseReason, cx: &Context<'_>) {
+        cx.stats.websockets.subtract(1);
+        if catch_unwind(AssertUnwindSafe(|| self.handler.closed(reason))).is_err() {
+            cx.stats.panics.add(1);
+        }
+    }
+}
+
+/// Puts a frame out.
+pub(super) fn put(writer: &mut Writer, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) {
+    if writer.send_frame(frame, out).is_ok() {
+        cx.stats.messages_out.add(1);
+    }
+}
