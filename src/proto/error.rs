@@ -170,6 +170,8 @@ impl std::error::Error for RemoteError {}
 pub enum LocalError {
     /// A field name is not a token, or a field value carries CR, LF, NUL or another control character (RFC 9110, section 5.5).
     BadField,
+    /// An event's name carries CR or LF, or its id carries CR, LF or NUL (WHATWG HTML, section 9.2.5).
+    BadEvent,
     /// A status outside 200 to 599: informational answers are the protocol core's own (RFC 9110, section 15).
     BadStatus,
     /// A field that the protocol core itself writes (`Content-Length`, `Transfer-Encoding`, `Connection`, `Date`).
@@ -186,6 +188,7 @@ impl fmt::Display for LocalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::BadField => "a field name must be a token, and a field value must not carry control characters",
+            Self::BadEvent => "an event's name and id must be one line, and the id without NUL",
             Self::BadStatus => "the status must be between 200 and 599",
             Self::ReservedField => "Content-Length, Transfer-Encoding, Connection and Date are written by the protocol core",
             Self::WrongState => "nothing can be sent in this state",

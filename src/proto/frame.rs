@@ -6,6 +6,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::error::LocalError;
 use super::sse;
 use super::ws::frame::{FrameHead, Opcode};
 
@@ -39,17 +40,23 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// A piece of a streamed response body. An empty one is never sent: in chunked coding it would end the body.
+    /// A piece of a streamed response body. An empty one has an empty wire form: in chunked coding, a chunk of no bytes ends the body.
     pub fn chunk(payload: &[u8]) -> Self {
+        if payload.is_empty() {
+            return Self::around(b"", b"", b"", FrameKind::Chunk);
+        }
         let size = format!("{:x}\r\n", payload.len());
         Self::around(size.as_bytes(), payload, b"\r\n", FrameKind::Chunk)
     }
 
     /// One server-sent event as a piece of a streamed response body.
-    pub fn event(event: &sse::Event<'_>) -> Self {
+    ///
+    /// # Errors
+    /// [`LocalError::BadEvent`], as of [`sse::Event::encode`].
+    pub fn event(event: &sse::Event<'_>) -> Result<Self, LocalError> {
         let mut payload = Vec::new();
-        event.encode(&mut payload);
-        Self::chunk(&payload)
+        event.encode(&mut payload)?;
+        Ok(Self::chunk(&payload))
     }
 
     /// A WebSocket text message.

@@ -76,6 +76,7 @@ impl Outbox {
     /// Appends a copy of `bytes`.
     #[inline]
     pub fn extend(&mut self, bytes: &[u8]) {
+        self.make_room(bytes.len());
         self.copied.extend_from_slice(bytes);
         self.len += bytes.len();
     }
@@ -153,11 +154,30 @@ impl Outbox {
             std::mem::swap(self, other);
             return;
         }
+        self.make_room(other.copied.len() - other.copied_sent);
         let (shift, skip) = (self.copied.len(), other.copied_sent);
         self.copied.extend_from_slice(&other.copied[skip..]);
         self.pieces.extend(other.pieces.drain(..).map(|piece| Piece { at: piece.at - skip + shift, ..piece }));
         self.len += other.len;
         other.clear();
+    }
+
+    /// Gives up the sent part of `copied` instead of growing. Without this, an outbox that never runs empty (a reader that is always a
+    /// little behind) would keep all that it ever sent. At least half is given up each time, so that every byte moves about once.
+    #[inline]
+    fn make_room(&mut self, additional: usize) {
+        if self.copied.capacity() - self.copied.len() < additional && self.copied_sent > self.copied.len() / 2 {
+            self.forget_sent();
+        }
+    }
+
+    #[cold]
+    fn forget_sent(&mut self) {
+        self.copied.drain(..self.copied_sent);
+        for piece in &mut self.pieces {
+            piece.at -= self.copied_sent;
+        }
+        self.copied_sent = 0;
     }
 
     /// Forgets everything and keeps the copy buffer for the next use.
