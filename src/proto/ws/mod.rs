@@ -1,2 +1,22 @@
 //! The server's side of WebSocket (RFC 6455), version 13.
+//!
+//! Owns the opening handshake, frames, messages and the closing handshake. Refuses extensions: an offer of one is ignored, as RFC 6455,
+//! section 9.1 allows, and a reserved bit is an error.
+
+pub mod assembler;
+pub mod close;
+pub mod conn;
 pub mod frame;
+pub mod handshake;
+pub mod mask;
+pub mod origin;
+pub mod reader;
+pub mod utf8;
+pub mod writer;
+
+pub use conn::{Conn, Event, Message, Next};
+pub use frame::{EncodedHead, FrameHead, Opcode};
+pub use handshake::{Accept, HandshakePolicy, HandshakeRequest, accept_key, negotiate};
+pub use reader::Reader;
+pub use utf8::{InvalidUtf8, Utf8Validator};
+pub use writer::Writer;

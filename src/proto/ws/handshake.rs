@@ -1,0 +1,189 @@
+//! The opening handshake (RFC 6455, section 4).
+//!
+//! Owns the decision whether a request becomes a WebSocket, and the fields of the answer that are WebSocket's own. Refuses heads: the
+//! fields come from an HTTP parser, and the status line, `Connection` and `Upgrade` of the 101 are written by it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use sha1::{Digest as _, Sha1};
+
+use super::super::error::RemoteError;
+use super::origin;
+
+/// What is hashed behind the client's key, to prove that the server speaks WebSocket (RFC 6455, section 1.3).
+const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// A field that may be given once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Single<'a> {
+    #[default]
+    Missing,
+    Given(&'a [u8]),
+    Repeated,
+}
+
+impl<'a> Single<'a> {
+    fn add(&mut self, value: &'a [u8]) {
+        *self = if *self == Self::Missing { Self::Given(value) } else { Self::Repeated };
+    }
+}
+
+/// What matters of a request, gathered in one pass over its fields.
+///
+/// ```
+/// use pushlab::proto::ws::{HandshakePolicy, HandshakeRequest, negotiate};
+/// let fields: [(&str, &[u8]); 4] = [
+///     ("Upgrade", b"websocket"),
+///     ("Connection", b"keep-alive, Upgrade"),
+///     ("Sec-WebSocket-Key", b"dGhlIHNhbXBsZSBub25jZQ=="),
+///     ("Sec-WebSocket-Version", b"13"),
+/// ];
+/// let request = HandshakeRequest::from_fields(true, true, Some("example.com"), fields.into_iter());
+/// let mut out = Vec::new();
+/// negotiate(&request, &HandshakePolicy::default())?.fields(&mut out);
+/// assert_eq!(out, b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n");
+/// # Ok::<_, pushlab::proto::RemoteError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct HandshakeRequest<'a> {
+    /// A GET of HTTP/1.1.
+    may_upgrade: bool,
+    host: Option<&'a str>,
+    /// `Connection` lists `upgrade`.
+    connection_upgrade: bool,
+    /// `Upgrade` lists `websocket`.
+    upgrade_websocket: bool,
+    version: Single<'a>,
+    key: Single<'a>,
+    origin: Single<'a>,
+    /// Every `Sec-WebSocket-Protocol`, in order; together they are one list.
+    protocols: Vec<&'a [u8]>,
+}
+
+impl<'a> HandshakeRequest<'a> {
+    /// Gathers what matters. `fields` are all of the request's, names in any case and values without white space around them; `host` is the
+    /// value of `Host`, which HTTP has checked.
+    pub fn from_fields(is_get: bool, is_http11: bool, host: Option<&'a str>, fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Self {
+        let mut request = Self { may_upgrade: is_get && is_http11, host, ..Self::default() };
+        for (name, value) in fields {
+            request.add(name, value);
+        }
+        request
+    }
+
+    fn add(&mut self, name: &str, value: &'a [u8]) {
+        // Most names differ from all of these in length already.
+        match name.len() {
+            6 if name.eq_ignore_ascii_case("Origin") => self.origin.add(value),
+            7 if name.eq_ignore_ascii_case("Upgrade") => self.upgrade_websocket |= list(value).any(is("websocket")),
+            10 if name.eq_ignore_ascii_case("Connection") => self.connection_upgrade |= list(value).any(is("upgrade")),
+            17 if name.eq_ignore_ascii_case("Sec-WebSocket-Key") => self.key.add(value),
+            21 if name.eq_ignore_ascii_case("Sec-WebSocket-Version") => self.version.add(value),
+            22 if name.eq_ignore_ascii_case("Sec-WebSocket-Protocol") => self.protocols.push(value),
+            _ => {}
+        }
+    }
+
+    /// Whether the request asks for an upgrade to a WebSocket, acceptable or not: a GET of HTTP/1.1 with the two tokens.
+    pub const fn is_upgrade(&self) -> bool {
+        self.may_upgrade && self.connection_upgrade && self.upgrade_websocket
+    }
+}
+
+/// What this server accepts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HandshakePolicy<'p> {
+    /// The origins that may connect, as `scheme://host[:port]`; empty: only the server's own. See [`origin::is_allowed`].
+    pub origins: &'p [String],
+    /// The subprotocols that the application speaks. The client's order decides.
+    pub protocols: &'static [&'static str],
+}
+
+/// The answer to an acceptable handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accept {
+    /// The value of `Sec-WebSocket-Accept`, which is ASCII.
+    pub key: [u8; 28],
+    /// The subprotocol that both sides speak, if any.
+    pub protocol: Option<&'static str>,
+}
+
+impl Accept {
+    /// Appends the field lines of the 101 that are WebSocket's own, without the blank line.
+    pub fn fields(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"Sec-WebSocket-Accept: ");
+        out.extend_from_slice(&self.key);
+        out.extend_from_slice(b"\r\n");
+        if let Some(protocol) = self.protocol {
+            out.extend_from_slice(b"Sec-WebSocket-Protocol: ");
+            out.extend_from_slice(protocol.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
+/// Decides whether a request becomes a WebSocket (RFC 6455, section 4.2).
+///
+/// In this order: [`NotAWebSocketRequest`](RemoteError::NotAWebSocketRequest) if it does not ask to,
+/// [`UnsupportedWebSocketVersion`](RemoteError::UnsupportedWebSocketVersion) unless the version is 13, given once,
+/// [`BadHandshake`](RemoteError::BadHandshake) for the key, [`ForbiddenOrigin`](RemoteError::ForbiddenOrigin) by the policy. Offers of extensions
+/// are ignored. No subprotocol in common is not an error: the client decides what that means (section 4.1).
+pub fn negotiate(request: &HandshakeRequest<'_>, policy: &HandshakePolicy<'_>) -> Result<Accept, RemoteError> {
+    if !request.is_upgrade() {
+        return Err(RemoteError::NotAWebSocketRequest);
+    }
+    if request.version != Single::Given(b"13") {
+        return Err(RemoteError::UnsupportedWebSocketVersion);
+    }
+    let Single::Given(key) = request.key else { return Err(RemoteError::BadHandshake) };
+    let key = std::str::from_utf8(key).ok().filter(|key| is_nonce(key)).ok_or(RemoteError::BadHandshake)?;
+    let origin = match request.origin {
+        Single::Missing => None,
+        Single::Given(origin) => Some(std::str::from_utf8(origin).map_err(|_| RemoteError::ForbiddenOrigin)?),
+        Single::Repeated => return Err(RemoteError::ForbiddenOrigin),
+    };
+    if !origin::is_allowed(origin, request.host, policy.origins) {
+        return Err(RemoteError::ForbiddenOrigin);
+    }
+    let mut offered = request.protocols.iter().flat_map(|value| list(value));
+    // Names of subprotocols are compared as they are, unlike the other tokens (RFC 6455, section 11.3.4).
+    let protocol = offered.find_map(|offer| policy.protocols.iter().copied().find(|known| known.as_bytes() == offer));
+    Ok(Accept { key: accept_key(key), protocol })
+}
+
+/// The value of `Sec-WebSocket-Accept` that answers `key` (RFC 6455, section 4.2.2).
+///
+/// ```
+/// use pushlab::proto::ws::accept_key;
+/// assert_eq!(&accept_key("dGhlIHNhbXBsZSBub25jZQ=="), b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+/// ```
+pub fn accept_key(key: &str) -> [u8; 28] {
+    let hash = Sha1::new().chain_update(key).chain_update(GUID).finalize();
+    let mut encoded = [0; 28];
+    let len = BASE64.encode_slice(hash, &mut encoded);
+    debug_assert_eq!(len, Ok(28), "20 bytes are 28 characters of base64");
+    encoded
+}
+
+/// "a base64-encoded value that, when decoded, is 16 bytes in length" (RFC 6455, section 4.2.1), in canonical form.
+fn is_nonce(key: &str) -> bool {
+    let mut nonce = [0; 18];
+    key.len() == 24 && BASE64.decode_slice(key, &mut nonce) == Ok(16)
+}
+
+/// The elements of a comma-separated list (RFC 9110, section 5.6.1).
+fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(|element| {
+        let end = element.iter().rposition(|byte| !is_blank(*byte)).map_or(0, |last| last + 1);
+        let start = element[..end].iter().position(|byte| !is_blank(*byte)).unwrap_or(end);
+        &element[start..end]
+    })
+}
+
+const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+fn is(token: &str) -> impl Fn(&[u8]) -> bool {
+    move |element| element.eq_ignore_ascii_case(token.as_bytes())
+}

@@ -1,0 +1,335 @@
+//! The input side of one WebSocket (RFC 6455, sections 5.2 to 5.5 and 6.2).
+//!
+//! Owns the rules between frames, and what has arrived of a message or control frame that is not complete. Refuses buffers: a message that
+//! lies whole in the input is handed out from there, and only an incomplete one costs memory.
+
+use std::ops::Range;
+
+use super::super::{Limits, Outbox, RemoteError};
+use super::assembler::{Assembler, check_size};
+use super::conn::{Event, Message, Next};
+use super::frame::{FrameHead, Opcode};
+use super::writer::Writer;
+use super::{close, mask};
+
+/// Reads frames and hands out events.
+///
+/// See [`Conn`](super::Conn) for an example.
+#[derive(Debug, Default)]
+pub struct Reader {
+    state: State,
+}
+
+/// What is kept between two calls.
+///
+/// ```text
+///         part of a frame, or a fragment
+///   Idle --------------------------------> Partial
+///    | ^                                    |   |
+///    | +------------------------------------+   |
+///    |   call after the event that ended it     |
+///    |                                          |
+///    +----------> Finished <--------------------+
+///       error, or call after the peer's close frame
+/// ```
+#[derive(Debug, Default)]
+enum State {
+    /// Between messages.
+    #[default]
+    Idle,
+    /// Inside a message or a frame, or the event that ended it is still borrowed.
+    Partial(Box<Partial>),
+    /// Whatever comes is consumed unseen.
+    Finished,
+}
+
+#[derive(Debug, Default)]
+struct Partial {
+    /// The frame whose head was consumed and whose payload was not yet.
+    frame: Option<OpenFrame>,
+    message: Assembler,
+    /// The payload of a control frame that came in parts, at most 125 bytes.
+    control: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct OpenFrame {
+    fin: bool,
+    opcode: Opcode,
+    key: [u8; 4],
+    /// Bytes of payload consumed, of which masking needs the last two bits.
+    offset: u8,
+    /// Bytes of payload to come.
+    remaining: u64,
+}
+
+/// An event that borrows nothing yet: where its payload lies.
+enum Step {
+    NeedData,
+    /// A whole data frame in the input.
+    Whole(Opcode, Range<usize>),
+    /// The assembler's message.
+    Assembled,
+    /// A whole control frame in the input.
+    Control(Opcode, Range<usize>),
+    /// A control frame that came in parts.
+    AssembledControl(Opcode),
+}
+
+impl Reader {
+    /// A reader at the first byte after the opening handshake.
+    pub const fn new() -> Self {
+        Self { state: State::Idle }
+    }
+
+    /// Looks for the next event in `input`, and says how many bytes of it are consumed.
+    ///
+    /// Pongs and the answer to a close frame are sent through `writer` at once. The event borrows from `input`, in which payloads are
+    /// unmasked, or from this reader. A message that was assembled here gives its memory back at the next call, so call until
+    /// [`Next::NeedData`].
+    ///
+    /// After an error, and after the peer's close frame, all input is consumed and nothing comes of it. After this side's close frame
+    /// ([`Writer::close_sent`]), only the peer's is looked at.
+    #[inline]
+    pub fn next_event<'a>(
+        &'a mut self,
+        input: &'a mut [u8],
+        writer: &mut Writer,
+        out: &mut Outbox,
+        limits: &Limits,
+    ) -> Result<(usize, Next<'a>), RemoteError> {
+        if matches!(self.state, State::Idle)
+            && !writer.is_closing()
+            && let Some((opcode, payload_len)) = short_data_frame(input)
+            && payload_len <= limits.message_bytes
+        {
+            let payload = SHORT_HEAD..SHORT_HEAD + payload_len;
+            let used = payload.end;
+            let key = [input[2], input[3], input[4], input[5]];
+            mask::apply(key, 0, &mut input[payload.clone()]);
+            return Ok((used, self.event(Step::Whole(opcode, payload), input)?));
+        }
+        self.next_event_of_any_kind(input, writer, out, limits)
+    }
+
+    /// Bytes of memory that this reader owns for what is incomplete; none between messages.
+    pub fn capacity(&self) -> usize {
+        match &self.state {
+            State::Partial(partial) => size_of::<Partial>() + partial.message.capacity() + partial.control.capacity(),
+            State::Idle | State::Finished => 0,
+        }
+    }
+
+    fn next_event_of_any_kind<'a>(
+        &'a mut self,
+        input: &'a mut [u8],
+        writer: &mut Writer,
+        out: &mut Outbox,
+        limits: &Limits,
+    ) -> Result<(usize, Next<'a>), RemoteError> {
+        self.release();
+        if writer.close_received() || matches!(self.state, State::Finished) {
+            self.state = State::Finished;
+            return Ok((input.len(), Next::NeedData));
+        }
+        let mut used = 0;
+        match self.step(input, &mut used, writer, out, limits) {
+            Ok(Step::NeedData) => {
+                self.release();
+                Ok((used, Next::NeedData))
+            }
+            Ok(step) => Ok((used, self.event(step, input)?)),
+            Err(error) => {
+                self.state = State::Finished;
+                Err(error)
+            }
+        }
+    }
+
+    /// Borrows the payload of an event; text that lies whole in the input is validated here.
+    #[inline]
+    fn event<'a>(&'a mut self, step: Step, input: &'a [u8]) -> Result<Next<'a>, RemoteError> {
+        let (opcode, payload) = match step {
+            Step::Whole(Opcode::Text, payload) => {
+                let Ok(text) = std::str::from_utf8(&input[payload]) else {
+                    self.state = State::Finished;
+                    return Err(RemoteError::InvalidUtf8);
+                };
+                return Ok(Next::Event(Event::Message(Message::Text(text))));
+            }
+            Step::Whole(_, payload) => return Ok(Next::Event(Event::Message(Message::Binary(&input[payload])))),
+            Step::Control(opcode, payload) => (opcode, &input[payload]),
+            Step::Assembled => return Ok(Next::Event(Event::Message(self.partial().message.message()))),
+            Step::AssembledControl(opcode) => (opcode, &self.partial().control[..]),
+            Step::NeedData => return Ok(Next::NeedData),
+        };
+        Ok(Next::Event(control_event(opcode, payload)))
+    }
+
+    /// Gives back the memory of what has been handed out.
+    fn release(&mut self) {
+        if let State::Partial(partial) = &self.state
+            && partial.frame.is_none()
+            && !partial.message.is_open()
+        {
+            self.state = State::Idle;
+        }
+    }
+
+    fn partial(&mut self) -> &mut Partial {
+        if !matches!(self.state, State::Partial(_)) {
+            self.state = State::Partial(Box::default());
+        }
+        match &mut self.state {
+            State::Partial(partial) => partial,
+            State::Idle | State::Finished => unreachable!("it was made just now"),
+        }
+    }
+
+    /// Consumes frames until one makes an event.
+    fn step(
+        &mut self,
+        input: &mut [u8],
+        used: &mut usize,
+        writer: &mut Writer,
+        out: &mut Outbox,
+        limits: &Limits,
+    ) -> Result<Step, RemoteError> {
+        loop {
+            if let State::Partial(partial) = &mut self.state
+                && partial.frame.is_some()
+            {
+                let Some(ended) = partial.feed(&mut input[*used..], used, writer.is_closing())? else { return Ok(Step::NeedData) };
+                if let Some(step) = partial.end(ended, writer, out)? {
+                    return Ok(step);
+                }
+                continue;
+            }
+            let Some((head_len, head)) = FrameHead::decode_client(&input[*used..])? else { return Ok(Step::NeedData) };
+            *used += head_len;
+            if let Some(step) = self.begin(&head, input, used, writer, out, limits)? {
+                return Ok(step);
+            }
+        }
+    }
+
+    /// Takes a frame that lies whole in the input, or notes that its payload is to come. Data that needs assembling is always to come.
+    fn begin(
+        &mut self,
+        head: &FrameHead,
+        input: &mut [u8],
+        used: &mut usize,
+        writer: &mut Writer,
+        out: &mut Outbox,
+        limits: &Limits,
+    ) -> Result<Option<Step>, RemoteError> {
+        let key = head.mask.expect("client frames are masked");
+        let payload = usize::try_from(head.payload_len).ok().and_then(|len| Some(*used..used.checked_add(len)?));
+        let whole = payload.filter(|payload| payload.end <= input.len());
+        if is_ignored(head.opcode, writer.is_closing()) {
+            // Not even its place among fragments matters any more.
+        } else if head.opcode.is_control() {
+            if let Some(payload) = whole {
+                *used = payload.end;
+                mask::apply(key, 0, &mut input[payload.clone()]);
+                answer(head.opcode, &input[payload.clone()], writer, out)?;
+                return Ok(Some(Step::Control(head.opcode, payload)));
+            }
+            self.partial().control.clear();
+        } else if matches!(self.state, State::Idle) && head.fin && head.opcode != Opcode::Continuation && whole.is_some() {
+            check_size(head.payload_len, limits)?;
+            return Ok(whole.map(|payload| {
+                *used = payload.end;
+                mask::apply(key, 0, &mut input[payload.clone()]);
+                Step::Whole(head.opcode, payload)
+            }));
+        } else {
+            self.partial().message.admit(head.opcode, head.payload_len, limits)?;
+        }
+        self.partial().frame = Some(OpenFrame { fin: head.fin, opcode: head.opcode, key, offset: 0, remaining: head.payload_len });
+        Ok(None)
+    }
+}
+
+impl Partial {
+    /// Consumes payload of the open frame, and gives the frame back when that completes it.
+    fn feed(&mut self, input: &mut [u8], used: &mut usize, is_closing: bool) -> Result<Option<OpenFrame>, RemoteError> {
+        let frame = self.frame.as_mut().expect("a frame is open");
+        let len = usize::try_from(frame.remaining).map_or(input.len(), |remaining| remaining.min(input.len()));
+        let payload = &mut input[..len];
+        *used += len;
+        if !is_ignored(frame.opcode, is_closing) {
+            mask::apply(frame.key, usize::from(frame.offset), payload);
+            if frame.opcode.is_control() {
+                self.control.extend_from_slice(payload);
+            } else {
+                self.message.push(payload, frame.fin.then_some(frame.remaining))?;
+            }
+        }
+        frame.offset = (usize::from(frame.offset) + len) as u8 & 3;
+        frame.remaining -= len as u64;
+        Ok(if frame.remaining == 0 { self.frame.take() } else { None })
+    }
+
+    /// Makes an event of a completed frame, if it makes one.
+    fn end(&mut self, frame: OpenFrame, writer: &mut Writer, out: &mut Outbox) -> Result<Option<Step>, RemoteError> {
+        if is_ignored(frame.opcode, writer.is_closing()) {
+            self.message = Assembler::new();
+            return Ok(None);
+        }
+        if frame.opcode.is_control() {
+            answer(frame.opcode, &self.control, writer, out)?;
+            return Ok(Some(Step::AssembledControl(frame.opcode)));
+        }
+        if !frame.fin {
+            return Ok(None);
+        }
+        self.message.finish()?;
+        Ok(Some(Step::Assembled))
+    }
+}
+
+/// Bytes of the head of a masked frame with at most 125 bytes of payload.
+const SHORT_HEAD: usize = 6;
+
+/// Opcode and payload length if `input` begins with a whole data frame of at most 125 bytes, unfragmented and masked: what nearly every
+/// frame is, told apart by two bytes.
+#[inline]
+fn short_data_frame(input: &[u8]) -> Option<(Opcode, usize)> {
+    const FINAL_TEXT: u8 = 0x81;
+    const FINAL_BINARY: u8 = 0x82;
+    let &[first, second, ..] = input else { return None };
+    let opcode = match first {
+        FINAL_TEXT => Opcode::Text,
+        FINAL_BINARY => Opcode::Binary,
+        _ => return None,
+    };
+    let payload_len = usize::from(second.wrapping_sub(0x80));
+    (payload_len <= 125 && input.len() >= SHORT_HEAD + payload_len).then_some((opcode, payload_len))
+}
+
+/// After this side's close frame only the peer's matters (RFC 6455, section 5.5.1).
+const fn is_ignored(opcode: Opcode, is_closing: bool) -> bool {
+    is_closing && !matches!(opcode, Opcode::Close)
+}
+
+/// Gives the answer that the protocol owes to a control frame.
+fn answer(opcode: Opcode, payload: &[u8], writer: &mut Writer, out: &mut Outbox) -> Result<(), RemoteError> {
+    match opcode {
+        Opcode::Ping => writer.answer_ping(payload, out),
+        Opcode::Close => writer.answer_close(close::decode(payload)?.0, out),
+        _ => {}
+    }
+    Ok(())
+}
+
+fn control_event(opcode: Opcode, payload: &[u8]) -> Event<'_> {
+    match opcode {
+        Opcode::Ping => Event::Ping(payload),
+        Opcode::Close => {
+            let (code, reason) = close::decode(payload).expect("it was decoded to be answered");
+            Event::Close { code, reason }
+        }
+        _ => Event::Pong(payload),
+    }
+}

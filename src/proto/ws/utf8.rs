@@ -1,0 +1,99 @@
+//! UTF-8 that arrives in pieces (RFC 3629; RFC 6455, section 8.1).
+//!
+//! Owns the up to three bytes of a character that is not complete. Refuses to decode by hand: the standard library's validation knows
+//! which sequences can still become valid, and this only carries them across pieces.
+
+/// The bytes can never become UTF-8, whatever follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidUtf8;
+
+impl std::fmt::Display for InvalidUtf8 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the bytes are not UTF-8")
+    }
+}
+
+impl std::error::Error for InvalidUtf8 {}
+
+/// Validates UTF-8 piece by piece, and fails at the first byte that makes it invalid.
+///
+/// ```
+/// use pushlab::proto::ws::{InvalidUtf8, Utf8Validator};
+/// let mut utf8 = Utf8Validator::new();
+/// assert_eq!(utf8.push(b"caf\xc3"), Ok(()));
+/// assert_eq!(utf8.finish(), Err(InvalidUtf8)); // truncated here
+/// assert_eq!(utf8.push(b"\xa9"), Ok(()));
+/// assert_eq!(utf8.finish(), Ok(()));
+/// assert_eq!(utf8.push(b"\xed\xa0"), Err(InvalidUtf8)); // a surrogate, known before its third byte
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Utf8Validator {
+    /// The beginning of a character, at most three bytes of it.
+    carry: [u8; 3],
+    carry_len: u8,
+}
+
+impl Utf8Validator {
+    /// A validator at the beginning of a text.
+    pub const fn new() -> Self {
+        Self { carry: [0; 3], carry_len: 0 }
+    }
+
+    /// Takes the next piece, of any length. After an error nothing more can be learned from this validator.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), InvalidUtf8> {
+        self.decode(bytes).map(drop)
+    }
+
+    /// Says whether the text may end here: not inside a character.
+    pub const fn finish(&self) -> Result<(), InvalidUtf8> {
+        if self.carry_len == 0 { Ok(()) } else { Err(InvalidUtf8) }
+    }
+
+    /// Bytes that wait for the rest of their character, at most three.
+    pub const fn pending(&self) -> usize {
+        self.carry_len as usize
+    }
+
+    /// Takes the next piece and gives back what is complete: the character that began in an earlier piece, then text of this piece.
+    pub(super) fn decode<'b>(&mut self, mut bytes: &'b [u8]) -> Result<(Option<char>, &'b str), InvalidUtf8> {
+        let mut completed = None;
+        while self.carry_len > 0 && completed.is_none() {
+            let Some((&next, rest)) = bytes.split_first() else { return Ok((None, "")) };
+            completed = self.complete(next)?;
+            bytes = rest;
+        }
+        let error = match std::str::from_utf8(bytes) {
+            Ok(text) => return Ok((completed, text)),
+            Err(error) => error,
+        };
+        // A length says that no continuation can mend it; none, that the piece ended too early.
+        if error.error_len().is_some() {
+            return Err(InvalidUtf8);
+        }
+        let (text, pending) = bytes.split_at(error.valid_up_to());
+        self.carry[..pending.len()].copy_from_slice(pending);
+        self.carry_len = pending.len() as u8;
+        let text = std::str::from_utf8(text).expect("the standard library found it valid up to here");
+        Ok((completed, text))
+    }
+
+    /// Adds one byte to the carried character, and gives the character back when that completes it.
+    fn complete(&mut self, next: u8) -> Result<Option<char>, InvalidUtf8> {
+        let carried = self.pending();
+        let mut bytes = [0; 4];
+        bytes[..carried].copy_from_slice(&self.carry[..carried]);
+        bytes[carried] = next;
+        match std::str::from_utf8(&bytes[..=carried]) {
+            Ok(character) => {
+                self.carry_len = 0;
+                Ok(character.chars().next())
+            }
+            Err(error) if error.error_len().is_some() => Err(InvalidUtf8),
+            Err(_) => {
+                self.carry[carried] = next;
+                self.carry_len += 1;
+                Ok(None)
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The output side of one WebSocket (RFC 6455, sections 5.5, 6.1 and 7.1).
+//!
+//! Owns the order of what is sent: nothing after a close frame. Refuses masking and fragmentation: "A server MUST NOT mask any frames that
+//! it sends" (section 5.1), and a message that is known whole needs no fragments.
+
+use super::super::{Frame, FrameKind, LocalError, Outbox, RemoteError};
+use super::close;
+use super::conn::Closing;
+use super::frame::{FrameHead, Opcode};
+
+/// The first byte of a final frame, beside the opcode.
+const FIN: u8 = 0x80;
+/// The longest payload whose length fits into the second byte, and the longest of a control frame.
+const SHORT_BYTES: usize = 125;
+
+/// Writes frames, and knows where the closing handshake stands.
+///
+/// Every `send_*` after a close frame was sent is [`LocalError::WrongState`]: "The application MUST NOT send any more data frames after
+/// sending a Close frame" (RFC 6455, section 5.5.1).
+///
+/// ```
+/// use pushlab::proto::{LocalError, Outbox, ws::Writer};
+/// let (mut writer, mut out) = (Writer::new(), Outbox::new());
+/// writer.send_text("Hello", &mut out)?;
+/// writer.send_close(1000, "", &mut out)?;
+/// assert_eq!(out.chunks().next(), Some(&b"\x81\x05Hello\x88\x02\x03\xe8"[..]));
+/// assert_eq!(writer.send_text("more", &mut out), Err(LocalError::WrongState));
+/// # Ok::<_, LocalError>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Writer {
+    closing: Closing,
+}
+
+impl Writer {
+    /// A writer whose opening handshake is done.
+    pub const fn new() -> Self {
+        Self { closing: Closing::Open }
+    }
+
+    /// Sends a text message.
+    #[inline]
+    pub fn send_text(&mut self, text: &str, out: &mut Outbox) -> Result<(), LocalError> {
+        self.send(Opcode::Text, text.as_bytes(), out)
+    }
+
+    /// Sends a binary message.
+    #[inline]
+    pub fn send_binary(&mut self, bytes: &[u8], out: &mut Outbox) -> Result<(), LocalError> {
+        self.send(Opcode::Binary, bytes, out)
+    }
+
+    /// Sends a shared frame: its own bytes if it was encoded for a WebSocket, else its payload, as text if it is UTF-8.
+    #[inline]
+    pub fn send_frame(&mut self, frame: &Frame, out: &mut Outbox) -> Result<(), LocalError> {
+        match frame.kind() {
+            FrameKind::Text | FrameKind::Binary => {
+                self.check_open()?;
+                out.push_shared(frame.shared(), 0..frame.wire().len());
+                Ok(())
+            }
+            FrameKind::Chunk => match std::str::from_utf8(frame.payload()) {
+                Ok(text) => self.send_text(text, out),
+                Err(_) => self.send_binary(frame.payload(), out),
+            },
+        }
+    }
+
+    /// Sends a ping of at most 125 bytes; [`LocalError::BadCloseCode`] if there are more.
+    pub fn send_ping(&mut self, payload: &[u8], out: &mut Outbox) -> Result<(), LocalError> {
+        if payload.len() > SHORT_BYTES {
+            return Err(LocalError::BadCloseCode);
+        }
+        self.send(Opcode::Ping, payload, out)
+    }
+
+    /// Begins the closing handshake. Of `reason`, as many whole characters are sent as fit into 123 bytes.
+    ///
+    /// [`LocalError::BadCloseCode`] if the code must not be sent: see [`close::is_sendable`].
+    pub fn send_close(&mut self, code: u16, reason: &str, out: &mut Outbox) -> Result<(), LocalError> {
+        if !close::is_sendable(code) {
+            return Err(LocalError::BadCloseCode);
+        }
+        self.check_open()?;
+        let reason = close::shorten(reason);
+        out.extend(&[FIN | Opcode::Close as u8, 2 + reason.len() as u8]);
+        out.extend(&code.to_be_bytes());
+        out.extend(reason.as_bytes());
+        self.closing = Closing::Sent;
+        Ok(())
+    }
+
+    /// Tells the peer which rule it broke, unless a close frame has been sent already (RFC 6455, section 7.1.7). The connection is over then:
+    /// the peer's close frame is not waited for.
+    pub fn fail(&mut self, error: RemoteError, out: &mut Outbox) {
+        if !self.is_closing() {
+            let sent = self.send_close(error.close_code(), &error.to_string(), out);
+            debug_assert_eq!(sent, Ok(()), "the codes of errors can be sent, and nothing is closing");
+        }
+    }
+
+    /// Whether the closing handshake has begun, from either side: nothing more can be sent.
+    #[inline]
+    pub const fn is_closing(&self) -> bool {
+        !matches!(self.closing, Closing::Open)
+    }
+
+    /// Whether this side has sent its close frame.
+    #[inline]
+    pub const fn close_sent(&self) -> bool {
+        self.is_closing()
+    }
+
+    /// Whether the peer's close frame has come.
+    #[inline]
+    pub const fn close_received(&self) -> bool {
+        matches!(self.closing, Closing::Closed)
+    }
+
+    /// Whether both have: the server closes the transport now (RFC 6455, section 7.1.1).
+    #[inline]
+    pub const fn is_closed(&self) -> bool {
+        self.close_received()
+    }
+
+    /// "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response" with the same payload (RFC 6455, section 5.5.2).
+    pub(super) fn answer_ping(&mut self, payload: &[u8], out: &mut Outbox) {
+        self.send(Opcode::Pong, payload, out).expect("pings are not looked at after a close frame");
+    }
+
+    /// Takes note of the peer's close frame and answers it, unless it is an answer itself. "When sending a Close frame in response, the
+    /// endpoint typically echos the status code it received." (RFC 6455, section 5.5.1)
+    pub(super) fn answer_close(&mut self, code: u16, out: &mut Outbox) {
+        if !self.is_closing() {
+            let echo = if code == close::NO_CODE { &[][..] } else { &code.to_be_bytes() };
+            out.extend(&[FIN | Opcode::Close as u8, echo.len() as u8]);
+            out.extend(echo);
+        }
+        self.closing = Closing::Closed;
+    }
+
+    #[inline]
+    const fn check_open(&self) -> Result<(), LocalError> {
+        if self.is_closing() { Err(LocalError::WrongState) } else { Ok(()) }
+    }
+
+    #[inline]
+    fn send(&mut self, opcode: Opcode, payload: &[u8], out: &mut Outbox) -> Result<(), LocalError> {
+        self.check_open()?;
+        if payload.len() <= SHORT_BYTES {
+            out.extend(&[FIN | opcode as u8, payload.len() as u8]);
+        } else {
+            out.extend(&FrameHead::server(opcode, payload.len() as u64).encode());
+        }
+        out.extend(payload);
+        Ok(())
+    }
+}
