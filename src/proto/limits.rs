@@ -48,7 +48,7 @@ pub struct Limits {
     pub pong_timeout: Duration,
     /// Time for the peer's half of a close: the close frame that answers ours, or the end of file after our last answer. Default 5 s (nginx `lingering_timeout 5s`).
     pub close_timeout: Duration,
-    /// Time between heartbeats of a stream, an event stream or a WebSocket; `None` sends none. Default 25 s (RFC 6202, section 5.5: 30 s is safe; SockJS, Engine.IO 25 s).
+    /// Time between heartbeats of a stream, an event stream or a WebSocket; `None` sends none. Default 25 s (RFC 6202, section 5.5: 30 s is safe; `SockJS`, Engine.IO 25 s).
     pub heartbeat: Option<Duration>,
 }
 
