@@ -1,0 +1,205 @@
+//! The sending half of a connection.
+//!
+//! Owns which response may be sent when, and how its body is framed (RFC 9112, sections 6 to 9; RFC 9110, sections 6.4 and 15). Refuses
+//! to decide what is answered, but for requests that broke a rule.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::super::{Frame, FrameKind, LocalError, Now, Outbox, RemoteError};
+use super::super::method::Version;
+use super::super::response::{self, BodySize, ConnectionField, FramingField, ResponseHead};
+use super::{Conn, Reading, Writing};
+
+impl Conn {
+    /// Sends a whole response. A HEAD request gets the head alone.
+    ///
+    /// # Errors
+    /// As [`send_head`](Self::send_head). Nothing is sent then.
+    #[inline]
+    pub fn send_response(&mut self, now: &Now, head: &ResponseHead<'_>, body: &[u8], out: &mut Outbox) -> Result<(), LocalError> {
+        self.send_head(now, head, BodySize::Length(body.len() as u64), out)?;
+        if self.writing == Writing::Length {
+            out.extend(body);
+        }
+        self.finish(now.instant());
+        Ok(())
+    }
+
+    /// As [`send_response`](Self::send_response), without a copy of a large body.
+    ///
+    /// # Errors
+    /// As [`send_head`](Self::send_head). Nothing is sent then.
+    pub fn send_response_owned(&mut self, now: &Now, head: &ResponseHead<'_>, body: Vec<u8>, out: &mut Outbox) -> Result<(), LocalError> {
+        self.send_head(now, head, BodySize::Length(body.len() as u64), out)?;
+        if self.writing == Writing::Length {
+            out.push_owned(body);
+        }
+        self.finish(now.instant());
+        Ok(())
+    }
+
+    /// As [`send_response`](Self::send_response), sharing a large body with other connections.
+    ///
+    /// # Errors
+    /// As [`send_head`](Self::send_head). Nothing is sent then.
+    pub fn send_response_shared(
+        &mut self,
+        now: &Now,
+        head: &ResponseHead<'_>,
+        body: &Arc<[u8]>,
+        out: &mut Outbox,
+    ) -> Result<(), LocalError> {
+        self.send_head(now, head, BodySize::Length(body.len() as u64), out)?;
+        if self.writing == Writing::Length {
+            out.push_shared(body, 0..body.len());
+        }
+        self.finish(now.instant());
+        Ok(())
+    }
+
+    /// Begins a response. It announces `Connection: close` when it is the last one: the request or [`Conn::close_after_response`] asked
+    /// for it, the request's body is not read to its end, or only the close can end the body (a stream to an HTTP/1.0 client).
+    ///
+    /// # Errors
+    /// [`LocalError::WrongState`] when no request waits; [`LocalError::BadStatus`] outside 200 to 599; [`LocalError::BadField`] for a
+    /// content type with control characters; [`LocalError::BodyLength`] when 204, 205 or 304 are to have a body (RFC 9110, sections
+    /// 15.3.5, 15.3.6 and 15.4.5). Nothing is sent then.
+    #[inline]
+    pub fn send_head(&mut self, now: &Now, head: &ResponseHead<'_>, body: BodySize, out: &mut Outbox) -> Result<(), LocalError> {
+        if self.writing != Writing::Owed {
+            return Err(LocalError::WrongState);
+        }
+        response::check(head)?;
+        if matches!(head.status, 204 | 205 | 304) && body != BodySize::Length(0) {
+            return Err(LocalError::BodyLength);
+        }
+        let (framing, writing) = match body {
+            // RFC 9110, section 8.6: none in a 204; in a 304 it would be the length of what is not sent.
+            BodySize::Length(_) if matches!(head.status, 204 | 304) => (FramingField::None, Writing::NoBody),
+            BodySize::Length(length) => {
+                self.left = length;
+                (FramingField::Length(length), Writing::Length)
+            }
+            BodySize::Stream if self.version == Version::Http11 => (FramingField::Chunked, Writing::Chunked),
+            BodySize::Stream => (FramingField::None, Writing::UntilClose),
+        };
+        self.close |= writing == Writing::UntilClose || !matches!(self.reading, Reading::Done);
+        self.writing = if self.head_only { Writing::NoBody } else { writing };
+        let connection = match self.version {
+            _ if self.close => ConnectionField::Close,
+            Version::Http10 => ConnectionField::KeepAlive,
+            Version::Http11 => ConnectionField::None,
+        };
+        response::encode(now, head, framing, connection, out);
+        Ok(())
+    }
+
+    /// Sends a part of the body; in a stream, as a chunk of its own. An empty part sends nothing. Without effect in an answer to HEAD.
+    ///
+    /// # Errors
+    /// [`LocalError::WrongState`] outside a body; [`LocalError::BodyLength`] past the announced length. Nothing is sent then.
+    pub fn send_body(&mut self, bytes: &[u8], out: &mut Outbox) -> Result<(), LocalError> {
+        match self.writing {
+            Writing::Length => {
+                self.left = self.left.checked_sub(bytes.len() as u64).ok_or(LocalError::BodyLength)?;
+                out.extend(bytes);
+            }
+            Writing::Chunked if !bytes.is_empty() => {
+                response::chunk_size_line(bytes.len(), out);
+                out.extend(bytes);
+                out.extend(b"\r\n");
+            }
+            Writing::UntilClose => out.extend(bytes),
+            Writing::Chunked | Writing::NoBody => {}
+            Writing::Nothing | Writing::Owed | Writing::Over => return Err(LocalError::WrongState),
+        }
+        Ok(())
+    }
+
+    /// Sends a frame as a part of a streamed body: a chunk frame's shared bytes as they are when the stream is chunked, else its payload.
+    /// An empty payload sends nothing. Without effect in an answer to HEAD.
+    ///
+    /// # Errors
+    /// [`LocalError::WrongState`] outside a streamed body.
+    #[inline]
+    pub fn send_frame(&mut self, frame: &Frame, out: &mut Outbox) -> Result<(), LocalError> {
+        let payload = frame.payload_range();
+        match self.writing {
+            Writing::Chunked | Writing::UntilClose if payload.is_empty() => {}
+            Writing::Chunked if frame.kind() == FrameKind::Chunk => out.push_shared(frame.shared(), 0..frame.wire().len()),
+            Writing::Chunked => {
+                response::chunk_size_line(payload.len(), out);
+                out.push_shared(frame.shared(), payload);
+                out.extend(b"\r\n");
+            }
+            Writing::UntilClose => out.push_shared(frame.shared(), payload),
+            Writing::NoBody => {}
+            Writing::Length | Writing::Nothing | Writing::Owed | Writing::Over => return Err(LocalError::WrongState),
+        }
+        Ok(())
+    }
+
+    /// Ends the response. The connection is ready for the next request then, or closing.
+    ///
+    /// # Errors
+    /// [`LocalError::WrongState`] outside a response; [`LocalError::BodyLength`] when announced bytes are missing: only closing the
+    /// transport can tell the peer then.
+    pub fn send_end(&mut self, now: &Now, out: &mut Outbox) -> Result<(), LocalError> {
+        match self.writing {
+            Writing::Length if self.left > 0 => return Err(LocalError::BodyLength),
+            Writing::Chunked => out.extend(b"0\r\n\r\n"),
+            Writing::Length | Writing::UntilClose | Writing::NoBody => {}
+            Writing::Nothing | Writing::Owed | Writing::Over => return Err(LocalError::WrongState),
+        }
+        self.finish(now.instant());
+        Ok(())
+    }
+
+    /// Answers `101 Switching Protocols` with `Upgrade: websocket` and these fields. This connection is over then, without being closed:
+    /// it consumes nothing any more, and what follows belongs to the next protocol (RFC 9110, section 7.8).
+    ///
+    /// # Errors
+    /// [`LocalError::WrongState`] when no request waits or its body is not read to its end.
+    pub fn send_switching_protocols(&mut self, now: &Now, fields: &[u8], out: &mut Outbox) -> Result<(), LocalError> {
+        if self.writing != Writing::Owed || !matches!(self.reading, Reading::Done) {
+            return Err(LocalError::WrongState);
+        }
+        let head = ResponseHead { status: 101, content_type: "", fields };
+        response::encode(now, &head, FramingField::None, ConnectionField::Upgrade, out);
+        self.reading = Reading::Switched;
+        self.writing = Writing::Over;
+        Ok(())
+    }
+
+    /// Tells the peer which rule it broke, in a whole response with `Connection: close`, as long as no other response has begun. The
+    /// connection is closing then in any case.
+    pub fn send_error(&mut self, now: &Now, error: RemoteError, out: &mut Outbox) {
+        self.reading = Reading::Over;
+        let writing = std::mem::replace(&mut self.writing, Writing::Over);
+        if !matches!(writing, Writing::Nothing | Writing::Owed) {
+            return;
+        }
+        let sentence = format!("{error}\n");
+        let connection = if error.status() == 426 { ConnectionField::UpgradeRequired } else { ConnectionField::Close };
+        let head = ResponseHead::new(error.status(), "text/plain; charset=utf-8");
+        response::encode(now, &head, FramingField::Length(sentence.len() as u64), connection, out);
+        if !self.head_only {
+            out.extend(sentence.as_bytes());
+        }
+    }
+
+    /// After the last byte of a response.
+    #[inline]
+    fn finish(&mut self, now: Instant) {
+        self.head_only = false;
+        if self.close || !matches!(self.reading, Reading::Done) {
+            self.reading = Reading::Over;
+            self.writing = Writing::Over;
+            return;
+        }
+        self.reading = Reading::Idle;
+        self.writing = Writing::Nothing;
+        self.deadline = now + Duration::from_millis(self.keep_alive_millis.into());
+    }
+}

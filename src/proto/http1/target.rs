@@ -1,0 +1,100 @@
+//! Request targets and authorities.
+//!
+//! Owns the forms of RFC 9112, section 3.2 and the authority of RFC 3986, section 3.2. Refuses to decode or normalize anything: paths
+//! and queries stay as they were sent.
+
+use std::ops::Range;
+
+use super::super::error::RemoteError;
+use super::method::Method;
+use super::syntax;
+
+/// Where the parts of a request target stand in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    /// The authority of the absolute form; empty in the other forms.
+    pub(super) authority: Range<usize>,
+    /// The path; a `?` and the query follow, or nothing.
+    pub(super) path: Range<usize>,
+}
+
+impl Target {
+    /// Takes a target apart, which is not empty and free of spaces and control characters already.
+    #[inline]
+    pub(super) fn parse(text: &str, method: Method) -> Result<Self, RemoteError> {
+        let bytes = text.as_bytes();
+        let authority = match bytes {
+            [b'/', ..] => 0..0,
+            // The asterisk form is for OPTIONS alone (section 3.2.4).
+            b"*" if method == Method::Options => return Ok(Self { authority: 0..0, path: 0..1 }),
+            _ => absolute_authority(bytes)?,
+        };
+        let mut query = bytes.len();
+        for (at, &byte) in bytes.iter().enumerate().skip(authority.end) {
+            match byte {
+                b'?' if query == bytes.len() => query = at,
+                // A fragment is never sent (RFC 9110, section 7.1), and a URI is ASCII (RFC 3986, section 2).
+                b'#' | 0x80.. => return Err(RemoteError::BadTarget),
+                _ => {}
+            }
+        }
+        Ok(Self { path: authority.end..query, authority })
+    }
+}
+
+/// The authority in an absolute form of the schemes that this server can be addressed by.
+#[cold]
+fn absolute_authority(bytes: &[u8]) -> Result<Range<usize>, RemoteError> {
+    let scheme = |name: &[u8]| bytes.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)).then_some(name.len());
+    let start = scheme(b"http://").or_else(|| scheme(b"https://")).ok_or(RemoteError::BadTarget)?;
+    let len = bytes[start..].iter().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
+    let end = len.map_or(bytes.len(), |len| start + len);
+    // An empty host is invalid in these schemes, and user information is refused (RFC 9110, sections 4.2.1 and 4.2.4).
+    if start == end || !is_authority(&bytes[start..end]) {
+        return Err(RemoteError::BadTarget);
+    }
+    Ok(start..end)
+}
+
+/// Whether `text` is `host[:port]` with a name, an IPv4 address or an IP literal in brackets.
+#[inline]
+pub(super) fn is_authority(text: &[u8]) -> bool {
+    let plain = text.iter().take_while(|&&byte| syntax::is_host_byte(byte)).count();
+    (plain == text.len() && plain > 0) || is_special_authority(text)
+}
+
+/// As [`is_authority`], for the forms that are not a mere name.
+fn is_special_authority(text: &[u8]) -> bool {
+    let host_len = match text {
+        [b'[', rest @ ..] => {
+            let inside = rest.iter().take_while(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')).count();
+            if inside < 2 || rest.get(inside) != Some(&b']') {
+                return false;
+            }
+            inside + 2
+        }
+        _ => text.iter().position(|&byte| byte == b':').unwrap_or(text.len()),
+    };
+    let (host, port) = text.split_at(host_len);
+    let port_is_valid = match port {
+        [] | [b':'] => true,
+        [b':', digits @ ..] => digits.iter().all(u8::is_ascii_digit) && digits.len() <= 5,
+        _ => false,
+    };
+    port_is_valid && (host.starts_with(b"[") || is_name(host))
+}
+
+/// `reg-name`, not empty: host bytes and percent-encoded ones.
+fn is_name(mut host: &[u8]) -> bool {
+    if host.is_empty() {
+        return false;
+    }
+    while let [first, rest @ ..] = host {
+        host = match (first, rest) {
+            (b'%', [high, low, rest @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest,
+            (&byte, rest) if syntax::is_host_byte(byte) => rest,
+            _ => return false,
+        };
+    }
+    true
+}
