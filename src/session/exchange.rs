@@ -30,6 +30,7 @@ pub(super) enum Exchange {
 }
 
 /// A request whose body is still arriving.
+#[derive(Default)]
 pub(super) struct Partial {
     /// The head section, to be read again when the body is whole.
     pub(super) head: Vec<u8>,

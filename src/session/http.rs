@@ -28,33 +28,44 @@ impl Http {
     /// Works on the next event of the input.
     #[inline]
     pub(super) fn step(&mut self, input: &[u8], peer: SocketAddr, out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
-        let (used, event) = match self.conn.next_event(cx.now.instant(), input, out, &cx.settings.limits) {
-            Ok((used, Next::Event(event))) => (used, event),
-            Ok((used, Next::NeedData | Next::Paused)) => return (used, Progress::Wait),
-            Err(error) => return (0, self.fail(error, out, cx)),
-        };
-        match event {
-            Event::Head(head) if head.content() == Content::None => (used, self.dispatch(head, b"", peer, out, cx)),
-            Event::Head(head) => {
+        if let Exchange::Partial(_) = self.exchange {
+            return self.continue_body(input, peer, out, cx);
+        }
+        match self.conn.next_event(cx.now.instant(), input, out, &cx.settings.limits) {
+            Ok((used, Next::Event(Event::Head(head)))) if head.content() == Content::None => {
+                (used, self.dispatch(head, b"", peer, out, cx))
+            }
+            Ok((used, Next::Event(Event::Head(head)))) => {
                 let (more, progress) = self.take_body(head, &input[used..], peer, out, cx);
                 (used + more, progress)
             }
-            Event::Body(bytes) => {
-                if let Exchange::Partial(partial) = &mut self.exchange {
-                    partial.body.extend_from_slice(bytes);
+            Ok((_, Next::Event(Event::Body(_) | Event::End))) => unreachable!("a body that is not whole is continued above"),
+            Ok((used, Next::NeedData | Next::Paused)) => (used, Progress::Wait),
+            Err(error) => (0, self.fail(error, out, cx)),
+        }
+    }
+
+    /// Takes more of a body that came in parts, and calls the handler at its end.
+    fn continue_body(&mut self, input: &[u8], peer: SocketAddr, out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
+        let mut used = 0;
+        loop {
+            let (more, next) = match self.conn.next_event(cx.now.instant(), &input[used..], out, &cx.settings.limits) {
+                Ok(next) => next,
+                Err(error) => return (used, self.fail(error, out, cx)),
+            };
+            used += more;
+            let Exchange::Partial(partial) = &mut self.exchange else { unreachable!("only the end of the body takes the partial request") };
+            match next {
+                Next::Event(Event::Body(bytes)) => partial.body.extend_from_slice(bytes),
+                Next::Event(Event::End) => {
+                    let Partial { head, body } = std::mem::take(&mut **partial);
+                    self.exchange = Exchange::Idle;
+                    let head = Head::parse(&head, &cx.settings.limits).expect("the same head was parsed before");
+                    return (used, self.dispatch(head, &body, peer, out, cx));
                 }
-                (used, Progress::More)
+                Next::Event(Event::Head(_)) => unreachable!("a body comes to its end before the next head"),
+                Next::NeedData | Next::Paused => return (used, Progress::Wait),
             }
-            Event::End => match std::mem::take(&mut self.exchange) {
-                Exchange::Partial(partial) => {
-                    let head = Head::parse(&partial.head, &cx.settings.limits).expect("the same head was parsed before");
-                    (used, self.dispatch(head, &partial.body, peer, out, cx))
-                }
-                other => {
-                    self.exchange = other;
-                    (used, Progress::More)
-                }
-            },
         }
     }
 
@@ -169,7 +180,7 @@ impl Http {
             if stream.link.close_asked().is_none() || !stream.link.is_free() {
                 return Progress::Wait;
             }
-            self.conn.send_end(cx.now.instant(), &cx.settings.limits, out).expect("a live stream can be ended");
+            self.conn.send_end(cx.now, out).expect("a live stream can be ended");
             self.drop_exchange(cx);
         }
         match self.exchange {
@@ -193,8 +204,8 @@ impl Http {
         let now = cx.now.instant();
         match &mut self.exchange {
             Exchange::Idle | Exchange::Partial(_) => match self.conn.handle_timeout(now) {
-                Ok(false) => Progress::Wait,
-                Ok(true) => Progress::End(Ending::Flush, CloseReason::Idle),
+                Ok(None) => Progress::Wait,
+                Ok(Some(reason)) => Progress::End(Ending::Flush, reason),
                 Err(error) => self.fail(error, out, cx),
             },
             Exchange::Held(hold) => {
@@ -231,7 +242,7 @@ impl Http {
     pub(super) fn shut_down(&mut self, come_back_ms: u64, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         self.conn.close_after_response();
         match &mut self.exchange {
-            Exchange::Idle if self.conn.is_between_requests() => Progress::End(Ending::Flush, CloseReason::Shutdown),
+            Exchange::Idle if self.conn.is_idle() => Progress::End(Ending::Flush, CloseReason::Shutdown),
             Exchange::Idle | Exchange::Partial(_) => Progress::Wait,
             Exchange::Held(_) => {
                 let seconds = come_back_ms.div_ceil(1_000).to_string();

@@ -10,7 +10,7 @@ use super::exchange::{Heartbeat, Hold, Outcome, Streaming, Upgraded};
 use super::link::Link;
 use super::stream::{EventStream, Stream};
 use super::{Body, Context, Held, Response, WebSocketHandler};
-use crate::proto::http1::{BodySize, Conn, Head, Method, Version, append_field};
+use crate::proto::http1::{BodySize, Conn, Head, Method, Version};
 use crate::proto::ws::handshake::{HandshakePolicy, HandshakeRequest, negotiate};
 use crate::proto::{Outbox, RemoteError};
 
@@ -84,7 +84,7 @@ impl<'a> Reply<'a> {
         }
         if head.method() == Method::Head {
             *outcome = Outcome::Answered;
-            conn.send_end(cx.now.instant(), &cx.settings.limits, out).expect("a response to HEAD ends with its head");
+            conn.send_end(cx.now, out).expect("a response to HEAD ends with its head");
             return Stream::ended(conn, out, cx);
         }
         cx.stats.streams.add(1);
@@ -142,12 +142,13 @@ pub(super) fn answer(conn: &mut Conn, response: Response, out: &mut Outbox, cx: 
             Response::status(500)
         }
     };
-    let limits = &cx.settings.limits;
     let sent = match response.body() {
-        Body::Static(bytes) => conn.send_response(cx.now, &response.head(), bytes, limits, out),
-        Body::Owned(bytes) if bytes.len() < LARGE_BYTES => conn.send_response(cx.now, &response.head(), bytes, limits, out),
-        Body::Shared(bytes) if bytes.len() < LARGE_BYTES => conn.send_response(cx.now, &response.head(), bytes, limits, out),
-        _ => conn.send_large_response(),
+        Body::Static(bytes) => conn.send_response(cx.now, &response.head(), bytes, out),
+        Body::Shared(bytes) => conn.send_response_shared(cx.now, &response.head(), bytes, out),
+        Body::Owned(_) => {
+            let (head, body) = response.take_body();
+            conn.send_response_owned(cx.now, &head.head(), body, out)
+        }
     };
     if let Err(error) = sent {
         cx.stats.local_errors.add(1);

@@ -142,7 +142,12 @@ impl Response {
         ResponseHead { status: self.status, content_type: self.content_type, fields: &self.fields }
     }
 
-    pub(crate) fn into_body(self) -> Body {
-        self.body
+    /// Parts an owned body from the rest, so that it can go out without a copy.
+    pub(crate) fn take_body(mut self) -> (Self, Vec<u8>) {
+        let body = match std::mem::replace(&mut self.body, Body::Static(b"")) {
+            Body::Owned(bytes) => bytes,
+            other => other.as_bytes().to_vec(),
+        };
+        (self, body)
     }
 }

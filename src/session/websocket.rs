@@ -64,7 +64,7 @@ impl WebSocket {
         self.heard = true;
         let Conn { reader, writer } = &mut self.conn;
         let close_is_ours = writer.is_closing();
-        let (used, event) = match reader.next_event(writer, input, out, &cx.settings.limits) {
+        let (used, event) = match reader.next_event(input, writer, out, &cx.settings.limits) {
             Ok((used, Next::Event(event))) => (used, event),
             Ok((used, Next::NeedData)) => return (used, Progress::Wait),
             Err(error) => return (0, self.fail(error, out, cx)),
@@ -72,8 +72,7 @@ impl WebSocket {
         let progress = match event {
             Event::Message(message) => {
                 cx.stats.messages_in.add(1);
-                let mut socket =
-                    Socket { writer, link: &mut self.link, protocol: self.protocol, overflow: &mut self.overflow, out, cx };
+                let mut socket = Socket { writer, link: &mut self.link, protocol: self.protocol, overflow: &mut self.overflow, out, cx };
                 let handler = &mut self.handler;
                 let panicked = catch_unwind(AssertUnwindSafe(|| handler.message(message, &mut socket))).is_err();
                 self.settle(panicked, out, cx)

@@ -6,8 +6,8 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::connection::Disconnect;
 use super::Shared;
+use super::connection::Disconnect;
 use crate::session::{Address, Backlog, Command, Post, Queued};
 
 /// One connection's mailbox. Handles keep it alive, but not the connection.

@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 use mio::Events;
 use slab::Slab;
 
+use super::Config;
 use super::clock::Clock;
 use super::server::{Server, Stop};
-use super::Config;
 use crate::session::{Context, Handler, RemoteSource, Stats};
 use connection::Connection;
 

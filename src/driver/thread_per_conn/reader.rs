@@ -19,13 +19,7 @@ const SHORT_READS: u32 = 16;
 
 /// Serves a connection until it is over.
 pub(super) fn run(connection: &Arc<Connection>) {
-    let mut reader = Reader {
-        clock: Clock::new(),
-        buffer: vec![0; QUIET_BYTES],
-        short_reads: 0,
-        time_out: None,
-        writer: None,
-    };
+    let mut reader = Reader { clock: Clock::new(), buffer: vec![0; QUIET_BYTES], short_reads: 0, time_out: None, writer: None };
     let reason = reader.serve(connection);
     connection.close(reason, &reader.clock);
     if let Some(writer) = reader.writer
@@ -70,6 +64,7 @@ impl Reader {
                 Got::Timeout => {}
             }
             state = connection.digest(state, &mut self.buffer[..fresh], &self.clock);
+            self.fit_buffer(fresh, connection.shared.config.receive_buffer_bytes);
             if connection.mailbox().is_some() && self.writer.is_none() && state.failed.is_none() {
                 drop(state);
                 self.start_writer(connection);
@@ -113,6 +108,17 @@ impl Reader {
                 Err(error) if is_timeout(&error) => return Ok(Got::Timeout),
                 Err(_) => return Err(CloseReason::Transport),
             }
+        }
+    }
+
+    /// A buffer that was filled becomes larger, for bulk; one that is hardly used becomes a quiet one again.
+    fn fit_buffer(&mut self, len: usize, most: usize) {
+        if len == self.buffer.len() && len < most {
+            self.buffer = vec![0; (len * 4).min(most)];
+        }
+        self.short_reads = if len <= QUIET_BYTES && self.buffer.len() > QUIET_BYTES { self.short_reads + 1 } else { 0 };
+        if self.short_reads == SHORT_READS {
+            self.buffer = vec![0; QUIET_BYTES];
         }
     }
 
