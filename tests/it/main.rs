@@ -14,3 +14,4 @@ mod now;
 mod outbox;
 mod sse;
 mod tidy;
+mod ws;
