@@ -1,8 +1,8 @@
 //! Messages in pieces: order, limits, and memory that follows what arrived.
 
 use pushlab::proto::ws::assembler::Assembler;
-use pushlab::proto::ws::{Conn, FrameHead, Message, Opcode};
-use pushlab::proto::{Limits, RemoteError};
+use pushlab::proto::ws::{Conn, Event, FrameHead, Message, Next, Opcode};
+use pushlab::proto::{Limits, Outbox, RemoteError};
 
 use super::peer::{Seen, Server, frame, run_with, text};
 
@@ -132,4 +132,16 @@ fn an_idle_connection_owns_no_memory() {
         assert_eq!(server.conn.reader.capacity(), 0, "given back once the event has been seen");
     }
     assert_eq!(server.seen, [Seen::Text(message), Seen::Ping(vec![1; 125])]);
+}
+
+#[test]
+fn memory_can_be_given_back_without_another_call() {
+    let (mut conn, mut out, limits) = (Conn::new(), Outbox::new(), Limits::default());
+    let (mut part, mut rest) = (frame(false, Opcode::Binary, b"a"), frame(true, Opcode::Continuation, b"b"));
+    assert_eq!(conn.next_event(&mut part, &mut out, &limits), Ok((7, Next::NeedData)));
+    conn.reader.release();
+    assert!(conn.reader.capacity() > 0, "an unfinished message stays");
+    assert_eq!(conn.next_event(&mut rest, &mut out, &limits), Ok((7, Next::Event(Event::Message(Message::Binary(b"ab"))))));
+    conn.reader.release();
+    assert_eq!(conn.reader.capacity(), 0);
 }
