@@ -12,5 +12,6 @@ mod frame;
 mod limits;
 mod now;
 mod outbox;
+mod session;
 mod sse;
 mod tidy;
