@@ -1,16 +1,16 @@
 //! A connection while it speaks HTTP.
 //!
 //! Owns the walk from a head to an answered exchange: collecting a body, calling the handler, holds, streams, their timers. Refuses
-//! framing and status lines (`proto::http1`), and the end of the connection (`session`).
+//! framing and status lines (`proto::http1`), and the end of the connection (`lifecycle`).
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use super::exchange::{Exchange, Hold, Outcome, Partial, Streaming};
+use super::lifecycle::{Ending, Progress};
 use super::link::Pushed;
 use super::reply::answer;
-use super::session::{Ending, Progress};
 use super::{Command, Context, Reply, Request, Response};
 use crate::proto::http1::{Conn, Content, Event, Head, Next};
 use crate::proto::{CloseReason, Frame, Outbox, RemoteError};

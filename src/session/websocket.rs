@@ -1,14 +1,14 @@
 //! A connection after its upgrade.
 //!
 //! Owns calling the handler, the ping timer, the close handshake's timer, and what waits for a slow reader. Refuses framing
-//! (`proto::ws`), and the end of the connection (`session`).
+//! (`proto::ws`), and the end of the connection (`lifecycle`).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use super::exchange::Upgraded;
+use super::lifecycle::{Ending, Progress};
 use super::link::{Link, Pushed};
-use super::session::{Ending, Progress};
 use super::{Command, Context, Socket, WebSocketHandler};
 use crate::proto::ws::{Conn, Event, Next, Writer};
 use crate::proto::{CloseReason, Frame, Outbox, RemoteError};

@@ -1,6 +1,6 @@
 //! Over is over: no call brings a connection back, softens its end, or makes it speak.
 //!
-//! Covers: session::session
+//! Covers: session::lifecycle
 
 use pushlab::proto::{Frame, Limits};
 use pushlab::session::{Ending, Settings};

@@ -1,6 +1,6 @@
 //! Many requests at once: one by one, in order, and none before the one in front of it is done.
 //!
-//! Covers: session::session, session::http
+//! Covers: session::lifecycle, session::http
 
 use pushlab::proto::Limits;
 use pushlab::session::{Response, Settings};

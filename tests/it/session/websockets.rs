@@ -55,8 +55,12 @@ fn a_silent_peer_is_pinged_and_given_up() {
 
 #[test]
 fn whatever_comes_counts_as_alive() {
-    let signs: [(&str, Vec<u8>); 4] =
-        [("pong", frame(0x8a, b"")), ("ping", frame(0x89, b"")), ("message", text_frame("x")), ("part of a frame", frame(0x81, b"part")[..8].to_vec())];
+    let signs: [(&str, Vec<u8>); 4] = [
+        ("pong", frame(0x8a, b"")),
+        ("ping", frame(0x89, b"")),
+        ("message", text_frame("x")),
+        ("part of a frame", frame(0x81, b"part")[..8].to_vec()),
+    ];
     for (name, sign) in signs {
         let mut rig = rig();
         rig.pass_secs(25);
