@@ -108,7 +108,7 @@ impl Response {
     pub fn with_status(mut self, status: u16) -> Self {
         self.status = status;
         if !(200..=599).contains(&status) {
-            self.fault = Some(LocalError::BadStatus);
+            self.fault.get_or_insert(LocalError::BadStatus);
         }
         self
     }
@@ -117,7 +117,7 @@ impl Response {
     #[must_use]
     pub fn field(mut self, name: &str, value: &str) -> Self {
         if let Err(error) = append_field(&mut self.fields, name, value) {
-            self.fault = Some(error);
+            self.fault.get_or_insert(error);
         }
         self
     }

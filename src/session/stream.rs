@@ -64,7 +64,7 @@ impl EventStream<'_> {
     /// Sends an event now.
     ///
     /// # Errors
-    /// [`LocalError::BadField`] when the event's name or id has a line break or NUL.
+    /// [`LocalError::BadEvent`] when the event's name has a line break, or its id one or a NUL.
     pub fn send(&mut self, event: &sse::Event<'_>) -> Result<(), LocalError> {
         let frame = Frame::event(event)?;
         self.0.send(frame.payload());
