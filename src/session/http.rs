@@ -209,7 +209,7 @@ impl Http {
                 Err(error) => self.fail(error, out, cx),
             },
             Exchange::Held(hold) => {
-                if hold.until > now {
+                if hold.until.is_none_or(|until| until > now) {
                     return Progress::Wait;
                 }
                 cx.stats.hold_timeouts.add(1);
@@ -233,7 +233,7 @@ impl Http {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.exchange {
             Exchange::Idle | Exchange::Partial(_) => self.conn.deadline(),
-            Exchange::Held(hold) => Some(hold.until),
+            Exchange::Held(hold) => hold.until,
             Exchange::Stream(stream) => stream.heartbeat.map(|heartbeat| heartbeat.due),
         }
     }

@@ -47,12 +47,13 @@ impl<'a> Reply<'a> {
 
     /// Answers later, from any thread, through the handle; after `wait` the connection answers `fallback` by itself.
     ///
-    /// A client that goes away ends the hold at once.
+    /// A client that goes away ends the hold at once. With [`Duration::MAX`] the handle alone decides.
     pub fn hold(self, wait: Duration, fallback: Response) -> Held {
         let mut link = Link::new(self.carried);
         let (post, address) = link.target(self.cx);
+        let until = self.cx.now.instant().checked_add(wait);
         self.cx.stats.held.add(1);
-        *self.outcome = Outcome::Held(Box::new(Hold { link, until: self.cx.now.instant() + wait, fallback }));
+        *self.outcome = Outcome::Held(Box::new(Hold { link, until, fallback }));
         Held::new(post, address)
     }
 
