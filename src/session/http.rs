@@ -7,11 +7,11 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use super::exchange::{Exchange, Hold, Outcome, Partial, Streaming};
+use super::exchange::{Exchange, Outcome, Partial, Streaming};
 use super::lifecycle::{Ending, Progress};
 use super::link::Pushed;
 use super::reply::answer;
-use super::{Command, Context, Reply, Request, Response};
+use super::{Command, Context, Reply, Request, Response, websocket};
 use crate::proto::http1::{Conn, Content, Event, Head, Next};
 use crate::proto::{CloseReason, Frame, Outbox, RemoteError};
 
@@ -110,8 +110,7 @@ impl Http {
             panicked = catch_unwind(AssertUnwindSafe(|| cx.app.handle(&request, reply))).is_err();
         }
         if panicked {
-            cx.stats.panics.add(1);
-            self.conn.close_after_response();
+            return self.end_panicked(outcome, out, cx);
         }
         match outcome {
             Outcome::Answered => {}
@@ -120,11 +119,26 @@ impl Http {
             Outcome::Stream(stream) => self.exchange = Exchange::Stream(stream),
             Outcome::Upgraded(upgraded) => return Progress::Upgrade(upgraded),
         }
-        if panicked {
-            self.drop_exchange(cx);
-            return Progress::End(Ending::Linger, CloseReason::HandlerPanicked);
-        }
         self.settle(out, cx)
+    }
+
+    /// A panic costs the connection, whatever the handler had done about its request before. What it left undone is said: by a 500, by a
+    /// stream without an end, by 1011.
+    #[cold]
+    fn end_panicked(&mut self, outcome: Outcome, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+        cx.stats.panics.add(1);
+        self.conn.close_after_response();
+        if matches!(outcome, Outcome::Unanswered | Outcome::Held(_)) {
+            answer(&mut self.conn, Response::status(500), out, cx);
+        }
+        match outcome {
+            Outcome::Unanswered | Outcome::Answered => {}
+            Outcome::Held(hold) => self.exchange = Exchange::Held(hold),
+            Outcome::Stream(stream) => self.exchange = Exchange::Stream(stream),
+            Outcome::Upgraded(upgraded) => websocket::end_panicked(*upgraded, out, cx),
+        }
+        self.drop_exchange(cx);
+        Progress::End(Ending::Linger, CloseReason::HandlerPanicked)
     }
 
     /// Carries out a command that was posted to this connection.
@@ -158,10 +172,8 @@ impl Http {
 
     /// Answers the held request, and goes on with what the client sent meanwhile.
     fn release(&mut self, response: Response, out: &mut Outbox, cx: &Context<'_>) -> Progress {
-        let exchange = std::mem::take(&mut self.exchange);
         answer(&mut self.conn, response, out, cx);
-        cx.stats.held.subtract(1);
-        drop(exchange);
+        self.drop_exchange(cx);
         self.settle(out, cx)
     }
 
@@ -269,13 +281,13 @@ impl Http {
     pub(super) fn drop_exchange(&mut self, cx: &Context<'_>) {
         match std::mem::take(&mut self.exchange) {
             Exchange::Idle | Exchange::Partial(_) => {}
-            Exchange::Held(hold) => {
+            Exchange::Held(mut hold) => {
                 cx.stats.held.subtract(1);
-                drop::<Box<Hold>>(hold);
+                hold.link.let_go(cx);
             }
-            Exchange::Stream(stream) => {
+            Exchange::Stream(mut stream) => {
                 cx.stats.streams.subtract(1);
-                drop::<Box<Streaming>>(stream);
+                stream.link.let_go(cx);
             }
         }
     }

@@ -177,6 +177,13 @@ impl Link {
         self.carried.push(value);
     }
 
+    /// Drops what is carried. One value's panic does not keep the others.
+    pub(super) fn let_go(&mut self, cx: &Context<'_>) {
+        for value in self.carried.drain(..) {
+            cx.contain(|| drop(value));
+        }
+    }
+
     pub(super) const fn is_addressed(&self, serial: u64) -> bool {
         serial != 0 && self.serial == serial
     }

@@ -96,8 +96,7 @@ impl WebSocket {
     fn settle(&mut self, panicked: bool, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         if panicked {
             cx.stats.panics.add(1);
-            // RFC 6455, section 7.4.1: 1011 is a server "terminating the connection because it encountered an unexpected condition".
-            let _ = self.conn.writer.send_close(1011, "", out);
+            say_panicked(&mut self.conn.writer, out);
             return Progress::End(Ending::Linger, CloseReason::HandlerPanicked);
         }
         if self.overflow {
@@ -194,12 +193,27 @@ impl WebSocket {
     }
 
     /// The last call of the handler.
-    pub(super) fn close(mut self, reason: CloseReason, cx: &Context<'_>) {
+    pub(super) fn close(self, reason: CloseReason, cx: &Context<'_>) {
         cx.stats.websockets.subtract(1);
-        if catch_unwind(AssertUnwindSafe(|| self.handler.closed(reason))).is_err() {
-            cx.stats.panics.add(1);
-        }
+        let Self { mut handler, mut link, .. } = self;
+        cx.contain(|| handler.closed(reason));
+        cx.contain(|| drop(handler));
+        link.let_go(cx);
     }
+}
+
+/// Ends a WebSocket whose request's handler panicked after it had accepted it: its own handler is not called at all.
+pub(super) fn end_panicked(upgraded: Upgraded, out: &mut Outbox, cx: &Context<'_>) {
+    say_panicked(&mut Writer::new(), out);
+    let Upgraded { handler, mut link, .. } = upgraded;
+    cx.contain(|| drop(handler));
+    link.let_go(cx);
+}
+
+/// RFC 6455, section 7.4.1: 1011 is a server "terminating the connection because it encountered an unexpected condition".
+fn say_panicked(writer: &mut Writer, out: &mut Outbox) {
+    // An error means that the handler had begun to close.
+    let _ = writer.send_close(1011, "", out);
 }
 
 /// Puts a frame out.
