@@ -64,6 +64,10 @@ impl Session {
     ///
     /// Stops early while the client is ahead of us: while a request is being answered, or the output is full.
     pub fn receive(&mut self, input: &mut [u8], out: &mut Outbox, cx: &Context<'_>) -> usize {
+        // What comes after the end is thrown away, however full the output is.
+        if matches!(self.phase, Phase::Over { .. } | Phase::Closed) {
+            return input.len();
+        }
         let mut used = 0;
         while out.len() < cx.settings.limits.output_bytes {
             let (step, progress) = match &mut self.phase {
@@ -88,8 +92,11 @@ impl Session {
         let progress = match &mut self.phase {
             Phase::Http(http) => http.handle_eof(out, cx),
             Phase::WebSocket(_) => Progress::End(Ending::Abort, CloseReason::Peer(1006)),
+            // An abort stays one: the peer may have ended its side and still not read ours.
             Phase::Over { ending, .. } => {
-                *ending = Ending::Flush;
+                if *ending == Ending::Linger {
+                    *ending = Ending::Flush;
+                }
                 return;
             }
             Phase::Closed => return,
@@ -127,7 +134,7 @@ impl Session {
             Phase::Http(http) => http.handle_timeout(out, cx),
             Phase::WebSocket(websocket) => websocket.handle_timeout(out, cx),
             Phase::Over { ending, until } => {
-                if *until <= cx.now.instant() {
+                if *ending == Ending::Linger && *until <= cx.now.instant() {
                     *ending = Ending::Abort;
                 }
                 return;
