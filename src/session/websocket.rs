@@ -61,12 +61,19 @@ impl WebSocket {
         if input.is_empty() {
             return (0, Progress::Wait);
         }
-        self.heard = true;
+        let given = input.len();
         let Conn { reader, writer } = &mut self.conn;
         let close_is_ours = writer.is_closing();
         let (used, event) = match reader.next_event(input, writer, out, &cx.settings.limits) {
-            Ok((used, Next::Event(event))) => (used, event),
-            Ok((used, Next::NeedData)) => return (used, Progress::Wait),
+            Ok((used, Next::Event(event))) => {
+                self.heard = true;
+                (used, event)
+            }
+            Ok((used, Next::NeedData)) => {
+                // The start of a frame's head stays in the input, and is no sign of life each time that it is given again.
+                self.heard |= used > 0;
+                return (used, Progress::Wait);
+            }
             Err(error) => return (0, self.fail(error, out, cx)),
         };
         let progress = match event {
@@ -81,7 +88,20 @@ impl WebSocket {
             Event::Close { code, .. } if close_is_ours => Progress::End(Ending::Flush, CloseReason::Local(code)),
             Event::Close { code, .. } => Progress::End(Ending::Flush, CloseReason::Peer(code)),
         };
+        if used == given && matches!(progress, Progress::More) {
+            self.give_back_memory(out, cx);
+        }
         (used, progress)
+    }
+
+    /// A message that came in parts keeps its memory until the reader is called again, and on a quiet connection that may be never.
+    #[inline]
+    fn give_back_memory(&mut self, out: &mut Outbox, cx: &Context<'_>) {
+        let Conn { reader, writer } = &mut self.conn;
+        if reader.capacity() > 0 {
+            let next = reader.next_event(&mut [], writer, out, &cx.settings.limits);
+            debug_assert!(matches!(next, Ok((0, Next::NeedData))), "nothing comes of no input");
+        }
     }
 
     fn call(&mut self, out: &mut Outbox, cx: &Context<'_>, call: impl FnOnce(&mut dyn WebSocketHandler, &mut Socket<'_>)) -> Progress {
