@@ -28,15 +28,22 @@ pub(super) struct WebSocket {
 /// What the connection waits for. Only silence moves it on: a message sets `heard` and touches no timer.
 ///
 /// ```text
-///  Ping ── due: ping ──▶ Pong ── due, silent ──▶ end
-///   ▲                     │
-///   └──── due, heard ─────┘        any ── close frame sent ──▶ Close ── due ──▶ end
+///                        ┌──────────── drained ────────────┐
+///                        ▼                                 │
+///  Ping ── due: ping ──▶ Pong ── due, output waits ──▶ PongBehind ─┐
+///   ▲                    │ └──── due, silent ──▶ end   │ ▲         │ due, output waits
+///   └──── due, heard ────┴─────────────────────────────┘ └─────────┘
+///
+///  any ── close frame sent ──▶ Close ── due ──▶ end
 /// ```
 #[derive(Clone, Copy)]
 enum Timer {
     Off,
     Ping(Instant),
     Pong(Instant),
+    /// The ping may not have reached the peer yet: it is still taking what was sent before. Whether it takes anything at all is the write
+    /// time-out's question; the time for its answer begins when it has taken all.
+    PongBehind(Instant),
     Close(Instant),
 }
 
@@ -160,6 +167,9 @@ impl WebSocket {
     }
 
     pub(super) fn drained(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+        if let Timer::PongBehind(_) = self.timer {
+            self.timer = Timer::Pong(cx.now.instant() + cx.settings.limits.pong_timeout);
+        }
         let writer = &mut self.conn.writer;
         if writer.is_closing() {
             return Progress::More;
@@ -178,7 +188,11 @@ impl WebSocket {
                 self.timer = Timer::Pong(now + cx.settings.limits.pong_timeout);
                 let _ = self.conn.writer.send_ping(b"", out);
             }
-            Timer::Pong(due) if due <= now => {
+            Timer::Pong(due) | Timer::PongBehind(due) if due <= now => {
+                if !self.heard && !out.is_empty() {
+                    self.timer = Timer::PongBehind(now + cx.settings.limits.pong_timeout);
+                    return Progress::Wait;
+                }
                 if !self.heard {
                     cx.stats.remote_errors.add(1);
                     return Progress::End(Ending::Abort, CloseReason::Remote(RemoteError::Silent));
@@ -187,6 +201,7 @@ impl WebSocket {
                 self.timer = Timer::Ping(now + every.saturating_sub(cx.settings.limits.pong_timeout));
             }
             Timer::Close(due) if due <= now => {
+                cx.stats.remote_errors.add(1);
                 return Progress::End(Ending::Abort, CloseReason::Remote(RemoteError::Silent));
             }
             _ => {}
@@ -197,7 +212,7 @@ impl WebSocket {
     pub(super) const fn deadline(&self) -> Option<Instant> {
         match self.timer {
             Timer::Off => None,
-            Timer::Ping(due) | Timer::Pong(due) | Timer::Close(due) => Some(due),
+            Timer::Ping(due) | Timer::Pong(due) | Timer::PongBehind(due) | Timer::Close(due) => Some(due),
         }
     }
 
