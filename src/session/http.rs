@@ -18,11 +18,13 @@ use crate::proto::{CloseReason, Frame, Outbox, RemoteError};
 pub(super) struct Http {
     conn: Conn,
     exchange: Exchange,
+    /// The server shuts down, and the client of a request that was on its way is to come back then.
+    come_back_ms: Option<u32>,
 }
 
 impl Http {
     pub(super) fn new(cx: &Context<'_>) -> Self {
-        Self { conn: Conn::new(cx.now.instant(), &cx.settings.limits), exchange: Exchange::Idle }
+        Self { conn: Conn::new(cx.now.instant(), &cx.settings.limits), exchange: Exchange::Idle, come_back_ms: None }
     }
 
     /// Works on the next event of the input.
@@ -117,9 +119,17 @@ impl Http {
             Outcome::Unanswered => answer(&mut self.conn, Response::status(500), out, cx),
             Outcome::Held(hold) => self.exchange = Exchange::Held(hold),
             Outcome::Stream(stream) => self.exchange = Exchange::Stream(stream),
-            Outcome::Upgraded(upgraded) => return Progress::Upgrade(upgraded),
+            Outcome::Upgraded(mut upgraded) => {
+                if self.come_back_ms.is_some() {
+                    upgraded.link.ask_close(1001);
+                }
+                return Progress::Upgrade(upgraded);
+            }
         }
-        self.settle(out, cx)
+        match self.come_back_ms {
+            Some(come_back_ms) => self.end_exchange(come_back_ms, out, cx),
+            None => self.settle(out, cx),
+        }
     }
 
     /// A panic costs the connection, whatever the handler had done about its request before. What it left undone is said: by a 500, by a
@@ -253,9 +263,18 @@ impl Http {
     /// The server shuts down: idle connections end, requests on their way are answered, holds and streams are told when to come back.
     pub(super) fn shut_down(&mut self, come_back_ms: u64, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         self.conn.close_after_response();
+        if self.conn.is_idle() {
+            return Progress::End(Ending::Flush, CloseReason::Shutdown);
+        }
+        let come_back_ms = u32::try_from(come_back_ms).unwrap_or(u32::MAX);
+        self.come_back_ms = Some(come_back_ms);
+        self.end_exchange(come_back_ms, out, cx)
+    }
+
+    /// Ends what would otherwise last beyond the shutdown.
+    fn end_exchange(&mut self, come_back_ms: u32, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         match &mut self.exchange {
-            Exchange::Idle if self.conn.is_idle() => Progress::End(Ending::Flush, CloseReason::Shutdown),
-            Exchange::Idle | Exchange::Partial(_) => Progress::Wait,
+            Exchange::Idle | Exchange::Partial(_) => self.settle(out, cx),
             Exchange::Held(_) => {
                 let seconds = come_back_ms.div_ceil(1_000).to_string();
                 self.release(Response::status(503).field("Retry-After", &seconds), out, cx)

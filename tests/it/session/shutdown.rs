@@ -5,7 +5,7 @@
 use pushlab::session::{Ending, Response};
 
 use super::rig::Rig;
-use super::wire::{close, close_frame, get, post};
+use super::wire::{close, close_frame, get, post, upgrade};
 
 #[test]
 fn idle() {
@@ -40,6 +40,32 @@ fn a_request_on_its_way_that_never_comes() {
     rig.shut_down();
     rig.pass_secs(20);
     assert_eq!((rig.answer().status, rig.ending()), (408, Some(Ending::Linger)));
+}
+
+#[test]
+fn what_a_request_on_its_way_begins_is_ended_at_once() {
+    for (path, status) in [("/hold", 503), ("/stream", 200), ("/events", 200), ("/short-stream", 200), ("/dropped", 500)] {
+        let request = post(path, "body");
+        let mut rig = Rig::new();
+        rig.send(&request[..request.len() - 1]);
+        rig.shut_down();
+        rig.send(&request[request.len() - 1..]);
+        let answer = rig.answer();
+        assert_eq!((answer.status, answer.is_whole, answer.announces_close()), (status, true, true), "{path}");
+        assert_eq!((rig.ending(), rig.shelf.alive()), (Some(Ending::Flush), 0), "{path}");
+        if path == "/events" {
+            assert!(answer.text().ends_with("retry: 1500\n\n"));
+        }
+    }
+    let request = upgrade("/ws");
+    let mut rig = Rig::new();
+    rig.send(&request[..20]);
+    rig.shut_down();
+    rig.send(&request[20..]);
+    assert!(rig.bytes().ends_with(b"\r\n\r\n\x88\x02\x03\xe9"));
+    assert_eq!((rig.ending(), rig.due_secs()), (None, Some(5)));
+    rig.send(close_frame(1001));
+    assert_eq!(rig.ending(), Some(Ending::Flush));
 }
 
 #[test]
