@@ -66,7 +66,6 @@ impl WebSocket {
     #[inline]
     pub(super) fn step(&mut self, input: &mut [u8], out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
         if input.is_empty() {
-            self.conn.reader.release();
             return (0, Progress::Wait);
         }
         let given = input.len();
@@ -97,19 +96,10 @@ impl WebSocket {
             Event::Close { code, .. } => Progress::End(Ending::Flush, CloseReason::Peer(code)),
         };
         if used == given && matches!(progress, Progress::More) {
-            self.give_back_memory(out, cx);
+            // The next call comes with the next input, and on a quiet connection that may be never.
+            self.conn.reader.release();
         }
         (used, progress)
-    }
-
-    /// A message that came in parts keeps its memory until the reader is called again, and on a quiet connection that may be never.
-    #[inline]
-    fn give_back_memory(&mut self, out: &mut Outbox, cx: &Context<'_>) {
-        let Conn { reader, writer } = &mut self.conn;
-        if reader.capacity() > 0 {
-            let next = reader.next_event(&mut [], writer, out, &cx.settings.limits);
-            debug_assert!(matches!(next, Ok((0, Next::NeedData))), "nothing comes of no input");
-        }
     }
 
     fn call(&mut self, out: &mut Outbox, cx: &Context<'_>, call: impl FnOnce(&mut dyn WebSocketHandler, &mut Socket<'_>)) -> Progress {
