@@ -227,13 +227,11 @@ impl Link {
     pub(super) fn refill(&mut self, out: &mut Outbox, cx: &Context<'_>, mut put: impl FnMut(&Frame, &mut Outbox)) -> bool {
         let Some(backlog) = &mut self.backlog else { return false };
         while out.len() < cx.settings.limits.output_bytes {
-            match backlog.pop() {
-                Some(frame) => put(&frame, out),
-                None => {
-                    self.backlog = None;
-                    return true;
-                }
-            }
+            let Some(frame) = backlog.pop() else {
+                self.backlog = None;
+                return true;
+            };
+            put(&frame, out);
         }
         false
     }

@@ -75,6 +75,7 @@ impl<'a> Reply<'a> {
         EventStream(self.begin_stream(response, heartbeat, true))
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "a response is spent, however it goes out")]
     fn begin_stream(self, response: Response, heartbeat: Option<Heartbeat>, is_event_stream: bool) -> Stream<'a> {
         let Self { conn, out, outcome, head, carried, cx } = self;
         let begun = match response.fault() {

@@ -58,7 +58,7 @@ counters! {
     held,
     /// Gauge: streamed responses, event streams included.
     streams,
-    /// Gauge: WebSockets.
+    /// Gauge: `WebSockets`.
     websockets,
     /// Gauge: threads that serve connections (thread-per-connection only).
     threads,

@@ -30,7 +30,8 @@ impl<'a> Stream<'a> {
     pub fn send(&mut self, piece: &[u8]) {
         if self.state.is_some() && !piece.is_empty() {
             self.cx.stats.messages_out.add(1);
-            self.conn.send_body(piece, self.out).expect("a live stream takes body bytes");
+            let sent = self.conn.send_body(piece, self.out);
+            debug_assert_eq!(sent, Ok(()), "a live stream takes body bytes");
         }
     }
 

@@ -59,7 +59,7 @@ impl WebSocket {
     }
 
     pub(super) fn open(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
-        self.call(out, cx, |handler, socket| handler.open(socket))
+        self.call(out, cx, WebSocketHandler::open)
     }
 
     /// Works on the next event of the input.
@@ -166,7 +166,7 @@ impl WebSocket {
             return Progress::More;
         }
         if self.link.refill(out, cx, |frame, out| put(writer, frame, out, cx)) {
-            return self.call(out, cx, |handler, socket| handler.drained(socket));
+            return self.call(out, cx, WebSocketHandler::drained);
         }
         Progress::More
     }

@@ -6,7 +6,7 @@ use pushlab::proto::{CloseReason, Limits};
 use pushlab::session::{Ending, Settings};
 
 use super::rig::Rig;
-use super::wire::{get, post, text_frame, upgrade};
+use super::wire::{Answer, get, post, text_frame, upgrade};
 use crate::support::splits::splits;
 
 /// Conversations in which nothing depends on time or on another thread.
@@ -57,7 +57,7 @@ fn cut_at_every_byte_once() {
         rig.send(&conversation[..at]);
         rig.send(&conversation[at..]);
         let answers = rig.answers();
-        assert_eq!(answers.iter().map(|answer| answer.text()).collect::<Vec<_>>(), ["body", "hello\n"], "cut at {at}");
+        assert_eq!(answers.iter().map(Answer::text).collect::<Vec<_>>(), ["body", "hello\n"], "cut at {at}");
         assert_eq!(rig.shelf.calls(), ["POST /echo body", "GET /hello "]);
     }
 }

@@ -23,9 +23,11 @@ fn an_end_of_file_does_not_soften_an_abort() {
     assert_eq!(rig.ending(), Some(Ending::Abort), "a peer that does not read is not written to");
 }
 
+type End = (&'static str, fn(&mut Rig));
+
 #[test]
 fn nothing_is_said_after_the_end() {
-    let ends: [(&str, fn(&mut Rig)); 4] = [
+    let ends: [End; 4] = [
         ("flush", |rig| rig.send("GET /hello HTTP/1.0\r\n\r\n")),
         ("linger", |rig| rig.send("BREW / HTTP/1.1\r\nHost: a\r\n\r\n")),
         ("abort", |rig| {

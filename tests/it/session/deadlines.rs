@@ -20,7 +20,7 @@ fn idle_connections_end_without_a_word() {
             rig.pass_secs(70);
             rig.get(first);
         }
-        rig.pass(Duration::from_secs(75) - MILLISECOND);
+        rig.pass(Duration::from_millis(74_999));
         assert_eq!(rig.ending(), None);
         rig.pass(MILLISECOND);
         assert_eq!((rig.ending(), rig.text().as_str(), rig.stats().remote_errors), (Some(Ending::Flush), "", 0));
@@ -33,7 +33,7 @@ fn a_head_has_its_time() {
     rig.pass_secs(70);
     for byte in b"GET /hello HTTP/1.1\r" {
         rig.send([*byte]);
-        rig.pass(Duration::from_secs(1) - MILLISECOND);
+        rig.pass(Duration::from_millis(999));
     }
     assert_eq!((rig.ending(), rig.due_secs()), (None, Some(0)), "its bytes do not prolong it");
     rig.pass_secs(1);
@@ -45,7 +45,7 @@ fn a_body_has_its_time_and_more_for_what_comes() {
     let request = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n";
     let mut rig = Rig::new();
     rig.send(request);
-    rig.pass(Duration::from_secs(20) - MILLISECOND);
+    rig.pass(Duration::from_millis(19_999));
     assert_eq!(rig.ending(), None);
     rig.pass(MILLISECOND);
     assert_eq!((rig.answer().status, rig.ending()), (408, Some(Ending::Linger)));
@@ -61,7 +61,7 @@ fn a_body_has_its_time_and_more_for_what_comes() {
 fn lingering_has_its_time() {
     let mut rig = Rig::new();
     rig.send("BREW / HTTP/1.1\r\nHost: a\r\n\r\n");
-    rig.pass(Duration::from_secs(5) - MILLISECOND);
+    rig.pass(Duration::from_millis(4_999));
     rig.send(get("/hello"));
     assert_eq!(rig.ending(), Some(Ending::Linger));
     rig.pass(MILLISECOND);

@@ -6,7 +6,7 @@ use pushlab::proto::Limits;
 use pushlab::session::{Response, Settings};
 
 use super::rig::Rig;
-use super::wire::get;
+use super::wire::{self, Answer, get};
 
 #[test]
 fn a_hundred_requests_in_one_input() {
@@ -27,7 +27,7 @@ fn what_is_behind_a_held_request_waits_for_it() {
     rig.shelf.held().release(Response::text("released"));
     assert_eq!(rig.answers(), [], "a release is posted, not carried out on the spot");
     rig.deliver();
-    assert_eq!(rig.answers().iter().map(|answer| answer.text()).collect::<Vec<_>>(), ["released", "hello\n"]);
+    assert_eq!(rig.answers().iter().map(Answer::text).collect::<Vec<_>>(), ["released", "hello\n"]);
 
     rig.pass_secs(25);
     assert_eq!(rig.answers().iter().map(|answer| answer.status).collect::<Vec<_>>(), [204, 404]);
@@ -48,8 +48,8 @@ fn what_is_behind_a_stream_waits_for_its_end() {
     let rest = rig.text();
     let (end, rest) = rest.split_at(rest.find("HTTP").unwrap());
     assert_eq!(end, "6\r\nthird\n\r\n0\r\n\r\n");
-    let answers = super::wire::answers(rest.as_bytes());
-    assert_eq!(answers.iter().map(|answer| answer.text()).collect::<Vec<_>>(), ["all\n", "hello\n"]);
+    let answers = wire::answers(rest.as_bytes());
+    assert_eq!(answers.iter().map(Answer::text).collect::<Vec<_>>(), ["all\n", "hello\n"]);
 }
 
 #[test]

@@ -29,9 +29,11 @@ fn a_dropped_reply_is_a_500_and_the_connection_goes_on() {
     assert_eq!(rig.stats().local_errors, 0);
 }
 
+type Mistake = (&'static str, fn() -> Response);
+
 #[test]
 fn what_must_not_be_sent_is_a_500() {
-    let cases: [(&str, fn() -> Response); 9] = [
+    let cases: [Mistake; 9] = [
         ("a line break in a value", || Response::text("x").field("X-Name", "a\r\nSet-Cookie: b")),
         ("a name that is no token", || Response::text("x").field("X Name", "a")),
         ("a reserved field", || Response::text("x").field("Content-Length", "5")),

@@ -20,9 +20,9 @@ fn full(path: &str, policy: SlowConsumer, messages: usize) -> (Rig, fn(u32) -> F
     let limits = Limits { output_bytes: 10, queue_bytes: messages * wire_len, ..Limits::default() };
     let mut rig = Rig::with(Settings { limits, slow_consumer: policy, ..Settings::default() });
     if is_websocket {
-        rig.open()
+        rig.open();
     } else {
-        rig.send(get(path))
+        rig.send(get(path));
     }
     rig.bytes();
     rig.shelf.calls();

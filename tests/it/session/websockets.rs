@@ -20,7 +20,7 @@ fn rig() -> Rig {
 #[test]
 fn messages_both_ways() {
     let mut rig = rig();
-    rig.send([text_frame("one"), frame(0x82, &[0; 70_000]), frame(0x01, b"fr"), frame(0x80, b"ag")].concat());
+    rig.send([text_frame("one"), frame(0x82, &vec![0; 70_000]), frame(0x01, b"fr"), frame(0x80, b"ag")].concat());
     assert_eq!(rig.frames(), [text("one"), (2, vec![0; 70_000]), text("frag")]);
     rig.shelf.pusher().push(&Frame::text("pushed"));
     rig.shelf.pusher().push(&Frame::chunk(b"a chunk"));
@@ -106,7 +106,7 @@ fn heartbeats_shorter_than_the_time_for_an_answer_and_none() {
 fn a_peer_that_still_takes_output_is_not_given_up() {
     let mut rig = rig();
     rig.block();
-    rig.shelf.pusher().push(&Frame::binary(&[0; 1_000_000]));
+    rig.shelf.pusher().push(&Frame::binary(&vec![0; 1_000_000]));
     rig.deliver();
     for _ in 0..100 {
         rig.take_up_to(5_000);
@@ -192,7 +192,7 @@ fn broken_frames() {
         (frame(0xc1, b"x"), 1002),
         (frame(0x83, b"x"), 1002),
         (frame(0x81, b"\xff"), 1007),
-        (frame(0x82, &[0; 1024 * 1024 + 1]), 1009),
+        (frame(0x82, &vec![0; 1024 * 1024 + 1]), 1009),
         (frame(0x80, b"x"), 1002),
         (close_frame(1006), 1002),
     ] {

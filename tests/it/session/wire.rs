@@ -98,10 +98,10 @@ pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     match payload.len() {
         len @ 0..126 => frame.push(0x80 | u8::try_from(len).unwrap()),
         len => {
-            frame.push(0x80 | 127);
+            frame.push(0xff);
             if len < 65_536 {
                 frame.pop();
-                frame.push(0x80 | 126);
+                frame.push(0xfe);
                 frame.extend(u16::try_from(len).unwrap().to_be_bytes());
             } else {
                 frame.extend((len as u64).to_be_bytes());
