@@ -67,6 +67,21 @@ fn a_client_far_ahead_is_not_read() {
 }
 
 #[test]
+fn output_at_the_limit_and_one_below_it() {
+    let mut rig = Rig::new();
+    rig.send(get("/hello"));
+    let len = rig.bytes().len();
+    for (output_bytes, worked_on) in [(len, 1), (len + 1, 2)] {
+        let mut rig = Rig::with(Settings { limits: Limits { output_bytes, ..Limits::default() }, ..Settings::default() });
+        rig.block();
+        rig.send(get("/hello").repeat(3));
+        assert_eq!(rig.shelf.calls().len(), worked_on);
+        rig.unblock();
+        assert_eq!(rig.answers().len(), 3);
+    }
+}
+
+#[test]
 fn full_output_stops_the_work_and_room_lets_it_go_on() {
     let settings = Settings { limits: Limits { output_bytes: 1_000, ..Limits::default() }, ..Settings::default() };
     let mut rig = Rig::with(settings);

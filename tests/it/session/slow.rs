@@ -116,6 +116,20 @@ fn the_output_takes_messages_up_to_its_limit_and_refills_when_it_is_empty() {
 }
 
 #[test]
+fn output_at_the_limit_and_one_below_it() {
+    for (output_bytes, out_len) in [(15, 15), (16, 30)] {
+        let limits = Limits { output_bytes, ..Limits::default() };
+        let mut rig = Rig::with(Settings { limits, ..Settings::default() });
+        rig.send(get("/stream"));
+        rig.bytes();
+        rig.block();
+        push(&mut rig, |number| Frame::chunk(&message(number)), 0..3);
+        assert_eq!(rig.out_len(), out_len);
+        assert_eq!(received(&mut rig), [0, 1, 2]);
+    }
+}
+
+#[test]
 fn direct_sends_do_not_overtake_and_drained_is_called_once() {
     let (mut rig, encode) = full("/ws", SlowConsumer::Disconnect, 10);
     push(&mut rig, encode, 1..3);

@@ -115,8 +115,10 @@ fn a_peer_that_still_takes_output_is_not_given_up() {
     assert_eq!(rig.ending(), None, "the ping is still behind half of the message");
     rig.unblock();
     assert_eq!(rig.frames().len(), 2);
-    rig.pass_secs(20);
-    assert_eq!(rig.ending(), Some(Ending::Abort), "now it has the ping");
+    rig.pass_secs(19);
+    assert_eq!(rig.ending(), None, "now it has the ping, and the whole time for its answer");
+    rig.pass_secs(1);
+    assert_eq!(rig.ending(), Some(Ending::Abort));
 }
 
 #[test]
