@@ -132,6 +132,7 @@ impl Session {
             Phase::Http(http) => http.handle_timeout(out, cx),
             Phase::WebSocket(websocket) => websocket.handle_timeout(out, cx),
             Phase::Over { ending, until } => {
+                // Only lingering takes time; what is to be flushed is bounded by the write time-out.
                 if *ending == Ending::Linger && *until <= cx.now.instant() {
                     *ending = Ending::Abort;
                 }
