@@ -159,7 +159,7 @@ impl fmt::Debug for Stopper {
 
 impl Stopper {
     /// Shuts down gracefully: no more connections; requests on their way are answered; held ones get 503 with `Retry-After`, event streams
-    /// `retry:`, WebSockets close code 1001; what is left after [`Config::shutdown_grace`] is cut.
+    /// `retry:`, `WebSockets` close code 1001; what is left after [`Config::shutdown_grace`] is cut.
     pub fn stop(&self) {
         self.0.asked.store(true, SeqCst);
         self.0.wake();

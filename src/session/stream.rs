@@ -30,7 +30,8 @@ impl<'a> Stream<'a> {
     pub fn send(&mut self, piece: &[u8]) {
         if self.state.is_some() && !piece.is_empty() {
             self.cx.stats.messages_out.add(1);
-            self.conn.send_body(piece, self.out).expect("a live stream takes body bytes");
+            let sent = self.conn.send_body(piece, self.out);
+            debug_assert_eq!(sent, Ok(()), "a live stream takes body bytes");
         }
     }
 
@@ -64,7 +65,7 @@ impl EventStream<'_> {
     /// Sends an event now.
     ///
     /// # Errors
-    /// [`LocalError::BadField`] when the event's name or id has a line break or NUL.
+    /// [`LocalError::BadEvent`] when the event's name has a line break, or its id one or a NUL.
     pub fn send(&mut self, event: &sse::Event<'_>) -> Result<(), LocalError> {
         let frame = Frame::event(event)?;
         self.0.send(frame.payload());

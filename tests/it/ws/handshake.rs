@@ -39,10 +39,13 @@ fn the_example_of_the_rfc() {
     assert_eq!(out, b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: chat\r\n");
 }
 
+/// The fields that differ from the standard's example, and the subprotocol that is chosen.
+type Case = (&'static [(&'static str, &'static str)], Option<&'static str>);
+
 /// A field whose value is `-` is left out.
 #[test]
 fn acceptable() {
-    let table: &[(&[(&str, &str)], Option<&str>)] = &[
+    let table: &[Case] = &[
         (&[], None),
         (&[("upgrade", "WebSocket")], None),
         (&[("UPGRADE", "h2c, websocket")], None),
