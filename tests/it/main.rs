@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(unreachable_pub, reason = "pub says what a test module offers to the others")]
 
+mod corpus;
 mod http1;
 mod support;
 
