@@ -65,11 +65,13 @@ impl Session {
     /// Stops early while the client is ahead of us: while a request is being answered, or the output is full.
     pub fn receive(&mut self, input: &mut [u8], out: &mut Outbox, cx: &Context<'_>) -> usize {
         let mut used = 0;
-        while out.len() < cx.settings.limits.output_bytes {
+        loop {
             let (step, progress) = match &mut self.phase {
+                // However much output waits: what will never be worked on must not be kept.
+                Phase::Over { .. } | Phase::Closed => return input.len(),
+                _ if out.len() >= cx.settings.limits.output_bytes => break,
                 Phase::Http(http) => http.step(&input[used..], self.peer, out, cx),
                 Phase::WebSocket(websocket) => websocket.step(&mut input[used..], out, cx),
-                Phase::Over { .. } | Phase::Closed => return input.len(),
             };
             used += step;
             match progress {
