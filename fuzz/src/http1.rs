@@ -55,7 +55,6 @@ struct Peer<'l> {
 }
 
 /// What came of an input.
-#[derive(Debug, PartialEq, Eq)]
 struct Run {
     seen: Vec<Seen>,
     output: Vec<u8>,
@@ -239,7 +238,7 @@ pub(super) fn does_not_depend_on_cuts(data: &[u8]) {
     let bytes = input.rest();
     let (whole, cut) = (Peer::run(bytes, Cuts::WHOLE, &limits), Peer::run(bytes, cuts, &limits));
     assert_eq!(cut.seen, whole.seen);
-    assert!(cut == whole, "{}\n{}", cut.output.escape_ascii(), whole.output.escape_ascii());
+    assert!(cut.output == whole.output, "{}\n{}", cut.output.escape_ascii(), whole.output.escape_ascii());
 }
 
 /// Bytes of any kind: heads as `httparse` reads them, lengths and chunks as a naive reader does.

@@ -1,4 +1,4 @@
-//! Writes the committed seeds of every fuzz target: `cargo run --bin seed`.
+//! Writes the committed seeds of every fuzz target: `cargo run --example seed`.
 //!
 //! The inputs of HTTP/1.1 come from the case files of the tests, the others from here. An input begins with a few bytes of decisions, as
 //! the properties read them.
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use pushlab::proto::ws::{FrameHead, Opcode, mask};
 
-#[path = "../../../tests/it/support/cases.rs"]
+#[path = "../../tests/it/support/cases.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
 mod cases;
 
