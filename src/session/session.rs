@@ -129,7 +129,8 @@ impl Session {
             Phase::Http(http) => http.handle_timeout(out, cx),
             Phase::WebSocket(websocket) => websocket.handle_timeout(out, cx),
             Phase::Over { ending, until } => {
-                if *until <= cx.now.instant() {
+                // Only lingering takes time; what is to be flushed is bounded by the write time-out.
+                if *ending == Ending::Linger && *until <= cx.now.instant() {
                     *ending = Ending::Abort;
                 }
                 return;
