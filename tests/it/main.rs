@@ -5,6 +5,7 @@
 #![allow(clippy::doc_markdown, reason = "the lines that begin with Covers: name modules as they are")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod corpus;
 mod http1;
 mod support;
 
