@@ -87,7 +87,8 @@ impl Server {
     ///
     /// # Errors
     /// When the address is taken, not this machine's, or not allowed; the message names it.
-    pub fn bind(address: impl ToSocketAddrs, config: Config) -> io::Result<Self> {
+    pub fn bind(address: impl ToSocketAddrs, mut config: Config) -> io::Result<Self> {
+        config.settings.limits = config.settings.limits.with_times_clamped();
         let mut listener = listen::listen(address)?;
         let local_addr = listener.local_addr()?;
         let poll = Poll::new()?;

@@ -264,7 +264,9 @@ impl Http {
     pub(super) fn shut_down(&mut self, come_back_ms: u64, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         self.conn.close_after_response();
         if self.conn.is_idle() {
-            return Progress::End(Ending::Flush, CloseReason::Shutdown);
+            // While the last answers are still on their way, closing with unread input behind them could take them with it.
+            let ending = if out.is_empty() { Ending::Flush } else { Ending::Linger };
+            return Progress::End(ending, CloseReason::Shutdown);
         }
         let come_back_ms = u32::try_from(come_back_ms).unwrap_or(u32::MAX);
         self.come_back_ms = Some(come_back_ms);

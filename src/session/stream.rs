@@ -2,7 +2,7 @@
 //!
 //! Owns direct sending, and the way to a [`Pusher`]. Refuses to outlive the call: later pieces come through the pusher.
 
-use super::exchange::Streaming;
+use super::exchange::{Heartbeat, Streaming};
 use super::{Context, Pusher};
 use crate::proto::http1::Conn;
 use crate::proto::{Frame, LocalError, Outbox, sse};
@@ -40,6 +40,14 @@ impl<'a> Stream<'a> {
         match &mut self.state {
             Some(state) => state.link.pusher(self.cx),
             None => super::link::Link::default().pusher(self.cx),
+        }
+    }
+
+    /// Sends these bytes whenever nothing else was sent for [`Limits::heartbeat`](crate::Limits::heartbeat): what a reader of this stream
+    /// skips, such as an empty line. Without them, a client that vanished without a word is noticed only by the next message.
+    pub fn heartbeat(&mut self, bytes: &'static [u8]) {
+        if let (Some(state), Some(every)) = (&mut self.state, self.cx.settings.limits.heartbeat) {
+            state.heartbeat = Some(Heartbeat { bytes, due: self.cx.now.instant() + every });
         }
     }
 
