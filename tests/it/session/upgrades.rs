@@ -55,6 +55,9 @@ fn refused_and_the_connection_goes_on() {
         assert_eq!(answers.iter().map(|answer| answer.status).collect::<Vec<_>>(), [status, 200], "{request}");
         let version = (status == 426).then_some("13");
         assert_eq!(answers[0].field("Sec-WebSocket-Version"), version, "{request}");
+        // RFC 9110, section 7.8: Upgrade comes with its connection option.
+        assert_eq!(answers[0].field("Connection"), version.map(|_| "Upgrade"), "{request}");
+        assert_eq!(answers[0].field("Upgrade"), version.map(|_| "websocket"), "{request}");
         assert_eq!((rig.stats().websockets, rig.stats().remote_errors, rig.shelf.alive()), (0, 0, 0), "{request}");
         assert!(!rig.shelf.calls().iter().any(|call| call.starts_with("open")), "{request}");
     }
