@@ -49,7 +49,7 @@ fn wait(conn: &mut Conn, socket: &mut TcpStream, input: &mut Vec<u8>) -> io::Res
     socket.set_read_timeout(time_left.map(|left| left.max(Duration::from_millis(1))))?;
     match socket.read(&mut scratch) {
         Ok(0) => Ok(conn.handle_eof()),
-        Ok(taken) => Ok(Ok(input.extend_from_slice(&scratch[..taken]))),
+        Ok(taken) => input.write_all(&scratch[..taken]).map(Ok),
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
             Ok(conn.handle_timeout(Instant::now()).map(drop))
         }

@@ -46,7 +46,9 @@ impl Ticker {
         let polls = std::mem::take(&mut audience.polls);
         drop(audience);
         let answer = Response::text(Arc::<[u8]>::from(text.into_bytes())).field("Cache-Control", "no-store");
-        polls.into_values().for_each(|held| held.release(answer.clone()));
+        for held in polls.into_values() {
+            held.release(answer.clone());
+        }
     }
 }
 
