@@ -153,5 +153,11 @@ pub(super) fn answer(conn: &mut Conn, response: Response, out: &mut Outbox, cx: 
     if let Err(error) = sent {
         cx.stats.local_errors.add(1);
         log::error!("a handler's response was not sent: {error}");
+        // What was refused has left no byte behind, and the client waits.
+        if conn.awaits_response() {
+            let instead = Response::status(500);
+            conn.send_response(cx.now, &instead.head(), instead.body().as_bytes(), out)
+                .expect("a response is owed, and this one is in order");
+        }
     }
 }

@@ -86,10 +86,10 @@ impl Response {
         Self::of(200, "application/json", body.into())
     }
 
-    /// A status with its reason phrase as the text. 204 and 304 have no content.
+    /// A status with its reason phrase as the text. 204, 205 and 304 have no content.
     pub fn status(status: u16) -> Self {
         match status {
-            204 | 304 => Self::of(status, "", Body::Static(b"")),
+            204 | 205 | 304 => Self::of(status, "", Body::Static(b"")),
             _ => Self::text(format!("{status} {}\n", crate::proto::http1::reason_phrase(status))).with_status(status),
         }
     }
