@@ -46,6 +46,7 @@ class Panel {
   payloadBytes = 0;
   receivedBytes = 0;
   requests = 0;
+  answers = 0; // a request that reached nobody put no head on the wire
   lost = 0;
   twice = 0;
   latencies = [];
@@ -74,6 +75,13 @@ class Panel {
   // The address to subscribe at: after the last message, if there is one.
   get url() {
     return this.last && server.epoch ? `${this.path}?after=${server.epoch}-${this.last.seq}` : this.path;
+  }
+
+  // The head of a response has come.
+  answered(headBytes) {
+    this.answers += 1;
+    this.receivedBytes += headBytes;
+    this.enter("live");
   }
 
   // Takes one message. `frameBytes` is what its frame adds to the payload.
@@ -116,7 +124,7 @@ class Panel {
       this.element.querySelector(".seq").textContent = `no. ${number.format(this.last.seq)}`;
     }
     if (this.messages > 0) {
-      const wire = this.receivedBytes + this.requests * (server.requestHeadBytes[this.key] ?? 0);
+      const wire = this.receivedBytes + this.answers * (server.requestHeadBytes[this.key] ?? 0);
       this.show("bytes", number.format(Math.round(wire / this.messages)));
       this.show("overhead", number.format(Math.round((wire - this.payloadBytes) / this.messages)));
     }
@@ -130,22 +138,16 @@ class Panel {
     }
   }
 
+  // On a logarithmic scale, the same for all panels: 0.1 ms at the bottom, 1 s at the top.
   draw() {
     const shown = this.latencies.slice(-CHART);
-    const top = niceCeiling(Math.max(...shown));
-    const points = shown.map((latency, index) => `${CHART - shown.length + index + 1},${(39 - (Math.max(latency, 0) / top) * 38).toFixed(1)}`);
+    const height = (latency) => (30 - Math.log10(Math.min(Math.max(latency, 0.1), 1000)) * 10).toFixed(1);
+    const points = shown.map((latency, index) => `${CHART - shown.length + index + 1},${height(latency)}`);
     this.element.querySelector("polyline").setAttribute("points", points.join(" "));
-    this.element.querySelector(".scale").textContent = `0 to ${top} ms`;
   }
 }
 
 const milliseconds = (value) => `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ms`;
-
-// 1, 2 or 5 times a power of ten.
-function niceCeiling(value) {
-  const power = 10 ** Math.floor(Math.log10(Math.max(value, 0.5)));
-  return +([1, 2, 5, 10].find((step) => step * power >= value) * power).toPrecision(1);
-}
 
 // ---- The four techniques ---------------------------------------------------------------------------------------------------------
 
@@ -173,7 +175,7 @@ async function keepTrying(panel, attempt) {
       // That it is over is all that matters; /stats finds out whether the server is gone.
     }
     if (panel.messages > before) failures = 0;
-    const wait = Math.min(4000, 250 * 2 ** failures) * (0.75 + Math.random() / 2);
+    const wait = Math.min(2000, 250 * 2 ** failures) * (0.75 + Math.random() / 2);
     panel.enter("down", `again in ${(wait / 1000).toFixed(1)} s`);
     await sleep(wait);
     panel.enter("connecting");
@@ -185,8 +187,7 @@ function subscribeByStream(panel) {
   return keepTrying(panel, async () => {
     const response = await fetch(panel.url, { cache: "no-store" });
     if (!response.ok) throw new Error(response.statusText);
-    panel.receivedBytes += headBytes(response);
-    panel.enter("live");
+    panel.answered(headBytes(response));
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     for (let rest = "", part = await reader.read(); !part.done; part = await reader.read()) {
       const lines = (rest + part.value).split("\n");
@@ -200,10 +201,7 @@ function subscribeByStream(panel) {
 function subscribeByEvents(panel, responseHeadBytes) {
   return keepTrying(panel, () => new Promise((_, giveUp) => {
     const source = new EventSource(panel.url);
-    source.onopen = () => {
-      panel.receivedBytes += responseHeadBytes;
-      panel.enter("live");
-    };
+    source.onopen = () => panel.answered(responseHeadBytes);
     source.onmessage = ({ data, lastEventId }) => {
       if (lastEventId) server.epoch = lastEventId.split("-")[0];
       const fields = bytesOf(`id: ${lastEventId}\ndata: \n\n`);
@@ -212,7 +210,7 @@ function subscribeByEvents(panel, responseHeadBytes) {
     source.onerror = () => {
       if (source.readyState === EventSource.CLOSED) return giveUp(new Error("the browser gave up"));
       panel.requests += 1;
-      panel.enter("connecting", "connecting again");
+      panel.enter("down", "connecting again");
     };
   }));
 }
@@ -222,20 +220,17 @@ function subscribeByPoll(panel) {
   return keepTrying(panel, async () => {
     for (let isFirst = true; ; isFirst = false) {
       if (!isFirst) panel.requests += 1;
-      else if (panel.freshSince === Infinity && panel.last === null) panel.enter("live");
       const response = await fetch(panel.url, { cache: "no-store" });
       if (!response.ok) throw new Error(response.statusText);
-      panel.enter("live");
+      panel.answered(headBytes(response));
       const body = await response.text();
       const { messages, last, gap } = JSON.parse(body);
-      panel.receivedBytes += headBytes(response) + bytesOf(body);
       server.epoch = last.split("-")[0];
       if (gap) panel.last = null;
-      for (const message of messages) {
-        const json = JSON.stringify(message);
-        // Already counted with the body.
-        panel.take(json, -bytesOf(json));
-      }
+      panel.receivedBytes += bytesOf(body);
+      // Each message as it stood in the list, so that its bytes count as they came; the frame is all that is around it.
+      const texts = messages.length > 0 ? body.slice(body.indexOf("[") + 1, body.lastIndexOf("]")).split(/(?<=\}),(?=\{)/) : [];
+      for (const text of texts) panel.take(text, -bytesOf(text));
     }
   });
 }
@@ -246,10 +241,7 @@ const SWITCHING_BYTES = 166;
 function subscribeByWebSocket(panel) {
   return keepTrying(panel, () => new Promise((resolve) => {
     const socket = new WebSocket(new URL(panel.url, location.href.replace(/^http/, "ws")));
-    socket.onopen = () => {
-      panel.receivedBytes += SWITCHING_BYTES;
-      panel.enter("live");
-    };
+    socket.onopen = () => panel.answered(SWITCHING_BYTES);
     socket.onmessage = ({ data }) => panel.take(data, frameHeadBytes(bytesOf(data)));
     socket.onclose = resolve;
   }));
@@ -260,7 +252,6 @@ function subscribeByWebSocket(panel) {
 const MODELS = { "event-loop": "one event loop", threads: "a thread per connection" };
 const rate = document.getElementById("rate");
 let rateIsMoving = false;
-let unansweredSince = null;
 
 function showModel(io) {
   document.getElementById("model").textContent = MODELS[io] ?? io;
@@ -293,14 +284,13 @@ function duration(seconds) {
   return parts[0] > 0 ? `${parts[0]} h ${parts[1]} min` : parts[1] > 0 ? `${parts[1]} min ${parts[2]} s` : `${parts[2]} s`;
 }
 
-function showTrouble() {
+// An alert is spoken when its text changes: it changes once per trouble.
+function showTrouble(sentence) {
   const trouble = document.getElementById("trouble");
-  trouble.hidden = unansweredSince === null;
-  if (unansweredSince === null || trouble.textContent) {
-    if (unansweredSince === null) trouble.textContent = "";
-    return;
-  }
-  trouble.textContent = `The server has not answered since ${unansweredSince.toLocaleTimeString()}. This page keeps trying, and goes on where it was. (If the server is up: is this page open in two more tabs?)`;
+  trouble.hidden = sentence === null;
+  if (sentence === null) trouble.textContent = "";
+  else if (trouble.textContent === "") trouble.textContent = sentence;
+  document.getElementById("stats").classList.toggle("is-stale", sentence !== null);
 }
 
 function showClock() {
@@ -319,14 +309,18 @@ async function watchServer() {
       const stats = await response.json();
       compareClocks(sent, received, stats.now_ms);
       server.epoch = stats.feed.epoch;
-      server.requestHeadBytes = stats.feed.request_head_bytes;
-      unansweredSince = null;
+      for (const [key, bytes] of Object.entries(stats.feed.request_head_bytes)) {
+        // 0 where a server that was started anew has had no such request yet.
+        if (bytes > 0) server.requestHeadBytes[key] = bytes;
+      }
+      showTrouble(null);
       showStats(stats);
       showClock();
-    } catch {
-      unansweredSince ??= new Date();
+    } catch (error) {
+      // A request that waits for one of the six connections fails by time, one to a server that is gone at once.
+      const hint = error.name === "TimeoutError" ? " Is it open in more tabs? They share the browser's six connections." : "";
+      showTrouble(`The server has not answered since ${new Date().toLocaleTimeString()}. This page keeps trying, and goes on where it was.${hint}`);
     }
-    showTrouble();
     await sleep(STATS_MS);
   }
 }
