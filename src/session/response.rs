@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::proto::LocalError;
-use crate::proto::http1::{ResponseHead, append_field};
+use crate::proto::http1::{ResponseHead, append_field, is_field_value};
 
 /// A whole body. Static and shared bytes are never copied before they are sent.
 #[derive(Clone, Debug)]
@@ -67,7 +67,7 @@ pub struct Response {
 impl Response {
     /// 200 with a body of any media type.
     pub fn new(content_type: &'static str, body: impl Into<Body>) -> Self {
-        let fault = content_type.bytes().any(|byte| byte.is_ascii_control()).then_some(LocalError::BadField);
+        let fault = (!is_field_value(content_type)).then_some(LocalError::BadField);
         Self { fault, ..Self::of(200, content_type, body.into()) }
     }
 

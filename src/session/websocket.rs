@@ -59,6 +59,7 @@ impl WebSocket {
     #[inline]
     pub(super) fn step(&mut self, input: &mut [u8], out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
         if input.is_empty() {
+            self.conn.reader.release();
             return (0, Progress::Wait);
         }
         self.heard = true;

@@ -4,7 +4,9 @@
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
 #![allow(clippy::doc_markdown, reason = "the lines that begin with Covers: name modules as they are")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(unreachable_pub, reason = "pub says what a test module offers to the others")]
 
+mod http1;
 mod support;
 
 mod error;
@@ -14,3 +16,4 @@ mod now;
 mod outbox;
 mod sse;
 mod tidy;
+mod ws;

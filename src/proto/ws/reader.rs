@@ -112,6 +112,18 @@ impl Reader {
         self.next_event_of_any_kind(input, writer, out, limits)
     }
 
+    /// Gives back the memory of a message that has been handed out, as the next call of [`next_event`](Self::next_event) does; for whoever
+    /// does not call it without input.
+    #[inline]
+    pub fn release(&mut self) {
+        if let State::Partial(partial) = &self.state
+            && partial.frame.is_none()
+            && !partial.message.is_open()
+        {
+            self.state = State::Idle;
+        }
+    }
+
     /// Bytes of memory that this reader owns for what is incomplete; none between messages.
     pub fn capacity(&self) -> usize {
         match &self.state {
@@ -164,16 +176,6 @@ impl Reader {
             Step::NeedData => return Ok(Next::NeedData),
         };
         Ok(Next::Event(control_event(opcode, payload)))
-    }
-
-    /// Gives back the memory of what has been handed out.
-    fn release(&mut self) {
-        if let State::Partial(partial) = &self.state
-            && partial.frame.is_none()
-            && !partial.message.is_open()
-        {
-            self.state = State::Idle;
-        }
     }
 
     fn partial(&mut self) -> &mut Partial {

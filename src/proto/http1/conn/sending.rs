@@ -62,8 +62,7 @@ impl Conn {
     /// for it, the request's body is not read to its end, or only the close can end the body (a stream to an HTTP/1.0 client).
     ///
     /// # Errors
-    /// [`LocalError::WrongState`] when no request waits; [`LocalError::BadStatus`] outside 200 to 599; [`LocalError::BadField`] for a
-    /// content type with control characters; [`LocalError::BodyLength`] when 204, 205 or 304 are to have a body (RFC 9110, sections
+    /// [`LocalError::WrongState`] when no request waits; [`LocalError::BadStatus`] outside 200 to 599; [`LocalError::BodyLength`] when 204, 205 or 304 are to have a body (RFC 9110, sections
     /// 15.3.5, 15.3.6 and 15.4.5). Nothing is sent then.
     #[inline]
     pub fn send_head(&mut self, now: &Now, head: &ResponseHead<'_>, body: BodySize, out: &mut Outbox) -> Result<(), LocalError> {

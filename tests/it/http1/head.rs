@@ -1,0 +1,62 @@
+//! Heads alone: what the accessors give.
+
+use pushlab::proto::http1::{Content, Head, Method, Version};
+use pushlab::proto::{Limits, RemoteError};
+
+fn parse(raw: &str) -> Result<Head<'_>, RemoteError> {
+    Head::parse(raw.as_bytes(), &Limits::default())
+}
+
+#[test]
+fn fields_are_walked_in_order_and_found_by_name() {
+    let raw = "GET /a?b HTTP/1.1\r\nHost: h\r\nX-List: a, B ,,c\r\nEmpty:\r\nx-list:d\r\nUtf: \u{fc}\r\nHo: short\r\nHosts: long\r\n\r\n";
+    let head = parse(raw).unwrap();
+    let fields: Vec<_> = head.fields().map(|(name, value)| (name, std::str::from_utf8(value).unwrap())).collect();
+    let expected =
+        [("Host", "h"), ("X-List", "a, B ,,c"), ("Empty", ""), ("x-list", "d"), ("Utf", "\u{fc}"), ("Ho", "short"), ("Hosts", "long")];
+    assert_eq!(fields, expected);
+    assert_eq!(head.field("X-LIST"), Some(&b"a, B ,,c"[..]));
+    assert_eq!(head.field("empty"), Some(&b""[..]));
+    assert_eq!(head.field("none"), None);
+    assert_eq!(head.field_text("utf"), Some("\u{fc}"));
+    for (token, has) in [("a", true), ("b", true), ("C", true), ("d", true), ("", false), ("a, B", false), ("e", false)] {
+        assert_eq!(head.list_has("X-List", token), has, "{token:?}");
+    }
+    assert_eq!((head.method(), head.version(), head.target(), head.content()), (Method::Get, Version::Http11, "/a?b", Content::None));
+    assert_eq!(head.raw(), raw.as_bytes());
+}
+
+#[test]
+fn a_head_without_fields_has_none() {
+    let head = parse("GET / HTTP/1.0\r\n\r\n").unwrap();
+    assert_eq!(head.fields().count(), 0);
+    assert_eq!((head.field("host"), head.host(), head.query()), (None, None, None));
+}
+
+#[test]
+fn text_that_is_not_utf8_is_not_text() {
+    let head = Head::parse(b"GET / HTTP/1.0\r\nX: \xff\r\n\r\n", &Limits::default()).unwrap();
+    assert_eq!((head.field("x"), head.field_text("x")), (Some(&b"\xff"[..]), None));
+}
+
+#[test]
+fn only_one_whole_head_is_a_head() {
+    for raw in ["", "G", "GET / HTTP/1.1\r\nHost: a\r\n", "GET / HTTP/1.1\r\nHost: a\r\n\r\nx", "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"] {
+        assert_eq!(parse(raw).err(), Some(RemoteError::BadRequestLine), "{raw:?}");
+    }
+}
+
+#[test]
+fn every_byte_in_every_place_is_accepted_or_refused_without_a_panic() {
+    let raw = b"GET /a?b HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n";
+    for at in 0..raw.len() {
+        for byte in 0..=255 {
+            let mut raw = raw.to_vec();
+            raw[at] = byte;
+            let Ok(head) = Head::parse(&raw, &Limits::default()) else { continue };
+            assert!(head.raw().iter().all(|&byte| byte != 0 && byte != 0x7F), "{}", raw.escape_ascii());
+            assert!(head.path().starts_with('/') && head.target().is_ascii() && !head.target().contains([' ', '#']));
+            assert!(head.fields().count() <= 2);
+        }
+    }
+}

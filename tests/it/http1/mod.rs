@@ -1,0 +1,10 @@
+//! HTTP/1.1: text cases through a whole connection, tables for the parts.
+
+mod cases;
+mod chunked;
+mod conn;
+mod date;
+mod head;
+mod limits;
+mod peer;
+mod response;

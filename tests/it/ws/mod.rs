@@ -1,0 +1,12 @@
+//! `proto::ws`: one file per module, and the peer that they share.
+
+mod assembler;
+mod close;
+mod frame;
+mod handshake;
+mod mask;
+mod messages;
+mod origin;
+mod peer;
+mod utf8;
+mod writer;
