@@ -19,10 +19,10 @@ mod options;
 mod quotes;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pushlab::{Server, Stopper};
 
@@ -47,14 +47,14 @@ fn fail(message: &str, code: u8) -> ExitCode {
 }
 
 fn serve(Options { io, listen, config }: Options) -> Result<ExitCode, String> {
-    let allow_origins = config.settings.allow_origins.clone();
+    let (allow_origins, grace) = (config.settings.allow_origins.clone(), config.shutdown_grace);
     let server = Server::bind(&*listen, config).map_err(|error| match error.to_string() {
         // A name that cannot be resolved comes without its name.
         text if text.starts_with("cannot listen on") => text,
         text => format!("cannot listen on {listen}: {text}"),
     })?;
-    let signals = Arc::new(AtomicU32::new(0));
-    stop_at_signals(server.stopper(), &signals).map_err(|error| format!("cannot listen to Ctrl-C: {error}"))?;
+    let signals = Arc::new(Signals::default());
+    signals.stop(server.stopper()).map_err(|error| format!("cannot wait for Ctrl-C: {error}"))?;
     let (address, stats) = (server.local_addr(), server.stats());
     let app = App::new(io, Arc::clone(&stats), allow_origins);
     let (feed, drip) = (Arc::clone(&app.feed), Arc::clone(&app.drip));
@@ -62,26 +62,44 @@ fn serve(Options { io, listen, config }: Options) -> Result<ExitCode, String> {
     thread::spawn(move || drip.run());
 
     println!("pushlab demo, {io}: http://{address}/");
-    let started = Instant::now();
     server.run(io, app).map_err(|error| format!("the server gave up: {error}"))?;
 
-    let (seconds, end) = (started.elapsed().as_secs(), stats.snapshot());
-    let (how, cut) = if signals.load(SeqCst) > 1 { ("at once", end.open) } else { ("gracefully", end.open) };
-    println!(
-        "pushlab demo, stopped {how} after {seconds} s: {} connections, {} requests, {} messages sent, {cut} connections cut",
-        end.accepted, end.requests, end.messages_out
-    );
+    let end = stats.snapshot();
+    let how = signals.verdict(grace);
+    println!("{how}; served {} connections, {} requests, {} messages", end.accepted, end.requests, end.messages_out);
     Ok(ExitCode::SUCCESS)
 }
 
 /// Ctrl-C and SIGTERM: the first one shuts down gracefully, the second one at once.
-fn stop_at_signals(stopper: Stopper, signals: &Arc<AtomicU32>) -> Result<(), ctrlc::Error> {
-    let signals = Arc::clone(signals);
-    ctrlc::set_handler(move || match signals.fetch_add(1, SeqCst) {
-        0 => {
-            eprintln!("demo: shutting down; once more to stop at once");
-            stopper.stop();
+#[derive(Default)]
+struct Signals {
+    count: AtomicU32,
+    first: OnceLock<Instant>,
+}
+
+impl Signals {
+    fn stop(self: &Arc<Self>, stopper: Stopper) -> Result<(), ctrlc::Error> {
+        let signals = Arc::clone(self);
+        ctrlc::set_handler(move || {
+            signals.first.get_or_init(Instant::now);
+            if signals.count.fetch_add(1, SeqCst) == 0 {
+                eprintln!("demo: shutting down; once more to stop at once");
+                stopper.stop();
+            } else {
+                stopper.stop_now();
+            }
+        })
+    }
+
+    /// How the shutdown went.
+    fn verdict(&self, grace: Duration) -> String {
+        let took = self.first.get().map_or(Duration::ZERO, Instant::elapsed);
+        if self.count.load(SeqCst) > 1 {
+            "stopped at once".to_owned()
+        } else if took < grace {
+            format!("stopped gracefully in {:.1} s", took.as_secs_f64())
+        } else {
+            format!("stopped after {} s of grace, and cut what was left", grace.as_secs())
         }
-        _ => stopper.stop_now(),
-    })
+    }
 }
