@@ -210,7 +210,7 @@ function subscribeByEvents(panel, responseHeadBytes) {
     source.onerror = () => {
       if (source.readyState === EventSource.CLOSED) return giveUp(new Error("the browser gave up"));
       panel.requests += 1;
-      panel.enter("down", "connecting again");
+      panel.enter("down", "trying again");
     };
   }));
 }
