@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
 
-use pushlab::{Config, IoModel, SlowConsumer};
+use pushlab::{Config, IoModel};
 
 pub(crate) const HELP: &str = "\
 pushlab's demo server: four ways to push to a browser, and endpoints for any client
