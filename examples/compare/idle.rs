@@ -1,0 +1,183 @@
+//! What an idle connection costs its server (claim: a held connection ties up a thread, and so does not scale).
+//!
+//! Owns opening connections in steps and reading memory at each step. A fresh server for each kind of connection and each model: memory that
+//! was freed before would hide what is taken now.
+
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use pushlab::IoModel;
+
+use crate::Result;
+use crate::options::Options;
+use crate::proc::{self, DescriptorLimits, KernelMemory};
+use crate::process::ServerProcess;
+use crate::progress::Progress;
+use crate::wire::{self, Use};
+
+/// What idles, with its name.
+const KINDS: [(Use, &str); 3] =
+    [(Use::Requests, "HTTP keep-alive"), (Use::EventStream, "SSE with a pusher"), (Use::WebSocket, "WebSocket with a pusher")];
+/// Descriptors that a process needs for itself.
+pub(crate) const DESCRIPTORS_RESERVED: usize = 64;
+/// Bare connections whose memory is measured, two ends each in one process.
+const BARE_CONNECTIONS: usize = 1_000;
+/// A difference has to be so many times the fluctuation of the system to be believed.
+const TRUSTED_TIMES: u64 = 4;
+
+/// All that was measured about idle connections.
+pub(crate) struct Idle {
+    pub(crate) groups: Vec<Group>,
+    /// Kernel memory of one end of a bare connection.
+    pub(crate) end_bytes: Option<f64>,
+    /// Why a model did not reach a number.
+    pub(crate) notes: Vec<String>,
+}
+
+/// One kind of connection in one number.
+pub(crate) struct Group {
+    pub(crate) kind: &'static str,
+    pub(crate) asked: usize,
+    /// In the order of [`IoModel::ALL`]. `None` where no more connections could be had than for a smaller number.
+    pub(crate) models: [Option<Figures>; 2],
+}
+
+pub(crate) struct Figures {
+    pub(crate) connections: usize,
+    pub(crate) threads: Option<u64>,
+    pub(crate) user_bytes: Option<f64>,
+    pub(crate) kernel_bytes: Option<f64>,
+}
+
+/// Steps of progress: the bare connections, then each kind and model.
+pub(crate) fn steps(options: &Options) -> u64 {
+    1 + (KINDS.len() * IoModel::ALL.len() * options.idle.len()) as u64
+}
+
+pub(crate) fn measure(options: &Options, limits: DescriptorLimits, progress: &mut Progress) -> Result<Idle> {
+    progress.step("bare connections, for the kernel's memory");
+    let most = limits.soft.saturating_sub(DESCRIPTORS_RESERVED);
+    let mut idle = Idle { groups: Vec::new(), end_bytes: measure_bare(BARE_CONNECTIONS.min(most / 2)), notes: Vec::new() };
+    for (purpose, kind) in KINDS {
+        let mut columns = Vec::new();
+        for model in IoModel::ALL {
+            let mut crowd = Crowd::gather(purpose, model)?;
+            let mut column = Vec::new();
+            for &asked in &options.idle {
+                progress.step(&format!("{asked} idle connections: {kind}, {model}"));
+                let before = crowd.sockets.len();
+                if let Err(error) = crowd.grow(asked.min(most)) {
+                    let reached = crowd.sockets.len();
+                    idle.notes.push(format!("{kind}, {model}: no more than {reached} of {asked} connections: {error}{}", hint(model)));
+                }
+                crowd.server.check()?;
+                column.push((crowd.sockets.len() > before).then(|| crowd.figures(idle.end_bytes)));
+            }
+            columns.push(column.into_iter());
+        }
+        for &asked in &options.idle {
+            let mut next = |model: usize| columns[model].next().flatten();
+            idle.groups.push(Group { kind, asked, models: [next(0), next(1)] });
+        }
+    }
+    Ok(idle)
+}
+
+const fn hint(model: IoModel) -> &'static str {
+    match model {
+        IoModel::EventLoop => "",
+        IoModel::ThreadPerConnection => {
+            " (threads are bounded by `ulimit -u`, kernel.threads-max, kernel.pid_max, vm.max_map_count, pids.max)"
+        }
+    }
+}
+
+/// A server and its idle connections.
+struct Crowd {
+    server: ServerProcess,
+    purpose: Use,
+    sockets: Vec<TcpStream>,
+    /// Stays open and is not counted: it has paid for what a server needs once.
+    _first: TcpStream,
+    base: Base,
+}
+
+/// The state before the first connection that counts.
+struct Base {
+    idle_threads: Option<u64>,
+    threads: Option<u64>,
+    user_bytes: Option<u64>,
+    kernel: Option<KernelMemory>,
+    /// How far the kernel's memory swings by itself.
+    fluctuation: u64,
+}
+
+impl Crowd {
+    fn gather(purpose: Use, model: IoModel) -> Result<Self> {
+        let server = ServerProcess::start(model)?;
+        // The thread that watches over standard input is this program's, not the library's.
+        let idle_threads = settled_threads(server.id()).map(|threads| threads - 1);
+        let (first, _) = wire::establish(purpose, server.address).map_err(|error| format!("the {model} server: {error}"))?;
+        let threads = settled_threads(server.id());
+        let (kernel, fluctuation) = KernelMemory::settled().unzip();
+        let user_bytes = proc::private_dirty_bytes(server.id());
+        let base = Base { idle_threads, threads, user_bytes, kernel, fluctuation: fluctuation.unwrap_or_default() };
+        Ok(Self { server, purpose, sockets: Vec::new(), _first: first, base })
+    }
+
+    fn grow(&mut self, count: usize) -> std::io::Result<()> {
+        while self.sockets.len() < count {
+            self.sockets.push(wire::establish(self.purpose, self.server.address)?.0);
+        }
+        Ok(())
+    }
+
+    fn figures(&self, end_bytes: Option<f64>) -> Figures {
+        let threads_now = settled_threads(self.server.id());
+        let connections = self.sockets.len();
+        let per_connection = |now: u64, base: u64| now.saturating_sub(base) as f64 / connections as f64;
+        let kernel_bytes = || {
+            let (now, fluctuation) = KernelMemory::settled()?;
+            let base = self.base.kernel?;
+            let is_trusted = now.0.saturating_sub(base.0) > TRUSTED_TIMES * fluctuation.max(self.base.fluctuation);
+            is_trusted.then_some(per_connection(now.0, base.0) - end_bytes?).filter(|bytes| *bytes > 0.0)
+        };
+        let threads = || Some(self.base.idle_threads? + threads_now? - self.base.threads?);
+        Figures {
+            connections,
+            threads: threads(),
+            user_bytes: proc::private_dirty_bytes(self.server.id()).and_then(|now| Some(per_connection(now, self.base.user_bytes?))),
+            kernel_bytes: kernel_bytes(),
+        }
+    }
+}
+
+/// The number of threads, once it does not change any more: a connection's second thread may start after its first answer.
+fn settled_threads(id: u32) -> Option<u64> {
+    const LOOKS_MAX: usize = 50;
+    let mut threads = proc::process(id)?.threads;
+    for _ in 0..LOOKS_MAX {
+        thread::sleep(Duration::from_millis(20));
+        let now = proc::process(id)?.threads;
+        if now == threads {
+            break;
+        }
+        threads = now;
+    }
+    Some(threads)
+}
+
+/// Half of what a connected pair of sockets costs the kernel: the client's share, which is to be taken off.
+fn measure_bare(count: usize) -> Option<f64> {
+    let listener = TcpListener::bind("127.0.0.1:0").ok()?;
+    let address = listener.local_addr().ok()?;
+    let (before, _) = KernelMemory::settled()?;
+    let mut pairs = Vec::with_capacity(count);
+    for _ in 0..count {
+        pairs.push((TcpStream::connect(address).ok()?, listener.accept().ok()?));
+    }
+    let (after, fluctuation) = KernelMemory::settled()?;
+    let grown = after.0.saturating_sub(before.0);
+    (grown > TRUSTED_TIMES * fluctuation).then_some(grown as f64 / count as f64 / 2.0)
+}

@@ -1,0 +1,154 @@
+//! How fast requests and echoes go, and what they cost the server (claim: event-driven servers are faster, but blocking sends sometimes win).
+//!
+//! Owns the load points and the rounds. Both servers run all the time and have their rounds in turn, so that whatever else happens on the
+//! machine hits both; figures are medians of the rounds.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use pushlab::IoModel;
+
+use crate::Result;
+use crate::client::Client;
+use crate::idle::DESCRIPTORS_RESERVED;
+use crate::options::Options;
+use crate::proc::{self, DescriptorLimits};
+use crate::process::ServerProcess;
+use crate::progress::Progress;
+use crate::wire::Use;
+
+const FEW: usize = 8;
+const MANY: usize = 256;
+/// Latencies past this are recorded as this.
+const LATENCY_MAX_NS: u64 = 60_000_000_000;
+const DIGITS: u8 = 3;
+
+/// One kind of load.
+#[derive(Clone, Copy)]
+pub(crate) struct Point {
+    purpose: Use,
+    pub(crate) name: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) connections: usize,
+}
+
+pub(crate) struct Figures {
+    pub(crate) per_second: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    pub(crate) p999_us: f64,
+    pub(crate) server_cpu_us: Option<f64>,
+    pub(crate) context_switches: Option<f64>,
+    /// Share of one processor that the load generator used.
+    pub(crate) client_busy: Option<f64>,
+}
+
+pub(crate) struct Load {
+    pub(crate) point: Point,
+    /// In the order of [`IoModel::ALL`].
+    pub(crate) models: [Figures; 2],
+}
+
+/// # Errors
+/// When there are not even descriptors for few connections.
+pub(crate) fn points(limits: DescriptorLimits) -> Result<Vec<Point>> {
+    // The client is connected to both servers at once.
+    let most = limits.soft.saturating_sub(DESCRIPTORS_RESERVED) / 2;
+    if most < FEW {
+        let least = DESCRIPTORS_RESERVED + 2 * FEW;
+        return Err(
+            format!("a process may have only {} descriptors here, and {least} are needed: try `ulimit -n {least}`", limits.soft).into()
+        );
+    }
+    let kinds = [(Use::Requests, "HTTP keep-alive", "requests"), (Use::Echo, "WebSocket echo, 16 B", "echoes")];
+    let counts = [FEW, MANY.min(most)];
+    let points = kinds.into_iter().flat_map(|(purpose, name, unit)| counts.map(|connections| Point { purpose, name, unit, connections }));
+    Ok(points.collect())
+}
+
+pub(crate) fn steps(options: &Options, points: &[Point]) -> u64 {
+    (points.len() * options.rounds * IoModel::ALL.len()) as u64
+}
+
+pub(crate) fn measure(options: &Options, points: Vec<Point>, progress: &mut Progress) -> Result<Vec<Load>> {
+    let mut servers = ServerProcess::start_both()?;
+    let mut loads = Vec::new();
+    for point in points {
+        loads.push(Load { point, models: measure_point(point, &mut servers, options, progress)? });
+    }
+    Ok(loads)
+}
+
+fn measure_point(point: Point, servers: &mut [ServerProcess; 2], options: &Options, progress: &mut Progress) -> Result<[Figures; 2]> {
+    let connect = |server: &ServerProcess| {
+        Client::connect(point.purpose, server.address, point.connections).map_err(|error| format!("the {} server: {error}", server.model))
+    };
+    let mut clients = [connect(&servers[0])?, connect(&servers[1])?];
+    let mut rounds = [Vec::new(), Vec::new()];
+    let time = Duration::from_secs_f64(options.seconds / options.rounds as f64);
+    for round in 0..options.rounds {
+        for turn in 0..2 {
+            // First, second; second, first; ...
+            let at = (round + turn) % 2;
+            let (server, client) = (&mut servers[at], &mut clients[at]);
+            progress.step(&format!("{}, {} connections, {}, round {}", point.name, point.connections, server.model, round + 1));
+            match measure_round(client, server.id(), options.warm_up, time) {
+                Ok(figures) => rounds[at].push(figures),
+                Err(error) => {
+                    server.check()?;
+                    return Err(format!("the {} server under load: {error}", server.model).into());
+                }
+            }
+        }
+    }
+    let [first, second] = rounds;
+    Ok([medians(&first), medians(&second)])
+}
+
+fn measure_round(client: &mut Client, server_id: u32, warm_up: Duration, time: Duration) -> Result<Figures> {
+    let mut latencies = Histogram::new_with_bounds(1, LATENCY_MAX_NS, DIGITS)?;
+    client.run(warm_up, &mut latencies)?;
+    latencies.reset();
+
+    let usage = |id| (proc::process(id).map(|process| process.cpu_seconds), proc::context_switches(id));
+    let own_id = std::process::id();
+    let (server_cpu, switches) = usage(server_id);
+    let (client_cpu, _) = usage(own_id);
+    let round = client.run(time, &mut latencies)?;
+    let (client_cpu_after, _) = usage(own_id);
+    let (server_cpu_after, switches_after) = usage(server_id);
+
+    let operations = round.operations as f64;
+    let spent = |before: Option<f64>, after: Option<f64>| Some(after? - before?);
+    let quantile_us = |quantile| latencies.value_at_quantile(quantile) as f64 / 1e3;
+    Ok(Figures {
+        per_second: operations / round.elapsed.as_secs_f64(),
+        p50_us: quantile_us(0.5),
+        p99_us: quantile_us(0.99),
+        p999_us: quantile_us(0.999),
+        server_cpu_us: spent(server_cpu, server_cpu_after).map(|seconds| seconds * 1e6 / operations),
+        context_switches: switches.zip(switches_after).map(|(before, after)| after.saturating_sub(before) as f64 / operations),
+        client_busy: spent(client_cpu, client_cpu_after).map(|seconds| seconds / round.elapsed.as_secs_f64()),
+    })
+}
+
+/// The median of each figure by itself.
+fn medians(rounds: &[Figures]) -> Figures {
+    let of = |figure: fn(&Figures) -> f64| median(rounds.iter().map(figure).collect());
+    let known = |figure: fn(&Figures) -> Option<f64>| rounds.iter().map(figure).collect::<Option<Vec<_>>>().map(median);
+    Figures {
+        per_second: of(|round| round.per_second),
+        p50_us: of(|round| round.p50_us),
+        p99_us: of(|round| round.p99_us),
+        p999_us: of(|round| round.p999_us),
+        server_cpu_us: known(|round| round.server_cpu_us),
+        context_switches: known(|round| round.context_switches),
+        client_busy: known(|round| round.client_busy),
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len().is_multiple_of(2) { f64::midpoint(values[middle - 1], values[middle]) } else { values[middle] }
+}
