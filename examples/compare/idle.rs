@@ -23,8 +23,13 @@ const KINDS: [(Use, &str); 3] =
 pub(crate) const DESCRIPTORS_RESERVED: usize = 64;
 /// Bare connections whose memory is measured, two ends each in one process.
 const BARE_CONNECTIONS: usize = 1_000;
-/// A difference has to be so many times the fluctuation of the system to be believed.
+/// Connections that are open before counting begins. They use up what the kernel and the allocator have left over from others and would give
+/// to the first ones that count.
+pub(crate) const CUSHION: usize = 200;
+/// To be believed, growth has to be so many times the fluctuation that was seen, and no less than what programs in the background may take or
+/// give back unseen.
 const TRUSTED_TIMES: u64 = 4;
+const TRUSTED_BYTES: u64 = 1024 * 1024;
 
 /// All that was measured about idle connections.
 pub(crate) struct Idle {
@@ -57,12 +62,14 @@ pub(crate) fn steps(options: &Options) -> u64 {
 
 pub(crate) fn measure(options: &Options, limits: DescriptorLimits, progress: &mut Progress) -> Result<Idle> {
     progress.step("bare connections, for the kernel's memory");
-    let most = limits.soft.saturating_sub(DESCRIPTORS_RESERVED);
+    let available = limits.soft.saturating_sub(DESCRIPTORS_RESERVED);
+    let cushion = CUSHION.min(available / 4);
+    let most = available - cushion;
     let mut idle = Idle { groups: Vec::new(), end_bytes: measure_bare(BARE_CONNECTIONS.min(most / 2)), notes: Vec::new() };
     for (purpose, kind) in KINDS {
         let mut columns = Vec::new();
         for model in IoModel::ALL {
-            let mut crowd = Crowd::gather(purpose, model)?;
+            let mut crowd = Crowd::gather(purpose, model, cushion)?;
             let mut column = Vec::new();
             for &asked in &options.idle {
                 progress.step(&format!("{asked} idle connections: {kind}, {model}"));
@@ -98,8 +105,8 @@ struct Crowd {
     server: ServerProcess,
     purpose: Use,
     sockets: Vec<TcpStream>,
-    /// Stays open and is not counted: it has paid for what a server needs once.
-    _first: TcpStream,
+    /// Not counted.
+    _cushion: Vec<TcpStream>,
     base: Base,
 }
 
@@ -114,16 +121,17 @@ struct Base {
 }
 
 impl Crowd {
-    fn gather(purpose: Use, model: IoModel) -> Result<Self> {
+    fn gather(purpose: Use, model: IoModel, cushion: usize) -> Result<Self> {
         let server = ServerProcess::start(model)?;
         // The thread that watches over standard input is this program's, not the library's.
         let idle_threads = settled_threads(server.id()).map(|threads| threads - 1);
-        let (first, _) = wire::establish(purpose, server.address).map_err(|error| format!("the {model} server: {error}"))?;
+        let cushion = (0..cushion).map(|_| wire::establish(purpose, server.address).map(|(socket, _)| socket));
+        let cushion = cushion.collect::<std::io::Result<_>>().map_err(|error| format!("the {model} server: {error}"))?;
         let threads = settled_threads(server.id());
         let (kernel, fluctuation) = KernelMemory::settled().unzip();
         let user_bytes = proc::private_dirty_bytes(server.id());
         let base = Base { idle_threads, threads, user_bytes, kernel, fluctuation: fluctuation.unwrap_or_default() };
-        Ok(Self { server, purpose, sockets: Vec::new(), _first: first, base })
+        Ok(Self { server, purpose, sockets: Vec::new(), _cushion: cushion, base })
     }
 
     fn grow(&mut self, count: usize) -> std::io::Result<()> {
@@ -140,8 +148,7 @@ impl Crowd {
         let kernel_bytes = || {
             let (now, fluctuation) = KernelMemory::settled()?;
             let base = self.base.kernel?;
-            let is_trusted = now.0.saturating_sub(base.0) > TRUSTED_TIMES * fluctuation.max(self.base.fluctuation);
-            is_trusted.then_some(per_connection(now.0, base.0) - end_bytes?).filter(|bytes| *bytes > 0.0)
+            is_trusted(base, now, fluctuation.max(self.base.fluctuation)).then_some(per_connection(now.0, base.0) - end_bytes?)
         };
         let threads = || Some(self.base.idle_threads? + threads_now? - self.base.threads?);
         Figures {
@@ -155,12 +162,14 @@ impl Crowd {
 
 /// The number of threads, once it does not change any more: a connection's second thread may start after its first answer.
 fn settled_threads(id: u32) -> Option<u64> {
-    const LOOKS_MAX: usize = 50;
-    let mut threads = proc::process(id)?.threads;
+    const LOOKS_MAX: usize = 100;
+    const EQUAL_LOOKS: usize = 4;
+    let (mut threads, mut equal) = (proc::process(id)?.threads, 0);
     for _ in 0..LOOKS_MAX {
         thread::sleep(Duration::from_millis(20));
         let now = proc::process(id)?.threads;
-        if now == threads {
+        equal = if now == threads { equal + 1 } else { 0 };
+        if equal == EQUAL_LOOKS {
             break;
         }
         threads = now;
@@ -178,6 +187,10 @@ fn measure_bare(count: usize) -> Option<f64> {
         pairs.push((TcpStream::connect(address).ok()?, listener.accept().ok()?));
     }
     let (after, fluctuation) = KernelMemory::settled()?;
+    is_trusted(before, after, fluctuation).then_some((after.0 - before.0) as f64 / count as f64 / 2.0)
+}
+
+const fn is_trusted(before: KernelMemory, after: KernelMemory, fluctuation: u64) -> bool {
     let grown = after.0.saturating_sub(before.0);
-    (grown > TRUSTED_TIMES * fluctuation).then_some(grown as f64 / count as f64 / 2.0)
+    grown > TRUSTED_TIMES * fluctuation && grown > TRUSTED_BYTES
 }

@@ -3,7 +3,7 @@
 //! Owns the load points and the rounds. Both servers run all the time and have their rounds in turn, so that whatever else happens on the
 //! machine hits both; figures are medians of the rounds.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use pushlab::IoModel;
@@ -19,6 +19,8 @@ use crate::wire::Use;
 
 const FEW: usize = 8;
 const MANY: usize = 256;
+/// What this process needs for full load: it is connected to both servers at once.
+pub(crate) const DESCRIPTORS: usize = DESCRIPTORS_RESERVED + 2 * MANY;
 /// Latencies past this are recorded as this.
 const LATENCY_MAX_NS: u64 = 60_000_000_000;
 const DIGITS: u8 = 3;
@@ -43,7 +45,14 @@ pub(crate) struct Figures {
     pub(crate) client_busy: Option<f64>,
 }
 
+/// All that was measured about load.
 pub(crate) struct Load {
+    pub(crate) points: Vec<Measured>,
+    /// Processors that programs other than these kept busy meanwhile.
+    pub(crate) others_busy: Option<f64>,
+}
+
+pub(crate) struct Measured {
     pub(crate) point: Point,
     /// In the order of [`IoModel::ALL`].
     pub(crate) models: [Figures; 2],
@@ -52,7 +61,6 @@ pub(crate) struct Load {
 /// # Errors
 /// When there are not even descriptors for few connections.
 pub(crate) fn points(limits: DescriptorLimits) -> Result<Vec<Point>> {
-    // The client is connected to both servers at once.
     let most = limits.soft.saturating_sub(DESCRIPTORS_RESERVED) / 2;
     if most < FEW {
         let least = DESCRIPTORS_RESERVED + 2 * FEW;
@@ -61,22 +69,33 @@ pub(crate) fn points(limits: DescriptorLimits) -> Result<Vec<Point>> {
         );
     }
     let kinds = [(Use::Requests, "HTTP keep-alive", "requests"), (Use::Echo, "WebSocket echo, 16 B", "echoes")];
-    let counts = [FEW, MANY.min(most)];
-    let points = kinds.into_iter().flat_map(|(purpose, name, unit)| counts.map(|connections| Point { purpose, name, unit, connections }));
-    Ok(points.collect())
+    let mut counts = vec![FEW, MANY.min(most)];
+    counts.dedup();
+    let point = |(purpose, name, unit), connections| Point { purpose, name, unit, connections };
+    Ok(kinds.into_iter().flat_map(|kind| counts.iter().map(move |count| point(kind, *count))).collect())
 }
 
 pub(crate) fn steps(options: &Options, points: &[Point]) -> u64 {
     (points.len() * options.rounds * IoModel::ALL.len()) as u64
 }
 
-pub(crate) fn measure(options: &Options, points: Vec<Point>, progress: &mut Progress) -> Result<Vec<Load>> {
+pub(crate) fn measure(options: &Options, points: Vec<Point>, progress: &mut Progress) -> Result<Load> {
     let mut servers = ServerProcess::start_both()?;
-    let mut loads = Vec::new();
+    let (begin, others_before) = (Instant::now(), others_cpu_seconds(&servers));
+    let mut measured = Vec::new();
     for point in points {
-        loads.push(Load { point, models: measure_point(point, &mut servers, options, progress)? });
+        measured.push(Measured { point, models: measure_point(point, &mut servers, options, progress)? });
     }
-    Ok(loads)
+    let others = others_cpu_seconds(&servers).zip(others_before).map(|(after, before)| after - before);
+    // Two kinds of clock ticks: a little less than nothing is nothing.
+    let others_busy = others.map(|seconds| (seconds / begin.elapsed().as_secs_f64()).max(0.0));
+    Ok(Load { points: measured, others_busy })
+}
+
+/// What the system has used without us.
+fn others_cpu_seconds(servers: &[ServerProcess; 2]) -> Option<f64> {
+    let ours = [servers[0].id(), servers[1].id(), std::process::id()].map(|id| proc::process(id).map(|process| process.cpu_seconds));
+    Some(proc::system_cpu_seconds()? - ours.into_iter().sum::<Option<f64>>()?)
 }
 
 fn measure_point(point: Point, servers: &mut [ServerProcess; 2], options: &Options, progress: &mut Progress) -> Result<[Figures; 2]> {

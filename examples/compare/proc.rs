@@ -24,6 +24,14 @@ pub(crate) fn process(id: u32) -> Option<Process> {
     Some(Process { cpu_seconds: (field(14)? + field(15)?) as f64 / TICKS_PER_SECOND, threads: field(20)? })
 }
 
+/// Processor time that all programs and the kernel have used since the system started, in seconds. Time that a hypervisor took is not in it.
+pub(crate) fn system_cpu_seconds() -> Option<f64> {
+    let text = fs::read_to_string("/proc/stat").ok()?;
+    let ticks = text.lines().next()?.split_whitespace().skip(1).map(|word| word.parse::<u64>().ok()).collect::<Option<Vec<_>>>()?;
+    // user, nice, system; idle and iowait are left out; irq, softirq.
+    Some([0, 1, 2, 5, 6].into_iter().map(|at| ticks.get(at)).sum::<Option<u64>>()? as f64 / TICKS_PER_SECOND)
+}
+
 /// Times that a thread of the process gave its processor up, or lost it. Threads that have ended are not counted.
 pub(crate) fn context_switches(id: u32) -> Option<u64> {
     let mut sum = 0;

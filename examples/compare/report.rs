@@ -6,7 +6,7 @@ use pushlab::IoModel;
 use serde_json::{Map, Value, json};
 
 use crate::idle::{self, Idle};
-use crate::load::{self, Load};
+use crate::load::{self, Load, Measured};
 use crate::options::Options;
 use crate::proc::{DescriptorLimits, Machine};
 
@@ -15,7 +15,7 @@ pub(crate) struct Report {
     pub(crate) limits: DescriptorLimits,
     pub(crate) settings: Options,
     pub(crate) idle: Idle,
-    pub(crate) load: Vec<Load>,
+    pub(crate) load: Load,
 }
 
 impl Report {
@@ -24,8 +24,8 @@ impl Report {
             let models = by_model(&group.models, |figures| figures.as_ref().map_or(Value::Null, idle_json));
             json!({ "kind": group.kind, "asked_connections": group.asked, "models": models })
         });
-        let load = self.load.iter().map(|load| {
-            let Load { point, models } = load;
+        let load = self.load.points.iter().map(|load| {
+            let Measured { point, models } = load;
             json!({ "kind": point.name, "connections": point.connections, "models": by_model(models, load_json) })
         });
         json!({
@@ -39,6 +39,7 @@ impl Report {
                 "release_build": !cfg!(debug_assertions),
             },
             "bare_socket_kernel_bytes": self.idle.end_bytes,
+            "other_programs_busy_processors": self.load.others_busy,
             "notes": self.idle.notes,
             "idle": idle.collect::<Vec<_>>(),
             "load": load.collect::<Vec<_>>(),

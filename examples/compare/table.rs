@@ -8,12 +8,15 @@ use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
 use pushlab::IoModel;
 
-use crate::idle::{self, DESCRIPTORS_RESERVED};
-use crate::load::{self, Load};
+use crate::idle::{self, CUSHION, DESCRIPTORS_RESERVED};
+use crate::load::{self, Measured};
 use crate::report::Report;
 
 /// From this share of a processor on, the load generator may be what limits the throughput.
 const BUSY: f64 = 0.9;
+
+/// From so many processors on, other programs are worth a warning.
+const OTHERS_BUSY: f64 = 0.1;
 
 /// What the figures are and where they come from.
 const EXPLANATIONS: &str = "\
@@ -41,8 +44,8 @@ pub(crate) fn text(report: &Report) -> String {
     for group in &report.idle.groups {
         add_rows(&mut table, &format!("{} idle: {}", grouped(group.asked as f64), group.kind), &idle_rows(group));
     }
-    for load in &report.load {
-        let Load { point, models } = load;
+    for load in &report.load.points {
+        let Measured { point, models } = load;
         add_rows(&mut table, &format!("{}, {} connections", point.name, point.connections), &load_rows(point.unit, models));
     }
     let mut text = format!("{table}\n\n{EXPLANATIONS}");
@@ -72,6 +75,9 @@ fn idle_rows(group: &idle::Group) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     if reached != [Some(group.asked as f64); 2] {
         rows.push(("connections reached".to_owned(), reached, grouped));
+    }
+    if reached == [None; 2] {
+        return rows;
     }
     rows.push(("threads".to_owned(), both(|figures| figures.threads.map(|threads| threads as f64)), grouped));
     rows.push(("user memory".to_owned(), both(|figures| figures.user_bytes), bytes));
@@ -114,9 +120,13 @@ fn add_notes(text: &mut String, report: &Report) {
     if cfg!(debug_assertions) {
         note("This is a debug build: its figures mean nothing. Add --release.".to_owned());
     }
-    let wanted = report.settings.idle.last().map_or(0, |most| most + DESCRIPTORS_RESERVED);
+    if let Some(busy) = report.load.others_busy.filter(|busy| *busy >= OTHERS_BUSY) {
+        note(format!("Other programs kept {busy:.1} processors busy during the load: close them and measure again."));
+    }
+    let for_idle = report.settings.idle.last().map_or(0, |most| most + DESCRIPTORS_RESERVED + CUSHION);
+    let wanted = for_idle.max(load::DESCRIPTORS);
     if wanted > limits.soft {
-        let way = if wanted <= limits.hard { "run" } else { "the hard limit has to be raised first; then run" };
+        let way = if wanted <= limits.hard { "run" } else { "raise the hard limit (as an administrator), and run" };
         note(format!("Descriptors were short: {} for a process, and {wanted} are wanted; {way} `ulimit -n {wanted}` before.", limits.soft));
     }
     for line in &report.idle.notes {
