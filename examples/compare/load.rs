@@ -24,6 +24,8 @@ pub(crate) const DESCRIPTORS: usize = DESCRIPTORS_RESERVED + 2 * MANY;
 /// Latencies past this are recorded as this.
 const LATENCY_MAX_NS: u64 = 60_000_000_000;
 const DIGITS: u8 = 3;
+/// Processor time is told in hundredths of a second: less than this is too coarse to be divided.
+const CPU_SECONDS_MIN: f64 = 0.05;
 
 /// One kind of load.
 #[derive(Clone, Copy)]
@@ -112,7 +114,7 @@ fn measure_point(point: Point, servers: &mut [ServerProcess; 2], options: &Optio
             let (server, client) = (&mut servers[at], &mut clients[at]);
             progress.step(&format!("{}, {} connections, {}, round {}", point.name, point.connections, server.model, round + 1));
             match measure_round(client, server.id(), options.warm_up, time) {
-                Ok(figures) => rounds[at].push(figures),
+                Ok(measured) => rounds[at].push(measured),
                 Err(error) => {
                     server.check()?;
                     return Err(format!("the {} server under load: {error}", server.model).into());
@@ -121,48 +123,61 @@ fn measure_point(point: Point, servers: &mut [ServerProcess; 2], options: &Optio
         }
     }
     let [first, second] = rounds;
-    Ok([medians(&first), medians(&second)])
+    Ok([summary(&first), summary(&second)])
 }
 
-fn measure_round(client: &mut Client, server_id: u32, warm_up: Duration, time: Duration) -> Result<Figures> {
+/// One round as it was measured.
+struct Round {
+    operations: f64,
+    seconds: f64,
+    p50_us: f64,
+    p99_us: f64,
+    p999_us: f64,
+    server_cpu_seconds: Option<f64>,
+    client_cpu_seconds: Option<f64>,
+    context_switches: Option<f64>,
+}
+
+fn measure_round(client: &mut Client, server_id: u32, warm_up: Duration, time: Duration) -> Result<Round> {
     let mut latencies = Histogram::new_with_bounds(1, LATENCY_MAX_NS, DIGITS)?;
     client.run(warm_up, &mut latencies)?;
     latencies.reset();
 
-    let usage = |id| (proc::process(id).map(|process| process.cpu_seconds), proc::context_switches(id));
-    let own_id = std::process::id();
-    let (server_cpu, switches) = usage(server_id);
-    let (client_cpu, _) = usage(own_id);
-    let round = client.run(time, &mut latencies)?;
-    let (client_cpu_after, _) = usage(own_id);
-    let (server_cpu_after, switches_after) = usage(server_id);
+    let cpu_seconds = |id| proc::process(id).map(|process| process.cpu_seconds);
+    let switches = proc::context_switches(server_id);
+    let (server_cpu, client_cpu) = (cpu_seconds(server_id), cpu_seconds(std::process::id()));
+    let run = client.run(time, &mut latencies)?;
+    let (server_cpu_after, client_cpu_after) = (cpu_seconds(server_id), cpu_seconds(std::process::id()));
+    let switches_after = proc::context_switches(server_id);
 
-    let operations = round.operations as f64;
-    let spent = |before: Option<f64>, after: Option<f64>| Some(after? - before?);
     let quantile_us = |quantile| latencies.value_at_quantile(quantile) as f64 / 1e3;
-    Ok(Figures {
-        per_second: operations / round.elapsed.as_secs_f64(),
+    Ok(Round {
+        operations: run.operations as f64,
+        seconds: run.elapsed.as_secs_f64(),
         p50_us: quantile_us(0.5),
         p99_us: quantile_us(0.99),
         p999_us: quantile_us(0.999),
-        server_cpu_us: spent(server_cpu, server_cpu_after).map(|seconds| seconds * 1e6 / operations),
-        context_switches: switches.zip(switches_after).map(|(before, after)| after.saturating_sub(before) as f64 / operations),
-        client_busy: spent(client_cpu, client_cpu_after).map(|seconds| seconds / round.elapsed.as_secs_f64()),
+        server_cpu_seconds: server_cpu_after.zip(server_cpu).map(|(after, before)| after - before),
+        client_cpu_seconds: client_cpu_after.zip(client_cpu).map(|(after, before)| after - before),
+        context_switches: switches_after.zip(switches).map(|(after, before)| after.saturating_sub(before) as f64),
     })
 }
 
-/// The median of each figure by itself.
-fn medians(rounds: &[Figures]) -> Figures {
-    let of = |figure: fn(&Figures) -> f64| median(rounds.iter().map(figure).collect());
-    let known = |figure: fn(&Figures) -> Option<f64>| rounds.iter().map(figure).collect::<Option<Vec<_>>>().map(median);
+/// Medians of what each round tells by itself; for costs, of which the system tells only the hundredth of a second, the sum of all rounds.
+fn summary(rounds: &[Round]) -> Figures {
+    let typical = |figure: fn(&Round) -> f64| median(rounds.iter().map(figure).collect());
+    let total = |figure: fn(&Round) -> f64| rounds.iter().map(figure).sum::<f64>();
+    let known = |figure: fn(&Round) -> Option<f64>| rounds.iter().map(figure).sum::<Option<f64>>();
+    let operations = total(|round| round.operations);
+    let server_cpu = known(|round| round.server_cpu_seconds).filter(|seconds| *seconds >= CPU_SECONDS_MIN);
     Figures {
-        per_second: of(|round| round.per_second),
-        p50_us: of(|round| round.p50_us),
-        p99_us: of(|round| round.p99_us),
-        p999_us: of(|round| round.p999_us),
-        server_cpu_us: known(|round| round.server_cpu_us),
-        context_switches: known(|round| round.context_switches),
-        client_busy: known(|round| round.client_busy),
+        per_second: typical(|round| round.operations / round.seconds),
+        p50_us: typical(|round| round.p50_us),
+        p99_us: typical(|round| round.p99_us),
+        p999_us: typical(|round| round.p999_us),
+        server_cpu_us: server_cpu.map(|seconds| seconds * 1e6 / operations),
+        context_switches: known(|round| round.context_switches).map(|switches| switches / operations),
+        client_busy: known(|round| round.client_cpu_seconds).map(|seconds| seconds / total(|round| round.seconds)),
     }
 }
 

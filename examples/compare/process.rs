@@ -50,6 +50,8 @@ impl ServerProcess {
     /// # Errors
     /// When the process has ended, which says more than whatever its client noticed of it.
     pub(crate) fn check(&mut self) -> Result<()> {
+        // Its connections may end a little before it does.
+        thread::sleep(Duration::from_millis(50));
         match self.child.try_wait()? {
             None => Ok(()),
             Some(status) => Err(format!("the {} server ended while it was measured: {status}", self.model).into()),

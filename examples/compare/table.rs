@@ -106,7 +106,7 @@ fn add_notes(text: &mut String, report: &Report) {
     note(String::new());
     note(format!("Measured on {}, {} processors, {}, over the loopback interface.", machine.cpu, machine.cores, machine.system));
     note(format!(
-        "Load: {} s for each point and model, in {} alternating rounds of which the medians are shown; {} s of warm-up before each.",
+        "Load: {} s for each point and model, in {} alternating rounds; medians of throughput and latency, sums of costs; {} s of warm-up before each.",
         settings.seconds,
         settings.rounds,
         settings.warm_up.as_secs_f64()
