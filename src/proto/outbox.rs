@@ -73,6 +73,16 @@ impl Outbox {
         self.len == 0
     }
 
+    /// Appends what `write` appends to the buffer that it is given. `room` bytes of it are made room for at once, instead of piece by piece.
+    #[inline]
+    pub(crate) fn extend_with(&mut self, room: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        self.make_room(room);
+        self.copied.reserve(room);
+        let before = self.copied.len();
+        write(&mut self.copied);
+        self.len += self.copied.len() - before;
+    }
+
     /// Appends a copy of `bytes`.
     #[inline]
     pub fn extend(&mut self, bytes: &[u8]) {

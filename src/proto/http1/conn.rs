@@ -184,23 +184,22 @@ impl Conn {
 
     #[inline]
     fn next_head<'a>(&mut self, now: Instant, input: &'a [u8], limits: &Limits) -> Result<(usize, Next<'a>), RemoteError> {
-        let result = self.find_head(now, input, limits);
+        let skipped = match input {
+            [b'\r', ..] => self.skip_empty_lines(input).inspect_err(|_| self.reading = Reading::Over)?,
+            _ => 0,
+        };
+        let input = &input[skipped..];
+        let result = self.find_head(now, skipped, input, limits);
         if result.is_err() {
             // The method of a head that was refused is known all the same, and a HEAD is refused without a body.
-            self.head_only = input.trim_ascii_start().starts_with(b"HEAD ");
+            self.head_only = input.starts_with(b"HEAD ");
             self.reading = Reading::Over;
         }
         result
     }
 
     #[inline]
-    fn find_head<'a>(&mut self, now: Instant, input: &'a [u8], limits: &Limits) -> Result<(usize, Next<'a>), RemoteError> {
-        let skipped = match input {
-            [] => return Ok((0, Next::NeedData)),
-            [b'\r', ..] => self.skip_empty_lines(input)?,
-            _ => 0,
-        };
-        let input = &input[skipped..];
+    fn find_head<'a>(&mut self, now: Instant, skipped: usize, input: &'a [u8], limits: &Limits) -> Result<(usize, Next<'a>), RemoteError> {
         if matches!(input, [] | [b'\r']) {
             return Ok((skipped, Next::NeedData));
         }

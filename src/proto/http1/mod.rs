@@ -21,4 +21,4 @@ pub use fields::Fields;
 pub use framing::Content;
 pub use head::Head;
 pub use method::{Method, Version};
-pub use response::{BodySize, ResponseHead, append_field, reason_phrase};
+pub use response::{BodySize, ResponseHead, append_field, is_field_value, reason_phrase};

@@ -28,7 +28,8 @@ use super::syntax;
 pub struct ResponseHead<'a> {
     /// The status code, 200 to 599.
     pub status: u16,
-    /// The `Content-Type`; empty for none.
+    /// The `Content-Type`; empty for none. Whoever makes it sees to it that it has no control characters: it is part of the program, or
+    /// was checked with [`is_field_value`].
     pub content_type: &'a str,
     /// More fields, each as `Name: value` with CRLF, as [`append_field`] writes them.
     pub fields: &'a [u8],
@@ -50,8 +51,19 @@ pub enum BodySize {
     Stream,
 }
 
+/// Room for a head without the application's fields: what is usual, not a bound.
+const HEAD_BYTES: usize = 192;
+
+/// The fields of a 426 that asks for a WebSocket (RFC 9110, section 15.5.22; RFC 6455, section 4.4).
+pub const UPGRADE_TO_WEBSOCKET: &[u8] = b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+
 /// The fields that only the protocol core writes.
 const RESERVED: [&str; 4] = ["Content-Length", "Transfer-Encoding", "Connection", "Date"];
+
+/// Whether a text can be a field's value: no CR, LF, NUL or other control character but HTAB (RFC 9110, section 5.5).
+pub fn is_field_value(text: &str) -> bool {
+    syntax::is_value(text.as_bytes())
+}
 
 /// Appends one field line to the [`ResponseHead::fields`] of a response.
 ///
@@ -174,46 +186,52 @@ pub(super) enum ConnectionField {
     KeepAlive,
     /// `Upgrade` to a WebSocket, for 101.
     Upgrade,
-    /// `Upgrade, close` with the version that is asked for, for 426.
+    /// `Upgrade` in a 426: what may be upgraded to is among the application's fields.
     UpgradeRequired,
+    /// `Upgrade, close`, likewise.
+    UpgradeRequiredAndClose,
 }
 
 /// Writes a head that was checked with [`check`].
 #[inline]
 pub(super) fn encode(now: &Now, head: &ResponseHead<'_>, framing: FramingField, connection: ConnectionField, out: &mut Outbox) {
+    out.extend_with(HEAD_BYTES + head.fields.len(), |out| encode_into(now, head, framing, connection, out));
+}
+
+#[inline]
+fn encode_into(now: &Now, head: &ResponseHead<'_>, framing: FramingField, connection: ConnectionField, out: &mut Vec<u8>) {
     match status_line(head.status) {
-        Some(line) => out.extend(line),
+        Some(line) => out.extend_from_slice(line),
         None => unnamed_status_line(head.status, out),
     }
-    out.extend(now.date());
+    out.extend_from_slice(now.date());
     if !head.content_type.is_empty() {
-        out.extend(b"\r\nContent-Type: ");
-        out.extend(head.content_type.as_bytes());
+        out.extend_from_slice(b"\r\nContent-Type: ");
+        out.extend_from_slice(head.content_type.as_bytes());
     }
     match framing {
         FramingField::None => {}
         FramingField::Length(length) => {
-            out.extend(b"\r\nContent-Length: ");
-            out.extend(Decimal::new(length).as_bytes());
+            out.extend_from_slice(b"\r\nContent-Length: ");
+            out.extend_from_slice(Decimal::new(length).as_bytes());
         }
-        FramingField::Chunked => out.extend(b"\r\nTransfer-Encoding: chunked"),
+        FramingField::Chunked => out.extend_from_slice(b"\r\nTransfer-Encoding: chunked"),
     }
     match connection {
         ConnectionField::None => {}
-        ConnectionField::Close => out.extend(b"\r\nConnection: close"),
-        ConnectionField::KeepAlive => out.extend(b"\r\nConnection: keep-alive"),
-        ConnectionField::Upgrade => out.extend(b"\r\nConnection: Upgrade\r\nUpgrade: websocket"),
-        // RFC 9110, sections 7.8 and 15.5.22; RFC 6455, section 4.4.
-        ConnectionField::UpgradeRequired => {
-            out.extend(b"\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13");
-        }
+        ConnectionField::Close => out.extend_from_slice(b"\r\nConnection: close"),
+        ConnectionField::KeepAlive => out.extend_from_slice(b"\r\nConnection: keep-alive"),
+        ConnectionField::Upgrade => out.extend_from_slice(b"\r\nConnection: Upgrade\r\nUpgrade: websocket"),
+        // RFC 9110, section 7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option".
+        ConnectionField::UpgradeRequired => out.extend_from_slice(b"\r\nConnection: Upgrade"),
+        ConnectionField::UpgradeRequiredAndClose => out.extend_from_slice(b"\r\nConnection: Upgrade, close"),
     }
     if head.fields.is_empty() {
-        return out.extend(b"\r\n\r\n");
+        return out.extend_from_slice(b"\r\n\r\n");
     }
-    out.extend(b"\r\n");
-    out.extend(head.fields);
-    out.extend(b"\r\n");
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(head.fields);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Whether a head can be sent as an application's answer.
@@ -222,19 +240,17 @@ pub(super) fn check(head: &ResponseHead<'_>) -> Result<(), LocalError> {
     if !(200..=599).contains(&head.status) {
         return Err(LocalError::BadStatus);
     }
-    if !syntax::is_value(head.content_type.as_bytes()) {
-        return Err(LocalError::BadField);
-    }
+    debug_assert!(is_field_value(head.content_type), "a content type has no control characters");
     debug_assert!(head.fields.is_empty() || head.fields.ends_with(b"\r\n"), "fields are whole lines");
     Ok(())
 }
 
 #[cold]
-fn unnamed_status_line(status: u16, out: &mut Outbox) {
-    out.extend(b"HTTP/1.1 ");
-    out.extend(Decimal::new(u64::from(status)).as_bytes());
+fn unnamed_status_line(status: u16, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(Decimal::new(u64::from(status)).as_bytes());
     // The space stays when there is no reason phrase (RFC 9112, section 4).
-    out.extend(b" \r\nDate: ");
+    out.extend_from_slice(b" \r\nDate: ");
 }
 
 /// A number in decimal digits.

@@ -6,6 +6,7 @@
 const TOKEN: u8 = 1;
 const VALUE: u8 = 2;
 const HOST: u8 = 4;
+const PATH: u8 = 8;
 
 /// The classes of each byte, one bit a class.
 static CLASSES: [u8; 256] = classes();
@@ -28,6 +29,10 @@ const fn classes() -> [u8; 256] {
         if alphanumeric || matches!(ascii, b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b',' | b';' | b'=') {
             classes[byte] |= HOST;
         }
+        // What does not end a path, in a target that has no white space or control characters: RFC 3986, section 3.3.
+        if ascii.is_ascii() && ascii != b'?' && ascii != b'#' {
+            classes[byte] |= PATH;
+        }
         byte += 1;
     }
     classes
@@ -49,6 +54,28 @@ pub(super) fn is_value_byte(byte: u8) -> bool {
 #[inline]
 pub(super) fn is_host_byte(byte: u8) -> bool {
     CLASSES[usize::from(byte)] & HOST != 0
+}
+
+/// How many bytes at the front are of a class.
+#[inline]
+fn class_len(text: &[u8], class: u8) -> usize {
+    let mut len = 0;
+    while len < text.len() && CLASSES[usize::from(text[len])] & class != 0 {
+        len += 1;
+    }
+    len
+}
+
+/// Bytes of a registered name at the front.
+#[inline]
+pub(super) fn host_len(text: &[u8]) -> usize {
+    class_len(text, HOST)
+}
+
+/// Bytes of a path at the front.
+#[inline]
+pub(super) fn path_len(text: &[u8]) -> usize {
+    class_len(text, PATH)
 }
 
 /// As [`is_value_byte`], without a table.

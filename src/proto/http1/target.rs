@@ -29,14 +29,13 @@ impl Target {
             b"*" if method == Method::Options => return Ok(Self { authority: 0..0, path: 0..1 }),
             _ => absolute_authority(bytes)?,
         };
-        let mut query = bytes.len();
-        for (at, &byte) in bytes.iter().enumerate().skip(authority.end) {
-            match byte {
-                b'?' if query == bytes.len() => query = at,
-                // A fragment is never sent (RFC 9110, section 7.1), and a URI is ASCII (RFC 3986, section 2).
-                b'#' | 0x80.. => return Err(RemoteError::BadTarget),
-                _ => {}
-            }
+        let path_len = syntax::path_len(&bytes[authority.end..]);
+        let query = authority.end + path_len;
+        // A fragment is never sent (RFC 9110, section 7.1), and a URI is ASCII (RFC 3986, section 2).
+        match &bytes[query..] {
+            [] => {}
+            [b'?', rest @ ..] if rest.iter().all(|&byte| byte.is_ascii() && byte != b'#') => {}
+            _ => return Err(RemoteError::BadTarget),
         }
         Ok(Self { path: authority.end..query, authority })
     }
@@ -59,11 +58,23 @@ fn absolute_authority(bytes: &[u8]) -> Result<Range<usize>, RemoteError> {
 /// Whether `text` is `host[:port]` with a name, an IPv4 address or an IP literal in brackets.
 #[inline]
 pub(super) fn is_authority(text: &[u8]) -> bool {
-    let plain = text.iter().take_while(|&&byte| syntax::is_host_byte(byte)).count();
-    (plain == text.len() && plain > 0) || is_special_authority(text)
+    // Nearly always a name or an IPv4 address, and perhaps a port.
+    let host_len = syntax::host_len(text);
+    match &text[host_len..] {
+        [] if host_len > 0 => true,
+        [b':', port @ ..] if host_len > 0 && is_port(port) => true,
+        _ => is_special_authority(text),
+    }
 }
 
-/// As [`is_authority`], for the forms that are not a mere name.
+/// Decimal digits, perhaps none (RFC 3986, section 3.2.3).
+#[inline]
+fn is_port(digits: &[u8]) -> bool {
+    digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit)
+}
+
+/// As [`is_authority`], for every form.
+#[cold]
 fn is_special_authority(text: &[u8]) -> bool {
     let host_len = match text {
         [b'[', rest @ ..] => {
@@ -77,8 +88,8 @@ fn is_special_authority(text: &[u8]) -> bool {
     };
     let (host, port) = text.split_at(host_len);
     let port_is_valid = match port {
-        [] | [b':'] => true,
-        [b':', digits @ ..] => digits.iter().all(u8::is_ascii_digit) && digits.len() <= 5,
+        [] => true,
+        [b':', digits @ ..] => is_port(digits),
         _ => false,
     };
     port_is_valid && (host.starts_with(b"[") || is_name(host))

@@ -18,8 +18,12 @@ pub struct Case {
 
 /// All cases of a directory below `tests/cases`.
 pub fn read(directory: &str) -> Vec<Case> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(directory);
-    let mut files: Vec<_> = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    read_path(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(directory))
+}
+
+/// All cases of a directory, by its path.
+pub fn read_path(directory: &Path) -> Vec<Case> {
+    let mut files: Vec<_> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files.iter().flat_map(|file| parse(&file.file_name().unwrap().to_string_lossy(), &std::fs::read_to_string(file).unwrap())).collect()
 }

@@ -62,8 +62,7 @@ impl Conn {
     /// for it, the request's body is not read to its end, or only the close can end the body (a stream to an HTTP/1.0 client).
     ///
     /// # Errors
-    /// [`LocalError::WrongState`] when no request waits; [`LocalError::BadStatus`] outside 200 to 599; [`LocalError::BadField`] for a
-    /// content type with control characters; [`LocalError::BodyLength`] when 204, 205 or 304 are to have a body (RFC 9110, sections
+    /// [`LocalError::WrongState`] when no request waits; [`LocalError::BadStatus`] outside 200 to 599; [`LocalError::BodyLength`] when 204, 205 or 304 are to have a body (RFC 9110, sections
     /// 15.3.5, 15.3.6 and 15.4.5). Nothing is sent then.
     #[inline]
     pub fn send_head(&mut self, now: &Now, head: &ResponseHead<'_>, body: BodySize, out: &mut Outbox) -> Result<(), LocalError> {
@@ -87,6 +86,8 @@ impl Conn {
         self.close |= writing == Writing::UntilClose || !matches!(self.reading, Reading::Done);
         self.writing = if self.head_only { Writing::NoBody } else { writing };
         let connection = match self.version {
+            _ if head.status == 426 && self.close => ConnectionField::UpgradeRequiredAndClose,
+            Version::Http11 if head.status == 426 => ConnectionField::UpgradeRequired,
             _ if self.close => ConnectionField::Close,
             Version::Http10 => ConnectionField::KeepAlive,
             Version::Http11 => ConnectionField::None,
@@ -181,8 +182,11 @@ impl Conn {
             return;
         }
         let sentence = format!("{error}\n");
-        let connection = if error.status() == 426 { ConnectionField::UpgradeRequired } else { ConnectionField::Close };
-        let head = ResponseHead::new(error.status(), "text/plain; charset=utf-8");
+        let (connection, fields) = match error.status() {
+            426 => (ConnectionField::UpgradeRequiredAndClose, response::UPGRADE_TO_WEBSOCKET),
+            _ => (ConnectionField::Close, &b""[..]),
+        };
+        let head = ResponseHead { status: error.status(), content_type: "text/plain; charset=utf-8", fields };
         response::encode(now, &head, FramingField::Length(sentence.len() as u64), connection, out);
         if !self.head_only {
             out.extend(sentence.as_bytes());

@@ -65,11 +65,13 @@ impl Session {
     /// Stops early while the client is ahead of us: while a request is being answered, or the output is full.
     pub fn receive(&mut self, input: &mut [u8], out: &mut Outbox, cx: &Context<'_>) -> usize {
         let mut used = 0;
-        while out.len() < cx.settings.limits.output_bytes {
+        loop {
             let (step, progress) = match &mut self.phase {
+                // However much output waits: what will never be worked on must not be kept.
+                Phase::Over { .. } | Phase::Closed => return input.len(),
+                _ if out.len() >= cx.settings.limits.output_bytes => break,
                 Phase::Http(http) => http.step(&input[used..], self.peer, out, cx),
                 Phase::WebSocket(websocket) => websocket.step(&mut input[used..], out, cx),
-                Phase::Over { .. } | Phase::Closed => return input.len(),
             };
             used += step;
             match progress {
@@ -88,8 +90,11 @@ impl Session {
         let progress = match &mut self.phase {
             Phase::Http(http) => http.handle_eof(out, cx),
             Phase::WebSocket(_) => Progress::End(Ending::Abort, CloseReason::Peer(1006)),
+            // An abort stays one: the peer may have ended its side and still not read ours.
             Phase::Over { ending, .. } => {
-                *ending = Ending::Flush;
+                if *ending == Ending::Linger {
+                    *ending = Ending::Flush;
+                }
                 return;
             }
             Phase::Closed => return,
@@ -127,7 +132,8 @@ impl Session {
             Phase::Http(http) => http.handle_timeout(out, cx),
             Phase::WebSocket(websocket) => websocket.handle_timeout(out, cx),
             Phase::Over { ending, until } => {
-                if *until <= cx.now.instant() {
+                // Only lingering takes time; what is to be flushed is bounded by the write time-out.
+                if *ending == Ending::Linger && *until <= cx.now.instant() {
                     *ending = Ending::Abort;
                 }
                 return;

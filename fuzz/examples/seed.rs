@@ -1,0 +1,184 @@
+//! Writes the committed seeds of every fuzz target: `cargo run --example seed`.
+//!
+//! The inputs of HTTP/1.1 come from the case files of the tests, the others from here. An input begins with a few bytes of decisions, as
+//! the properties read them.
+
+use std::fs;
+use std::path::Path;
+
+use pushlab::proto::ws::{FrameHead, Opcode, mask};
+
+#[path = "../../tests/it/support/cases.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
+mod cases;
+
+/// Seeds of one target.
+const SEEDS_MAX: usize = 40;
+
+fn main() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (target, _) in pushlab_fuzz::PROPERTIES {
+        let seeds = seeds(target, root);
+        let directory = root.join("corpus").join(target);
+        fs::create_dir_all(&directory).expect("the corpus can be written");
+        for (name, bytes) in &seeds {
+            let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+            fs::write(directory.join(name), bytes).expect("the corpus can be written");
+        }
+        println!("{target}: {} seeds, {} bytes", seeds.len(), seeds.iter().map(|(_, bytes)| bytes.len()).sum::<usize>());
+    }
+}
+
+type Seed = (String, Vec<u8>);
+
+fn seeds(target: &str, root: &Path) -> Vec<Seed> {
+    match target {
+        "http1_events" => some_cases(root, &[1], |_| true),
+        "http1_split" => some_cases(root, &[0, 3, 0, 6, 40], |_| true),
+        "http1_differential" => some_cases(root, &[], |case| !case.transcript.iter().any(|line| line.starts_with("error"))),
+        "chunked" => chunked(),
+        "outbox_ops" => named(&OUTBOX),
+        "session_ops" => named(&SESSION),
+        "sse_decode" => SSE.iter().map(|(name, bytes)| ((*name).to_owned(), [b"\x02\x00\x04\x00", *bytes].concat())).collect(),
+        "sse_roundtrip" => named(&SSE_EVENTS),
+        "ws_frames" => websocket(&[1, 1]),
+        "ws_split" => websocket(&[1, 1, 2, 0, 4]),
+        "ws_roundtrip" => named(&WS_MESSAGES),
+        _ => panic!("{target} has no seeds"),
+    }
+}
+
+fn named(seeds: &[(&str, &[u8])]) -> Vec<Seed> {
+    seeds.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())).collect()
+}
+
+/// Cases from all over the files, as many as are allowed.
+fn some_cases(root: &Path, decisions: &[u8], wanted: impl Fn(&cases::Case) -> bool) -> Vec<Seed> {
+    let cases = cases::read_path(&root.join("../tests/cases/http1"));
+    let cases: Vec<_> = cases.into_iter().filter(wanted).filter(|case| case.input.len() < 400).collect();
+    let seeds = cases.iter().step_by(cases.len().div_ceil(SEEDS_MAX)).map(|case| {
+        let name = case.name.rsplit(": ").next().unwrap_or_default().to_owned();
+        (name, [decisions, &case.input].concat())
+    });
+    seeds.collect()
+}
+
+fn chunked() -> Vec<Seed> {
+    let bodies: [(&str, &[u8]); 8] = [
+        ("one", b"5\r\nhello\r\n0\r\n\r\n"),
+        ("digits", b"A\r\n0123456789\r\n00a\r\n0123456789\r\n00\r\n\r\n"),
+        ("extensions", b"1 ; a = \"q;\\\"\t\" ;b\r\nx\r\n0;last\r\n\r\n"),
+        ("trailers", b"1\r\nx\r\n0\r\nA: b\r\nC:\r\n\r\nGET"),
+        ("line-feeds", b"2\n\r\n"),
+        ("overflow", b"FFFFFFFFFFFFFFFF\r\nx\r\n1FFFFFFFFFFFFFFFF\r\n"),
+        ("no-end", b"3\r\nabcd\r\n"),
+        ("bad-quote", b"1;\"\r\nx"),
+    ];
+    let decoded = bodies.iter().flat_map(|(name, body)| {
+        [("", [b"\x00\x01\x02", *body].concat()), ("tiny-", [b"\x02\x00", *body].concat())]
+            .map(|(how, bytes)| (format!("{how}{name}"), bytes))
+    });
+    decoded
+        .chain([("round-trip".to_owned(), b"\x01\x02\x00\x05\x00\x05hello\xF1\x09\x00123456789\x02\x01x\x03\x02\xC3\xA9".to_vec())])
+        .collect()
+}
+
+/// Operation, kind, size; over and over.
+const OUTBOX: [(&str, &[u8]); 3] = [
+    ("small", b"\x00\x00\x05\x00\x00\xC7\x00\x03\x00\x06\x00\x01\x0A\x00\x04\x40"),
+    ("large", b"\x00\x01\xF4\x00\x02\xF5\x01\x02\x00\x00\x05\x00\x03\x04\x00\x00\x02\xFF\x00\x00\x00\x03\x08\x00"),
+    ("appended", b"\x00\x00\x09\x05\x01\xD9\x05\x00\x07\x06\x00\x03\x00\x04\x05\x02\xF0\x03\x03\x06\x07\x00\x00\x03"),
+];
+
+/// One operation for each first byte: see `session::step`.
+const SESSION: [(&str, &[u8]); 14] = [
+    ("answers", b"\x04\x01a\x00\x06\x01b\x21\x04body\x06\x01b\x41\x02\x02ab\x01c\x06\x13\x03\x01l\x00\x01m\x00\x06\x0A\xFF\x13\x03"),
+    ("faults", b"\x04\x01d\x00\x01f\x00\x01p\x00\x01q\x00\x01r\x00\x13\x03\x01g\x00\x13\x03"),
+    ("held-and-released", b"\x04\x01h\x00\x01n\x00\x06\x10\x00\x01\x13\x03\x01j\x00\x13\x03\x01i\x00\x13\x03"),
+    ("held-and-late", b"\x04\x01h\x00\x06\x0C\x10\x00\x01\x13\x03\x12\x01\x01"),
+    ("held-and-panicked", b"\x04\x01k\x00\x06\x13\x03"),
+    ("held-and-shut-down", b"\x04\x01h\x00\x06\x13\x01\x13\x03\x13\x00"),
+    ("stream", b"\x04\x01s\x00\x06\x0E\x09\x01\x00\x00\x0E\xFF\x03\x00\x00\x0D\x03\x0F\x00\x00\x13\x03\x01a\x00\x13\x03"),
+    ("events", b"\x04\x01e\x00\x06\x09\x0C\x0C\x09\x13\x01\x13\x03"),
+    ("old-client", b"\x04\x01e\x04\x06\x0E\x09\x01\x00\x00\x13\x03\x13\x00"),
+    ("websocket", b"\x04\x03\x00\x06\x04\x00\x02hi\x04\x08\x01\x61\x04\x03\x01\x62\x04\x04\x01p\x13\x03\x04\x06\x13\x03"),
+    ("websocket-slow", b"\x05\x03\x01\x06\x04\x00\x01\x08\x06\x0E\xFF\x03\x00\x01\x0E\xFF\x03\x00\x02\x0D\x03\x09\x09\x13\x03"),
+    ("websocket-overflow", b"\x00\x03\x00\x06\x04\x00\x01\x08\x06\x0E\xFF\x03\x00\x01\x0E\xFF\x03\x00\x02\x0D\x03\x09"),
+    ("websocket-silent", b"\x04\x03\x00\x06\x09\x0C\x09\x0C\x0C"),
+    ("refused", b"\x04\x00\x04nope\x06\x13\x03\x0C\x13\x00"),
+];
+
+const SSE: [(&str, &[u8]); 10] = [
+    ("plain", b"event: add\ndata: 73857293\n\nevent: remove\ndata: 2153\n\n"),
+    ("lines", b"data: YHOO\r\ndata: +2\rdata: 10\n\n"),
+    ("ids", b": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\n"),
+    ("empty", b"data\n\ndata\ndata\n\ndata:"),
+    ("line-ends", b"data: x\n\r\ndata: y\r\n\rdata: z\r\r"),
+    ("mark", b"\xEF\xBB\xBFdata: x\n\n\xEF\xBB\xBFdata: x\n\n"),
+    ("nul", b"id: 1\nid: 2\0\ndata: x\n\n"),
+    ("not-utf8", b"data: \xFFx\xE2\x82\ndata: \xAC\nevent: \xF0\x9F\n\n"),
+    ("retry", b"retry: 1500\nretry: -1\nretry: 99999999999999999999999\n\n"),
+    ("unfinished", b"data: x\n\nid: 2\ndata: y"),
+];
+
+/// What it has, then each with its length; an event for each first byte.
+const SSE_EVENTS: [(&str, &[u8]); 4] = [
+    ("plain", b"\x01\x03\x00\x04tick\x02\x03a\nb\x05named\x04\x01x\x017"),
+    ("forged", b"\x00\x00\x0Ex\n\nevent: y\r\r\n\x06\x01x\x03a\nb\x012\x04\x01x\x02\x00\x31"),
+    ("bare", b"\x02\x00\x01\x05\x03abc\x09\x03\x70\x09a\ndata: b\x0F\x01e\x00\x01"),
+    ("white", b"\x00\x00\x03 x \x02\x01:\x01 \x04\x00\x00"),
+];
+
+fn websocket(decisions: &[u8]) -> Vec<Seed> {
+    let frame = |fin: bool, opcode: Opcode, payload: &[u8]| {
+        let key = [0x37, 0xFA, 0x21, 0x3D];
+        let mut bytes = FrameHead { fin, ..FrameHead::client(opcode, payload.len() as u64, key) }.encode().to_vec();
+        let start = bytes.len();
+        bytes.extend_from_slice(payload);
+        mask::apply(key, 0, &mut bytes[start..]);
+        bytes
+    };
+    let text = frame(true, Opcode::Text, "κόσμε".as_bytes());
+    let first = frame(false, Opcode::Text, b"\xCE\xBA\xE1");
+    let middle = frame(false, Opcode::Continuation, b"\xBD\xB9");
+    let last = frame(true, Opcode::Continuation, b"\xCF\x83");
+    let ping = frame(true, Opcode::Ping, b"ping");
+    let close = |code: u16| frame(true, Opcode::Close, &[&code.to_be_bytes(), &b"bye"[..]].concat());
+    let seeds = [
+        ("text", text.clone()),
+        ("binary-126", frame(true, Opcode::Binary, &[0xFF; 126])),
+        ("fragments", [&first[..], &ping, &middle, &last, &text].concat()),
+        ("fragments-many", [&first[..], &frame(false, Opcode::Continuation, b""), &middle, &middle, &last].concat()),
+        ("fragments-disorder", [&first[..], &text].concat()),
+        ("continuation-of-nothing", last.clone()),
+        ("not-utf8", frame(true, Opcode::Text, b"\xED\xA0\x80")),
+        ("pong", frame(true, Opcode::Pong, b"")),
+        ("close", [&text[..], &close(1000), &text].concat()),
+        ("close-empty", frame(true, Opcode::Close, b"")),
+        ("close-1006", close(1006)),
+        ("close-short", frame(true, Opcode::Close, b"x")),
+        ("large", frame(true, Opcode::Binary, &[1; 201])),
+        ("long-form", b"\x82\xFF\x00\x00\x00\x00\x00\x01\x00\x00abcd".to_vec()),
+        ("long-form-short", b"\x82\xFF\x00\x00\x00\x00\x00\x00\x00\x05abcd".to_vec()),
+        ("highest-bit", b"\x82\xFF\x80\x00".to_vec()),
+        ("not-masked", b"\x81\x05Hello".to_vec()),
+        ("reserved-bits", b"\xC1\x80abcd".to_vec()),
+        ("reserved-opcode", b"\x83\x80abcd".to_vec()),
+        ("ping-fragment", b"\x09\x80abcd".to_vec()),
+        ("ping-long", b"\x89\xFE\x00\x7E".to_vec()),
+    ];
+    let closing = [0x02, 0x06].map(|manner| {
+        let mut bytes = decisions.to_vec();
+        bytes[1] = manner;
+        (format!("closed-by-us-{manner}"), [&bytes[..], &text, &first, &ping, &close(1001)].concat())
+    });
+    seeds.into_iter().map(|(name, bytes)| (name.to_owned(), [decisions, &bytes].concat())).chain(closing).collect()
+}
+
+/// Kind, payload with its length, fragments, and what stands between them.
+const WS_MESSAGES: [(&str, &[u8]); 4] = [
+    ("whole", b"\x01\x03\x00\x05Hello\x00\x01\x03\x00\x01\x02\x00"),
+    ("fragments", b"\x00\x00\x06abcdef\x03\x01\x02\x03\x02\x00ping\x01\x02\x03\x01\x01\x02po\x01\x02\x03\x00\x02"),
+    ("long", b"\x02\x07\x60\x1F\x280123456789012345678901234567890123456789\x01\x01\x02\x03\xFF\x02"),
+    ("closed", b"\x00\xF9\x02\xFF\xFE\x00\x01\x03bye"),
+];

@@ -1,0 +1,313 @@
+//! HTTP/1.1 connections: promises after every step, cuts, and the same reading as others.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use pushlab::proto::http1::{BodySize, Conn, Content, Event, Head, Next, ResponseHead, Version};
+use pushlab::proto::{Frame, Limits, Now, Outbox, RemoteError};
+
+use super::chunked::{Decoded, decode_naively};
+use super::input::{Cuts, Input};
+use super::server::{Asked, answer};
+
+/// Limits that a short input meets.
+fn tiny() -> Limits {
+    Limits {
+        head_bytes: 160,
+        head_fields: 5,
+        target_bytes: 40,
+        body_bytes: 64,
+        chunk_line_bytes: 24,
+        head_timeout: Duration::from_secs(2),
+        body_timeout: Duration::from_secs(3),
+        keep_alive_timeout: Duration::from_secs(5),
+        ..Limits::default()
+    }
+}
+
+/// An event that outlives its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Seen {
+    Head {
+        raw: Vec<u8>,
+        content: Content,
+    },
+    Body(Vec<u8>),
+    End,
+    Error(RemoteError),
+    Eof(Result<(), RemoteError>),
+    Closing,
+    /// Another protocol's bytes.
+    Switched(Vec<u8>),
+}
+
+/// A server around one connection, with a few ways to answer, chosen by the request alone.
+struct Peer<'l> {
+    conn: Conn,
+    now: Now,
+    limits: &'l Limits,
+    out: Outbox,
+    seen: Vec<Seen>,
+    asked: Vec<Asked>,
+    /// How the request in progress will be answered.
+    way: usize,
+    body_len: usize,
+    is_late: bool,
+}
+
+/// What came of an input.
+struct Run {
+    seen: Vec<Seen>,
+    output: Vec<u8>,
+    asked: Vec<Asked>,
+}
+
+impl<'l> Peer<'l> {
+    fn run(mut input: &[u8], mut cuts: Cuts<'_>, limits: &'l Limits) -> Run {
+        let now = Now::new(Instant::now(), SystemTime::UNIX_EPOCH);
+        let conn = Conn::new(now.instant(), limits);
+        let mut peer =
+            Self { conn, now, limits, out: Outbox::new(), seen: Vec::new(), asked: Vec::new(), way: 0, body_len: 0, is_late: false };
+        let mut waiting = Vec::new();
+        while let Some(piece) = cuts.take(&mut input) {
+            waiting.extend_from_slice(piece);
+            let used = peer.digest(&waiting);
+            waiting.drain(..used);
+        }
+        peer.end(waiting);
+        Run { seen: peer.seen, output: peer.out.chunks().flatten().copied().collect(), asked: peer.asked }
+    }
+
+    /// Works on input until it needs more. Returns how much was used up.
+    fn digest(&mut self, input: &[u8]) -> usize {
+        let mut at = 0;
+        loop {
+            let was_closing = self.conn.is_closing();
+            let now = self.now.instant();
+            let (used, next) = match self.conn.next_event(now, &input[at..], &mut self.out, self.limits) {
+                Ok(next) => next,
+                Err(error) => {
+                    assert!(!was_closing, "an error is reported once");
+                    assert!(self.conn.is_closing() && self.conn.deadline().is_none());
+                    self.seen.push(Seen::Error(error));
+                    if !self.conn.is_streaming() {
+                        let is_head = if self.conn.awaits_response() { self.asked_head() } else { begins_with_head(&input[at..]) };
+                        self.asked.push(if is_head { Asked::Head } else { Asked::Body });
+                    }
+                    self.conn.send_error(&self.now, error, &mut self.out);
+                    return input.len();
+                }
+            };
+            assert!(used <= input.len() - at, "no more is used than was given");
+            at += used;
+            match next {
+                Next::Event(event) => {
+                    assert!(!was_closing, "nothing comes after the end");
+                    assert!(used > 0 || matches!(event, Event::End), "an event takes bytes");
+                    self.take(event);
+                }
+                Next::NeedData => {
+                    assert!(input.len() - at <= self.limits.head_bytes, "a head in progress is bounded");
+                    assert!(!self.conn.is_closing() || at == input.len(), "a closing connection discards everything");
+                    assert!(self.conn.is_closing() || self.conn.deadline().is_some(), "nothing is awaited for ever");
+                    return at;
+                }
+                Next::Paused => {
+                    assert_eq!(used, 0);
+                    if !self.conn.awaits_response() {
+                        return at;
+                    }
+                    assert!(self.is_late && self.conn.deadline().is_none(), "only a response is missing");
+                    self.respond();
+                }
+            }
+        }
+    }
+
+    fn asked_head(&self) -> bool {
+        matches!(self.seen.iter().rev().find(|seen| matches!(seen, Seen::Head { .. })), Some(Seen::Head { raw, .. }) if raw.starts_with(b"HEAD "))
+    }
+
+    fn take(&mut self, event: Event<'_>) {
+        match event {
+            Event::Head(head) => {
+                self.check_head(&head);
+                self.seen.push(Seen::Head { raw: head.raw().to_vec(), content: head.content() });
+                self.way = head.path().len() + head.query().map_or(0, str::len);
+                self.body_len = 0;
+                self.is_late = self.way % 3 == 2 || head.content() != Content::None && self.way % 7 != 6;
+                if !self.is_late {
+                    self.respond();
+                }
+            }
+            Event::Body(bytes) => {
+                assert!(!bytes.is_empty());
+                self.body_len += bytes.len();
+                assert!(self.body_len <= self.limits.body_bytes);
+                match self.seen.last_mut() {
+                    Some(Seen::Body(body)) => body.extend_from_slice(bytes),
+                    _ => self.seen.push(Seen::Body(bytes.to_vec())),
+                }
+            }
+            Event::End => self.seen.push(Seen::End),
+        }
+    }
+
+    fn check_head(&self, head: &Head<'_>) {
+        assert!(head.raw().len() <= self.limits.head_bytes);
+        assert!(head.target().len() <= self.limits.target_bytes);
+        assert!(head.fields().count() <= self.limits.head_fields);
+        assert!(head.path().starts_with('/') || head.path() == "*");
+        assert!(!matches!(head.content(), Content::Length(length) if length > self.limits.body_bytes as u64));
+        assert!(head.version() == Version::Http10 || head.field("host").is_some());
+        for (name, value) in head.fields() {
+            assert!(!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':'));
+            assert!(value.iter().all(|byte| *byte == b'\t' || *byte >= b' ' && *byte != 0x7F));
+        }
+    }
+
+    fn respond(&mut self) {
+        self.asked.push(if self.asked_head() { Asked::Head } else { Asked::Body });
+        let Self { conn, now, out, .. } = self;
+        let head = ResponseHead::new(200, "text/plain");
+        match self.way % 7 {
+            1 => conn.send_response(now, &ResponseHead::new(204, ""), b"", out),
+            2 => conn.send_response(now, &ResponseHead { fields: b"ETag: \"a\"\r\n", ..ResponseHead::new(304, "") }, b"", out),
+            3 => conn.send_head(now, &head, BodySize::Stream, out).and_then(|()| {
+                conn.send_body(b"one\n", out)?;
+                conn.send_frame(&Frame::chunk(b"two\n"), out)?;
+                conn.send_frame(&Frame::text("three\n"), out)?;
+                conn.send_end(now, out)
+            }),
+            4 => conn.send_response_owned(now, &ResponseHead::new(599, ""), vec![b'x'; 3_000], out),
+            // A request with a body cannot be answered so before its end.
+            5 if conn.send_switching_protocols(now, b"", out).is_ok() => Ok(()),
+            6 => conn.send_head(now, &head, BodySize::Length(4), out).and_then(|()| {
+                conn.send_body(b"wh", out)?;
+                conn.send_body(b"en", out)?;
+                conn.send_end(now, out)
+            }),
+            _ => conn.send_response(now, &head, b"hello", out),
+        }
+        .expect("a response is owed");
+        assert!(!self.conn.awaits_response() && !self.conn.is_streaming());
+    }
+
+    fn end(&mut self, waiting: Vec<u8>) {
+        if self.conn.is_closing() {
+            return self.seen.push(Seen::Closing);
+        }
+        let Some(deadline) = self.conn.deadline() else {
+            assert!(self.way % 7 == 5, "only another protocol has no deadline here");
+            return self.seen.push(Seen::Switched(waiting));
+        };
+        let early = deadline.checked_sub(Duration::from_millis(1)).expect("the clock began before");
+        assert_eq!(self.conn.handle_timeout(early), Ok(None));
+        self.seen.push(Seen::Eof(self.conn.handle_eof()));
+        assert!(self.conn.is_closing() && self.conn.deadline().is_none());
+    }
+}
+
+/// Whether a head that is refused is a HEAD's, behind as many empty lines as are allowed.
+fn begins_with_head(input: &[u8]) -> bool {
+    let empty = input.chunks(2).take(4).take_while(|chunk| *chunk == b"\r\n").count();
+    input[2 * empty..].starts_with(b"HEAD ")
+}
+
+fn check_output(run: &Run) {
+    let (mut rest, mut asked) = (&run.output[..], run.asked.iter().peekable());
+    while let Some(&request) = asked.next() {
+        let answer = answer(rest, request).unwrap_or_else(|| panic!("{request:?} has no response: {}", rest.escape_ascii()));
+        rest = &rest[answer.len..];
+        assert!(answer.is_whole || asked.peek().is_none(), "only the last response can be ended by the close");
+    }
+    assert!(rest.is_empty() || rest == b"HTTP/1.1 100 Continue\r\n\r\n", "nobody asked for {}", rest.escape_ascii());
+}
+
+/// Bytes of any kind: what holds after every step, and an output that a client understands.
+pub(super) fn keeps_its_promises(data: &[u8]) {
+    let mut input = Input::new(data);
+    let limits = if input.flag() { tiny() } else { Limits::default() };
+    check_output(&Peer::run(input.rest(), Cuts::WHOLE, &limits));
+}
+
+/// Bytes of any kind, cut in any way, and whole.
+pub(super) fn does_not_depend_on_cuts(data: &[u8]) {
+    let mut input = Input::new(data);
+    let limits = if input.flag() { tiny() } else { Limits::default() };
+    let cuts = input.cuts();
+    let bytes = input.rest();
+    let (whole, cut) = (Peer::run(bytes, Cuts::WHOLE, &limits), Peer::run(bytes, cuts, &limits));
+    assert_eq!(cut.seen, whole.seen);
+    assert!(cut.output == whole.output, "{}\n{}", cut.output.escape_ascii(), whole.output.escape_ascii());
+}
+
+/// Bytes of any kind: heads as `httparse` reads them, lengths and chunks as a naive reader does.
+pub(super) fn agrees_with_others(data: &[u8]) {
+    let limits = Limits::default();
+    let run = Peer::run(data, Cuts::WHOLE, &limits);
+    let (mut rest, mut seen) = (data, run.seen.iter().peekable());
+    while let Some(event) = seen.next() {
+        let Seen::Head { raw, content } = event else { continue };
+        while let Some(after) = rest.strip_prefix(b"\r\n") {
+            rest = after;
+        }
+        rest = rest.strip_prefix(&raw[..]).expect("a head stands where the message before it ended");
+        compare_head(raw, *content, &limits);
+        let mut body = &b""[..];
+        if let Some(Seen::Body(bytes)) = seen.peek() {
+            body = bytes;
+            seen.next();
+        }
+        let is_whole = matches!(seen.peek(), Some(Seen::End));
+        let expected = match content {
+            Content::None => continue,
+            Content::Length(length) => match usize::try_from(*length).ok().and_then(|length| rest.get(..length)) {
+                Some(bytes) => Decoded::Whole(bytes.to_vec(), bytes.len()),
+                None => Decoded::Partial(rest.to_vec()),
+            },
+            Content::Chunked => decode_naively(rest),
+        };
+        match expected {
+            // An answer that came before the end of the body is the last one: nothing more is read.
+            _ if matches!(seen.peek(), Some(Seen::Closing)) => assert!(body.is_empty()),
+            Decoded::Whole(bytes, len) if is_whole => {
+                assert_eq!(body, bytes);
+                rest = &rest[len..];
+            }
+            Decoded::Partial(bytes) if !is_whole => assert!(bytes.starts_with(body)),
+            Decoded::Refused if !is_whole => {}
+            other => assert!(matches!(seen.peek(), Some(Seen::Error(RemoteError::BodyTooLarge | RemoteError::BadChunk))), "{other:?}"),
+        }
+    }
+}
+
+fn compare_head(raw: &[u8], content: Content, limits: &Limits) {
+    let head = Head::parse(raw, limits).expect("it was parsed before");
+    let mut fields = [httparse::EMPTY_HEADER; 128];
+    let mut request = httparse::Request::new(&mut fields);
+    assert_eq!(request.parse(raw), Ok(httparse::Status::Complete(raw.len())));
+    assert_eq!(request.method, Some(head.method().as_str()));
+    assert_eq!(request.path, Some(head.target()));
+    assert_eq!(request.version, Some(u8::from(head.version() == Version::Http11)));
+    let theirs: Vec<_> = request.headers.iter().map(|field| (field.name, field.value)).collect();
+    let ours: Vec<_> = head.fields().collect();
+    assert_eq!(ours, theirs);
+    let named = |name: &str| -> Vec<_> { theirs.iter().filter(|field| field.0.eq_ignore_ascii_case(name)).map(|field| field.1).collect() };
+    for (name, _) in &theirs {
+        assert_eq!(head.field(name), named(name).first().copied());
+    }
+    match (&named("content-length")[..], &named("transfer-encoding")[..]) {
+        ([], []) => assert_eq!(content, Content::None),
+        ([length], []) => {
+            assert!(length.iter().all(u8::is_ascii_digit));
+            let length = std::str::from_utf8(length).expect("digits").parse().expect("a number");
+            assert_eq!(content, if length == 0 { Content::None } else { Content::Length(length) });
+        }
+        ([], [coding]) => {
+            assert!(coding.eq_ignore_ascii_case(b"chunked"));
+            assert_eq!((content, head.version()), (Content::Chunked, Version::Http11));
+        }
+        (lengths, codings) => panic!("two framings: {lengths:?} {codings:?}"),
+    }
+    assert!(named("host").len() <= 1);
+}

@@ -1,0 +1,44 @@
+//! Properties of the parsers and state machines, each a function of bytes that panics when the property does not hold.
+//!
+//! The fuzz targets call them with what the fuzzer makes up, and `tests/it/corpus.rs`, which includes this file, with the committed seeds
+//! and regressions: so every input that ever found something is a test on a stable compiler, too. Nothing here knows of the fuzzer.
+//!
+//! - `*_split`, `sse_decode`: however the input is cut, the events and the output are the same.
+//! - `*_events`, `*_frames`, `*_ops`: what holds after every step, with limits so small that they are met.
+//! - `*_differential`, `chunked`: the same answer as another implementation, `httparse` or a naive one.
+//! - `*_roundtrip`: what one side encodes, the other decodes.
+
+mod chunked;
+mod http1;
+mod input;
+mod outbox;
+mod server;
+mod session;
+mod sse;
+mod ws;
+
+/// A property of an input.
+pub type Property = fn(&[u8]);
+
+/// Every property, by the name of its fuzz target and of its directory of seeds.
+pub const PROPERTIES: [(&str, Property); 11] = [
+    ("chunked", chunked::decodes_as_the_naive_decoder),
+    ("http1_differential", http1::agrees_with_others),
+    ("http1_events", http1::keeps_its_promises),
+    ("http1_split", http1::does_not_depend_on_cuts),
+    ("outbox_ops", outbox::holds_the_bytes_of_the_model),
+    ("session_ops", session::keeps_its_promises),
+    ("sse_decode", sse::decodes_as_the_naive_decoder),
+    ("sse_roundtrip", sse::comes_back_as_it_went),
+    ("ws_frames", ws::keeps_its_promises),
+    ("ws_roundtrip", ws::arrives_as_it_was_sent),
+    ("ws_split", ws::does_not_depend_on_cuts),
+];
+
+/// The property of this name.
+///
+/// # Panics
+/// When there is none.
+pub fn property(name: &str) -> Property {
+    PROPERTIES.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("{name} is no target")).1
+}
