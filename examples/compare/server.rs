@@ -1,6 +1,6 @@
 //! The server that is measured, in a process of its own.
 //!
-//! Owns the application: a fixed text, an event stream, two WebSockets. The same handler for both IO models. It ends when its standard
+//! Owns the application: a fixed text, an event stream, two kinds of `WebSocket`. The same handler for both IO models. It ends when its standard
 //! input does, so that it never outlives the program that started it, however that one ended.
 
 use std::io::{self, Write};
@@ -12,7 +12,7 @@ use pushlab::{Config, IoModel, Limits, Message, Pusher, Reply, Request, Response
 
 use crate::Result;
 
-/// What the body of every measured answer is (the text of the "plaintext" test of the TechEmpower benchmarks).
+/// What the body of every measured answer is (the text that "plaintext" benchmarks commonly use).
 pub(crate) const PLAINTEXT: &str = "Hello, World!";
 
 /// Serves on a port that the system chooses, and prints the address.
