@@ -106,7 +106,7 @@ struct Crowd {
     purpose: Use,
     sockets: Vec<TcpStream>,
     /// Not counted.
-    _cushion: Vec<TcpStream>,
+    cushion: Vec<TcpStream>,
     base: Base,
 }
 
@@ -114,6 +114,7 @@ struct Crowd {
 struct Base {
     idle_threads: Option<u64>,
     threads: Option<u64>,
+    /// With one connection, the first of the cushion: what a server needs once is paid for, and nothing is left over yet.
     user_bytes: Option<u64>,
     kernel: Option<KernelMemory>,
     /// How far the kernel's memory swings by itself.
@@ -121,17 +122,22 @@ struct Base {
 }
 
 impl Crowd {
-    fn gather(purpose: Use, model: IoModel, cushion: usize) -> Result<Self> {
+    fn gather(purpose: Use, model: IoModel, cushion_len: usize) -> Result<Self> {
         let server = ServerProcess::start(model)?;
+        let id = server.id();
+        let connect = || wire::establish(purpose, server.address).map_err(|error| format!("the {model} server: {error}"));
         // The thread that watches over standard input is this program's, not the library's.
-        let idle_threads = settled_threads(server.id()).map(|threads| threads - 1);
-        let cushion = (0..cushion).map(|_| wire::establish(purpose, server.address).map(|(socket, _)| socket));
-        let cushion = cushion.collect::<std::io::Result<_>>().map_err(|error| format!("the {model} server: {error}"))?;
-        let threads = settled_threads(server.id());
+        let idle_threads = settled_threads(id).map(|threads| threads - 1);
+        let mut cushion = vec![connect()?.0];
+        settled_threads(id);
+        let user_bytes = proc::private_dirty_bytes(id);
+        while cushion.len() < cushion_len {
+            cushion.push(connect()?.0);
+        }
+        let threads = settled_threads(id);
         let (kernel, fluctuation) = KernelMemory::settled().unzip();
-        let user_bytes = proc::private_dirty_bytes(server.id());
         let base = Base { idle_threads, threads, user_bytes, kernel, fluctuation: fluctuation.unwrap_or_default() };
-        Ok(Self { server, purpose, sockets: Vec::new(), _cushion: cushion, base })
+        Ok(Self { server, purpose, sockets: Vec::new(), cushion, base })
     }
 
     fn grow(&mut self, count: usize) -> std::io::Result<()> {
@@ -142,21 +148,21 @@ impl Crowd {
     }
 
     fn figures(&self, end_bytes: Option<f64>) -> Figures {
-        let threads_now = settled_threads(self.server.id());
+        let id = self.server.id();
         let connections = self.sockets.len();
-        let per_connection = |now: u64, base: u64| now.saturating_sub(base) as f64 / connections as f64;
+        let threads_now = settled_threads(id);
+        let threads = || Some(self.base.idle_threads? + threads_now? - self.base.threads?);
+        let user_bytes = || {
+            let grown = proc::private_dirty_bytes(id)?.saturating_sub(self.base.user_bytes?);
+            Some(grown as f64 / (connections + self.cushion.len() - 1) as f64)
+        };
         let kernel_bytes = || {
             let (now, fluctuation) = KernelMemory::settled()?;
             let base = self.base.kernel?;
-            is_trusted(base, now, fluctuation.max(self.base.fluctuation)).then_some(per_connection(now.0, base.0) - end_bytes?)
+            let both_ends = is_trusted(base, now, fluctuation.max(self.base.fluctuation)).then(|| (now.0 - base.0) as f64)?;
+            Some(both_ends / connections as f64 - end_bytes?)
         };
-        let threads = || Some(self.base.idle_threads? + threads_now? - self.base.threads?);
-        Figures {
-            connections,
-            threads: threads(),
-            user_bytes: proc::private_dirty_bytes(self.server.id()).and_then(|now| Some(per_connection(now, self.base.user_bytes?))),
-            kernel_bytes: kernel_bytes(),
-        }
+        Figures { connections, threads: threads(), user_bytes: user_bytes(), kernel_bytes: kernel_bytes() }
     }
 }
 

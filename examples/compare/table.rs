@@ -23,7 +23,8 @@ const EXPLANATIONS: &str = "\
 ratio                 threads divided by event-loop
 threads               threads of the server process (/proc/PID/stat), without the one by which this program watches over it
 user memory           growth of the server's Private_Dirty (/proc/PID/smaps_rollup) for each connection: heap and stacks that it has written, not
-                      the program's text, and not address space that was never touched; a pusher's place in the application's list is in it
+                      the program's text, and not address space that was never touched; a pusher's place in the application's list is in it;
+                      up to 200 more connections than the row says are open, so that it is an average over at least 200
 kernel memory         growth of Slab + KernelStack + PageTables of the whole system (/proc/meminfo) for each connection, less the client's end;
                       n/a where the system's memory swings too much by itself to tell: close other programs, or ask for more connections
 requests/s, echoes/s  one in flight on each connection, the next when the answer is whole; one client thread for all connections
@@ -111,12 +112,10 @@ fn add_notes(text: &mut String, report: &Report) {
         settings.rounds,
         settings.warm_up.as_secs_f64()
     ));
-    match report.idle.end_bytes {
-        Some(bytes_of_end) => note(format!("Kernel memory of a bare socket, taken off for the client's end: {}.", bytes(bytes_of_end))),
-        None => {
-            note("Kernel memory: the client's end could not be measured, because the system's memory swings too much by itself.".to_owned())
-        }
-    }
+    note(report.idle.end_bytes.map_or_else(
+        || "Kernel memory: the client's end could not be measured, because the system's memory swings too much by itself.".to_owned(),
+        |end_bytes| format!("Kernel memory of a bare socket, taken off for the client's end: {}.", bytes(end_bytes)),
+    ));
     if cfg!(debug_assertions) {
         note("This is a debug build: its figures mean nothing. Add --release.".to_owned());
     }
