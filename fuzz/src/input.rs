@@ -56,7 +56,7 @@ impl<'a> Input<'a> {
     /// A way to cut what follows: a count, and as many lengths of pieces, of which none stands for single bytes.
     pub(super) fn cuts(&mut self) -> Cuts<'a> {
         let count = self.below(8);
-        Cuts { lengths: self.bytes(count), at: 0 }
+        Cuts { lengths: self.bytes(count), at: 0, unit: 1 }
     }
 }
 
@@ -65,17 +65,24 @@ impl<'a> Input<'a> {
 pub(super) struct Cuts<'a> {
     lengths: &'a [u8],
     at: usize,
+    /// Bytes that a length counts.
+    unit: usize,
 }
 
 impl Cuts<'_> {
     /// Cuts at no place at all.
-    pub(super) const WHOLE: Cuts<'static> = Cuts { lengths: &[255], at: usize::MAX };
+    pub(super) const WHOLE: Cuts<'static> = Cuts { lengths: &[255], at: usize::MAX, unit: 1 };
+
+    /// The same for a long input, which single bytes would take long to go through.
+    pub(super) fn for_len(self, len: usize) -> Self {
+        Self { unit: if len > 4 * 1024 { 97 } else { 1 }, ..self }
+    }
 
     /// Takes the next piece off the front. Pieces are not empty.
     pub(super) fn take<'b>(&mut self, rest: &mut &'b [u8]) -> Option<&'b [u8]> {
         let len = match self.at {
             usize::MAX => rest.len(),
-            at => self.lengths.get(at % self.lengths.len().max(1)).map_or(1, |len| 1 + usize::from(*len)),
+            at => self.lengths.get(at % self.lengths.len().max(1)).map_or(1, |len| 1 + usize::from(*len)) * self.unit,
         };
         self.at = if self.at == usize::MAX { self.at } else { self.at + 1 };
         let (piece, after) = rest.split_at(len.min(rest.len()));

@@ -206,24 +206,24 @@ impl World {
     }
 
     pub(super) fn push(&mut self, which: usize, frame: &Frame) {
-        let shelf = self.app.shelf();
-        if let Some(pusher) = shelf.pushers.get(which % shelf.pushers.len().max(1)) {
+        let given = self.app.shelf();
+        if let Some(pusher) = given.pushers.get(which % given.pushers.len().max(1)) {
             pusher.push(frame);
         }
     }
 
     pub(super) fn close_pusher(&mut self, which: usize, code: u16) {
-        let shelf = self.app.shelf();
-        if let Some(pusher) = shelf.pushers.get(which % shelf.pushers.len().max(1)) {
+        let given = self.app.shelf();
+        if let Some(pusher) = given.pushers.get(which % given.pushers.len().max(1)) {
             pusher.close(code);
         }
     }
 
     pub(super) fn release(&mut self, which: usize, response: Response) {
         let held = {
-            let mut shelf = self.app.shelf();
-            let len = shelf.held.len();
-            (len > 0).then(|| shelf.held.swap_remove(which % len))
+            let mut given = self.app.shelf();
+            let len = given.held.len();
+            (len > 0).then(|| given.held.swap_remove(which % len))
         };
         if let Some(held) = held {
             held.release(response);
@@ -231,11 +231,11 @@ impl World {
     }
 
     pub(super) fn forget_handle(&mut self, which: usize) {
-        let mut shelf = self.app.shelf();
-        if let (true, Some(at)) = (which & 1 == 0, shelf.held.len().checked_sub(1)) {
-            drop(shelf.held.swap_remove(which % (at + 1)));
-        } else if let Some(at) = shelf.pushers.len().checked_sub(1) {
-            drop(shelf.pushers.swap_remove(which % (at + 1)));
+        let mut given = self.app.shelf();
+        if let (true, Some(at)) = (which & 1 == 0, given.held.len().checked_sub(1)) {
+            drop(given.held.swap_remove(which % (at + 1)));
+        } else if let Some(at) = given.pushers.len().checked_sub(1) {
+            drop(given.pushers.swap_remove(which % (at + 1)));
         }
     }
 
@@ -322,8 +322,8 @@ impl World {
 
     /// Everything that was sent is responses, in the order of the requests, and after the last one perhaps frames.
     fn check_sent(&self) {
-        let shelf = self.app.shelf();
-        let (mut rest, mut asked) = (&self.sent[..], shelf.asked.iter().copied());
+        let given = self.app.shelf();
+        let (mut rest, mut asked) = (&self.sent[..], given.asked.iter().copied());
         while !rest.is_empty() {
             // OPTIONS * is answered without the application, and so is a request that broke a rule, which is the last one.
             let is_own = rest.starts_with(b"HTTP/1.1 204") && rest.windows(7).take(200).any(|window| window == b"\r\nAllow");
