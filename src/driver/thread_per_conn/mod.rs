@@ -158,7 +158,8 @@ fn start(shared: &Arc<Shared>, socket: TcpStream, peer: SocketAddr, clock: &Cloc
     if let Err(error) = thread::Builder::new().stack_size(shared.config.stack_bytes).spawn(run) {
         connection.close(crate::proto::CloseReason::Transport, clock);
         shared.connections().remove(slot);
-        return Err(error);
+        // The system says EAGAIN, which from `accept` would mean that nobody waits.
+        return Err(io::Error::new(ErrorKind::OutOfMemory, error));
     }
     Ok(())
 }
