@@ -15,11 +15,14 @@
 mod clock;
 mod config;
 pub(crate) mod event_loop;
+mod inbox;
 mod listen;
 mod mailbox;
+mod outboxes;
 mod permits;
 mod server;
 pub(crate) mod thread_per_conn;
+mod timers;
 mod write;
 
 pub use config::Config;
