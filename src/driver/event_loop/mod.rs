@@ -11,8 +11,6 @@
 //! first. Output of one connection is gathered until the connection is driven, once a turn.
 
 mod connection;
-mod inbox;
-mod timers;
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind};
@@ -24,19 +22,19 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
 use super::clock::Clock;
+use super::inbox::{Inbox, Posting};
+use super::listen::{accept, exhausted};
+use super::outboxes::Outboxes;
 use super::server::{LISTENER, Server, Stop, WAKER, come_back_ms};
+use super::timers::Timers;
 use crate::proto::CloseReason;
 use crate::session::{Address, Command, Handler};
 use connection::{Connection, Env, Tools, Verdict};
-use inbox::{Inbox, Posting};
-use timers::Timers;
 
 /// Events taken from the system at once: 64 of a busy loop take some 0.3 ms, and a larger batch saves nothing any more.
 const EVENTS_PER_TURN: usize = 256;
 /// Connections accepted in one turn, so that a storm of new ones does not keep the others waiting.
 const ACCEPTS_PER_TURN: usize = 64;
-/// Rest after the system could not accept for want of descriptors or memory.
-const ACCEPT_REST: Duration = Duration::from_millis(100);
 
 /// Serves until the server is stopped.
 pub(crate) fn run(server: Server, app: impl Handler) -> io::Result<()> {
@@ -44,7 +42,7 @@ pub(crate) fn run(server: Server, app: impl Handler) -> io::Result<()> {
     let clock = Clock::new();
     let tools = Tools {
         receive: vec![0; config.receive_buffer_bytes.max(config.settings.limits.head_bytes * 2)],
-        outboxes: Vec::new(),
+        outboxes: Outboxes::default(),
         timers: Timers::new(clock.now().instant()),
     };
     let inbox = Arc::new(Inbox::new(Arc::clone(&stop)));
@@ -93,6 +91,15 @@ enum Accept {
 
 impl EventLoop {
     fn run(&mut self) -> io::Result<()> {
+        let result = self.run_turns();
+        for (slot, connection) in std::mem::take(&mut self.connections) {
+            connection.close(CloseReason::Shutdown, slot as u32, &self.env);
+        }
+        self.env.inbox.close();
+        result
+    }
+
+    fn run_turns(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
         while !self.is_over() {
             self.wait(&mut events)?;
@@ -100,8 +107,9 @@ impl EventLoop {
             self.take_postings();
             for event in &events {
                 match event.token() {
-                    WAKER => {}
-                    LISTENER => self.accept = Accept::Ready,
+                    LISTENER if self.accept == Accept::Waiting => self.accept = Accept::Ready,
+                    // More of those who wait are no reason to end a rest.
+                    LISTENER | WAKER => {}
                     Token(slot) => {
                         if let Some(connection) = self.connections.get_mut(slot) {
                             connection.note(event);
@@ -116,9 +124,6 @@ impl EventLoop {
             self.accept_some();
             self.fire_timers();
             self.drive_again();
-        }
-        for (slot, connection) in std::mem::take(&mut self.connections) {
-            connection.close(CloseReason::Shutdown, slot as u32, &self.env);
         }
         Ok(())
     }
@@ -164,34 +169,25 @@ impl EventLoop {
             if !self.can_accept() {
                 return;
             }
-            match self.accept_one() {
-                Ok(()) => {}
-                Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock => self.accept = Accept::Waiting,
-                    ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted => {}
-                    _ => {
-                        self.env.stats.accept_errors.add(1);
-                        log::warn!("cannot accept, and rests for {ACCEPT_REST:?}: {error}");
-                        self.accept = Accept::Resting(self.env.clock.now().instant() + ACCEPT_REST);
-                    }
-                },
+            if let Err(error) = self.accept_one() {
+                self.accept = Accept::Resting(self.env.clock.now().instant() + exhausted(&error, &self.env.stats));
             }
         }
     }
 
     fn accept_one(&mut self) -> io::Result<()> {
-        let Some(listener) = &self.listener else { return Err(ErrorKind::WouldBlock.into()) };
-        let (socket, peer) = listener.accept()?;
+        let accepted = self.listener.as_ref().map(accept).transpose()?.flatten();
+        let Some((socket, peer)) = accepted else {
+            self.accept = Accept::Waiting;
+            return Ok(());
+        };
         let entry = self.connections.vacant_entry();
         let slot = entry.key();
         let connection = entry.insert(Connection::new(socket, peer, slot as u32, &self.env, &mut self.tools));
         // Edge-triggered, both directions at once: never registered again.
         let interest = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = self.poll.registry().register(connection.socket(), Token(slot), interest) {
-            self.close(slot as u32, CloseReason::Transport);
-            return Err(error);
-        }
-        Ok(())
+        let registered = self.poll.registry().register(connection.socket(), Token(slot), interest);
+        registered.inspect_err(|_| self.close(slot as u32, CloseReason::Transport))
     }
 
     /// Carries out what was posted. Output is gathered, so that a reader of many messages gets them in one write.
@@ -212,9 +208,12 @@ impl EventLoop {
     }
 
     fn apply(&mut self, address: Address, command: Command) {
-        if let Some(connection) = self.connections.get_mut(address.slot as usize) {
-            connection.apply(address.serial, command, address.slot, &self.env, &mut self.tools);
+        let Some(connection) = self.connections.get_mut(address.slot as usize) else { return };
+        if connection.apply(address.serial, command, address.slot, &self.env, &mut self.tools) {
             self.drive_later(address.slot);
+        } else {
+            // A burst is no reason to call a reader slow before anything was written.
+            self.drive(address.slot);
         }
     }
 
@@ -237,12 +236,15 @@ impl EventLoop {
 
     /// Drives what was put off in this turn; what is put off again waits for the next one, behind everybody else.
     fn drive_again(&mut self) {
-        for slot in std::mem::take(&mut self.again) {
+        let mut due = std::mem::take(&mut self.again);
+        for slot in due.drain(..) {
             if let Some(connection) = self.connections.get_mut(slot as usize) {
                 connection.queued = false;
                 self.drive(slot);
             }
         }
+        due.append(&mut self.again);
+        self.again = due;
     }
 
     fn fire_timers(&mut self) {
