@@ -15,6 +15,9 @@ pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<(u64, u32)>>,
 }
 
+/// Entries that are not worth sweeping.
+const SWEEP_ABOVE: usize = 4_096;
+
 /// Not armed.
 pub(crate) const NEVER: u64 = u64::MAX;
 
@@ -31,6 +34,15 @@ impl Timers {
         if due < *armed {
             *armed = due;
             self.heap.push(Reverse((due, slot)));
+        }
+    }
+
+    /// Forgets the entries that are nobody's any more, once they outnumber those of `live` connections: otherwise many short connections
+    /// would leave theirs here until their deadlines.
+    #[inline]
+    pub(crate) fn sweep(&mut self, live: usize, is_live: impl Fn(u64, u32) -> bool) {
+        if self.heap.len() > 4 * live + SWEEP_ABOVE {
+            self.heap.retain(|Reverse((due, slot))| is_live(*due, *slot));
         }
     }
 

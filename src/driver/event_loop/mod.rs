@@ -248,6 +248,8 @@ impl EventLoop {
     }
 
     fn fire_timers(&mut self) {
+        let is_live = |due, slot| self.connections.get(slot as usize).is_some_and(|connection| connection.armed == due);
+        self.tools.timers.sweep(self.connections.len(), is_live);
         let now = self.env.clock.now().instant();
         while let Some((due, slot)) = self.tools.timers.pop_due(now) {
             // An entry that is no longer the connection's own is left over from an earlier deadline or an earlier connection.

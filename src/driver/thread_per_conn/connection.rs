@@ -48,6 +48,8 @@ pub(super) struct State {
     pub(super) eof: bool,
     /// One of the threads is writing, without the lock.
     writing: bool,
+    /// The reader waits for a change. Telling it costs a system call, whether or not it is there.
+    reader_waits: bool,
     sending_ended: bool,
     shutdown_begun: bool,
     /// The connection cannot go on.
@@ -66,6 +68,7 @@ impl Connection {
             input: Vec::new(),
             eof: false,
             writing: false,
+            reader_waits: false,
             sending_ended: false,
             shutdown_begun: false,
             failed: None,
@@ -166,7 +169,9 @@ impl Connection {
         if state.failed.is_some() {
             self.cut();
         }
-        self.changed.notify_all();
+        if state.reader_waits {
+            self.changed.notify_one();
+        }
         state
     }
 
@@ -192,11 +197,16 @@ impl Connection {
     }
 
     /// Waits for the other thread to write or to change the session, and for the deadline.
-    pub(super) fn wait_for_change<'a>(&'a self, state: Guard<'a>, deadline: Option<Instant>) -> Guard<'a> {
-        let Some(deadline) = deadline else { return self.changed.wait(state).unwrap_or_else(PoisonError::into_inner) };
+    pub(super) fn wait_for_change<'a>(&'a self, mut state: Guard<'a>, deadline: Option<Instant>) -> Guard<'a> {
+        state.reader_waits = true;
         // Rounded up: nobody wakes up just before the deadline, again and again.
-        let left = deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
-        self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+        let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+        let mut state = match deadline.map(left) {
+            None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            Some(left) => self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+        };
+        state.reader_waits = false;
+        state
     }
 
     /// The connection's share of a look by the server's thread during the shutdown, unless a thread is busy with it: its beginning, then
