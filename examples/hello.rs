@@ -10,7 +10,8 @@ fn app(request: &Request<'_>, reply: Reply<'_>) {
 }
 
 fn main() -> std::io::Result<()> {
-    let server = Server::bind("127.0.0.1:8080", Config::default())?;
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    let server = Server::bind(address, Config::default())?;
     println!("listening on http://{}/hello", server.local_addr());
     server.run(IoModel::EventLoop, app)
 }

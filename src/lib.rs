@@ -1,4 +1,69 @@
 //! pushlab: a small HTTP/1.1 + WebSocket server-push library, written by hand on `mio`, without an async runtime.
+//!
+//! Two interchangeable IO models, a single-threaded event loop and a blocking thread for each connection, run the same protocol code and
+//! the same handlers. What a reader measures between them is the IO model and nothing else.
+//!
+//! # The house
+//!
+//! ```text
+//!                    your handler:  Fn(&Request, Reply)
+//!                                        │
+//!   ┌────────────────────────────────────▼─────────────────────────────────────┐
+//!   │ session   one connection: requests, holds, streams, WebSockets; no IO    │
+//!   └───────▲────────────────────────────────────────────────────────▲─────────┘
+//!           │ bytes, time, commands                                  │ events, bytes
+//!   ┌───────┴─────────────────────────────────────┐      ┌───────────┴─────────┐
+//!   │ driver    event_loop  |  thread_per_conn    │      │ proto  http1 ws sse │
+//!   │           sockets, clocks, threads          │      │ plain state machines│
+//!   └─────────────────────────────────────────────┘      └─────────────────────┘
+//! ```
+//!
+//! # What always holds
+//!
+//! - [`proto`] and [`session`] have no sockets, threads, locks or clocks: time is an argument, the caller owns the buffers. The same bytes give
+//!   the same events and the same output, however they are split.
+//! - A driver neither parses, nor encodes, nor chooses a status. The two drivers never see each other.
+//! - A request is answered exactly once: [`Reply`] is consumed by value, and dropping it answers 500.
+//! - A publisher never waits for a peer: what a slow reader cannot take waits in one bounded queue, under one policy ([`SlowConsumer`]).
+//! - An idle connection of the event loop owns no buffer.
+//! - Every bound has a name in [`Limits`] or [`Config`], a default, and a precedent.
+//! - A peer that breaks a rule gets an answer that names the rule, and can read it: the connection is ended by halves.
+//!
+//! # Reading order
+//!
+//! 1. `examples/sansio.rs`: a server in sixty lines, of [`proto`] and one blocking socket. The contract is in [`proto`]'s own page.
+//! 2. [`proto::http1::Conn`] and [`proto::ws::Conn`]: each a pair of state machines, drawn beside their enums.
+//! 3. [`session::Session`]: from a head to an answered exchange.
+//! 4. `driver/event_loop/mod.rs`: one turn. Then `driver/thread_per_conn/connection.rs`: the same, in two threads.
+//! 5. `examples/ticker.rs`: pushing from a thread to every kind of client.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use pushlab::{Config, IoModel, Reply, Request, Response, Server};
+//!
+//! fn app(request: &Request<'_>, reply: Reply<'_>) {
+//!     match request.path() {
+//!         "/hello" => reply.send(Response::text("hello\n")),
+//!         "/events" => {
+//!             let pusher = reply.event_stream().pusher();
+//!             // Keep the pusher where a publisher finds it: it sends from any thread.
+//!             drop(pusher);
+//!         }
+//!         "/poll" => {
+//!             let held = reply.hold(Duration::from_secs(25), Response::no_content());
+//!             // Released from any thread; after 25 s the connection answers 204 by itself.
+//!             held.release(Response::text("news\n"));
+//!         }
+//!         _ => reply.send(Response::status(404)),
+//!     }
+//! }
+//!
+//! let server = Server::bind("127.0.0.1:8080", Config::default())?;
+//! server.run(IoModel::EventLoop, app)?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 pub mod driver;
 pub mod proto;

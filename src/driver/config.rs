@@ -32,7 +32,7 @@ pub struct Config {
     pub receive_buffer_bytes: usize,
     /// Time between the call for a shutdown and the end of the last connection. Default 10 s (Docker's grace time before it kills).
     pub shutdown_grace: Duration,
-    /// The clients of a server that shuts down are told to come back at different times within this window. Default 5 s.
+    /// The clients of a server that shuts down are told to come back at different times within this window, which begins a second later. Default 5 s.
     pub comeback_window: Duration,
 }
 

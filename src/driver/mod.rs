@@ -3,7 +3,7 @@
 //! Owns moving bytes, time and commands between the system and sessions. Refuses to parse, to encode and to choose a status: everything that
 //! has a meaning happens in `session` and `proto`, in the same way under both models. The two drivers are made to be read side by side:
 //!
-//! | | [`event_loop`] | [`thread_per_conn`] |
+//! | | `event_loop` | `thread_per_conn` |
 //! |---|---|---|
 //! | waits in | one `epoll_wait` for all | one `read` per connection |
 //! | a held request costs | a few hundred bytes | two threads |

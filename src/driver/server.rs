@@ -87,7 +87,8 @@ impl Server {
     ///
     /// # Errors
     /// When the address is taken, not this machine's, or not allowed; the message names it.
-    pub fn bind(address: impl ToSocketAddrs, config: Config) -> io::Result<Self> {
+    pub fn bind(address: impl ToSocketAddrs, mut config: Config) -> io::Result<Self> {
+        config.settings.limits = config.settings.limits.with_times_clamped();
         let mut listener = listen::listen(address)?;
         let local_addr = listener.local_addr()?;
         let poll = Poll::new()?;
@@ -159,7 +160,7 @@ impl fmt::Debug for Stopper {
 
 impl Stopper {
     /// Shuts down gracefully: no more connections; requests on their way are answered; held ones get 503 with `Retry-After`, event streams
-    /// `retry:`, WebSockets close code 1001; what is left after [`Config::shutdown_grace`] is cut.
+    /// `retry:`, `WebSockets` close code 1001; what is left after [`Config::shutdown_grace`] is cut.
     pub fn stop(&self) {
         self.0.asked.store(true, SeqCst);
         self.0.wake();
@@ -172,9 +173,12 @@ impl Stopper {
     }
 }
 
+/// A browser keeps to the `retry` that it was told at every attempt: with 0 it would try hundreds of times a second while the server is away.
+const COME_BACK_MIN_MS: u64 = 1_000;
+
 /// When the client of a connection should come back after a shutdown: spread over the window by slot, each apart from its neighbours
 /// (Fibonacci hashing, Knuth vol. 3, section 6.4).
 pub(super) fn come_back_ms(slot: u32, config: &Config) -> u64 {
     let window = config.comeback_window.as_millis() as u64;
-    (u64::from(slot.wrapping_mul(0x9E37_79B9)) * window) >> 32
+    COME_BACK_MIN_MS + ((u64::from(slot.wrapping_mul(0x9E37_79B9)) * window) >> 32)
 }

@@ -55,6 +55,26 @@ pub struct Limits {
 impl Limits {
     /// The number of fields that a head can have at the most, whatever [`head_fields`](Self::head_fields) says.
     pub const HEAD_FIELDS_MAX: usize = 128;
+
+    /// The longest that any time-out lasts: a deadline is an instant, and instants end somewhere.
+    pub const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+    /// These limits with no time-out above [`TIMEOUT_MAX`](Self::TIMEOUT_MAX), so that `Duration::MAX` can stand for "for ever".
+    #[must_use]
+    pub fn with_times_clamped(mut self) -> Self {
+        for time in [
+            &mut self.head_timeout,
+            &mut self.body_timeout,
+            &mut self.keep_alive_timeout,
+            &mut self.write_timeout,
+            &mut self.pong_timeout,
+            &mut self.close_timeout,
+        ] {
+            *time = Self::TIMEOUT_MAX.min(*time);
+        }
+        self.heartbeat = self.heartbeat.map(|every| every.min(Self::TIMEOUT_MAX));
+        self
+    }
 }
 
 impl Default for Limits {

@@ -3,6 +3,8 @@
 //! Owns the handler's trait, the settings of all sessions of a server, and the bundle of references in which a driver hands them over.
 //! Refuses state: nothing here belongs to one connection.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use super::{RemoteSource, Reply, Request, SlowConsumer, Stats};
 use crate::proto::{Limits, Now};
 
@@ -49,4 +51,14 @@ pub struct Context<'a> {
     pub app: &'a dyn Handler,
     /// How handles reach this connection.
     pub remote: &'a dyn RemoteSource,
+}
+
+impl Context<'_> {
+    /// Runs code of the application at a connection's end. A panic in it is counted, and goes no further: not into the driver, whose other
+    /// connections have nothing to do with it.
+    pub(super) fn contain(&self, call: impl FnOnce()) {
+        if catch_unwind(AssertUnwindSafe(call)).is_err() {
+            self.stats.panics.add(1);
+        }
+    }
 }

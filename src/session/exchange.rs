@@ -40,7 +40,8 @@ pub(super) struct Partial {
 /// A request that is answered later.
 pub(super) struct Hold {
     pub(super) link: Link,
-    pub(super) until: Instant,
+    /// `None` for a time beyond what the clock can name.
+    pub(super) until: Option<Instant>,
     /// The answer when time runs out.
     pub(super) fallback: Response,
 }

@@ -1,28 +1,30 @@
 //! A connection while it speaks HTTP.
 //!
 //! Owns the walk from a head to an answered exchange: collecting a body, calling the handler, holds, streams, their timers. Refuses
-//! framing and status lines (`proto::http1`), and the end of the connection (`session`).
+//! framing and status lines (`proto::http1`), and the end of the connection (`lifecycle`).
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use super::exchange::{Exchange, Hold, Outcome, Partial, Streaming};
+use super::exchange::{Exchange, Outcome, Partial, Streaming};
+use super::lifecycle::{Ending, Progress};
 use super::link::Pushed;
 use super::reply::answer;
-use super::session::{Ending, Progress};
-use super::{Command, Context, Reply, Request, Response};
+use super::{Command, Context, Reply, Request, Response, websocket};
 use crate::proto::http1::{Conn, Content, Event, Head, Next};
 use crate::proto::{CloseReason, Frame, Outbox, RemoteError};
 
 pub(super) struct Http {
     conn: Conn,
     exchange: Exchange,
+    /// The server shuts down, and the client of a request that was on its way is to come back then.
+    come_back_ms: Option<u32>,
 }
 
 impl Http {
     pub(super) fn new(cx: &Context<'_>) -> Self {
-        Self { conn: Conn::new(cx.now.instant(), &cx.settings.limits), exchange: Exchange::Idle }
+        Self { conn: Conn::new(cx.now.instant(), &cx.settings.limits), exchange: Exchange::Idle, come_back_ms: None }
     }
 
     /// Works on the next event of the input.
@@ -110,21 +112,43 @@ impl Http {
             panicked = catch_unwind(AssertUnwindSafe(|| cx.app.handle(&request, reply))).is_err();
         }
         if panicked {
-            cx.stats.panics.add(1);
-            self.conn.close_after_response();
+            return self.end_panicked(outcome, out, cx);
         }
         match outcome {
             Outcome::Answered => {}
             Outcome::Unanswered => answer(&mut self.conn, Response::status(500), out, cx),
             Outcome::Held(hold) => self.exchange = Exchange::Held(hold),
             Outcome::Stream(stream) => self.exchange = Exchange::Stream(stream),
-            Outcome::Upgraded(upgraded) => return Progress::Upgrade(upgraded),
+            Outcome::Upgraded(mut upgraded) => {
+                if self.come_back_ms.is_some() {
+                    upgraded.link.ask_close(1001);
+                }
+                return Progress::Upgrade(upgraded);
+            }
         }
-        if panicked {
-            self.drop_exchange(cx);
-            return Progress::End(Ending::Linger, CloseReason::HandlerPanicked);
+        match self.come_back_ms {
+            Some(come_back_ms) => self.end_exchange(come_back_ms, out, cx),
+            None => self.settle(out, cx),
         }
-        self.settle(out, cx)
+    }
+
+    /// A panic costs the connection, whatever the handler had done about its request before. What it left undone is said: by a 500, by a
+    /// stream without an end, by 1011.
+    #[cold]
+    fn end_panicked(&mut self, outcome: Outcome, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+        cx.stats.panics.add(1);
+        self.conn.close_after_response();
+        if matches!(outcome, Outcome::Unanswered | Outcome::Held(_)) {
+            answer(&mut self.conn, Response::status(500), out, cx);
+        }
+        match outcome {
+            Outcome::Unanswered | Outcome::Answered => {}
+            Outcome::Held(hold) => self.exchange = Exchange::Held(hold),
+            Outcome::Stream(stream) => self.exchange = Exchange::Stream(stream),
+            Outcome::Upgraded(upgraded) => websocket::end_panicked(*upgraded, out, cx),
+        }
+        self.drop_exchange(cx);
+        Progress::End(Ending::Linger, CloseReason::HandlerPanicked)
     }
 
     /// Carries out a command that was posted to this connection.
@@ -158,10 +182,8 @@ impl Http {
 
     /// Answers the held request, and goes on with what the client sent meanwhile.
     fn release(&mut self, response: Response, out: &mut Outbox, cx: &Context<'_>) -> Progress {
-        let exchange = std::mem::take(&mut self.exchange);
         answer(&mut self.conn, response, out, cx);
-        cx.stats.held.subtract(1);
-        drop(exchange);
+        self.drop_exchange(cx);
         self.settle(out, cx)
     }
 
@@ -209,7 +231,7 @@ impl Http {
                 Err(error) => self.fail(error, out, cx),
             },
             Exchange::Held(hold) => {
-                if hold.until > now {
+                if hold.until.is_none_or(|until| until > now) {
                     return Progress::Wait;
                 }
                 cx.stats.hold_timeouts.add(1);
@@ -233,7 +255,7 @@ impl Http {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.exchange {
             Exchange::Idle | Exchange::Partial(_) => self.conn.deadline(),
-            Exchange::Held(hold) => Some(hold.until),
+            Exchange::Held(hold) => hold.until,
             Exchange::Stream(stream) => stream.heartbeat.map(|heartbeat| heartbeat.due),
         }
     }
@@ -241,9 +263,20 @@ impl Http {
     /// The server shuts down: idle connections end, requests on their way are answered, holds and streams are told when to come back.
     pub(super) fn shut_down(&mut self, come_back_ms: u64, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         self.conn.close_after_response();
+        if self.conn.is_idle() {
+            // While the last answers are still on their way, closing with unread input behind them could take them with it.
+            let ending = if out.is_empty() { Ending::Flush } else { Ending::Linger };
+            return Progress::End(ending, CloseReason::Shutdown);
+        }
+        let come_back_ms = u32::try_from(come_back_ms).unwrap_or(u32::MAX);
+        self.come_back_ms = Some(come_back_ms);
+        self.end_exchange(come_back_ms, out, cx)
+    }
+
+    /// Ends what would otherwise last beyond the shutdown.
+    fn end_exchange(&mut self, come_back_ms: u32, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         match &mut self.exchange {
-            Exchange::Idle if self.conn.is_idle() => Progress::End(Ending::Flush, CloseReason::Shutdown),
-            Exchange::Idle | Exchange::Partial(_) => Progress::Wait,
+            Exchange::Idle | Exchange::Partial(_) => self.settle(out, cx),
             Exchange::Held(_) => {
                 let seconds = come_back_ms.div_ceil(1_000).to_string();
                 self.release(Response::status(503).field("Retry-After", &seconds), out, cx)
@@ -269,13 +302,13 @@ impl Http {
     pub(super) fn drop_exchange(&mut self, cx: &Context<'_>) {
         match std::mem::take(&mut self.exchange) {
             Exchange::Idle | Exchange::Partial(_) => {}
-            Exchange::Held(hold) => {
+            Exchange::Held(mut hold) => {
                 cx.stats.held.subtract(1);
-                drop::<Box<Hold>>(hold);
+                hold.link.let_go(cx);
             }
-            Exchange::Stream(stream) => {
+            Exchange::Stream(mut stream) => {
                 cx.stats.streams.subtract(1);
-                drop::<Box<Streaming>>(stream);
+                stream.link.let_go(cx);
             }
         }
     }

@@ -177,6 +177,13 @@ impl Link {
         self.carried.push(value);
     }
 
+    /// Drops what is carried. One value's panic does not keep the others.
+    pub(super) fn let_go(&mut self, cx: &Context<'_>) {
+        for value in self.carried.drain(..) {
+            cx.contain(|| drop(value));
+        }
+    }
+
     pub(super) const fn is_addressed(&self, serial: u64) -> bool {
         serial != 0 && self.serial == serial
     }
@@ -220,13 +227,11 @@ impl Link {
     pub(super) fn refill(&mut self, out: &mut Outbox, cx: &Context<'_>, mut put: impl FnMut(&Frame, &mut Outbox)) -> bool {
         let Some(backlog) = &mut self.backlog else { return false };
         while out.len() < cx.settings.limits.output_bytes {
-            match backlog.pop() {
-                Some(frame) => put(&frame, out),
-                None => {
-                    self.backlog = None;
-                    return true;
-                }
-            }
+            let Some(frame) = backlog.pop() else {
+                self.backlog = None;
+                return true;
+            };
+            put(&frame, out);
         }
         false
     }

@@ -12,7 +12,7 @@ use super::stream::{EventStream, Stream};
 use super::{Body, Context, Held, Response, WebSocketHandler};
 use crate::proto::http1::{BodySize, Conn, Head, Method, Version};
 use crate::proto::ws::handshake::{HandshakePolicy, HandshakeRequest, negotiate};
-use crate::proto::{Outbox, RemoteError};
+use crate::proto::{LocalError, Outbox, RemoteError};
 
 /// The one answer that a request gets. A reply that is dropped answers 500.
 #[must_use = "a reply that is dropped answers 500"]
@@ -47,12 +47,13 @@ impl<'a> Reply<'a> {
 
     /// Answers later, from any thread, through the handle; after `wait` the connection answers `fallback` by itself.
     ///
-    /// A client that goes away ends the hold at once.
+    /// A client that goes away ends the hold at once. With [`Duration::MAX`] the handle alone decides.
     pub fn hold(self, wait: Duration, fallback: Response) -> Held {
         let mut link = Link::new(self.carried);
         let (post, address) = link.target(self.cx);
+        let until = self.cx.now.instant().checked_add(wait);
         self.cx.stats.held.add(1);
-        *self.outcome = Outcome::Held(Box::new(Hold { link, until: self.cx.now.instant() + wait, fallback }));
+        *self.outcome = Outcome::Held(Box::new(Hold { link, until, fallback }));
         Held::new(post, address)
     }
 
@@ -74,12 +75,16 @@ impl<'a> Reply<'a> {
         EventStream(self.begin_stream(response, heartbeat, true))
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "a response is spent, however it goes out")]
     fn begin_stream(self, response: Response, heartbeat: Option<Heartbeat>, is_event_stream: bool) -> Stream<'a> {
         let Self { conn, out, outcome, head, carried, cx } = self;
-        let has_fault = response.fault().is_some();
-        if has_fault || conn.send_head(cx.now, &response.head(), BodySize::Stream, out).is_err() {
+        let begun = match response.fault() {
+            None => conn.send_head(cx.now, &response.head(), BodySize::Stream, out),
+            Some(fault) => Err(fault),
+        };
+        if let Err(error) = begun {
             *outcome = Outcome::Answered;
-            answer(conn, if has_fault { response } else { Response::status(500) }, out, cx);
+            answer_mistake(conn, error, out, cx);
             return Stream::ended(conn, out, cx);
         }
         if head.method() == Method::Head {
@@ -134,24 +139,30 @@ impl<'a> Reply<'a> {
 
 /// Sends a whole response; one that was made wrongly becomes a 500.
 pub(super) fn answer(conn: &mut Conn, response: Response, out: &mut Outbox, cx: &Context<'_>) {
-    let response = match response.fault() {
-        None => response,
-        Some(fault) => {
-            cx.stats.local_errors.add(1);
-            log::error!("a handler's response was not sent: {fault}");
-            Response::status(500)
-        }
+    let sent = match response.fault() {
+        None => send(conn, response, out, cx),
+        Some(fault) => Err(fault),
     };
-    let sent = match response.body() {
+    if let Err(error) = sent {
+        answer_mistake(conn, error, out, cx);
+    }
+}
+
+/// Answers 500 in the place of a response that must not be sent. Without an answer, this request and all behind it would wait for ever.
+#[cold]
+fn answer_mistake(conn: &mut Conn, error: LocalError, out: &mut Outbox, cx: &Context<'_>) {
+    cx.stats.local_errors.add(1);
+    log::error!("a handler's response was not sent: {error}");
+    send(conn, Response::status(500), out, cx).expect("a request waits, and nothing is wrong with this answer");
+}
+
+fn send(conn: &mut Conn, response: Response, out: &mut Outbox, cx: &Context<'_>) -> Result<(), LocalError> {
+    match response.body() {
         Body::Static(bytes) => conn.send_response(cx.now, &response.head(), bytes, out),
         Body::Shared(bytes) => conn.send_response_shared(cx.now, &response.head(), bytes, out),
         Body::Owned(_) => {
             let (head, body) = response.take_body();
             conn.send_response_owned(cx.now, &head.head(), body, out)
         }
-    };
-    if let Err(error) = sent {
-        cx.stats.local_errors.add(1);
-        log::error!("a handler's response was not sent: {error}");
     }
 }

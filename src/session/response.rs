@@ -86,10 +86,10 @@ impl Response {
         Self::of(200, "application/json", body.into())
     }
 
-    /// A status with its reason phrase as the text. 204 and 304 have no content.
+    /// A status with its reason phrase as the text. 204, 205 and 304 have no content.
     pub fn status(status: u16) -> Self {
         match status {
-            204 | 304 => Self::of(status, "", Body::Static(b"")),
+            204 | 205 | 304 => Self::of(status, "", Body::Static(b"")),
             _ => Self::text(format!("{status} {}\n", crate::proto::http1::reason_phrase(status))).with_status(status),
         }
     }
@@ -108,7 +108,7 @@ impl Response {
     pub fn with_status(mut self, status: u16) -> Self {
         self.status = status;
         if !(200..=599).contains(&status) {
-            self.fault = Some(LocalError::BadStatus);
+            self.fault.get_or_insert(LocalError::BadStatus);
         }
         self
     }
@@ -117,7 +117,7 @@ impl Response {
     #[must_use]
     pub fn field(mut self, name: &str, value: &str) -> Self {
         if let Err(error) = append_field(&mut self.fields, name, value) {
-            self.fault = Some(error);
+            self.fault.get_or_insert(error);
         }
         self
     }

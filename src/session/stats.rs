@@ -58,7 +58,7 @@ counters! {
     held,
     /// Gauge: streamed responses, event streams included.
     streams,
-    /// Gauge: WebSockets.
+    /// Gauge: `WebSockets`.
     websockets,
     /// Gauge: threads that serve connections (thread-per-connection only).
     threads,
@@ -86,7 +86,7 @@ counters! {
     remote_errors,
     /// Responses that the handler made wrongly, replaced by a 500.
     local_errors,
-    /// Handlers that panicked.
+    /// Panics in handlers, and in dropping what connections carry.
     panics,
     /// Held requests whose time ran out.
     hold_timeouts,

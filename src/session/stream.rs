@@ -2,7 +2,7 @@
 //!
 //! Owns direct sending, and the way to a [`Pusher`]. Refuses to outlive the call: later pieces come through the pusher.
 
-use super::exchange::Streaming;
+use super::exchange::{Heartbeat, Streaming};
 use super::{Context, Pusher};
 use crate::proto::http1::Conn;
 use crate::proto::{Frame, LocalError, Outbox, sse};
@@ -30,7 +30,8 @@ impl<'a> Stream<'a> {
     pub fn send(&mut self, piece: &[u8]) {
         if self.state.is_some() && !piece.is_empty() {
             self.cx.stats.messages_out.add(1);
-            self.conn.send_body(piece, self.out).expect("a live stream takes body bytes");
+            let sent = self.conn.send_body(piece, self.out);
+            debug_assert_eq!(sent, Ok(()), "a live stream takes body bytes");
         }
     }
 
@@ -39,6 +40,14 @@ impl<'a> Stream<'a> {
         match &mut self.state {
             Some(state) => state.link.pusher(self.cx),
             None => super::link::Link::default().pusher(self.cx),
+        }
+    }
+
+    /// Sends these bytes whenever nothing else was sent for [`Limits::heartbeat`](crate::Limits::heartbeat): what a reader of this stream
+    /// skips, such as an empty line. Without them, a client that vanished without a word is noticed only by the next message.
+    pub fn heartbeat(&mut self, bytes: &'static [u8]) {
+        if let (Some(state), Some(every)) = (&mut self.state, self.cx.settings.limits.heartbeat) {
+            state.heartbeat = Some(Heartbeat { bytes, due: self.cx.now.instant() + every });
         }
     }
 
@@ -64,7 +73,7 @@ impl EventStream<'_> {
     /// Sends an event now.
     ///
     /// # Errors
-    /// [`LocalError::BadField`] when the event's name or id has a line break or NUL.
+    /// [`LocalError::BadEvent`] when the event's name has a line break, or its id one or a NUL.
     pub fn send(&mut self, event: &sse::Event<'_>) -> Result<(), LocalError> {
         let frame = Frame::event(event)?;
         self.0.send(frame.payload());

@@ -1,14 +1,14 @@
 //! A connection after its upgrade.
 //!
 //! Owns calling the handler, the ping timer, the close handshake's timer, and what waits for a slow reader. Refuses framing
-//! (`proto::ws`), and the end of the connection (`session`).
+//! (`proto::ws`), and the end of the connection (`lifecycle`).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use super::exchange::Upgraded;
+use super::lifecycle::{Ending, Progress};
 use super::link::{Link, Pushed};
-use super::session::{Ending, Progress};
 use super::{Command, Context, Socket, WebSocketHandler};
 use crate::proto::ws::{Conn, Event, Next, Writer};
 use crate::proto::{CloseReason, Frame, Outbox, RemoteError};
@@ -28,15 +28,22 @@ pub(super) struct WebSocket {
 /// What the connection waits for. Only silence moves it on: a message sets `heard` and touches no timer.
 ///
 /// ```text
-///  Ping ── due: ping ──▶ Pong ── due, silent ──▶ end
-///   ▲                     │
-///   └──── due, heard ─────┘        any ── close frame sent ──▶ Close ── due ──▶ end
+///                        ┌──────────── drained ────────────┐
+///                        ▼                                 │
+///  Ping ── due: ping ──▶ Pong ── due, output waits ──▶ PongBehind ─┐
+///   ▲                    │ └──── due, silent ──▶ end   │ ▲         │ due, output waits
+///   └──── due, heard ────┴─────────────────────────────┘ └─────────┘
+///
+///  any ── close frame sent ──▶ Close ── due ──▶ end
 /// ```
 #[derive(Clone, Copy)]
 enum Timer {
     Off,
     Ping(Instant),
     Pong(Instant),
+    /// The ping may not have reached the peer yet: it is still taking what was sent before. Whether it takes anything at all is the write
+    /// time-out's question; the time for its answer begins when it has taken all.
+    PongBehind(Instant),
     Close(Instant),
 }
 
@@ -52,22 +59,28 @@ impl WebSocket {
     }
 
     pub(super) fn open(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
-        self.call(out, cx, |handler, socket| handler.open(socket))
+        self.call(out, cx, WebSocketHandler::open)
     }
 
     /// Works on the next event of the input.
     #[inline]
     pub(super) fn step(&mut self, input: &mut [u8], out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
         if input.is_empty() {
-            self.conn.reader.release();
             return (0, Progress::Wait);
         }
-        self.heard = true;
+        let given = input.len();
         let Conn { reader, writer } = &mut self.conn;
         let close_is_ours = writer.is_closing();
         let (used, event) = match reader.next_event(input, writer, out, &cx.settings.limits) {
-            Ok((used, Next::Event(event))) => (used, event),
-            Ok((used, Next::NeedData)) => return (used, Progress::Wait),
+            Ok((used, Next::Event(event))) => {
+                self.heard = true;
+                (used, event)
+            }
+            Ok((used, Next::NeedData)) => {
+                // The start of a frame's head stays in the input, and is no sign of life each time that it is given again.
+                self.heard |= used > 0;
+                return (used, Progress::Wait);
+            }
             Err(error) => return (0, self.fail(error, out, cx)),
         };
         let progress = match event {
@@ -82,6 +95,10 @@ impl WebSocket {
             Event::Close { code, .. } if close_is_ours => Progress::End(Ending::Flush, CloseReason::Local(code)),
             Event::Close { code, .. } => Progress::End(Ending::Flush, CloseReason::Peer(code)),
         };
+        if used == given && matches!(progress, Progress::More) {
+            // The next call comes with the next input, and on a quiet connection that may be never.
+            self.conn.reader.release();
+        }
         (used, progress)
     }
 
@@ -97,8 +114,7 @@ impl WebSocket {
     fn settle(&mut self, panicked: bool, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         if panicked {
             cx.stats.panics.add(1);
-            // RFC 6455, section 7.4.1: 1011 is a server "terminating the connection because it encountered an unexpected condition".
-            let _ = self.conn.writer.send_close(1011, "", out);
+            say_panicked(&mut self.conn.writer, out);
             return Progress::End(Ending::Linger, CloseReason::HandlerPanicked);
         }
         if self.overflow {
@@ -142,12 +158,15 @@ impl WebSocket {
     }
 
     pub(super) fn drained(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+        if let Timer::PongBehind(_) = self.timer {
+            self.timer = Timer::Pong(cx.now.instant() + cx.settings.limits.pong_timeout);
+        }
         let writer = &mut self.conn.writer;
         if writer.is_closing() {
             return Progress::More;
         }
         if self.link.refill(out, cx, |frame, out| put(writer, frame, out, cx)) {
-            return self.call(out, cx, |handler, socket| handler.drained(socket));
+            return self.call(out, cx, WebSocketHandler::drained);
         }
         Progress::More
     }
@@ -160,7 +179,11 @@ impl WebSocket {
                 self.timer = Timer::Pong(now + cx.settings.limits.pong_timeout);
                 let _ = self.conn.writer.send_ping(b"", out);
             }
-            Timer::Pong(due) if due <= now => {
+            Timer::Pong(due) | Timer::PongBehind(due) if due <= now => {
+                if !self.heard && !out.is_empty() {
+                    self.timer = Timer::PongBehind(now + cx.settings.limits.pong_timeout);
+                    return Progress::Wait;
+                }
                 if !self.heard {
                     cx.stats.remote_errors.add(1);
                     return Progress::End(Ending::Abort, CloseReason::Remote(RemoteError::Silent));
@@ -169,6 +192,7 @@ impl WebSocket {
                 self.timer = Timer::Ping(now + every.saturating_sub(cx.settings.limits.pong_timeout));
             }
             Timer::Close(due) if due <= now => {
+                cx.stats.remote_errors.add(1);
                 return Progress::End(Ending::Abort, CloseReason::Remote(RemoteError::Silent));
             }
             _ => {}
@@ -179,7 +203,7 @@ impl WebSocket {
     pub(super) const fn deadline(&self) -> Option<Instant> {
         match self.timer {
             Timer::Off => None,
-            Timer::Ping(due) | Timer::Pong(due) | Timer::Close(due) => Some(due),
+            Timer::Ping(due) | Timer::Pong(due) | Timer::PongBehind(due) | Timer::Close(due) => Some(due),
         }
     }
 
@@ -195,12 +219,27 @@ impl WebSocket {
     }
 
     /// The last call of the handler.
-    pub(super) fn close(mut self, reason: CloseReason, cx: &Context<'_>) {
+    pub(super) fn close(self, reason: CloseReason, cx: &Context<'_>) {
         cx.stats.websockets.subtract(1);
-        if catch_unwind(AssertUnwindSafe(|| self.handler.closed(reason))).is_err() {
-            cx.stats.panics.add(1);
-        }
+        let Self { mut handler, mut link, .. } = self;
+        cx.contain(|| handler.closed(reason));
+        cx.contain(|| drop(handler));
+        link.let_go(cx);
     }
+}
+
+/// Ends a WebSocket whose request's handler panicked after it had accepted it: its own handler is not called at all.
+pub(super) fn end_panicked(upgraded: Upgraded, out: &mut Outbox, cx: &Context<'_>) {
+    say_panicked(&mut Writer::new(), out);
+    let Upgraded { handler, mut link, .. } = upgraded;
+    cx.contain(|| drop(handler));
+    link.let_go(cx);
+}
+
+/// RFC 6455, section 7.4.1: 1011 is a server "terminating the connection because it encountered an unexpected condition".
+fn say_panicked(writer: &mut Writer, out: &mut Outbox) {
+    // An error means that the handler had begun to close.
+    let _ = writer.send_close(1011, "", out);
 }
 
 /// Puts a frame out.

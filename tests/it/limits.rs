@@ -36,3 +36,21 @@ fn no_default_wait_is_zero_or_endless() {
     assert!(limits.heartbeat.unwrap() <= Duration::from_secs(30), "RFC 6202, section 5.5: 30 seconds is safe");
     assert!(limits.pong_timeout < limits.heartbeat.unwrap(), "a vanished peer is released within two heartbeats");
 }
+
+#[test]
+fn endless_times_are_clamped_and_others_left_alone() {
+    let endless = Limits {
+        head_timeout: Duration::MAX,
+        body_timeout: Duration::MAX,
+        keep_alive_timeout: Duration::MAX,
+        write_timeout: Duration::MAX,
+        pong_timeout: Duration::MAX,
+        close_timeout: Duration::MAX,
+        heartbeat: Some(Duration::MAX),
+        ..Limits::default()
+    };
+    let clamped = endless.with_times_clamped();
+    assert_eq!((clamped.head_timeout, clamped.heartbeat), (Limits::TIMEOUT_MAX, Some(Limits::TIMEOUT_MAX)));
+    assert!(std::time::Instant::now().checked_add(clamped.close_timeout).is_some());
+    assert_eq!(Limits::default().with_times_clamped(), Limits::default());
+}

@@ -4,7 +4,6 @@
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
 #![allow(clippy::doc_markdown, reason = "the lines that begin with Covers: name modules as they are")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-#![allow(unreachable_pub, reason = "pub says what a test module offers to the others")]
 
 mod corpus;
 mod http1;
@@ -15,6 +14,7 @@ mod frame;
 mod limits;
 mod now;
 mod outbox;
+mod session;
 mod sse;
 mod tidy;
 mod ws;

@@ -36,6 +36,7 @@ pub(super) struct Tools {
     /// The one receive buffer.
     pub(super) receive: Vec<u8>,
     /// Empty outboxes, to be used again. A connection without unsent output has none.
+    #[expect(clippy::vec_box, reason = "they move between here and the connections, which have room for a pointer only")]
     pub(super) outboxes: Vec<Box<Outbox>>,
     pub(super) timers: Timers,
 }
@@ -94,6 +95,7 @@ macro_rules! context {
 }
 
 /// A connection of the event loop.
+#[expect(clippy::struct_excessive_bools, reason = "what is known of the socket is independent of one another")]
 pub(super) struct Connection {
     socket: TcpStream,
     /// When the timer heap will bring this connection up.

@@ -39,6 +39,7 @@ pub(super) struct Connection {
 }
 
 /// What the two threads take turns with.
+#[expect(clippy::struct_excessive_bools, reason = "what the threads tell each other is independent of one another")]
 pub(super) struct State {
     pub(super) session: Session,
     out: Outbox,

@@ -174,7 +174,9 @@ fn shut_down(shared: &Shared, clock: &mut Clock, mut sleep: impl FnMut(Duration)
             return Ok(());
         }
         if shared.stop.is_now() || clock.now().instant() >= end {
-            left.iter().for_each(|connection| connection.cut());
+            for connection in &left {
+                connection.cut();
+            }
             return Ok(());
         }
         for connection in &left {

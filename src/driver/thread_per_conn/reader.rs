@@ -11,6 +11,7 @@ use super::connection::{Connection, is_timeout};
 use super::{Permit, writer};
 use crate::driver::clock::Clock;
 use crate::proto::CloseReason;
+use crate::session::Session;
 
 /// Bytes of a connection's receive buffer while it is quiet: the greater part of a quiet connection's memory.
 const QUIET_BYTES: usize = 4 * 1024;
@@ -56,12 +57,11 @@ impl Reader {
             let mut state = connection.lock();
             let fresh = if let Got::Bytes(len) = got { len } else { 0 };
             match got {
-                Got::Bytes(_) => {}
-                Got::Eof => connection.with_session(&mut state, &self.clock, |session, out, cx| session.handle_eof(out, cx)),
+                Got::Eof => connection.with_session(&mut state, &self.clock, Session::handle_eof),
                 Got::Timeout if self.writer.is_none() => {
-                    connection.with_session(&mut state, &self.clock, |session, out, cx| session.handle_timeout(out, cx));
+                    connection.with_session(&mut state, &self.clock, Session::handle_timeout);
                 }
-                Got::Timeout => {}
+                Got::Bytes(_) | Got::Timeout => {}
             }
             state = connection.digest(state, &mut self.buffer[..fresh], &self.clock);
             self.fit_buffer(fresh, connection.shared.config.receive_buffer_bytes);
@@ -148,16 +148,13 @@ impl Reader {
             };
             thread::Builder::new().stack_size(shared.config.stack_bytes).spawn(run).ok()
         });
-        match started {
-            Some(writer) => {
-                self.writer = Some(writer);
-                connection.lock().has_writer = true;
-            }
-            None => {
-                shared.stats.thread_refusals.add(1);
-                log::warn!("a connection that is to be pushed to was refused: there is no thread for it");
-                connection.refuse(&self.clock);
-            }
+        if let Some(writer) = started {
+            self.writer = Some(writer);
+            connection.lock().has_writer = true;
+        } else {
+            shared.stats.thread_refusals.add(1);
+            log::warn!("a connection that is to be pushed to was refused: there is no thread for it");
+            connection.refuse(&self.clock);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::connection::Connection;
 use super::mailbox::{Mail, Mailbox};
 use crate::driver::clock::Clock;
-use crate::session::Command;
+use crate::session::{Command, Session};
 
 /// Writes for a connection until it is over.
 pub(super) fn run(connection: &Arc<Connection>, mailbox: &Arc<Mailbox>) {
@@ -46,7 +46,7 @@ fn work(connection: &Arc<Connection>, mailbox: &Arc<Mailbox>, first: Option<(u64
         next = if written_len < limit { mailbox.try_take() } else { None };
     }
     if state.session.deadline().is_some_and(|deadline| deadline <= clock.now().instant()) {
-        connection.with_session(&mut state, clock, |session, out, cx| session.handle_timeout(out, cx));
+        connection.with_session(&mut state, clock, Session::handle_timeout);
     }
     // A released request may have others waiting behind it.
     let state = connection.digest(state, &mut [], clock);

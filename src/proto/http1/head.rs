@@ -58,6 +58,9 @@ impl Span {
     }
 }
 
+/// Fields that nearly every head gets along with. Room for the most that are allowed would take a page of a thread's stack.
+const USUAL_FIELDS: usize = 24;
+
 /// The largest head, whatever [`Limits::head_bytes`] says.
 const LARGEST: usize = u16::MAX as usize;
 
@@ -90,10 +93,24 @@ impl<'a> Head<'a> {
             Some(_) => return Err(RemoteError::BadRequestLine),
             None => return Ok(None),
         }
-        let mut fields = [const { MaybeUninit::uninit() }; Limits::HEAD_FIELDS_MAX];
         let allowed = limits.head_fields.min(Limits::HEAD_FIELDS_MAX);
+        match Self::parse_fields::<USUAL_FIELDS>(input, allowed, limits) {
+            Err(RemoteError::TooManyFields) if allowed > USUAL_FIELDS => Self::parse_many_fields(input, allowed, limits),
+            result => result,
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn parse_many_fields(input: &'a [u8], allowed: usize, limits: &Limits) -> Result<Option<Self>, RemoteError> {
+        Self::parse_fields::<{ Limits::HEAD_FIELDS_MAX }>(input, allowed, limits)
+    }
+
+    #[inline]
+    fn parse_fields<const N: usize>(input: &'a [u8], allowed: usize, limits: &Limits) -> Result<Option<Self>, RemoteError> {
+        let mut fields = [const { MaybeUninit::uninit() }; N];
         let mut request = httparse::Request::new(&mut []);
-        let used = match request.parse_with_uninit_headers(input, &mut fields[..allowed]) {
+        let used = match request.parse_with_uninit_headers(input, &mut fields[..allowed.min(N)]) {
             Ok(httparse::Status::Complete(used)) => used,
             Ok(httparse::Status::Partial) => return Ok(None),
             Err(error) => return Err(refusal(input, &request, error)),

@@ -54,6 +54,9 @@ pub enum BodySize {
 /// Room for a head without the application's fields: what is usual, not a bound.
 const HEAD_BYTES: usize = 192;
 
+/// The fields of a 426 that asks for a WebSocket (RFC 9110, section 15.5.22; RFC 6455, section 4.4).
+pub const UPGRADE_TO_WEBSOCKET: &[u8] = b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+
 /// The fields that only the protocol core writes.
 const RESERVED: [&str; 4] = ["Content-Length", "Transfer-Encoding", "Connection", "Date"];
 
@@ -183,8 +186,10 @@ pub(super) enum ConnectionField {
     KeepAlive,
     /// `Upgrade` to a WebSocket, for 101.
     Upgrade,
-    /// `Upgrade, close` with the version that is asked for, for 426.
+    /// `Upgrade` in a 426: what may be upgraded to is among the application's fields.
     UpgradeRequired,
+    /// `Upgrade, close`, likewise.
+    UpgradeRequiredAndClose,
 }
 
 /// Writes a head that was checked with [`check`].
@@ -217,10 +222,9 @@ fn encode_into(now: &Now, head: &ResponseHead<'_>, framing: FramingField, connec
         ConnectionField::Close => out.extend_from_slice(b"\r\nConnection: close"),
         ConnectionField::KeepAlive => out.extend_from_slice(b"\r\nConnection: keep-alive"),
         ConnectionField::Upgrade => out.extend_from_slice(b"\r\nConnection: Upgrade\r\nUpgrade: websocket"),
-        // RFC 9110, sections 7.8 and 15.5.22; RFC 6455, section 4.4.
-        ConnectionField::UpgradeRequired => {
-            out.extend_from_slice(b"\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13");
-        }
+        // RFC 9110, section 7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option".
+        ConnectionField::UpgradeRequired => out.extend_from_slice(b"\r\nConnection: Upgrade"),
+        ConnectionField::UpgradeRequiredAndClose => out.extend_from_slice(b"\r\nConnection: Upgrade, close"),
     }
     if head.fields.is_empty() {
         return out.extend_from_slice(b"\r\n\r\n");

@@ -1,4 +1,6 @@
 //! The text cases of tests/cases/http1, in every split.
+//!
+//! Covers: proto::http1::framing, proto::http1::target
 
 use pushlab::proto::Limits;
 

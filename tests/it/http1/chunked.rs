@@ -1,4 +1,6 @@
 //! The chunked decoder alone.
+//!
+//! Covers: proto::http1::chunked
 
 use pushlab::proto::http1::{ChunkedDecoder, ChunkedEvent};
 use pushlab::proto::{Limits, RemoteError};

@@ -1,4 +1,6 @@
 //! The connection's deadlines, ends and order, at made-up times.
+//!
+//! Covers: proto::http1::conn
 
 use std::time::{Duration, Instant};
 

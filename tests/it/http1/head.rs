@@ -1,4 +1,6 @@
 //! Heads alone: what the accessors give.
+//!
+//! Covers: proto::http1::head, proto::http1::fields, proto::http1::method, proto::http1::scan, proto::http1::syntax
 
 use pushlab::proto::http1::{Content, Head, Method, Version};
 use pushlab::proto::{Limits, RemoteError};

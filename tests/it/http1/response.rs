@@ -1,4 +1,6 @@
 //! Response heads and the order of commands, in both directions: what is allowed, and what is refused.
+//!
+//! Covers: proto::http1::response, proto::http1::conn::sending
 
 use std::sync::Arc;
 

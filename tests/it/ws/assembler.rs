@@ -1,4 +1,6 @@
 //! Messages in pieces: order, limits, and memory that follows what arrived.
+//!
+//! Covers: proto::ws::assembler
 
 use pushlab::proto::ws::assembler::Assembler;
 use pushlab::proto::ws::{Conn, Event, FrameHead, Message, Next, Opcode};

@@ -1,4 +1,6 @@
 //! Close codes and reasons: RFC 6455, sections 5.5.1, 7.1 and 7.4.
+//!
+//! Covers: proto::ws::close
 
 use pushlab::proto::ws::{Opcode, close::is_sendable};
 use pushlab::proto::{LocalError, Outbox, RemoteError, ws::Writer};

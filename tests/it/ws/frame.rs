@@ -1,4 +1,6 @@
 //! Frame heads: RFC 6455, sections 5.2 and 5.7.
+//!
+//! Covers: proto::ws::frame
 
 use pushlab::proto::RemoteError::{self, BadControlFrame, BadPayloadLength, ReservedBits, ReservedOpcode, UnmaskedFrame};
 use pushlab::proto::ws::{FrameHead, Opcode};

@@ -1,4 +1,6 @@
 //! The opening handshake: RFC 6455, sections 4.1 and 4.2.
+//!
+//! Covers: proto::ws::handshake
 
 use pushlab::proto::RemoteError::{self, BadHandshake, ForbiddenOrigin, NotAWebSocketRequest, UnsupportedWebSocketVersion};
 use pushlab::proto::ws::{Accept, HandshakePolicy, HandshakeRequest, accept_key, negotiate};
@@ -39,10 +41,12 @@ fn the_example_of_the_rfc() {
     assert_eq!(out, b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: chat\r\n");
 }
 
-/// A field whose value is `-` is left out.
+/// A case: fields, of which one whose value is `-` is left out, and what comes of them.
+type Case<'a, T> = (&'a [(&'a str, &'a str)], T);
+
 #[test]
 fn acceptable() {
-    let table: &[(&[(&str, &str)], Option<&str>)] = &[
+    let table: &[Case<'_, Option<&str>>] = &[
         (&[], None),
         (&[("upgrade", "WebSocket")], None),
         (&[("UPGRADE", "h2c, websocket")], None),
@@ -72,7 +76,7 @@ fn acceptable() {
 
 #[test]
 fn unacceptable() {
-    let table: &[(&[(&str, &str)], RemoteError)] = &[
+    let table: &[Case<'_, RemoteError>] = &[
         (&[("Upgrade", "-")], NotAWebSocketRequest),
         (&[("Upgrade", "h2c")], NotAWebSocketRequest),
         (&[("Upgrade", "websockets")], NotAWebSocketRequest),

@@ -1,4 +1,6 @@
 //! Masking against the loop of the RFC.
+//!
+//! Covers: proto::ws::mask
 
 use pushlab::proto::ws::mask;
 

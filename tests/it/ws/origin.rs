@@ -1,4 +1,6 @@
 //! Which pages may connect: RFC 6455, section 10.2.
+//!
+//! Covers: proto::ws::origin
 
 use pushlab::proto::ws::origin::is_allowed;
 

@@ -1,4 +1,6 @@
 //! UTF-8 in pieces, alone and inside frames: the first wrong byte is the one that is refused.
+//!
+//! Covers: proto::ws::utf8
 
 use pushlab::proto::RemoteError;
 use pushlab::proto::ws::{FrameHead, Opcode, Utf8Validator, mask};

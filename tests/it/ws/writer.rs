@@ -1,4 +1,6 @@
 //! What the server sends: RFC 6455, sections 5.5, 5.7, 6.1 and 7.1.
+//!
+//! Covers: proto::ws::writer
 
 use pushlab::proto::ws::{FrameHead, Opcode, Writer};
 use pushlab::proto::{Frame, LocalError, Outbox, RemoteError};

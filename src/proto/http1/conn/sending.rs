@@ -86,6 +86,8 @@ impl Conn {
         self.close |= writing == Writing::UntilClose || !matches!(self.reading, Reading::Done);
         self.writing = if self.head_only { Writing::NoBody } else { writing };
         let connection = match self.version {
+            _ if head.status == 426 && self.close => ConnectionField::UpgradeRequiredAndClose,
+            Version::Http11 if head.status == 426 => ConnectionField::UpgradeRequired,
             _ if self.close => ConnectionField::Close,
             Version::Http10 => ConnectionField::KeepAlive,
             Version::Http11 => ConnectionField::None,
@@ -180,8 +182,11 @@ impl Conn {
             return;
         }
         let sentence = format!("{error}\n");
-        let connection = if error.status() == 426 { ConnectionField::UpgradeRequired } else { ConnectionField::Close };
-        let head = ResponseHead::new(error.status(), "text/plain; charset=utf-8");
+        let (connection, fields) = match error.status() {
+            426 => (ConnectionField::UpgradeRequiredAndClose, response::UPGRADE_TO_WEBSOCKET),
+            _ => (ConnectionField::Close, &b""[..]),
+        };
+        let head = ResponseHead { status: error.status(), content_type: "text/plain; charset=utf-8", fields };
         response::encode(now, &head, FramingField::Length(sentence.len() as u64), connection, out);
         if !self.head_only {
             out.extend(sentence.as_bytes());

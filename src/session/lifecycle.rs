@@ -90,8 +90,11 @@ impl Session {
         let progress = match &mut self.phase {
             Phase::Http(http) => http.handle_eof(out, cx),
             Phase::WebSocket(_) => Progress::End(Ending::Abort, CloseReason::Peer(1006)),
+            // An abort stays one: the peer may have ended its side and still not read ours.
             Phase::Over { ending, .. } => {
-                *ending = Ending::Flush;
+                if *ending == Ending::Linger {
+                    *ending = Ending::Flush;
+                }
                 return;
             }
             Phase::Closed => return,

@@ -1,0 +1,58 @@
+//! The protocol core by itself: HTTP/1.1 over one plain blocking socket after the other; no driver, no session, no threads.
+//! Try: `curl -i --data 'five!' http://127.0.0.1:PORT/any/path`
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, Instant, SystemTime};
+
+use pushlab::proto::http1::{Conn, Content, Event, Next, ResponseHead};
+use pushlab::proto::{Limits, Now, Outbox, RemoteError};
+
+fn main() -> io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    println!("listening on http://{}/", listener.local_addr()?);
+    listener.incoming().try_for_each(|socket| serve(socket?).or_else(|error| writeln!(io::stderr(), "{error}")))
+}
+
+fn serve(mut socket: TcpStream) -> io::Result<()> {
+    let (limits, hello, mut input, mut out) = (Limits::default(), ResponseHead::new(200, "text/plain"), Vec::new(), Outbox::new());
+    let (mut conn, mut is_hungry) = (Conn::new(Instant::now(), &limits), true);
+    while !conn.is_closing() {
+        let waited = if is_hungry { wait(&mut conn, &mut socket, &mut input)? } else { Ok(()) };
+        let now = Now::new(Instant::now(), SystemTime::now());
+        // The law: one input (what it does not use is given again) and the commands that it calls for, ...
+        match waited.and_then(|()| conn.next_event(now.instant(), &input, &mut out, &limits)) {
+            Ok((used, next)) => {
+                is_hungry = matches!(next, Next::NeedData | Next::Paused);
+                let is_whole = match next {
+                    Next::Event(Event::Head(head)) => head.content() == Content::None,
+                    next => matches!(next, Next::Event(Event::End)),
+                };
+                input.drain(..used);
+                if is_whole {
+                    conn.send_response(&now, &hello, b"hello\n", &mut out).expect("a response is owed");
+                }
+            }
+            Err(error) => conn.send_error(&now, error, &mut out),
+        }
+        // ... then drain all output, then read the deadline again (`wait`).
+        out.chunks().try_for_each(|chunk| socket.write_all(chunk))?;
+        out.advance(out.len());
+    }
+    Ok(())
+}
+
+/// Waits for input, its end or the deadline, whatever comes first, and tells the connection.
+fn wait(conn: &mut Conn, socket: &mut TcpStream, input: &mut Vec<u8>) -> io::Result<Result<(), RemoteError>> {
+    let mut scratch = [0; 4096];
+    let time_left = conn.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    socket.set_read_timeout(time_left.map(|left| left.max(Duration::from_millis(1))))?;
+    match socket.read(&mut scratch) {
+        Ok(0) => Ok(conn.handle_eof()),
+        Ok(taken) => input.write_all(&scratch[..taken]).map(Ok),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            Ok(conn.handle_timeout(Instant::now()).map(drop))
+        }
+        Err(error) => Err(error),
+    }
+}

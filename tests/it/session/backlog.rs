@@ -1,0 +1,89 @@
+//! The queue of a slow reader by itself, against the plainest model of it.
+//!
+//! Covers: session::backlog
+
+use pushlab::proto::Frame;
+use pushlab::session::{Backlog, Queued, SlowConsumer};
+
+use crate::support::splits::Seeded;
+
+/// A frame of so many bytes on the wire, which says its number.
+fn frame(number: usize, wire_len: usize) -> Frame {
+    let frame = Frame::binary(&vec![u8::try_from(number % 256).unwrap(); wire_len - 2]);
+    assert_eq!(frame.wire().len(), wire_len);
+    frame
+}
+
+#[test]
+fn at_the_limit_and_one_past_it() {
+    for (policy, expected, left) in [
+        (SlowConsumer::Disconnect, Queued::Overflow, 3),
+        (SlowConsumer::DropOldest, Queued::Dropping(1), 3),
+        (SlowConsumer::KeepLatest, Queued::Dropping(1), 1),
+    ] {
+        let mut backlog = Backlog::default();
+        for number in 0..3 {
+            let kept = if policy == SlowConsumer::KeepLatest { usize::from(number > 0) } else { 0 };
+            assert_eq!(backlog.push(frame(number, 10), 30, policy), Queued::Dropping(kept), "{policy:?}");
+        }
+        assert_eq!(backlog.push(frame(3, 10), 30, policy), expected, "{policy:?}");
+        assert_eq!((backlog.len(), backlog.bytes()), (left, left * 10), "{policy:?}");
+    }
+}
+
+#[test]
+fn one_frame_over_the_limit_waits_alone() {
+    for policy in [SlowConsumer::Disconnect, SlowConsumer::DropOldest, SlowConsumer::KeepLatest] {
+        let mut backlog = Backlog::default();
+        assert_eq!(backlog.push(frame(0, 100), 30, policy), Queued::Dropping(0));
+        let behind = backlog.push(frame(1, 10), 30, policy);
+        assert_eq!(behind, if policy == SlowConsumer::Disconnect { Queued::Overflow } else { Queued::Dropping(1) });
+    }
+    let mut backlog = Backlog::default();
+    for number in 0..3 {
+        backlog.push(frame(number, 10), 30, SlowConsumer::DropOldest);
+    }
+    assert_eq!(backlog.push(frame(3, 100), 30, SlowConsumer::DropOldest), Queued::Dropping(3));
+    assert_eq!((backlog.len(), backlog.bytes()), (1, 100));
+}
+
+#[test]
+fn cleared() {
+    let mut backlog = Backlog::default();
+    backlog.push(frame(0, 10), 30, SlowConsumer::Disconnect);
+    backlog.clear();
+    assert!(backlog.is_empty() && backlog.bytes() == 0 && backlog.pop().is_none());
+}
+
+#[test]
+fn as_its_model() {
+    for seed in 1..=200 {
+        let mut numbers = Seeded::new(seed);
+        let policy = [SlowConsumer::Disconnect, SlowConsumer::DropOldest, SlowConsumer::KeepLatest][numbers.below(3)];
+        let (limit, mut backlog, mut model) = (20 + numbers.below(100), Backlog::default(), Vec::<(usize, usize)>::new());
+        for number in 0..200 {
+            if numbers.below(3) == 0 {
+                let popped = backlog.pop().map(|frame| (usize::from(frame.payload()[0]), frame.wire().len()));
+                assert_eq!(popped, (!model.is_empty()).then(|| model.remove(0)), "seed {seed}");
+                continue;
+            }
+            let wire_len = 3 + numbers.below(50);
+            let before = model.len();
+            let fits = |model: &[(usize, usize)]| model.is_empty() || model.iter().map(|(_, len)| len).sum::<usize>() + wire_len <= limit;
+            let mut expected = Queued::Overflow;
+            if policy != SlowConsumer::Disconnect || fits(&model) {
+                if policy == SlowConsumer::KeepLatest {
+                    model.clear();
+                }
+                while !fits(&model) {
+                    model.remove(0);
+                }
+                expected = Queued::Dropping(before - model.len());
+                model.push((number, wire_len));
+            }
+            assert_eq!(backlog.push(frame(number, wire_len), limit, policy), expected, "seed {seed}");
+            assert_eq!(backlog.bytes(), model.iter().map(|(_, len)| len).sum::<usize>(), "seed {seed}");
+            assert_eq!((backlog.len(), backlog.is_empty()), (model.len(), model.is_empty()), "seed {seed}");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! One connection without IO: the session between a virtual clock, a handler, and a system that takes as many bytes as a test says.
+//!
+//! Every test drives a [`rig::Rig`], which behaves as both drivers must (one call, then drain all output, then look at the deadline
+//! again), and which checks at its end that every gauge is back at zero and that everything carried was dropped.
+
+mod app;
+mod backlog;
+mod bodies;
+mod carried;
+mod closing;
+mod deadlines;
+mod holds;
+mod model;
+mod panics;
+mod pipelining;
+mod replies;
+mod request;
+mod response;
+mod rig;
+mod shutdown;
+mod slow;
+mod streams;
+mod upgrades;
+mod websockets;
+mod wire;

@@ -1,0 +1,101 @@
+//! Many requests at once: one by one, in order, and none before the one in front of it is done.
+//!
+//! Covers: session::lifecycle, session::http
+
+use pushlab::proto::Limits;
+use pushlab::session::{Response, Settings};
+
+use super::rig::Rig;
+use super::wire::{self, Answer, get};
+
+#[test]
+fn a_hundred_requests_in_one_input() {
+    let mut rig = Rig::new();
+    let requests: String = (1..=100).map(|bytes| get(&format!("/large?bytes={bytes}"))).collect();
+    let lengths: Vec<_> = rig.ask(requests).iter().map(|answer| answer.body.len()).collect();
+    assert_eq!(lengths, (1..=100).collect::<Vec<_>>());
+    assert_eq!(rig.stats().requests, 100);
+}
+
+#[test]
+fn what_is_behind_a_held_request_waits_for_it() {
+    let mut rig = Rig::new();
+    rig.send([get("/hello"), get("/hold"), get("/hello"), get("/hold"), get("/nothing")].concat());
+    assert_eq!(rig.answers().len(), 1);
+    assert_eq!(rig.shelf.calls(), ["GET /hello ", "GET /hold "]);
+
+    rig.shelf.held().release(Response::text("released"));
+    assert_eq!(rig.answers(), [], "a release is posted, not carried out on the spot");
+    rig.deliver();
+    assert_eq!(rig.answers().iter().map(Answer::text).collect::<Vec<_>>(), ["released", "hello\n"]);
+
+    rig.pass_secs(25);
+    assert_eq!(rig.answers().iter().map(|answer| answer.status).collect::<Vec<_>>(), [204, 404]);
+    assert_eq!((rig.stats().hold_timeouts, rig.input_len()), (1, 0));
+    drop(rig.shelf.held());
+}
+
+#[test]
+fn what_is_behind_a_stream_waits_for_its_end() {
+    let mut rig = Rig::new();
+    rig.send([get("/stream"), get("/short-stream"), get("/hello")].concat());
+    let answers = rig.answers();
+    assert_eq!((answers.len(), answers[0].is_whole), (1, false));
+    rig.shelf.push("third\n");
+    rig.shelf.pusher().close(0);
+    rig.shelf.push("late\n");
+    rig.deliver();
+    let rest = rig.text();
+    let (end, rest) = rest.split_at(rest.find("HTTP").unwrap());
+    assert_eq!(end, "6\r\nthird\n\r\n0\r\n\r\n");
+    let answers = wire::answers(rest.as_bytes());
+    assert_eq!(answers.iter().map(Answer::text).collect::<Vec<_>>(), ["all\n", "hello\n"]);
+}
+
+#[test]
+fn a_client_far_ahead_is_not_read() {
+    let settings = Settings { limits: Limits { pipeline_bytes: 100, ..Limits::default() }, ..Settings::default() };
+    let mut rig = Rig::with(settings);
+    rig.send(get("/hold"));
+    assert!(rig.wants_read_after(0) && rig.wants_read_after(99) && !rig.wants_read_after(100));
+    rig.shelf.held().release(Response::no_content());
+    rig.deliver();
+    assert!(rig.wants_read_after(100), "once the hold is over, what waits is worked on");
+
+    rig.send(get("/stream"));
+    assert!(rig.wants_read_after(99) && !rig.wants_read_after(100));
+}
+
+#[test]
+fn output_at_the_limit_and_one_below_it() {
+    let mut rig = Rig::new();
+    rig.send(get("/hello"));
+    let len = rig.bytes().len();
+    for (output_bytes, worked_on) in [(len, 1), (len + 1, 2)] {
+        let mut rig = Rig::with(Settings { limits: Limits { output_bytes, ..Limits::default() }, ..Settings::default() });
+        rig.block();
+        rig.send(get("/hello").repeat(3));
+        assert_eq!(rig.shelf.calls().len(), worked_on);
+        rig.unblock();
+        assert_eq!(rig.answers().len(), 3);
+    }
+}
+
+#[test]
+fn full_output_stops_the_work_and_room_lets_it_go_on() {
+    let settings = Settings { limits: Limits { output_bytes: 1_000, ..Limits::default() }, ..Settings::default() };
+    let mut rig = Rig::with(settings);
+    rig.block();
+    rig.send(get("/large?bytes=400").repeat(10));
+    assert_eq!(rig.shelf.calls().len(), 2, "two answers are over the limit");
+    assert!(!rig.wants_read() && rig.input_len() > 0 && rig.out_len() >= 1_000);
+
+    rig.take_up_to(10);
+    assert_eq!(rig.shelf.calls().len(), 0);
+    let room = rig.out_len() - 999;
+    rig.take_up_to(room);
+    assert_eq!(rig.shelf.calls().len(), 1, "with room for one byte there is room for one more answer");
+    rig.unblock();
+    assert_eq!(rig.answers().len(), 10);
+    assert!(rig.wants_read() && rig.input_len() == 0);
+}

@@ -1,0 +1,120 @@
+//! What a handler can ask of a request.
+//!
+//! Covers: session::request
+
+use std::sync::{Arc, Mutex};
+
+use pushlab::proto::http1::{Method, Version};
+use pushlab::session::{Reply, Request, Response};
+
+use super::rig::Rig;
+
+/// Sends one request and shows it to `look`, which says what it sees.
+fn see(head: &str, look: fn(&Request<'_>) -> String) -> String {
+    let seen = Arc::new(Mutex::new(String::new()));
+    let inner = Arc::clone(&seen);
+    let mut rig = Rig::serving(move |request: &Request<'_>, reply: Reply<'_>| {
+        *inner.lock().unwrap() = look(request);
+        reply.send(Response::no_content());
+    });
+    assert_eq!(rig.ask(head)[0].status, 204, "{head}");
+    let seen = seen.lock().unwrap();
+    seen.clone()
+}
+
+#[test]
+fn path_and_query() {
+    for (target, expected) in [
+        ("/", "/ None"),
+        ("/a/b%20c", "/a/b%20c None"),
+        ("/a?", "/a Some(\"\")"),
+        ("/a?b=c?d", "/a Some(\"b=c?d\")"),
+        ("//double", "//double None"),
+        ("http://h", "/ None"),
+        ("http://h/p?q", "/p Some(\"q\")"),
+    ] {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(see(&request, |request| format!("{} {:?}", request.path(), request.query())), expected, "{target}");
+    }
+}
+
+#[test]
+fn query_values() {
+    for (query, expected) in [
+        ("", "[]"),
+        ("?", "[]"),
+        ("?&&", "[]"),
+        ("?a", r#"[("a", "")]"#),
+        ("?=", r#"[("", "")]"#),
+        ("?a=1&b=2&a=3", r#"[("a", "1"), ("b", "2"), ("a", "3")]"#),
+        ("?a=b=c", r#"[("a", "b=c")]"#),
+        ("?a=1+2%2B3", r#"[("a", "1 2+3")]"#),
+        ("?%61%62=%26%3D", r#"[("ab", "&=")]"#),
+        ("?a=%C3%A9%e2%82%ac", r#"[("a", "é€")]"#),
+        ("?a=%FFx", r#"[("a", "�x")]"#),
+        ("?a=%C3", r#"[("a", "�")]"#),
+        ("?a=%", r#"[("a", "%")]"#),
+        ("?a=%4", r#"[("a", "%4")]"#),
+        ("?a=%4g%zz", r#"[("a", "%4g%zz")]"#),
+        ("?a=%%41", r#"[("a", "%A")]"#),
+        ("?a=%00", r#"[("a", "\0")]"#),
+        ("?a=1;b=2", r#"[("a", "1;b=2")]"#),
+    ] {
+        let request = format!("GET /{query} HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(see(&request, |request| format!("{:?}", request.query_values().collect::<Vec<_>>())), expected, "{query}");
+    }
+}
+
+#[test]
+fn the_first_query_value_of_a_name() {
+    let request = "GET /?after=&topic=a&topic=b&caf%C3%A9=x HTTP/1.1\r\nHost: a\r\n\r\n";
+    let look =
+        |request: &Request<'_>| format!("{:?}", ["after", "topic", "café", "Topic", "none", ""].map(|name| request.query_value(name)));
+    assert_eq!(see(request, look), r#"[Some(""), Some("a"), Some("x"), None, None, None]"#);
+}
+
+#[test]
+fn host() {
+    for (request, expected) in [
+        ("GET / HTTP/1.1\r\nHost: a.example:81\r\n\r\n", "Some(\"a.example:81\")"),
+        ("GET / HTTP/1.1\r\nHost:\r\n\r\n", "None"),
+        ("GET http://b HTTP/1.1\r\nHost: a\r\n\r\n", "Some(\"b\")"),
+        ("GET / HTTP/1.0\r\n\r\n", "None"),
+    ] {
+        assert_eq!(see(request, |request| format!("{:?}", request.host())), expected, "{request}");
+    }
+}
+
+#[test]
+fn fields() {
+    let request = "GET / HTTP/1.1\r\nHost: a\r\nX-One:  first \r\nx-one: second\r\nX-Empty:\r\nX-Binary: \u{e9}\r\n\r\n".to_owned();
+    let names = |request: &Request<'_>| {
+        let lookups = ["X-ONE", "x-empty", "X-None", "X-On"].map(|name| request.field_text(name));
+        format!("{lookups:?} {:?} {}", request.field("x-binary"), request.head().fields().count())
+    };
+    assert_eq!(see(&request, names), "[Some(\"first\"), Some(\"\"), None, None] Some([195, 169]) 5");
+}
+
+#[test]
+fn fields_that_are_no_text() {
+    let (seen, mut input) = (Arc::new(Mutex::new(0)), b"GET / HTTP/1.1\r\nHost: a\r\nX: ".to_vec());
+    let inner = Arc::clone(&seen);
+    let mut rig = Rig::serving(move |request: &Request<'_>, reply: Reply<'_>| {
+        assert_eq!((request.field("x"), request.field_text("x")), (Some(&b"\xff"[..]), None));
+        *inner.lock().unwrap() += 1;
+        reply.send(Response::no_content());
+    });
+    input.extend(b"\xff\r\n\r\n");
+    rig.send(input);
+    assert_eq!(*seen.lock().unwrap(), 1);
+}
+
+#[test]
+fn the_rest() {
+    let request = "PATCH /p HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
+    let look = |request: &Request<'_>| {
+        assert_eq!((request.method(), request.head().version()), (Method::Patch, Version::Http11));
+        format!("{} {:?}", request.peer(), request.body())
+    };
+    assert_eq!(see(request, look), "192.0.2.1:4711 [97, 98, 99]");
+}

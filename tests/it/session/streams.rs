@@ -1,0 +1,129 @@
+//! Streamed responses and event streams.
+//!
+//! Covers: session::stream, session::link
+
+use pushlab::proto::{Frame, Limits, LocalError, sse};
+use pushlab::session::{Ending, Pusher, Reply, Request, Response, Settings};
+
+use super::rig::Rig;
+use super::wire::get;
+
+#[test]
+fn a_stream_goes_on_after_the_call() {
+    let mut rig = Rig::new();
+    rig.send(get("/stream"));
+    rig.shelf.push("third\n");
+    Pusher::push_all([&rig.shelf.pusher(), &rig.shelf.pusher()], &Frame::text("more\n"));
+    rig.shelf.push("");
+    assert_eq!(rig.deliver(), 4);
+    let answer = rig.answer();
+    assert_eq!((answer.text(), answer.is_whole), ("first\nsecond\nthird\nmore\nmore\n", false));
+    assert_eq!(answer.field("Transfer-Encoding"), Some("chunked"));
+    assert_eq!((rig.stats().streams, rig.due_secs()), (1, None), "a plain stream has no heartbeat");
+    rig.shelf.pusher().close(0);
+    rig.deliver();
+    assert_eq!((rig.text().as_str(), rig.stats().streams, rig.shelf.alive()), ("0\r\n\r\n", 0, 0));
+    assert_eq!(rig.due_secs(), Some(75));
+}
+
+#[test]
+fn a_stream_can_end_in_the_call() {
+    let mut rig = Rig::new();
+    let answer = rig.get("/short-stream").remove(0);
+    assert_eq!((answer.text(), answer.is_whole, rig.ending()), ("all\n", true, None));
+}
+
+#[test]
+fn a_stream_to_http_1_0_ends_with_the_connection() {
+    let mut rig = Rig::new();
+    rig.send("GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    rig.shelf.push("third\n");
+    rig.deliver();
+    let answer = rig.answer();
+    assert_eq!((answer.text(), answer.field("Transfer-Encoding")), ("first\nsecond\nthird\n", None));
+    assert!(answer.announces_close());
+    rig.shelf.pusher().close(0);
+    rig.deliver();
+    assert_eq!((rig.text().as_str(), rig.ending()), ("", Some(Ending::Flush)));
+}
+
+#[test]
+fn an_event_stream() {
+    let mut rig = Rig::new();
+    rig.send(get("/events"));
+    rig.shelf.pusher().push(&Frame::event(&sse::Event::data("two\nlines").id("9")).unwrap());
+    rig.deliver();
+    let answer = rig.answer();
+    assert_eq!(answer.text(), "data: welcome\n\nid: 9\ndata: two\ndata: lines\n\n");
+    for (name, value) in [("Content-Type", "text/event-stream"), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no")] {
+        assert_eq!(answer.field(name), Some(value));
+    }
+}
+
+#[test]
+fn an_event_stream_with_further_fields() {
+    let mut rig = Rig::serving(|_: &Request<'_>, reply: Reply<'_>| {
+        let mut events = reply.event_stream_with(Response::new("text/event-stream", ": hi\n\n").field("X-Resumed", "1-7"));
+        assert_eq!(events.send(&sse::Event::data("x").event("a\nb")), Err(LocalError::BadEvent));
+        events.send(&sse::Event::data("x")).unwrap();
+        events.end();
+    });
+    let answer = rig.get("/").remove(0);
+    assert_eq!((answer.text(), answer.field("X-Resumed"), answer.is_whole), (": hi\n\ndata: x\n\n", Some("1-7"), true));
+}
+
+#[test]
+fn heartbeats_while_idle_and_only_then() {
+    let mut rig = Rig::new();
+    rig.send(get("/events"));
+    rig.bytes();
+    rig.pass_secs(24);
+    assert_eq!(rig.text(), "");
+    rig.pass_secs(1);
+    assert_eq!(rig.text(), "3\r\n:\n\n\r\n");
+    rig.pass_secs(50);
+    assert_eq!(rig.text(), "3\r\n:\n\n\r\n".repeat(2));
+    for _ in 0..10 {
+        rig.pass_secs(20);
+        rig.shelf.push("x");
+        rig.deliver();
+    }
+    assert_eq!(rig.text(), "1\r\nx\r\n".repeat(10), "messages are alive enough");
+    rig.pass_secs(25);
+    assert_eq!(rig.text(), "3\r\n:\n\n\r\n");
+}
+
+#[test]
+fn no_heartbeat_into_a_full_output_and_none_at_all_if_none_is_wanted() {
+    let mut rig = Rig::new();
+    rig.send(get("/events"));
+    rig.bytes();
+    rig.block();
+    rig.shelf.push("x");
+    rig.deliver();
+    rig.pass_secs(500);
+    rig.unblock();
+    assert_eq!(rig.text(), "1\r\nx\r\n", "heartbeats do not pile up");
+
+    let settings = Settings { limits: Limits { heartbeat: None, ..Limits::default() }, ..Settings::default() };
+    let mut rig = Rig::with(settings);
+    rig.send(get("/events"));
+    rig.bytes();
+    rig.pass_secs(1_000);
+    assert_eq!((rig.due_secs(), rig.text().as_str(), rig.stats().streams), (None, "", 1));
+}
+
+#[test]
+fn a_client_that_goes_away_ends_the_stream() {
+    for path in ["/stream", "/events"] {
+        let mut rig = Rig::new();
+        rig.send(get(path));
+        assert_eq!(rig.shelf.alive(), 2);
+        rig.bytes();
+        rig.eof();
+        assert_eq!((rig.ending(), rig.stats().streams, rig.shelf.alive()), (Some(Ending::Abort), 0, 0), "{path}");
+        rig.shelf.push("nobody");
+        rig.deliver();
+        assert_eq!(rig.text(), "");
+    }
+}

@@ -1,0 +1,231 @@
+//! A connection after its upgrade: messages, pings, the close handshake from either side.
+//!
+//! Covers: session::websocket, session::socket
+
+use std::time::Duration;
+
+use pushlab::proto::{CloseReason, Frame, Limits};
+use pushlab::session::{Command, Ending, Settings};
+
+use super::rig::Rig;
+use super::wire::{CLOSE, PING, PONG, close, close_frame, frame, text, text_frame};
+
+fn rig() -> Rig {
+    let mut rig = Rig::new();
+    rig.open();
+    rig.shelf.calls();
+    rig
+}
+
+#[test]
+fn messages_both_ways() {
+    let mut rig = rig();
+    rig.send([text_frame("one"), frame(0x82, &vec![0; 70_000]), frame(0x01, b"fr"), frame(0x80, b"ag")].concat());
+    assert_eq!(rig.frames(), [text("one"), (2, vec![0; 70_000]), text("frag")]);
+    rig.shelf.pusher().push(&Frame::text("pushed"));
+    rig.shelf.pusher().push(&Frame::chunk(b"a chunk"));
+    rig.shelf.pusher().push(&Frame::binary(b"\xff"));
+    rig.deliver();
+    assert_eq!(rig.frames(), [text("pushed"), text("a chunk"), (2, vec![0xff])]);
+    assert_eq!(rig.shelf.calls(), ["message one", "binary 70000", "message frag"]);
+    assert_eq!((rig.stats().messages_in, rig.stats().messages_out), (3, 6));
+}
+
+#[test]
+fn a_ping_is_answered() {
+    let mut rig = rig();
+    rig.send(frame(0x89, b"are you there?"));
+    assert_eq!(rig.frames(), [(PONG, b"are you there?".into())]);
+    assert_eq!(rig.shelf.calls(), [""; 0]);
+}
+
+#[test]
+fn a_silent_peer_is_pinged_and_given_up() {
+    let mut rig = rig();
+    rig.pass(Duration::from_millis(24_999));
+    assert_eq!(rig.frames(), []);
+    rig.pass(Duration::from_millis(1));
+    assert_eq!(rig.frames(), [(PING, vec![])]);
+    rig.pass(Duration::from_millis(19_999));
+    assert_eq!(rig.ending(), None);
+    rig.pass(Duration::from_millis(1));
+    assert_eq!((rig.ending(), rig.stats().remote_errors), (Some(Ending::Abort), 1));
+    assert_eq!(rig.shelf.calls(), ["closed Remote(Silent)"]);
+}
+
+#[test]
+fn whatever_comes_counts_as_alive() {
+    let signs: [(&str, Vec<u8>); 4] = [
+        ("pong", frame(0x8a, b"")),
+        ("ping", frame(0x89, b"")),
+        ("message", text_frame("x")),
+        ("part of a frame", frame(0x81, b"part")[..8].to_vec()),
+    ];
+    for (name, sign) in signs {
+        let mut rig = rig();
+        rig.pass_secs(25);
+        assert_eq!(rig.frames(), [(PING, vec![])]);
+        rig.pass_secs(19);
+        rig.send(&sign);
+        rig.bytes();
+        rig.pass_secs(5);
+        assert_eq!((rig.frames(), rig.ending()), (vec![], None), "{name}");
+        rig.pass_secs(1);
+        assert_eq!(rig.frames(), [(PING, vec![])], "{name}: 25 s after the first ping");
+        rig.pass_secs(20);
+        assert_eq!(rig.ending(), Some(Ending::Abort), "{name}: what came before the ping does not count");
+    }
+}
+
+#[test]
+fn what_came_long_ago_and_says_nothing_yet_does_not_count() {
+    let mut rig = rig();
+    rig.send([0x81]);
+    rig.pass_secs(45);
+    assert_eq!(rig.ending(), Some(Ending::Abort), "the first byte of a head waits to be given again, and that is no sign of life");
+}
+
+#[test]
+fn heartbeats_shorter_than_the_time_for_an_answer_and_none() {
+    let limits = Limits { heartbeat: Some(Duration::from_secs(2)), pong_timeout: Duration::from_secs(10), ..Limits::default() };
+    let mut rig = Rig::with(Settings { limits, ..Settings::default() });
+    rig.open();
+    rig.pass_secs(2);
+    rig.send(frame(0x8a, b""));
+    assert_eq!(rig.frames(), [(PING, vec![])]);
+    rig.pass_secs(10);
+    assert_eq!((rig.frames(), rig.ending()), (vec![(PING, vec![])], None));
+
+    let mut rig = Rig::with(Settings { limits: Limits { heartbeat: None, ..Limits::default() }, ..Settings::default() });
+    rig.open();
+    rig.pass_secs(100_000);
+    assert_eq!((rig.due_secs(), rig.ending(), rig.text().as_str()), (None, None, ""));
+}
+
+#[test]
+fn a_peer_that_still_takes_output_is_not_given_up() {
+    let mut rig = rig();
+    rig.block();
+    rig.shelf.pusher().push(&Frame::binary(&vec![0; 1_000_000]));
+    rig.deliver();
+    for _ in 0..100 {
+        rig.take_up_to(5_000);
+        rig.pass_secs(1);
+    }
+    assert_eq!(rig.ending(), None, "the ping is still behind half of the message");
+    rig.unblock();
+    assert_eq!(rig.frames().len(), 2);
+    rig.pass_secs(19);
+    assert_eq!(rig.ending(), None, "now it has the ping, and the whole time for its answer");
+    rig.pass_secs(1);
+    assert_eq!(rig.ending(), Some(Ending::Abort));
+}
+
+#[test]
+fn the_peer_closes() {
+    for (sent, code) in [(close_frame(1000), 1000), (close_frame(4711), 4711), (frame(0x88, b""), 1005)] {
+        let mut rig = rig();
+        rig.send(&sent);
+        let echo = if code == 1005 { (CLOSE, vec![]) } else { close(code) };
+        assert_eq!((rig.frames(), rig.ending()), (vec![echo], Some(Ending::Flush)));
+        assert_eq!(rig.shelf.calls(), [format!("closed Peer({code})")]);
+        assert_eq!(rig.stats().remote_errors, 0);
+    }
+    let mut rig = rig();
+    rig.send([close_frame(1000), text_frame("late")].concat());
+    assert_eq!((rig.frames(), rig.ending()), (vec![close(1000)], Some(Ending::Linger)));
+}
+
+#[test]
+fn the_handler_closes() {
+    let mut rig = rig();
+    rig.send([text_frame("close 4000"), text_frame("ignored"), text_frame("close 4001")].concat());
+    assert_eq!(rig.frames(), [(CLOSE, b"\x0f\xa0bye".into())]);
+    assert_eq!((rig.ending(), rig.due_secs()), (None, Some(5)));
+    rig.shelf.pusher().push(&Frame::text("too late"));
+    rig.shelf.pusher().close(1000);
+    rig.deliver();
+    assert_eq!(rig.frames(), []);
+    rig.send(close_frame(4000));
+    assert_eq!((rig.ending(), rig.frames()), (Some(Ending::Flush), vec![]));
+    assert_eq!(rig.shelf.calls(), ["message close 4000", "Ok(())", "closed Local(4000)"]);
+}
+
+#[test]
+fn a_pusher_closes_and_the_first_code_counts() {
+    let mut rig = rig();
+    rig.shelf.pusher().push(&Frame::text("last"));
+    rig.shelf.pusher().close(3000);
+    rig.shelf.pusher().push(&Frame::text("too late"));
+    rig.shelf.pusher().close(3001);
+    rig.deliver();
+    assert_eq!(rig.frames(), [text("last"), close(3000)]);
+    rig.send(close_frame(3000));
+    assert_eq!(rig.shelf.calls(), ["closed Local(3000)"]);
+}
+
+#[test]
+fn a_peer_that_does_not_answer_the_close() {
+    let mut rig = rig();
+    rig.shelf.pusher().close(1000);
+    rig.deliver();
+    rig.pass(Duration::from_millis(4_999));
+    rig.send(text_frame("not a close frame"));
+    assert_eq!(rig.ending(), None);
+    rig.pass(Duration::from_millis(1));
+    assert_eq!((rig.ending(), rig.stats().remote_errors), (Some(Ending::Abort), 1));
+    assert_eq!(rig.shelf.calls(), ["closed Remote(Silent)"]);
+}
+
+#[test]
+fn a_code_that_must_not_be_sent() {
+    let mut rig = rig();
+    rig.send(text_frame("close 1006"));
+    assert_eq!((rig.frames(), rig.shelf.calls().pop().as_deref()), (vec![], Some("Err(BadCloseCode)")));
+    rig.shelf.pusher().close(1005);
+    rig.deliver();
+    assert_eq!((rig.frames(), rig.stats().local_errors), (vec![close(1000)], 1));
+}
+
+#[test]
+fn broken_frames() {
+    for (sent, code) in [
+        (b"\x81\x01x".to_vec(), 1002),
+        (frame(0xc1, b"x"), 1002),
+        (frame(0x83, b"x"), 1002),
+        (frame(0x81, b"\xff"), 1007),
+        (frame(0x82, &vec![0; 1024 * 1024 + 1]), 1009),
+        (frame(0x80, b"x"), 1002),
+        (close_frame(1006), 1002),
+    ] {
+        let mut rig = rig();
+        rig.send([sent.clone(), text_frame("late")].concat());
+        let frames = rig.frames();
+        assert_eq!((frames.len(), frames[0].0, &frames[0].1[..2]), (1, CLOSE, &u16::to_be_bytes(code)[..]));
+        assert_eq!((rig.ending(), rig.input_len(), rig.stats().remote_errors), (Some(Ending::Linger), 0, 1));
+        let calls = rig.shelf.calls();
+        assert!(calls.len() == 1 && calls[0].starts_with("closed Remote("), "{calls:?}");
+    }
+}
+
+#[test]
+fn an_end_of_file_without_a_close_frame() {
+    let mut rig = rig();
+    rig.eof();
+    assert_eq!((rig.ending(), rig.shelf.calls()), (Some(Ending::Abort), vec!["closed Peer(1006)".to_owned()]));
+}
+
+#[test]
+fn the_driver_lets_go() {
+    let mut rig = rig();
+    rig.close(CloseReason::WriteStalled);
+    assert_eq!((rig.shelf.calls(), rig.stats().write_stalls), (vec!["closed WriteStalled".to_owned()], 1));
+    assert_eq!(rig.shelf.alive(), 0);
+}
+
+#[test]
+fn a_release_is_nothing_to_a_websocket() {
+    let mut rig = rig();
+    rig.apply(rig.last_serial(), Command::Release(None));
+    assert_eq!((rig.text().as_str(), rig.ending()), ("", None));
+}
