@@ -331,7 +331,8 @@ impl World {
         let (mut rest, mut asked) = (&self.sent[..], given.asked.iter().copied());
         while !rest.is_empty() {
             // OPTIONS * is answered without the application, and so is a request that broke a rule, which is the last one.
-            let is_own = rest.starts_with(b"HTTP/1.1 204") && rest.windows(7).take(200).any(|window| window == b"\r\nAllow");
+            let head = rest.windows(4).position(|window| window == b"\r\n\r\n").map_or(rest, |end| &rest[..end]);
+            let is_own = head.starts_with(b"HTTP/1.1 204") && head.windows(7).any(|window| window == b"\r\nAllow");
             let request = if is_own { Asked::Body } else { asked.next().unwrap_or(Asked::Body) };
             let Some(answer) = answer(rest, request) else {
                 assert!(rest == b"HTTP/1.1 100 Continue\r\n\r\n", "part of a response: {}", rest.escape_ascii());
