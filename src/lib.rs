@@ -70,6 +70,7 @@ pub mod proto;
 pub mod session;
 
 pub use driver::{Config, IoModel, Server, Stopper};
+pub use proto::http1::Method;
 pub use proto::ws::Message;
 pub use proto::{CloseReason, Frame, Limits};
-pub use session::{Held, Pusher, Reply, Request, Response, Settings, SlowConsumer, Socket, WebSocketHandler};
+pub use session::{Handler, Held, Pusher, Reply, Request, Response, Settings, SlowConsumer, Socket, Stats, Upgrade, WebSocketHandler};

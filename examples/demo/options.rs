@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
 
-use pushlab::{Config, IoModel, SlowConsumer};
+use pushlab::{Config, IoModel};
 
 pub(crate) const HELP: &str = "\
 pushlab's demo server: four ways to push to a browser, and endpoints for any client
@@ -51,7 +51,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
             "--listen" => options.listen = value::<Listen>(parser, &flag, "an address and a port, as in 127.0.0.1:8080")?.0,
             "--heartbeat" => config.settings.limits.heartbeat = heartbeat(value(parser, &flag, "a whole number of seconds, 0 for none")?),
             "--slow-consumer" => {
-                config.settings.slow_consumer = value::<Policy>(parser, &flag, "disconnect, drop-oldest or keep-latest")?.0;
+                config.settings.slow_consumer = value(parser, &flag, "disconnect, drop-oldest or keep-latest")?;
             }
             "--allow-origin" => {
                 let origin: Origin = value(parser, &flag, "an origin as in https://example.org, or *")?;
@@ -103,20 +103,5 @@ impl FromStr for Origin {
     fn from_str(text: &str) -> Result<Self, ()> {
         let is_origin = text.split_once("://").is_some_and(|(scheme, host)| !scheme.is_empty() && !host.is_empty() && !host.contains('/'));
         if is_origin || matches!(text, "*" | "null") { Ok(Self(text.to_owned())) } else { Err(()) }
-    }
-}
-
-struct Policy(SlowConsumer);
-
-impl FromStr for Policy {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "disconnect" => Ok(Self(SlowConsumer::Disconnect)),
-            "drop-oldest" => Ok(Self(SlowConsumer::DropOldest)),
-            "keep-latest" => Ok(Self(SlowConsumer::KeepLatest)),
-            _ => Err(()),
-        }
     }
 }

@@ -4,6 +4,8 @@
 //! Refuses to encode or to close: it says what the policy asks for.
 
 use std::collections::VecDeque;
+use std::fmt;
+use std::str::FromStr;
 
 use crate::proto::Frame;
 
@@ -19,6 +21,28 @@ pub enum SlowConsumer {
     DropOldest,
     /// Drop all messages that have not begun to be sent, and keep the newest: for values of which only the last counts.
     KeepLatest,
+}
+
+impl SlowConsumer {
+    /// Every policy with its name.
+    const NAMES: [(Self, &str); 3] =
+        [(Self::Disconnect, "disconnect"), (Self::DropOldest, "drop-oldest"), (Self::KeepLatest, "keep-latest")];
+}
+
+impl fmt::Display for SlowConsumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Self::NAMES.iter().find(|(policy, _)| policy == self).map_or("", |(_, name)| name);
+        f.pad(name)
+    }
+}
+
+impl FromStr for SlowConsumer {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::NAMES.iter().find(|(_, name)| *name == text);
+        found.map(|(policy, _)| *policy).ok_or("the slow-consumer policy must be disconnect, drop-oldest or keep-latest")
+    }
 }
 
 /// What became of a message that was queued.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::proto::LocalError;
-use crate::proto::http1::{ResponseHead, append_field, is_field_value};
+use crate::proto::http1::{ResponseHead, append_field, is_field_value, reason_phrase};
 
 /// A whole body. Static and shared bytes are never copied before they are sent.
 #[derive(Clone, Debug)]
@@ -90,7 +90,7 @@ impl Response {
     pub fn status(status: u16) -> Self {
         match status {
             204 | 205 | 304 => Self::of(status, "", Body::Static(b"")),
-            _ => Self::text(format!("{status} {}\n", crate::proto::http1::reason_phrase(status))).with_status(status),
+            _ => Self::text(format!("{}\n", format!("{status} {}", reason_phrase(status)).trim_end())).with_status(status),
         }
     }
 

@@ -35,6 +35,22 @@ impl<'a> Stream<'a> {
         }
     }
 
+    /// Sends a piece that was encoded before, now: to replay what this client has missed. Later ones come through the
+    /// [pusher](Self::pusher).
+    pub fn send_frame(&mut self, frame: &Frame) {
+        if self.state.is_some() {
+            self.cx.stats.messages_out.add(1);
+            let sent = self.conn.send_frame(frame, self.out);
+            debug_assert_eq!(sent, Ok(()), "a live stream takes body bytes");
+        }
+    }
+
+    /// Whether the response has a body to be streamed. It has none for HEAD, and after a mistake in the response; then its pushers reach
+    /// nobody, and what it is to carry is dropped at once.
+    pub const fn is_live(&self) -> bool {
+        self.state.is_some()
+    }
+
     /// A handle that sends later pieces from any thread.
     pub fn pusher(&mut self) -> Pusher {
         match &mut self.state {
@@ -78,6 +94,16 @@ impl EventStream<'_> {
         let frame = Frame::event(event)?;
         self.0.send(frame.payload());
         Ok(())
+    }
+
+    /// Sends an event that was encoded before by [`Frame::event`], now.
+    pub fn send_frame(&mut self, frame: &Frame) {
+        self.0.send_frame(frame);
+    }
+
+    /// As [`Stream::is_live`].
+    pub const fn is_live(&self) -> bool {
+        self.0.is_live()
     }
 
     /// A handle that sends later events, encoded by [`Frame::event`], from any thread.

@@ -109,6 +109,12 @@ fn answer(shelf: &Arc<Shelf>, request: &Request<'_>, mut reply: Reply<'_>) {
             stream.carry(shelf.token());
             shelf.keep_pusher(stream.pusher());
         }
+        "/beating-stream" => {
+            let mut stream = reply.stream(Response::text(""));
+            stream.heartbeat(b"\n");
+            stream.send_frame(&Frame::chunk(b"replayed"));
+            shelf.keep_pusher(stream.pusher());
+        }
         "/short-stream" => {
             let mut stream = reply.stream(Response::text(""));
             stream.send(b"all\n");

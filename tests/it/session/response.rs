@@ -27,7 +27,7 @@ fn constructors() {
         (Response::json("{}"), "200 OK|Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"),
         (Response::new("", "x"), "200 OK|Content-Length: 1\r\n\r\nx"),
         (Response::status(404), "404 Not Found|Content-Type: text/plain; charset=utf-8\r\nContent-Length: 14\r\n\r\n404 Not Found\n"),
-        (Response::status(299), "299 |Content-Type: text/plain; charset=utf-8\r\nContent-Length: 5\r\n\r\n299 \n"),
+        (Response::status(299), "299 |Content-Type: text/plain; charset=utf-8\r\nContent-Length: 4\r\n\r\n299\n"),
         (Response::status(304).field("ETag", "\"1\""), "304 Not Modified|ETag: \"1\"\r\n\r\n"),
         (
             Response::text("x").with_status(201).field("Location", "/7").field("Set-Cookie", "a=b").field("Set-Cookie", "c=d"),

@@ -94,6 +94,15 @@ fn heartbeats_while_idle_and_only_then() {
 }
 
 #[test]
+fn a_plain_stream_with_a_heartbeat_of_its_own() {
+    let mut rig = Rig::new();
+    rig.send(get("/beating-stream"));
+    assert!(rig.text().ends_with("\r\n\r\n8\r\nreplayed\r\n"));
+    rig.pass_secs(25);
+    assert_eq!(rig.text(), "1\r\n\n\r\n");
+}
+
+#[test]
 fn no_heartbeat_into_a_full_output_and_none_at_all_if_none_is_wanted() {
     let mut rig = Rig::new();
     rig.send(get("/events"));
