@@ -111,6 +111,14 @@ impl Handler for App {
                 stream.carry(self.token());
                 give_up();
             }
+            "/u" => {
+                let mut stream = reply.stream(Response::text(""));
+                stream.heartbeat(b"beat\n");
+                stream.send_frame(&Frame::chunk(b"shared"));
+                stream.send_frame(&Frame::text(&"u".repeat(3_000)));
+                assert_eq!(stream.is_live(), request.method() != Method::Head);
+                self.shelf().pushers.push(stream.pusher());
+            }
             "/v" => {
                 reply.carry(self.token());
                 reply.upgrade_with(Upgrade { protocols: &["one", "two"] }, Chat::new(self));

@@ -96,14 +96,18 @@ impl Client {
                 self.unread.extend_from_slice(&bytes[..len]);
                 len > 0
             }
-            Err(error) => panic!("{error} after {:?}", String::from_utf8_lossy(&self.unread[..self.unread.len().min(1_000)])),
+            Err(error) => panic!("{error} after {}", self.show_unread()),
         }
+    }
+
+    fn show_unread(&self) -> String {
+        format!("{} bytes: {:?}", self.unread.len(), String::from_utf8_lossy(&self.unread[..self.unread.len().min(200)]))
     }
 
     #[track_caller]
     pub fn take(&mut self, len: usize) -> Vec<u8> {
         while self.unread.len() < len {
-            assert!(self.read_more(), "the end came after {:?}, before {len} bytes", String::from_utf8_lossy(&self.unread));
+            assert!(self.read_more(), "the end came before {len} bytes, after {}", self.show_unread());
         }
         self.unread.drain(..len).collect()
     }
@@ -117,7 +121,7 @@ impl Client {
                 return self.unread.drain(..from + at + mark.len()).collect();
             }
             from = self.unread.len().saturating_sub(mark.len() - 1);
-            assert!(self.read_more(), "the end came after {:?}", String::from_utf8_lossy(&self.unread));
+            assert!(self.read_more(), "the end came after {}", self.show_unread());
         }
     }
 
@@ -163,7 +167,7 @@ impl Client {
     #[track_caller]
     pub fn expect_end(&mut self) {
         while self.read_more() {}
-        assert_eq!(String::from_utf8_lossy(&self.unread), "", "before the end");
+        assert!(self.unread.is_empty(), "the end came after {}", self.show_unread());
     }
 
     /// Reads on until the connection ends in whatever way, and says how many bytes came.
