@@ -11,7 +11,8 @@ use crate::session::{Address, Command, Post};
 
 /// One posting.
 pub(crate) enum Posting {
-    One(Address, Command),
+    /// The command is taken out when it is carried out.
+    One(Address, Option<Command>),
     Many(Vec<Address>, Frame),
 }
 
@@ -77,7 +78,7 @@ impl Inbox {
 
 impl Post for Inbox {
     fn post(&self, address: Address, command: Command) {
-        self.push(Posting::One(address, command));
+        self.push(Posting::One(address, Some(command)));
     }
 
     fn post_many(&self, addresses: &[Address], frame: &Frame) {

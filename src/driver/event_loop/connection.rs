@@ -16,7 +16,7 @@ use crate::driver::Config;
 use crate::driver::clock::Clock;
 use crate::driver::inbox::Inbox;
 use crate::driver::outboxes::Outboxes;
-use crate::driver::timers::{NEVER, Timers};
+use crate::driver::timers::Timers;
 use crate::driver::write::write_once;
 use crate::proto::{CloseReason, Outbox};
 use crate::session::{Command, Context, Ending, Handler, Post, RemoteSource, Session, Stats};
@@ -79,7 +79,7 @@ macro_rules! context {
 pub(super) struct Connection {
     socket: TcpStream,
     /// When the timer heap will bring this connection up.
-    pub(super) armed: u64,
+    pub(super) armed: Option<Instant>,
     /// Input that the session has not used yet.
     input: Vec<u8>,
     /// Output that the system has not taken yet, or that is being gathered in this turn.
@@ -112,7 +112,7 @@ impl Connection {
         let session = Session::new(peer, &context!(env, slot));
         let mut connection = Self {
             socket,
-            armed: NEVER,
+            armed: None,
             input: Vec::new(),
             output: None,
             stalled_until: None,
@@ -153,7 +153,7 @@ impl Connection {
 
     /// The timer heap brought this connection up. Returns whether something happened that needs driving.
     pub(super) fn handle_timer(&mut self, slot: u32, env: &Env, tools: &mut Tools) -> Option<CloseReason> {
-        self.armed = NEVER;
+        self.armed = None;
         let now = env.clock.now().instant();
         if self.stalled_until.is_some_and(|until| until <= now) {
             return Some(CloseReason::WriteStalled);
@@ -232,7 +232,9 @@ impl Connection {
     fn digest(&mut self, receive: &mut [u8], filled: &mut usize, out: &mut Outbox, cx: &Context<'_>) -> Result<(), CloseReason> {
         loop {
             let used = if *filled > 0 { self.session.receive(&mut receive[..*filled], out, cx) } else { 0 };
-            receive.copy_within(used..*filled, 0);
+            if used < *filled {
+                receive.copy_within(used..*filled, 0);
+            }
             *filled -= used;
             // Input that waits only for room in the output still comes before the end.
             if self.eof && (*filled == 0 || out.len() < cx.settings.limits.output_bytes) {

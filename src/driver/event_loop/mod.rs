@@ -35,6 +35,8 @@ use connection::{Connection, Env, Tools, Verdict};
 const EVENTS_PER_TURN: usize = 256;
 /// Connections accepted in one turn, so that a storm of new ones does not keep the others waiting.
 const ACCEPTS_PER_TURN: usize = 64;
+/// Room for deliveries that is kept from turn to turn: 1 MiB.
+const DELIVERIES_KEPT: usize = 64 * 1024;
 
 /// Serves until the server is stopped.
 pub(crate) fn run(server: Server, app: impl Handler) -> io::Result<()> {
@@ -53,6 +55,7 @@ pub(crate) fn run(server: Server, app: impl Handler) -> io::Result<()> {
         connections: Slab::new(),
         again: Vec::new(),
         postings: Vec::new(),
+        deliveries: Vec::new(),
         accept: Accept::Waiting,
         ends_at: None,
         stop,
@@ -70,12 +73,21 @@ struct EventLoop {
     /// Connections to be driven before the end of the turn.
     again: Vec<u32>,
     postings: Vec<Posting>,
+    deliveries: Vec<Delivery>,
     accept: Accept,
     /// When the shutdown's grace ends.
     ends_at: Option<Instant>,
     stop: Arc<Stop>,
     env: Env,
     tools: Tools,
+}
+
+/// One posting's way to one connection.
+struct Delivery {
+    slot: u32,
+    /// Which of the postings.
+    nth: u32,
+    serial: u64,
 }
 
 /// What the listening socket has for us.
@@ -190,30 +202,47 @@ impl EventLoop {
         registered.inspect_err(|_| self.close(slot as u32, CloseReason::Transport))
     }
 
-    /// Carries out what was posted. Output is gathered, so that a reader of many messages gets them in one write.
+    /// Carries out what was posted, connection by connection: one that got many messages writes them at once, and all of them gather their
+    /// output in the same outbox, one after the other.
     fn take_postings(&mut self) {
-        let mut postings = std::mem::take(&mut self.postings);
-        self.env.inbox.take(&mut postings);
-        for posting in postings.drain(..) {
+        self.env.inbox.take(&mut self.postings);
+        if self.postings.is_empty() {
+            return;
+        }
+        let (mut postings, mut deliveries) = (std::mem::take(&mut self.postings), std::mem::take(&mut self.deliveries));
+        for (nth, posting) in postings.iter().enumerate() {
+            let delivery = |&Address { slot, serial }: &Address| Delivery { slot, nth: nth as u32, serial };
             match posting {
-                Posting::One(address, command) => self.apply(address, command),
-                Posting::Many(addresses, frame) => {
-                    for address in addresses {
-                        self.apply(address, Command::Push(frame.clone()));
-                    }
-                }
+                Posting::One(address, _) => deliveries.push(delivery(address)),
+                Posting::Many(addresses, _) => deliveries.extend(addresses.iter().map(delivery)),
             }
         }
-        self.postings = postings;
+        if postings.len() > 1 {
+            // Stable: each connection gets its messages in the order in which they were posted.
+            deliveries.sort_by_key(|delivery| delivery.slot);
+        }
+        for for_one_connection in deliveries.chunk_by(|one, next| one.slot == next.slot) {
+            for delivery in for_one_connection {
+                self.deliver(delivery, &mut postings[delivery.nth as usize]);
+            }
+            self.drive(for_one_connection[0].slot);
+        }
+        postings.clear();
+        deliveries.clear();
+        deliveries.shrink_to(DELIVERIES_KEPT);
+        (self.postings, self.deliveries) = (postings, deliveries);
     }
 
-    fn apply(&mut self, address: Address, command: Command) {
-        let Some(connection) = self.connections.get_mut(address.slot as usize) else { return };
-        if connection.apply(address.serial, command, address.slot, &self.env, &mut self.tools) {
-            self.drive_later(address.slot);
-        } else {
+    fn deliver(&mut self, delivery: &Delivery, posting: &mut Posting) {
+        let Some(connection) = self.connections.get_mut(delivery.slot as usize) else { return };
+        let command = match posting {
+            Posting::One(_, command) => command.take(),
+            Posting::Many(_, frame) => Some(Command::Push(frame.clone())),
+        };
+        let Some(command) = command else { return };
+        if !connection.apply(delivery.serial, command, delivery.slot, &self.env, &mut self.tools) {
             // A burst is no reason to call a reader slow before anything was written.
-            self.drive(address.slot);
+            self.drive(delivery.slot);
         }
     }
 
@@ -248,12 +277,15 @@ impl EventLoop {
     }
 
     fn fire_timers(&mut self) {
-        let is_live = |due, slot| self.connections.get(slot as usize).is_some_and(|connection| connection.armed == due);
-        self.tools.timers.sweep(self.connections.len(), is_live);
+        let armed = |slot| self.connections.get(slot as usize).and_then(|connection| connection.armed);
+        self.tools.timers.sweep(self.connections.len(), armed);
         let now = self.env.clock.now().instant();
         while let Some((due, slot)) = self.tools.timers.pop_due(now) {
             // An entry that is no longer the connection's own is left over from an earlier deadline or an earlier connection.
-            let Some(connection) = self.connections.get_mut(slot as usize).filter(|connection| connection.armed == due) else { continue };
+            let Some(connection) = self.connections.get_mut(slot as usize) else { continue };
+            if !self.tools.timers.is_armed(due, connection.armed) {
+                continue;
+            }
             match connection.handle_timer(slot, &self.env, &mut self.tools) {
                 None => self.drive_later(slot),
                 Some(reason) => self.close(slot, reason),
