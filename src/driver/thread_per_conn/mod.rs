@@ -93,7 +93,7 @@ struct Accepting<'a> {
     shared: &'a Arc<Shared>,
     listener: TcpListener,
     /// The first of those for whom there is no room.
-    waiting: Option<(TcpStream, SocketAddr)>,
+    waiting: Option<(mio::net::TcpStream, SocketAddr)>,
     clock: Clock,
 }
 
@@ -101,17 +101,14 @@ impl Accepting<'_> {
     /// Accepts until nobody waits any more or there is no room.
     fn accept_all(&mut self) -> io::Result<()> {
         while !self.shared.stop.is_asked() {
-            if self.waiting.is_none() {
-                self.waiting = accept(&self.listener)?.map(|(socket, peer)| (socket.into(), peer));
-            }
-            if self.waiting.is_none() {
-                return Ok(());
-            }
+            let next = if self.waiting.is_some() { self.waiting.take() } else { accept(&self.listener)? };
+            let Some((socket, peer)) = next else { return Ok(()) };
             let has_room = || self.shared.connections().len() < self.shared.config.max_connections;
-            let Some(permit) = self.shared.permits.take_or_be_woken(has_room) else { return Ok(()) };
-            if let Some((socket, peer)) = self.waiting.take() {
-                self.start(permit, socket, peer)?;
-            }
+            let Some(permit) = self.shared.permits.take_or_be_woken(has_room) else {
+                self.waiting = Some((socket, peer));
+                return Ok(());
+            };
+            self.start(permit, socket.into(), peer)?;
         }
         Ok(())
     }

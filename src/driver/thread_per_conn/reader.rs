@@ -79,10 +79,7 @@ impl Reader {
 
     /// Reads once: bytes, 0 at the end of file, `None` when it is time for the session.
     fn read(&mut self, connection: &Connection, deadline: Option<Instant>) -> Result<Option<usize>, CloseReason> {
-        if let Err(error) = self.set_time_out(connection, deadline) {
-            log::debug!("cannot set a read time-out: {error}");
-            return Err(CloseReason::Transport);
-        }
+        self.set_time_out(connection, deadline).map_err(|_| CloseReason::Transport)?;
         loop {
             match (&*connection.socket).read(&mut self.buffer) {
                 Ok(len) => {
