@@ -143,17 +143,13 @@ fn shut_down(shared: &Shared, mut sleep: impl FnMut(Duration) -> io::Result<()>)
         if left.is_empty() && threads == 0 {
             return Ok(());
         }
-        if now < end && !shared.stop.is_now() {
-            for connection in &left {
-                connection.try_shut_down(&clock);
-            }
-        } else if now < *cut_since.get_or_insert(now) + CUT_GRACE {
-            for connection in &left {
-                connection.cut_off();
-            }
-        } else {
+        let is_over = end <= now || shared.stop.is_now();
+        if is_over && *cut_since.get_or_insert(now) + CUT_GRACE <= now {
             log::warn!("{threads} threads are left behind: their handlers have not returned");
             return Ok(());
+        }
+        for connection in &left {
+            if is_over { connection.cut_off() } else { connection.try_shut_down(&clock) }
         }
         drop(left);
         sleep(SHUTDOWN_LOOK)?;
