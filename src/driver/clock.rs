@@ -2,7 +2,7 @@
 //!
 //! Owns a [`Now`] that is kept up to date. Refuses timers.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::proto::Now;
 
@@ -22,6 +22,11 @@ impl Clock {
             self.0.set_system(SystemTime::now());
         }
         &self.0
+    }
+
+    /// Time from the last reading to a deadline, rounded up: nobody is to wake up just before it, again and again.
+    pub(crate) fn until(&self, deadline: Instant) -> Duration {
+        deadline.saturating_duration_since(self.0.instant()) + Duration::from_millis(1)
     }
 
     /// The reading of this turn.

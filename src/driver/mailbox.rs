@@ -30,6 +30,8 @@ struct Inner {
     last: Option<Command>,
     overflow: bool,
     closed: bool,
+    /// Waking the writer costs a system call, whether or not it waits.
+    writer_waits: bool,
 }
 
 /// What the writer finds.
@@ -61,11 +63,13 @@ impl Mailbox {
             if let Some((serial, command)) = inner.take() {
                 return Mail::Command(serial, command);
             }
+            inner.writer_waits = true;
             inner = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
                 None => self.filled.wait(inner).unwrap_or_else(PoisonError::into_inner),
                 Some(left) if left.is_zero() => return Mail::Nothing,
                 Some(left) => self.filled.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0,
             };
+            inner.writer_waits = false;
         }
     }
 
@@ -111,7 +115,7 @@ impl RemoteSource for Arc<Mailbox> {
     /// Makes room for the next hold, stream or WebSocket, and forgets what came for the one before.
     fn issue_serial(&self) -> u64 {
         let mut inner = self.lock();
-        *inner = Inner { serial: inner.serial + 1, ..Inner::default() };
+        *inner = Inner { serial: inner.serial + 1, writer_waits: inner.writer_waits, ..Inner::default() };
         inner.serial
     }
 }
@@ -145,7 +149,10 @@ impl Post for Mailbox {
             }
             last => inner.last = Some(last),
         }
+        let writer_waits = std::mem::take(&mut inner.writer_waits);
         drop(inner);
-        self.filled.notify_one();
+        if writer_waits {
+            self.filled.notify_one();
+        }
     }
 }

@@ -14,7 +14,7 @@
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Shared;
 use crate::driver::clock::Clock;
@@ -196,14 +196,12 @@ impl Connection {
         !state.eof && state.session.wants_read(state.input.len(), state.out.len(), &self.context(clock))
     }
 
-    /// Waits for the other thread to write or to change the session, and for the deadline.
-    pub(super) fn wait_for_change<'a>(&'a self, mut state: Guard<'a>, deadline: Option<Instant>) -> Guard<'a> {
+    /// Waits for the other thread to write or to change the session, but not longer than `most`.
+    pub(super) fn wait_for_change<'a>(&'a self, mut state: Guard<'a>, most: Option<Duration>) -> Guard<'a> {
         state.reader_waits = true;
-        // Rounded up: nobody wakes up just before the deadline, again and again.
-        let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
-        let mut state = match deadline.map(left) {
+        let mut state = match most {
             None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-            Some(left) => self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+            Some(most) => self.changed.wait_timeout(state, most).unwrap_or_else(PoisonError::into_inner).0,
         };
         state.reader_waits = false;
         state

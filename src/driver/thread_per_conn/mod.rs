@@ -93,7 +93,7 @@ struct Accepting<'a> {
     shared: &'a Arc<Shared>,
     listener: TcpListener,
     /// The first of those for whom there is no room.
-    waiting: Option<(TcpStream, SocketAddr)>,
+    waiting: Option<(mio::net::TcpStream, SocketAddr)>,
     clock: Clock,
 }
 
@@ -101,17 +101,14 @@ impl Accepting<'_> {
     /// Accepts until nobody waits any more or there is no room.
     fn accept_all(&mut self) -> io::Result<()> {
         while !self.shared.stop.is_asked() {
-            if self.waiting.is_none() {
-                self.waiting = accept(&self.listener)?.map(|(socket, peer)| (socket.into(), peer));
-            }
-            if self.waiting.is_none() {
-                return Ok(());
-            }
+            let next = if self.waiting.is_some() { self.waiting.take() } else { accept(&self.listener)? };
+            let Some((socket, peer)) = next else { return Ok(()) };
             let has_room = || self.shared.connections().len() < self.shared.config.max_connections;
-            let Some(permit) = self.shared.permits.take_or_be_woken(has_room) else { return Ok(()) };
-            if let Some((socket, peer)) = self.waiting.take() {
-                self.start(permit, socket, peer)?;
-            }
+            let Some(permit) = self.shared.permits.take_or_be_woken(has_room) else {
+                self.waiting = Some((socket, peer));
+                return Ok(());
+            };
+            self.start(permit, socket.into(), peer)?;
         }
         Ok(())
     }
@@ -146,17 +143,13 @@ fn shut_down(shared: &Shared, mut sleep: impl FnMut(Duration) -> io::Result<()>)
         if left.is_empty() && threads == 0 {
             return Ok(());
         }
-        if now < end && !shared.stop.is_now() {
-            for connection in &left {
-                connection.try_shut_down(&clock);
-            }
-        } else if now < *cut_since.get_or_insert(now) + CUT_GRACE {
-            for connection in &left {
-                connection.cut_off();
-            }
-        } else {
+        let is_over = end <= now || shared.stop.is_now();
+        if is_over && *cut_since.get_or_insert(now) + CUT_GRACE <= now {
             log::warn!("{threads} threads are left behind: their handlers have not returned");
             return Ok(());
+        }
+        for connection in &left {
+            if is_over { connection.cut_off() } else { connection.try_shut_down(&clock) }
         }
         drop(left);
         sleep(SHUTDOWN_LOOK)?;

@@ -4,7 +4,7 @@
 
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::connection::{Connection, is_timeout};
 use super::writer;
@@ -50,11 +50,11 @@ impl Reader {
             if let Some(reason) = state.failed {
                 return reason;
             }
-            let deadline = state.session.deadline();
+            let most = state.session.deadline().map(|deadline| self.clock.until(deadline));
             let mut fresh = 0;
             if connection.wants_read(&state, &self.clock) {
                 drop(state);
-                let read = self.read(connection, deadline);
+                let read = self.read(connection, most);
                 state = connection.lock();
                 match read {
                     // The end is our own: the mailbox has cut the connection.
@@ -64,7 +64,7 @@ impl Reader {
                     Err(reason) => return reason,
                 }
             } else {
-                state = connection.wait_for_change(state, deadline);
+                state = connection.wait_for_change(state, most);
             }
             self.clock.read();
             state = connection.digest(state, &mut self.buffer[..fresh], &self.clock);
@@ -77,12 +77,9 @@ impl Reader {
         }
     }
 
-    /// Reads once: bytes, 0 at the end of file, `None` when it is time for the session.
-    fn read(&mut self, connection: &Connection, deadline: Option<Instant>) -> Result<Option<usize>, CloseReason> {
-        if let Err(error) = self.set_time_out(connection, deadline) {
-            log::debug!("cannot set a read time-out: {error}");
-            return Err(CloseReason::Transport);
-        }
+    /// Reads once: bytes, 0 at the end of file, `None` when there was nothing for so long.
+    fn read(&mut self, connection: &Connection, most: Option<Duration>) -> Result<Option<usize>, CloseReason> {
+        self.set_time_out(connection, most).map_err(|_| CloseReason::Transport)?;
         loop {
             match (&*connection.socket).read(&mut self.buffer) {
                 Ok(len) => {
@@ -100,11 +97,8 @@ impl Reader {
     }
 
     /// Setting a time-out costs a system call, so that one that is too short is left until it has woken the reader too early, once.
-    fn set_time_out(&mut self, connection: &Connection, deadline: Option<Instant>) -> std::io::Result<()> {
+    fn set_time_out(&mut self, connection: &Connection, wanted: Option<Duration>) -> std::io::Result<()> {
         let timed_out = std::mem::take(&mut self.timed_out);
-        // Rounded up: nobody wakes up just before the deadline, again and again.
-        let left = |deadline: Instant| deadline.saturating_duration_since(self.clock.now().instant()) + Duration::from_millis(1);
-        let wanted = deadline.map(left);
         let wakes_in_time = match (self.time_out, wanted) {
             (Some(set), Some(wanted)) => set <= wanted && !timed_out,
             (Some(_), None) => !timed_out,
