@@ -65,8 +65,12 @@ impl Pair {
     }
 
     fn check(&self) {
-        assert!(self.out.chunks().all(|chunk| !chunk.is_empty()), "an empty chunk");
-        assert!(self.out.chunks().flatten().eq(&self.model), "other bytes");
+        let mut rest = &self.model[..];
+        for chunk in self.out.chunks() {
+            assert!(!chunk.is_empty(), "an empty chunk");
+            rest = rest.strip_prefix(chunk).expect("the bytes of the model");
+        }
+        assert!(rest.is_empty(), "bytes are missing");
         assert_eq!(self.out.len(), self.model.len());
         assert_eq!(self.out.is_empty(), self.model.is_empty());
         assert!(self.out.capacity() <= 8 * BYTES_MAX, "{} bytes kept for {}", self.out.capacity(), self.model.len());
