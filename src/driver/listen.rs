@@ -1,18 +1,25 @@
 //! The listening socket.
 //!
-//! Owns its creation and its options. Refuses to accept: that is where the drivers differ.
+//! Owns its creation, its options, and what the failures of accepting mean. Refuses to decide when to accept: that is where the drivers
+//! differ.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
 
-use mio::net::TcpListener;
+use mio::net::{TcpListener, TcpStream};
+
+use crate::session::Stats;
+
+/// Rest after the system could not accept for want of descriptors, memory or threads: only the end of something else helps.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
 
 /// Listens on the first address that can be had.
 ///
 /// # Errors
 /// What the system says about the last address, with the address in the message.
 pub(crate) fn listen(addresses: impl ToSocketAddrs) -> io::Result<TcpListener> {
-    let mut last_error = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address to listen on");
+    let mut last_error = io::Error::new(ErrorKind::InvalidInput, "the name has no address to listen on");
     for address in addresses.to_socket_addrs()? {
         match TcpListener::bind(address).and_then(with_nodelay) {
             Ok(listener) => return Ok(listener),
@@ -22,11 +29,35 @@ pub(crate) fn listen(addresses: impl ToSocketAddrs) -> io::Result<TcpListener> {
     Err(last_error)
 }
 
+/// Accepts the next connection that is still there, or `None` when nobody waits.
+///
+/// # Errors
+/// When the system lacks something for one more connection.
+pub(crate) fn accept(listener: &TcpListener) -> io::Result<Option<(TcpStream, SocketAddr)>> {
+    loop {
+        match listener.accept() {
+            Ok(accepted) => return Ok(Some(accepted)),
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock => return Ok(None),
+                ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted => {}
+                _ => return Err(error),
+            },
+        }
+    }
+}
+
+/// Takes note that the system lacks something for one more connection, and says for how long to rest.
+pub(crate) fn exhausted(error: &io::Error, stats: &Stats) -> Duration {
+    stats.accept_errors.add(1);
+    log::warn!("cannot accept, and rests for {ACCEPT_REST:?}: {error}");
+    ACCEPT_REST
+}
+
 fn explain(error: &io::Error, address: SocketAddr) -> io::Error {
     let hint = match error.kind() {
-        io::ErrorKind::AddrInUse => ": another program listens there; give another port, or 0 for any free one",
-        io::ErrorKind::PermissionDenied => ": ports below 1024 need privileges",
-        io::ErrorKind::AddrNotAvailable => ": this machine does not have that address",
+        ErrorKind::AddrInUse => ": another program listens there; give another port, or 0 for any free one",
+        ErrorKind::PermissionDenied => ": ports below 1024 need privileges",
+        ErrorKind::AddrNotAvailable => ": this machine does not have that address",
         _ => "",
     };
     io::Error::new(error.kind(), format!("cannot listen on {address}: {error}{hint}"))
@@ -46,4 +77,15 @@ fn with_nodelay(listener: TcpListener) -> io::Result<TcpListener> {
 #[cfg(not(unix))]
 fn with_nodelay(listener: TcpListener) -> io::Result<TcpListener> {
     Ok(listener)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #[test]
+    fn accepted_sockets_inherit_nodelay() {
+        let listener = super::listen("127.0.0.1:0").expect("a port is free");
+        let _client = std::net::TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
+        let (accepted, _) = super::accept(&listener).expect("nothing lacks").expect("the client waits");
+        assert!(accepted.nodelay().expect("it is a TCP socket"));
+    }
 }

@@ -1,7 +1,8 @@
 //! Layer 3, the IO models: the only sockets, clocks and threads.
 //!
 //! Owns moving bytes, time and commands between the system and sessions. Refuses to parse, to encode and to choose a status: everything that
-//! has a meaning happens in `session` and `proto`, in the same way under both models. The two drivers are made to be read side by side:
+//! has a meaning happens in `session` and `proto`, in the same way under both models. The two drivers are made to be read side by side; beside
+//! them stands what does no IO: the ways of commands from other threads (inbox, mailbox), deadlines, permits, the clock.
 //!
 //! | | `event_loop` | `thread_per_conn` |
 //! |---|---|---|
@@ -14,9 +15,14 @@
 mod clock;
 mod config;
 pub(crate) mod event_loop;
+mod inbox;
 mod listen;
+mod mailbox;
+mod outboxes;
+mod permits;
 mod server;
 pub(crate) mod thread_per_conn;
+mod timers;
 mod write;
 
 pub use config::Config;

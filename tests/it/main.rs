@@ -9,6 +9,7 @@ mod corpus;
 mod http1;
 mod support;
 
+mod blackbox;
 mod error;
 mod frame;
 mod limits;

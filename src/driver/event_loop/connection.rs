@@ -12,10 +12,11 @@ use std::time::Instant;
 use mio::event::Event;
 use mio::net::TcpStream;
 
-use super::inbox::Inbox;
-use super::timers::{NEVER, Timers};
 use crate::driver::Config;
 use crate::driver::clock::Clock;
+use crate::driver::inbox::Inbox;
+use crate::driver::outboxes::Outboxes;
+use crate::driver::timers::Timers;
 use crate::driver::write::write_once;
 use crate::proto::{CloseReason, Outbox};
 use crate::session::{Command, Context, Ending, Handler, Post, RemoteSource, Session, Stats};
@@ -35,30 +36,9 @@ pub(super) struct Env {
 pub(super) struct Tools {
     /// The one receive buffer.
     pub(super) receive: Vec<u8>,
-    /// Empty outboxes, to be used again. A connection without unsent output has none.
-    #[expect(clippy::vec_box, reason = "they move between here and the connections, which have room for a pointer only")]
-    pub(super) outboxes: Vec<Box<Outbox>>,
+    /// A connection without unsent output has none.
+    pub(super) outboxes: Outboxes,
     pub(super) timers: Timers,
-}
-
-/// Outboxes that are kept, and the largest that is: a fan-out of one turn uses one for each subscriber.
-const OUTBOXES_KEPT: usize = 1_024;
-const OUTBOX_BYTES_KEPT: usize = 4 * 1_024;
-/// One outbox may stay as large as the largest batch of answers.
-const FIRST_OUTBOX_BYTES_KEPT: usize = 1024 * 1024;
-
-impl Tools {
-    fn outbox(&mut self) -> Box<Outbox> {
-        self.outboxes.pop().unwrap_or_default()
-    }
-
-    fn give_back(&mut self, mut outbox: Box<Outbox>) {
-        outbox.clear();
-        let bytes_kept = if self.outboxes.is_empty() { FIRST_OUTBOX_BYTES_KEPT } else { OUTBOX_BYTES_KEPT };
-        if self.outboxes.len() < OUTBOXES_KEPT && outbox.capacity() <= bytes_kept {
-            self.outboxes.push(outbox);
-        }
-    }
 }
 
 /// How handles reach one connection of the loop.
@@ -95,11 +75,11 @@ macro_rules! context {
 }
 
 /// A connection of the event loop.
-#[expect(clippy::struct_excessive_bools, reason = "what is known of the socket is independent of one another")]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other, and every combination occurs")]
 pub(super) struct Connection {
     socket: TcpStream,
     /// When the timer heap will bring this connection up.
-    pub(super) armed: u64,
+    pub(super) armed: Option<Instant>,
     /// Input that the session has not used yet.
     input: Vec<u8>,
     /// Output that the system has not taken yet, or that is being gathered in this turn.
@@ -132,7 +112,7 @@ impl Connection {
         let session = Session::new(peer, &context!(env, slot));
         let mut connection = Self {
             socket,
-            armed: NEVER,
+            armed: None,
             input: Vec::new(),
             output: None,
             stalled_until: None,
@@ -157,27 +137,29 @@ impl Connection {
         self.hangup |= event.is_read_closed() || event.is_error();
     }
 
-    /// Carries out a posted command; its output is gathered until the connection is driven.
-    pub(super) fn apply(&mut self, serial: u64, command: Command, slot: u32, env: &Env, tools: &mut Tools) {
-        let out = self.output.get_or_insert_with(|| tools.outbox());
+    /// Carries out a posted command; its output is gathered until the connection is driven. Returns `false` when there is so much that the
+    /// connection is better driven at once.
+    pub(super) fn apply(&mut self, serial: u64, command: Command, slot: u32, env: &Env, tools: &mut Tools) -> bool {
+        let out = self.output.get_or_insert_with(|| tools.outboxes.take());
         self.session.apply(serial, command, out, &context!(env, slot));
+        out.len() < env.config.settings.limits.output_bytes || self.stalled_until.is_some()
     }
 
     /// Begins the connection's shutdown.
     pub(super) fn shut_down(&mut self, come_back_ms: u64, slot: u32, env: &Env, tools: &mut Tools) {
-        let out = self.output.get_or_insert_with(|| tools.outbox());
+        let out = self.output.get_or_insert_with(|| tools.outboxes.take());
         self.session.shut_down(come_back_ms, out, &context!(env, slot));
     }
 
     /// The timer heap brought this connection up. Returns whether something happened that needs driving.
     pub(super) fn handle_timer(&mut self, slot: u32, env: &Env, tools: &mut Tools) -> Option<CloseReason> {
-        self.armed = NEVER;
+        self.armed = None;
         let now = env.clock.now().instant();
         if self.stalled_until.is_some_and(|until| until <= now) {
             return Some(CloseReason::WriteStalled);
         }
         if self.session.deadline().is_some_and(|deadline| deadline <= now) {
-            let out = self.output.get_or_insert_with(|| tools.outbox());
+            let out = self.output.get_or_insert_with(|| tools.outboxes.take());
             self.session.handle_timeout(out, &context!(env, slot));
         }
         None
@@ -185,13 +167,13 @@ impl Connection {
 
     /// Writes what waits, reads what is there, and lets the session work, until nothing moves or this turn's share is used up.
     pub(super) fn drive(&mut self, slot: u32, env: &Env, tools: &mut Tools) -> Verdict {
-        let mut out = self.output.take().unwrap_or_else(|| tools.outbox());
+        let mut out = self.output.take().unwrap_or_else(|| tools.outboxes.take());
         let mut receive = std::mem::take(&mut tools.receive);
         let verdict = self.drive_with(&mut receive, &mut out, &context!(env, slot));
         tools.receive = receive;
         if out.is_empty() {
             self.stalled_until = None;
-            tools.give_back(out);
+            tools.outboxes.give_back(out);
         } else {
             self.output = Some(out);
         }
@@ -250,9 +232,12 @@ impl Connection {
     fn digest(&mut self, receive: &mut [u8], filled: &mut usize, out: &mut Outbox, cx: &Context<'_>) -> Result<(), CloseReason> {
         loop {
             let used = if *filled > 0 { self.session.receive(&mut receive[..*filled], out, cx) } else { 0 };
-            receive.copy_within(used..*filled, 0);
+            if used < *filled {
+                receive.copy_within(used..*filled, 0);
+            }
             *filled -= used;
-            if self.eof && out.len() < cx.settings.limits.output_bytes {
+            // Input that waits only for room in the output still comes before the end.
+            if self.eof && (*filled == 0 || out.len() < cx.settings.limits.output_bytes) {
                 self.session.handle_eof(out, cx);
             }
             // Written output may have been all that the next request waited for.

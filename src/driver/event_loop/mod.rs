@@ -11,8 +11,6 @@
 //! first. Output of one connection is gathered until the connection is driven, once a turn.
 
 mod connection;
-mod inbox;
-mod timers;
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind};
@@ -24,19 +22,21 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
 use super::clock::Clock;
+use super::inbox::{Inbox, Posting};
+use super::listen::{accept, exhausted};
+use super::outboxes::Outboxes;
 use super::server::{LISTENER, Server, Stop, WAKER, come_back_ms};
+use super::timers::Timers;
 use crate::proto::CloseReason;
 use crate::session::{Address, Command, Handler};
 use connection::{Connection, Env, Tools, Verdict};
-use inbox::{Inbox, Posting};
-use timers::Timers;
 
 /// Events taken from the system at once: 64 of a busy loop take some 0.3 ms, and a larger batch saves nothing any more.
 const EVENTS_PER_TURN: usize = 256;
 /// Connections accepted in one turn, so that a storm of new ones does not keep the others waiting.
 const ACCEPTS_PER_TURN: usize = 64;
-/// Rest after the system could not accept for want of descriptors or memory.
-const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// Room for deliveries that is kept from turn to turn: 1 MiB.
+const DELIVERIES_KEPT: usize = 64 * 1024;
 
 /// Serves until the server is stopped.
 pub(crate) fn run(server: Server, app: impl Handler) -> io::Result<()> {
@@ -44,7 +44,7 @@ pub(crate) fn run(server: Server, app: impl Handler) -> io::Result<()> {
     let clock = Clock::new();
     let tools = Tools {
         receive: vec![0; config.receive_buffer_bytes.max(config.settings.limits.head_bytes * 2)],
-        outboxes: Vec::new(),
+        outboxes: Outboxes::default(),
         timers: Timers::new(clock.now().instant()),
     };
     let inbox = Arc::new(Inbox::new(Arc::clone(&stop)));
@@ -55,6 +55,7 @@ pub(crate) fn run(server: Server, app: impl Handler) -> io::Result<()> {
         connections: Slab::new(),
         again: Vec::new(),
         postings: Vec::new(),
+        deliveries: Vec::new(),
         accept: Accept::Waiting,
         ends_at: None,
         stop,
@@ -72,12 +73,21 @@ struct EventLoop {
     /// Connections to be driven before the end of the turn.
     again: Vec<u32>,
     postings: Vec<Posting>,
+    deliveries: Vec<Delivery>,
     accept: Accept,
     /// When the shutdown's grace ends.
     ends_at: Option<Instant>,
     stop: Arc<Stop>,
     env: Env,
     tools: Tools,
+}
+
+/// One posting's way to one connection.
+struct Delivery {
+    slot: u32,
+    /// Which of the postings.
+    nth: u32,
+    serial: u64,
 }
 
 /// What the listening socket has for us.
@@ -93,6 +103,15 @@ enum Accept {
 
 impl EventLoop {
     fn run(&mut self) -> io::Result<()> {
+        let result = self.run_turns();
+        for (slot, connection) in std::mem::take(&mut self.connections) {
+            connection.close(CloseReason::Shutdown, slot as u32, &self.env);
+        }
+        self.env.inbox.close();
+        result
+    }
+
+    fn run_turns(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
         while !self.is_over() {
             self.wait(&mut events)?;
@@ -100,8 +119,9 @@ impl EventLoop {
             self.take_postings();
             for event in &events {
                 match event.token() {
-                    WAKER => {}
-                    LISTENER => self.accept = Accept::Ready,
+                    LISTENER if self.accept == Accept::Waiting => self.accept = Accept::Ready,
+                    // More of those who wait are no reason to end a rest.
+                    LISTENER | WAKER => {}
                     Token(slot) => {
                         if let Some(connection) = self.connections.get_mut(slot) {
                             connection.note(event);
@@ -116,9 +136,6 @@ impl EventLoop {
             self.accept_some();
             self.fire_timers();
             self.drive_again();
-        }
-        for (slot, connection) in std::mem::take(&mut self.connections) {
-            connection.close(CloseReason::Shutdown, slot as u32, &self.env);
         }
         Ok(())
     }
@@ -164,57 +181,68 @@ impl EventLoop {
             if !self.can_accept() {
                 return;
             }
-            match self.accept_one() {
-                Ok(()) => {}
-                Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock => self.accept = Accept::Waiting,
-                    ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted => {}
-                    _ => {
-                        self.env.stats.accept_errors.add(1);
-                        log::warn!("cannot accept, and rests for {ACCEPT_REST:?}: {error}");
-                        self.accept = Accept::Resting(self.env.clock.now().instant() + ACCEPT_REST);
-                    }
-                },
+            if let Err(error) = self.accept_one() {
+                self.accept = Accept::Resting(self.env.clock.now().instant() + exhausted(&error, &self.env.stats));
             }
         }
     }
 
     fn accept_one(&mut self) -> io::Result<()> {
-        let Some(listener) = &self.listener else { return Err(ErrorKind::WouldBlock.into()) };
-        let (socket, peer) = listener.accept()?;
+        let accepted = self.listener.as_ref().map(accept).transpose()?.flatten();
+        let Some((socket, peer)) = accepted else {
+            self.accept = Accept::Waiting;
+            return Ok(());
+        };
         let entry = self.connections.vacant_entry();
         let slot = entry.key();
         let connection = entry.insert(Connection::new(socket, peer, slot as u32, &self.env, &mut self.tools));
         // Edge-triggered, both directions at once: never registered again.
         let interest = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = self.poll.registry().register(connection.socket(), Token(slot), interest) {
-            self.close(slot as u32, CloseReason::Transport);
-            return Err(error);
-        }
-        Ok(())
+        let registered = self.poll.registry().register(connection.socket(), Token(slot), interest);
+        registered.inspect_err(|_| self.close(slot as u32, CloseReason::Transport))
     }
 
-    /// Carries out what was posted. Output is gathered, so that a reader of many messages gets them in one write.
+    /// Carries out what was posted, connection by connection: one that got many messages writes them at once, and all of them gather their
+    /// output in the same outbox, one after the other.
     fn take_postings(&mut self) {
-        let mut postings = std::mem::take(&mut self.postings);
-        self.env.inbox.take(&mut postings);
-        for posting in postings.drain(..) {
+        self.env.inbox.take(&mut self.postings);
+        if self.postings.is_empty() {
+            return;
+        }
+        let (mut postings, mut deliveries) = (std::mem::take(&mut self.postings), std::mem::take(&mut self.deliveries));
+        for (nth, posting) in postings.iter().enumerate() {
+            let delivery = |&Address { slot, serial }: &Address| Delivery { slot, nth: nth as u32, serial };
             match posting {
-                Posting::One(address, command) => self.apply(address, command),
-                Posting::Many(addresses, frame) => {
-                    for address in addresses {
-                        self.apply(address, Command::Push(frame.clone()));
-                    }
-                }
+                Posting::One(address, _) => deliveries.push(delivery(address)),
+                Posting::Many(addresses, _) => deliveries.extend(addresses.iter().map(delivery)),
             }
         }
-        self.postings = postings;
+        if postings.len() > 1 {
+            // Stable: each connection gets its messages in the order in which they were posted.
+            deliveries.sort_by_key(|delivery| delivery.slot);
+        }
+        for for_one_connection in deliveries.chunk_by(|one, next| one.slot == next.slot) {
+            for delivery in for_one_connection {
+                self.deliver(delivery, &mut postings[delivery.nth as usize]);
+            }
+            self.drive(for_one_connection[0].slot);
+        }
+        postings.clear();
+        deliveries.clear();
+        deliveries.shrink_to(DELIVERIES_KEPT);
+        (self.postings, self.deliveries) = (postings, deliveries);
     }
 
-    fn apply(&mut self, address: Address, command: Command) {
-        if let Some(connection) = self.connections.get_mut(address.slot as usize) {
-            connection.apply(address.serial, command, address.slot, &self.env, &mut self.tools);
-            self.drive_later(address.slot);
+    fn deliver(&mut self, delivery: &Delivery, posting: &mut Posting) {
+        let Some(connection) = self.connections.get_mut(delivery.slot as usize) else { return };
+        let command = match posting {
+            Posting::One(_, command) => command.take(),
+            Posting::Many(_, frame) => Some(Command::Push(frame.clone())),
+        };
+        let Some(command) = command else { return };
+        if !connection.apply(delivery.serial, command, delivery.slot, &self.env, &mut self.tools) {
+            // A burst is no reason to call a reader slow before anything was written.
+            self.drive(delivery.slot);
         }
     }
 
@@ -237,19 +265,27 @@ impl EventLoop {
 
     /// Drives what was put off in this turn; what is put off again waits for the next one, behind everybody else.
     fn drive_again(&mut self) {
-        for slot in std::mem::take(&mut self.again) {
+        let mut due = std::mem::take(&mut self.again);
+        for slot in due.drain(..) {
             if let Some(connection) = self.connections.get_mut(slot as usize) {
                 connection.queued = false;
                 self.drive(slot);
             }
         }
+        due.append(&mut self.again);
+        self.again = due;
     }
 
     fn fire_timers(&mut self) {
+        let armed = |slot| self.connections.get(slot as usize).and_then(|connection| connection.armed);
+        self.tools.timers.sweep(self.connections.len(), armed);
         let now = self.env.clock.now().instant();
         while let Some((due, slot)) = self.tools.timers.pop_due(now) {
             // An entry that is no longer the connection's own is left over from an earlier deadline or an earlier connection.
-            let Some(connection) = self.connections.get_mut(slot as usize).filter(|connection| connection.armed == due) else { continue };
+            let Some(connection) = self.connections.get_mut(slot as usize) else { continue };
+            if !self.tools.timers.is_armed(due, connection.armed) {
+                continue;
+            }
             match connection.handle_timer(slot, &self.env, &mut self.tools) {
                 None => self.drive_later(slot),
                 Some(reason) => self.close(slot, reason),

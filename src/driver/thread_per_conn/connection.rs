@@ -3,191 +3,164 @@
 //! Owns a socket, its session, and the order in which its two threads write. Refuses to look into input and output.
 //!
 //! ```text
-//!   reader: read ─▶ lock ─▶ session.receive ─▶ flush ─▶ read ...            always
-//!   writer: mailbox ─▶ lock ─▶ session.apply ─▶ flush ─▶ mailbox ...        from the first handle on; keeps the time, too
+//!   reader: read ─────▶ lock ─▶ session.receive ─▶ flush ─▶ read ...         always
+//!   writer: mailbox ──▶ lock ─▶ session.apply ───▶ flush ─▶ mailbox ...      from the first handle on
 //! ```
 //!
 //! Whoever has produced output writes it, without the lock, unless the other thread is writing: that one then takes it along. So an echo
-//! stays on its reader's thread, and a publisher never waits for anything but the mailbox's lock.
+//! stays on its reader's thread, and a publisher never waits for anything but the mailbox's lock. Each thread sleeps until the deadline
+//! that it saw last: whoever brings a deadline forward is there to meet it.
 
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::Instant;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::Shared;
-use super::mailbox::Mailbox;
 use crate::driver::clock::Clock;
+use crate::driver::mailbox::Mailbox;
 use crate::driver::server::come_back_ms;
 use crate::driver::write::write_once;
 use crate::proto::{CloseReason, Outbox};
-use crate::session::{Context, Ending, Post, RemoteSource, Session};
+use crate::session::{Command, Context, Ending, RemoteSource, Session};
 
 /// An outbox larger than this is not kept between two answers.
 const OUTBOX_BYTES_KEPT: usize = 4 * 1024;
 
 /// A connection, shared by its reader, its writer and the server's list for the shutdown.
 pub(super) struct Connection {
-    pub(super) socket: TcpStream,
-    pub(super) slot: u32,
     pub(super) shared: Arc<Shared>,
+    pub(super) socket: Arc<TcpStream>,
+    pub(super) mailbox: Arc<Mailbox>,
     state: Mutex<State>,
-    /// A write ended, or the connection did.
+    /// A write ended, the session changed, or the connection failed.
     changed: Condvar,
-    mailbox: OnceLock<Arc<Mailbox>>,
-    this: Weak<Self>,
 }
 
-/// What the two threads take turns with.
-#[expect(clippy::struct_excessive_bools, reason = "what the threads tell each other is independent of one another")]
+/// What the two threads take turns with. Nothing of it is kept elsewhere while the lock is given up, but the output that is being written.
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other, and every combination occurs")]
 pub(super) struct State {
     pub(super) session: Session,
     out: Outbox,
     /// Input that the session has not used yet.
     input: Vec<u8>,
+    /// The peer's end was read.
+    pub(super) eof: bool,
     /// One of the threads is writing, without the lock.
     writing: bool,
+    /// The reader waits for a change. Telling it costs a system call, whether or not it is there.
+    reader_waits: bool,
     sending_ended: bool,
-    pub(super) shutdown_begun: bool,
+    shutdown_begun: bool,
     /// The connection cannot go on.
     pub(super) failed: Option<CloseReason>,
-    /// The writer has been started.
-    pub(super) has_writer: bool,
-    /// Until when the writer sleeps if nobody stirs it.
-    pub(super) writer_sleeps_until: Option<Instant>,
 }
 
-/// Ends the connection from outside, without keeping it alive.
-pub(super) struct Disconnect(Weak<Connection>);
-
-impl Disconnect {
-    pub(super) fn now(&self) {
-        if let Some(connection) = self.0.upgrade() {
-            connection.cut();
-        }
-    }
-}
-
-impl RemoteSource for Connection {
-    fn post(&self) -> Arc<dyn Post> {
-        Arc::clone(self.mailbox_or_new()) as Arc<dyn Post>
-    }
-
-    fn slot(&self) -> u32 {
-        self.slot
-    }
-
-    fn issue_serial(&self) -> u64 {
-        self.mailbox_or_new().next_serial()
-    }
-}
+type Guard<'a> = MutexGuard<'a, State>;
 
 impl Connection {
-    pub(super) fn new(socket: TcpStream, peer: SocketAddr, slot: u32, shared: Arc<Shared>, clock: &Clock) -> Arc<Self> {
-        Arc::new_cyclic(|this| {
-            let unborn = Unborn { slot };
-            let session = Session::new(peer, &shared.context(clock, &unborn));
-            let state = State {
-                session,
-                out: Outbox::new(),
-                input: Vec::new(),
-                writing: false,
-                sending_ended: false,
-                shutdown_begun: false,
-                failed: None,
-                has_writer: false,
-                writer_sleeps_until: None,
-            };
-            Self {
-                socket,
-                slot,
-                shared,
-                state: Mutex::new(state),
-                changed: Condvar::new(),
-                mailbox: OnceLock::new(),
-                this: Weak::clone(this),
-            }
-        })
+    pub(super) fn new(socket: TcpStream, peer: SocketAddr, slot: u32, shared: &Arc<Shared>, clock: &Clock) -> Self {
+        let socket = Arc::new(socket);
+        let mailbox = Arc::new(Mailbox::new(slot, Arc::clone(&shared.config), Arc::clone(&shared.stats), Arc::downgrade(&socket)));
+        let state = State {
+            session: Session::new(peer, &shared.context(clock, &mailbox)),
+            out: Outbox::new(),
+            input: Vec::new(),
+            eof: false,
+            writing: false,
+            reader_waits: false,
+            sending_ended: false,
+            shutdown_begun: false,
+            failed: None,
+        };
+        Self { shared: Arc::clone(shared), socket, mailbox, state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    fn mailbox_or_new(&self) -> &Arc<Mailbox> {
-        self.mailbox.get_or_init(|| Arc::new(Mailbox::new(Arc::clone(&self.shared), Disconnect(Weak::clone(&self.this)))))
-    }
-
-    /// The mailbox, once a handle has been given out.
-    pub(super) fn mailbox(&self) -> Option<&Arc<Mailbox>> {
-        self.mailbox.get()
-    }
-
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> Guard<'_> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Cuts the connection: both threads come back from whatever they wait for.
-    pub(super) fn cut(&self) {
-        // An error means that the peer was faster.
-        let _ = self.socket.shutdown(Shutdown::Both);
+    fn context<'a>(&'a self, clock: &'a Clock) -> Context<'a> {
+        self.shared.context(clock, &self.mailbox)
     }
 
-    /// Lets the session work on `fresh` input behind what it has not used yet, and writes what comes of it.
-    pub(super) fn digest<'a>(&'a self, mut state: MutexGuard<'a, State>, fresh: &mut [u8], clock: &Clock) -> MutexGuard<'a, State> {
-        let cx = self.shared.context(clock, self);
-        let mut waiting = std::mem::take(&mut state.input);
-        let mut rest = if waiting.is_empty() {
-            fresh
-        } else {
-            waiting.extend_from_slice(fresh);
-            &mut waiting[..]
-        };
-        loop {
-            let used = if rest.is_empty() {
-                0
+    /// Carries out a posted command. Returns whether the output has room for more.
+    pub(super) fn apply(&self, state: &mut State, serial: u64, command: Command, clock: &Clock) -> bool {
+        state.session.apply(serial, command, &mut state.out, &self.context(clock));
+        state.out.len() < self.shared.config.settings.limits.output_bytes
+    }
+
+    /// Lets the session work on `fresh` input behind what it has not used yet, on the peer's end and on its time, and writes what comes of it.
+    pub(super) fn digest<'a>(&'a self, mut state: Guard<'a>, mut fresh: &mut [u8], clock: &Clock) -> Guard<'a> {
+        let cx = self.context(clock);
+        while state.failed.is_none() {
+            let State { session, out, input, .. } = &mut *state;
+            let used = if input.is_empty() && !fresh.is_empty() {
+                let used = session.receive(fresh, out, &cx);
+                input.extend_from_slice(&fresh[used..]);
+                used
             } else {
-                let State { session, out, .. } = &mut *state;
-                session.receive(rest, out, &cx)
+                input.extend_from_slice(fresh);
+                let used = if input.is_empty() { 0 } else { session.receive(input, out, &cx) };
+                input.drain(..used);
+                used
             };
-            rest = &mut rest[used..];
+            fresh = &mut [];
+            if input.is_empty() {
+                *input = Vec::new();
+            }
+            // Input that waits only for room in the output still comes before the end.
+            if state.eof && (state.input.is_empty() || state.out.len() < cx.settings.limits.output_bytes) {
+                let State { session, out, .. } = &mut *state;
+                session.handle_eof(out, &cx);
+            }
+            self.keep_time(&mut state, clock);
             let moved = used > 0 || !state.out.is_empty();
-            state = self.flush(state, clock);
-            if !moved || rest.is_empty() || state.writing || state.failed.is_some() {
+            state = self.flush(state, clock, true);
+            // Written output may have been all that the next request waited for.
+            if !moved || state.writing || state.input.is_empty() {
                 break;
             }
         }
-        state.input = rest.to_vec();
         state
     }
 
-    /// Writes what there is to write, unless the other thread is at it, and draws the consequences of an end.
-    pub(super) fn flush<'a>(&'a self, mut state: MutexGuard<'a, State>, clock: &Clock) -> MutexGuard<'a, State> {
-        if state.writing {
-            return state;
+    fn keep_time(&self, state: &mut State, clock: &Clock) {
+        if state.session.deadline().is_some_and(|deadline| deadline <= clock.now().instant()) {
+            state.session.handle_timeout(&mut state.out, &self.context(clock));
         }
-        let cx = self.shared.context(clock, self);
-        while !state.out.is_empty() && state.failed.is_none() {
+    }
+
+    /// Writes what there is to write, unless the other thread is at it, and draws the consequences of an end.
+    fn flush<'a>(&'a self, mut state: Guard<'a>, clock: &Clock, may_wait: bool) -> Guard<'a> {
+        while !state.writing && !state.out.is_empty() && state.failed.is_none() && state.session.ending() != Some(Ending::Abort) {
             state.writing = true;
             let mut out = std::mem::take(&mut state.out);
             drop(state);
-            let written = self.write_all(&mut out);
+            let written = self.write(&mut out, may_wait);
             state = self.lock();
             state.writing = false;
-            if state.out.is_empty() && out.capacity() <= OUTBOX_BYTES_KEPT {
-                out.clear();
+            let is_whole = out.is_empty();
+            if !state.out.is_empty() {
+                out.append(&mut state.out);
+            }
+            if !out.is_empty() || out.capacity() <= OUTBOX_BYTES_KEPT {
                 state.out = out;
             }
+            let State { session, out, failed, .. } = &mut *state;
             match written {
-                Ok(()) if state.out.is_empty() => {
-                    let State { session, out, .. } = &mut *state;
-                    session.drained(out, &cx);
-                }
+                Ok(()) if !is_whole => break,
+                Ok(()) if out.is_empty() => session.drained(out, &self.context(clock)),
                 Ok(()) => {}
-                Err(reason) => state.failed = Some(reason),
+                Err(reason) => *failed = Some(reason),
             }
-            self.changed.notify_all();
         }
+        let is_written = !state.writing && state.out.is_empty();
         match state.session.ending() {
             // The session knows its reason already.
-            Some(Ending::Abort | Ending::Flush) if state.failed.is_none() => state.failed = Some(CloseReason::Local(1000)),
-            Some(Ending::Linger) if !state.sending_ended => {
+            Some(Ending::Abort) => _ = state.failed.get_or_insert(CloseReason::Local(1000)),
+            Some(Ending::Flush) if is_written => _ = state.failed.get_or_insert(CloseReason::Local(1000)),
+            Some(Ending::Linger) if is_written && !state.sending_ended => {
                 state.sending_ended = true;
                 let _ = self.socket.shutdown(Shutdown::Write);
             }
@@ -195,103 +168,101 @@ impl Connection {
         }
         if state.failed.is_some() {
             self.cut();
-            self.changed.notify_all();
+        }
+        if state.reader_waits {
+            self.changed.notify_one();
         }
         state
     }
 
-    /// Writes everything; the socket's write time-out bounds how long the system may take no byte.
-    fn write_all(&self, out: &mut Outbox) -> Result<(), CloseReason> {
+    /// Writes everything; the socket's write time-out bounds how long the system may take no byte. Leaves what would have to wait if it must
+    /// not be waited for.
+    fn write(&self, out: &mut Outbox, may_wait: bool) -> Result<(), CloseReason> {
         while !out.is_empty() {
-            match write_once(&self.socket, out) {
+            match write_once(&*self.socket, out) {
                 Ok((taken, _)) => self.shared.stats.bytes_out.add(taken as u64),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) if self.mailbox().is_some_and(|mailbox| mailbox.has_overflowed()) => return Err(CloseReason::SlowConsumer),
-                Err(error) if is_timeout(&error) => return Err(CloseReason::WriteStalled),
+                Err(_) if self.mailbox.has_overflowed() => return Err(CloseReason::SlowConsumer),
+                Err(error) if is_timeout(&error) && may_wait => return Err(CloseReason::WriteStalled),
+                Err(error) if is_timeout(&error) => return Ok(()),
                 Err(_) => return Err(CloseReason::Transport),
             }
         }
         Ok(())
     }
 
-    /// Waits until the session wants input again: until the other thread has written, or released what was held.
-    pub(super) fn wait_until_readable<'a>(&'a self, mut state: MutexGuard<'a, State>, clock: &Clock) -> MutexGuard<'a, State> {
-        let cx = self.shared.context(clock, self);
-        while state.failed.is_none() && !state.session.wants_read(state.input.len(), state.out.len(), &cx) {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
+    /// Whether the reader is to read on.
+    pub(super) fn wants_read(&self, state: &State, clock: &Clock) -> bool {
+        !state.eof && state.session.wants_read(state.input.len(), state.out.len(), &self.context(clock))
+    }
+
+    /// Waits for the other thread to write or to change the session, and for the deadline.
+    pub(super) fn wait_for_change<'a>(&'a self, mut state: Guard<'a>, deadline: Option<Instant>) -> Guard<'a> {
+        state.reader_waits = true;
+        // Rounded up: nobody wakes up just before the deadline, again and again.
+        let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+        let mut state = match deadline.map(left) {
+            None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            Some(left) => self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+        };
+        state.reader_waits = false;
         state
     }
 
-    /// The session changed: a reader that waits for room looks again.
-    pub(super) fn announce_change(&self) {
-        self.changed.notify_all();
-    }
-
-    /// Runs one of the session's calls that only take output and context.
-    pub(super) fn with_session(&self, state: &mut State, clock: &Clock, call: impl FnOnce(&mut Session, &mut Outbox, &Context<'_>)) {
-        let State { session, out, .. } = state;
-        call(session, out, &self.shared.context(clock, self));
-    }
-
-    /// Begins the connection's shutdown if no thread is busy with it. Returns whether it has begun.
-    pub(super) fn try_shut_down(&self, clock: &Clock) -> bool {
-        let Ok(mut state) = self.state.try_lock() else { return false };
+    /// The connection's share of a look by the server's thread during the shutdown, unless a thread is busy with it: its beginning, then
+    /// its time. A peer that does not read must not hold up the others.
+    pub(super) fn try_shut_down(&self, clock: &Clock) {
+        let Ok(mut state) = self.state.try_lock() else { return };
         if !std::mem::replace(&mut state.shutdown_begun, true) {
-            let come_back_ms = come_back_ms(self.slot, &self.shared.config);
-            self.with_session(&mut state, clock, |session, out, cx| session.shut_down(come_back_ms, out, cx));
-            match self.mailbox() {
-                // The writer writes; a peer that does not read must not hold up the shutdown of the others.
-                Some(mailbox) if state.has_writer => mailbox.stir(),
-                _ if state.out.is_empty() => drop(self.flush(state, clock)),
-                // Without a writer there is only the reader. It comes back from its read at the latest when its time is up.
-                _ => {
-                    let _ = self.socket.shutdown(Shutdown::Read);
-                }
-            }
+            self.end_session(&mut state, clock);
         }
-        true
+        self.keep_time(&mut state, clock);
+        if state.writing || state.out.is_empty() {
+            return drop(self.flush(state, clock, true));
+        }
+        // A read of the other thread that comes back early because of this is begun again.
+        let _ = self.socket.set_nonblocking(true);
+        let state = self.flush(state, clock, false);
+        let _ = self.socket.set_nonblocking(false);
+        drop(state);
     }
 
     /// There is no thread to write for this connection: it ends as in a shutdown, and its client is told to come back.
     pub(super) fn refuse(&self, clock: &Clock) {
         let mut state = self.lock();
-        let come_back_ms = come_back_ms(self.slot, &self.shared.config);
-        self.with_session(&mut state, clock, |session, out, cx| session.shut_down(come_back_ms, out, cx));
-        drop(self.flush(state, clock));
+        self.end_session(&mut state, clock);
+        drop(self.flush(state, clock, true));
+    }
+
+    fn end_session(&self, state: &mut State, clock: &Clock) {
+        let come_back_ms = come_back_ms(self.mailbox.slot(), &self.shared.config);
+        state.session.shut_down(come_back_ms, &mut state.out, &self.context(clock));
+    }
+
+    /// Ends the connection when the grace time is over. To be repeated while it is there: a thread may be about to wait.
+    pub(super) fn cut_off(&self) {
+        if let Ok(mut state) = self.state.try_lock() {
+            state.failed.get_or_insert(CloseReason::Shutdown);
+        }
+        self.cut();
+        self.changed.notify_all();
     }
 
     /// The reader's last act.
     pub(super) fn close(&self, reason: CloseReason, clock: &Clock) {
         let mut state = self.lock();
-        let reason = state.failed.unwrap_or(reason);
-        let reason = if self.mailbox().is_some_and(|mailbox| mailbox.has_overflowed()) { CloseReason::SlowConsumer } else { reason };
-        state.failed.get_or_insert(reason);
-        self.with_session(&mut state, clock, |session, _, cx| session.close(reason, cx));
+        let reason = *state.failed.get_or_insert(reason);
+        state.session.close(reason, &self.context(clock));
         drop(state);
-        if let Some(mailbox) = self.mailbox() {
-            mailbox.close();
-        }
+        self.mailbox.close();
         self.cut();
-    }
-}
-
-/// Stands for a connection's address before there is a connection: a session that was just made gives no handles out.
-struct Unborn {
-    slot: u32,
-}
-
-impl RemoteSource for Unborn {
-    fn post(&self) -> Arc<dyn Post> {
-        unreachable!("a session gives handles out in a handler's call at the earliest")
+        self.shared.connections().remove(self.mailbox.slot() as usize);
     }
 
-    fn slot(&self) -> u32 {
-        self.slot
-    }
-
-    fn issue_serial(&self) -> u64 {
-        unreachable!("a session gives handles out in a handler's call at the earliest")
+    /// Both threads come back from whatever they wait for in the system.
+    fn cut(&self) {
+        // An error means that the peer was faster.
+        let _ = self.socket.shutdown(Shutdown::Both);
     }
 }
 

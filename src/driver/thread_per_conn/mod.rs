@@ -4,41 +4,41 @@
 //! system's backlog. That is the classic exhaustion of a thread pool by held requests, on purpose, to be measured.
 
 mod connection;
-mod mailbox;
 mod reader;
 mod writer;
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::Events;
+use mio::net::TcpListener;
 use slab::Slab;
 
 use super::Config;
 use super::clock::Clock;
+use super::listen::{accept, exhausted};
+use super::permits::{Permit, Permits};
 use super::server::{Server, Stop};
+use crate::proto::CloseReason;
 use crate::session::{Context, Handler, RemoteSource, Stats};
 use connection::Connection;
 
-/// Rest after the system could not accept for want of descriptors, memory or threads.
-const ACCEPT_REST: Duration = Duration::from_millis(100);
-/// How often a shutdown looks after connections whose thread was busy.
+/// How often a shutdown looks after its connections: they have no time of their own for it, and their locks may be taken.
 const SHUTDOWN_LOOK: Duration = Duration::from_millis(20);
+/// How long threads may take to end after their connections were cut. Those that a handler keeps longer are left behind.
+const CUT_GRACE: Duration = Duration::from_secs(1);
 
 /// What all connections share.
 struct Shared {
-    config: Config,
+    config: Arc<Config>,
     stats: Arc<Stats>,
     app: Arc<dyn Handler>,
     stop: Arc<Stop>,
-    connections: Mutex<Slab<Option<Arc<Connection>>>>,
-    threads: AtomicUsize,
-    /// The accepting thread waits for a connection or a thread to end.
-    is_full: AtomicBool,
+    permits: Arc<Permits>,
+    connections: Mutex<Slab<Arc<Connection>>>,
 }
 
 impl Shared {
@@ -46,141 +46,117 @@ impl Shared {
         Context { now: clock.now(), settings: &self.config.settings, stats: &self.stats, app: &*self.app, remote }
     }
 
-    fn connections(&self) -> MutexGuard<'_, Slab<Option<Arc<Connection>>>> {
+    fn connections(&self) -> MutexGuard<'_, Slab<Arc<Connection>>> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn has_room(&self) -> bool {
-        self.threads.load(SeqCst) < self.config.max_threads && self.connections().len() < self.config.max_connections
-    }
-
-    /// Something was given back.
-    fn gave_back(&self) {
-        if self.is_full.swap(false, SeqCst) || self.stop.is_asked() {
-            self.stop.wake();
-        }
-    }
-}
-
-/// The right to one thread.
-struct Permit(Arc<Shared>);
-
-impl Permit {
-    fn take(shared: &Arc<Shared>) -> Option<Self> {
-        let more = |threads| (threads < shared.config.max_threads).then_some(threads + 1);
-        shared.threads.fetch_update(SeqCst, SeqCst, more).ok()?;
-        shared.stats.threads.add(1);
-        Some(Self(Arc::clone(shared)))
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.0.threads.fetch_sub(1, SeqCst);
-        self.0.stats.threads.subtract(1);
-        self.0.gave_back();
+    /// Starts a thread that holds the permit for as long as it runs.
+    fn spawn(&self, permit: Permit, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let run = move || {
+            let _permit = permit;
+            run();
+        };
+        thread::Builder::new().stack_size(self.config.stack_bytes).spawn(run).map(drop)
     }
 }
 
 /// Serves until the server is stopped.
 pub(crate) fn run(server: Server, app: Arc<dyn Handler>) -> io::Result<()> {
     let Server { mut poll, listener, config, stats, stop, .. } = server;
-    let shared = Arc::new(Shared {
-        config,
-        stats,
-        app,
-        stop: Arc::clone(&stop),
-        connections: Mutex::default(),
-        threads: AtomicUsize::new(0),
-        is_full: AtomicBool::new(false),
-    });
+    let permits = Permits::new(config.max_threads, Arc::clone(&stats), Arc::clone(&stop));
+    let shared = Shared { config: Arc::new(config), stats, app, stop: Arc::clone(&stop), permits, connections: Mutex::default() };
+    let shared = Arc::new(shared);
     let mut events = Events::with_capacity(8);
-    let mut clock = Clock::new();
-    while !stop.is_asked() {
-        // The listening socket is edge-triggered: it is emptied before each sleep.
-        let rest = accept_all(&shared, &mut clock, || listener.accept());
-        poll_once(&mut poll, &mut events, rest)?;
-    }
-    drop(listener);
-    shut_down(&shared, &mut clock, |timeout| poll_once(&mut poll, &mut events, Some(timeout)))
-}
-
-fn poll_once(poll: &mut mio::Poll, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
-    match poll.poll(events, timeout) {
+    let mut sleep = |timeout| match poll.poll(&mut events, timeout) {
         Err(error) if error.kind() != ErrorKind::Interrupted => Err(error),
         _ => Ok(()),
-    }
-}
-
-/// Accepts until nobody waits any more or there is no room. Returns for how long to rest, if not until the next event.
-fn accept_all(
-    shared: &Arc<Shared>,
-    clock: &mut Clock,
-    mut accept: impl FnMut() -> io::Result<(mio::net::TcpStream, SocketAddr)>,
-) -> Option<Duration> {
-    while !shared.stop.is_asked() {
-        shared.is_full.store(true, SeqCst);
-        if !shared.has_room() {
-            return None;
-        }
-        shared.is_full.store(false, SeqCst);
-        clock.read();
-        if let Err(error) = accept().and_then(|(socket, peer)| start(shared, socket.into(), peer, clock)) {
-            match error.kind() {
-                ErrorKind::WouldBlock => return None,
-                ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted => {}
-                _ => {
-                    shared.stats.accept_errors.add(1);
-                    log::warn!("cannot accept, and rests for {ACCEPT_REST:?}: {error}");
-                    return Some(ACCEPT_REST);
+    };
+    let mut accepting = Accepting { shared: &shared, listener, waiting: None, clock: Clock::new() };
+    while !stop.is_asked() {
+        // The listening socket is edge-triggered: it is emptied before each sleep.
+        match accepting.accept_all() {
+            Ok(()) => sleep(None)?,
+            Err(error) => {
+                let until = Instant::now() + exhausted(&error, &shared.stats);
+                // New connections wake this thread, and do not help.
+                while !stop.is_asked() && Instant::now() < until {
+                    sleep(Some(until.saturating_duration_since(Instant::now())))?;
                 }
             }
         }
     }
-    None
+    drop(accepting);
+    shut_down(&shared, |timeout| sleep(Some(timeout)))
 }
 
-/// Starts a connection's thread.
-fn start(shared: &Arc<Shared>, socket: TcpStream, peer: SocketAddr, clock: &Clock) -> io::Result<()> {
-    socket.set_nonblocking(false)?;
-    socket.set_write_timeout(Some(shared.config.settings.limits.write_timeout))?;
-    let Some(permit) = Permit::take(shared) else { return Err(ErrorKind::OutOfMemory.into()) };
-    let slot = shared.connections().insert(None);
-    let connection = Connection::new(socket, peer, slot as u32, Arc::clone(shared), clock);
-    shared.connections()[slot] = Some(Arc::clone(&connection));
-    let (of_thread, of_connection) = (Arc::clone(shared), Arc::clone(&connection));
-    let run = move || {
-        reader::run(&of_connection);
-        drop(of_connection);
-        of_thread.connections().remove(slot);
-        drop(permit);
-    };
-    if let Err(error) = thread::Builder::new().stack_size(shared.config.stack_bytes).spawn(run) {
-        connection.close(crate::proto::CloseReason::Transport, clock);
-        shared.connections().remove(slot);
-        return Err(error);
+struct Accepting<'a> {
+    shared: &'a Arc<Shared>,
+    listener: TcpListener,
+    /// The first of those for whom there is no room.
+    waiting: Option<(TcpStream, SocketAddr)>,
+    clock: Clock,
+}
+
+impl Accepting<'_> {
+    /// Accepts until nobody waits any more or there is no room.
+    fn accept_all(&mut self) -> io::Result<()> {
+        while !self.shared.stop.is_asked() {
+            if self.waiting.is_none() {
+                self.waiting = accept(&self.listener)?.map(|(socket, peer)| (socket.into(), peer));
+            }
+            if self.waiting.is_none() {
+                return Ok(());
+            }
+            let has_room = || self.shared.connections().len() < self.shared.config.max_connections;
+            let Some(permit) = self.shared.permits.take_or_be_woken(has_room) else { return Ok(()) };
+            if let Some((socket, peer)) = self.waiting.take() {
+                self.start(permit, socket, peer)?;
+            }
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Starts a connection's thread.
+    fn start(&mut self, permit: Permit, socket: TcpStream, peer: SocketAddr) -> io::Result<()> {
+        socket.set_nonblocking(false)?;
+        socket.set_write_timeout(Some(self.shared.config.settings.limits.write_timeout))?;
+        self.clock.read();
+        let connection = {
+            let mut connections = self.shared.connections();
+            let entry = connections.vacant_entry();
+            let connection = Connection::new(socket, peer, entry.key() as u32, self.shared, &self.clock);
+            Arc::clone(entry.insert(Arc::new(connection)))
+        };
+        let of_thread = Arc::clone(&connection);
+        let started = self.shared.spawn(permit, move || reader::run(&of_thread));
+        started.inspect_err(|_| connection.close(CloseReason::Transport, &self.clock))
+    }
 }
 
 /// Ends every connection in the way of its session, and after the grace time without asking.
-fn shut_down(shared: &Shared, clock: &mut Clock, mut sleep: impl FnMut(Duration) -> io::Result<()>) -> io::Result<()> {
+fn shut_down(shared: &Shared, mut sleep: impl FnMut(Duration) -> io::Result<()>) -> io::Result<()> {
     log::info!("shutting down: {} connections", shared.connections().len());
-    let end = Instant::now() + shared.config.shutdown_grace;
+    let mut clock = Clock::new();
+    let end = clock.now().instant() + shared.config.shutdown_grace;
+    let mut cut_since = None;
     loop {
-        clock.read();
-        let left: Vec<_> = shared.connections().iter().filter_map(|(_, connection)| connection.clone()).collect();
-        if left.is_empty() && shared.threads.load(SeqCst) == 0 {
+        let now = clock.read().instant();
+        let left: Vec<_> = shared.connections().iter().map(|(_, connection)| Arc::clone(connection)).collect();
+        let threads = shared.permits.taken();
+        if left.is_empty() && threads == 0 {
             return Ok(());
         }
-        if shared.stop.is_now() || clock.now().instant() >= end {
+        if now < end && !shared.stop.is_now() {
             for connection in &left {
-                connection.cut();
+                connection.try_shut_down(&clock);
             }
+        } else if now < *cut_since.get_or_insert(now) + CUT_GRACE {
+            for connection in &left {
+                connection.cut_off();
+            }
+        } else {
+            log::warn!("{threads} threads are left behind: their handlers have not returned");
             return Ok(());
-        }
-        for connection in &left {
-            connection.try_shut_down(clock);
         }
         drop(left);
         sleep(SHUTDOWN_LOOK)?;

@@ -3,21 +3,23 @@
 //! Owns the queue and the decision to wake. Refuses to look into commands.
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::driver::server::Stop;
+use super::server::Stop;
 use crate::proto::Frame;
 use crate::session::{Address, Command, Post};
 
 /// One posting.
 pub(crate) enum Posting {
-    One(Address, Command),
+    /// The command is taken out when it is carried out.
+    One(Address, Option<Command>),
     Many(Vec<Address>, Frame),
 }
 
 /// The loop's inbox. A poster that finds the loop awake, or that is not the first to post since it went to sleep, makes no system call.
 pub(crate) struct Inbox {
-    queue: Mutex<Vec<Posting>>,
+    /// `None` once the loop is over: handles may outlive it by far.
+    queue: Mutex<Option<Vec<Posting>>>,
     /// The loop is about to sleep, or asleep, and nobody has woken it yet.
     asleep: AtomicBool,
     stop: Arc<Stop>,
@@ -25,7 +27,7 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     pub(crate) fn new(stop: Arc<Stop>) -> Self {
-        Self { queue: Mutex::new(Vec::new()), asleep: AtomicBool::new(false), stop }
+        Self { queue: Mutex::new(Some(Vec::new())), asleep: AtomicBool::new(false), stop }
     }
 
     /// The loop announces that it goes to sleep. Returns whether it may: nothing was posted before the announcement.
@@ -34,7 +36,7 @@ impl Inbox {
     /// sees that.
     pub(crate) fn go_to_sleep(&self) -> bool {
         self.asleep.store(true, SeqCst);
-        let may_sleep = self.queue().is_empty();
+        let may_sleep = self.queue().as_ref().is_none_or(Vec::is_empty);
         if !may_sleep {
             self.asleep.store(false, SeqCst);
         }
@@ -48,24 +50,35 @@ impl Inbox {
 
     /// Takes everything that was posted, leaving `empty` in its place so that both buffers are used again and again.
     pub(crate) fn take(&self, empty: &mut Vec<Posting>) {
-        std::mem::swap(&mut *self.queue(), empty);
+        if let Some(queue) = &mut *self.queue() {
+            std::mem::swap(queue, empty);
+        }
+    }
+
+    /// The loop is over: what was posted and what will be is dropped.
+    pub(crate) fn close(&self) {
+        // Outside the lock.
+        let _left = self.queue().take();
     }
 
     fn push(&self, posting: Posting) {
-        self.queue().push(posting);
+        match &mut *self.queue() {
+            Some(queue) => queue.push(posting),
+            None => return,
+        }
         if self.asleep.load(SeqCst) && self.asleep.swap(false, SeqCst) {
             self.stop.wake();
         }
     }
 
-    fn queue(&self) -> std::sync::MutexGuard<'_, Vec<Posting>> {
+    fn queue(&self) -> MutexGuard<'_, Option<Vec<Posting>>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Post for Inbox {
     fn post(&self, address: Address, command: Command) {
-        self.push(Posting::One(address, command));
+        self.push(Posting::One(address, Some(command)));
     }
 
     fn post_many(&self, addresses: &[Address], frame: &Frame) {

@@ -15,8 +15,8 @@ pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<(u64, u32)>>,
 }
 
-/// Not armed.
-pub(crate) const NEVER: u64 = u64::MAX;
+/// Entries that are not worth sweeping.
+const SWEEP_ABOVE: usize = 4_096;
 
 impl Timers {
     pub(crate) fn new(start: Instant) -> Self {
@@ -25,12 +25,31 @@ impl Timers {
 
     /// Sees to it that `slot` comes up at `deadline` at the latest. `armed` is the connection's own note of when it will come up.
     #[inline]
-    pub(crate) fn arm(&mut self, slot: u32, deadline: Instant, armed: &mut u64) {
-        // Rounded up: a timer never comes up before its deadline by rounding.
-        let due = deadline.saturating_duration_since(self.start).as_millis() as u64 + 1;
-        if due < *armed {
-            *armed = due;
-            self.heap.push(Reverse((due, slot)));
+    pub(crate) fn arm(&mut self, slot: u32, deadline: Instant, armed: &mut Option<Instant>) {
+        if armed.is_none_or(|armed| deadline < armed) {
+            *armed = Some(deadline);
+            self.heap.push(Reverse((self.due(deadline), slot)));
+        }
+    }
+
+    /// Rounded up: a timer never comes up before its deadline by rounding.
+    fn due(&self, deadline: Instant) -> u64 {
+        deadline.saturating_duration_since(self.start).as_millis() as u64 + 1
+    }
+
+    /// Whether an entry is the one that a connection noted.
+    pub(crate) fn is_armed(&self, due: u64, armed: Option<Instant>) -> bool {
+        armed.is_some_and(|armed| self.due(armed) == due)
+    }
+
+    /// Forgets the entries that are nobody's any more, once they outnumber those of `live` connections: otherwise many short connections
+    /// would leave theirs here until their deadlines.
+    #[inline]
+    pub(crate) fn sweep(&mut self, live: usize, armed: impl Fn(u32) -> Option<Instant>) {
+        if self.heap.len() > 4 * live + SWEEP_ABOVE {
+            let mut heap = std::mem::take(&mut self.heap);
+            heap.retain(|Reverse((due, slot))| self.is_armed(*due, armed(*slot)));
+            self.heap = heap;
         }
     }
 

@@ -1,0 +1,118 @@
+//! Figures of processes and of the system, from `/proc`.
+//!
+//! Owns reading. Every figure is optional: where the system does not tell, the report says n/a.
+
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+/// `USER_HZ`: 100 on every architecture that Rust's standard library runs on under Linux.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// A process (not a thread) at one moment.
+pub(crate) struct Process {
+    /// User and system time of all threads, those that have ended included.
+    pub(crate) cpu_seconds: f64,
+    pub(crate) threads: u64,
+}
+
+/// Reads `/proc/PID/stat` (see proc(5); fields are counted behind the command's name, which may contain anything).
+pub(crate) fn process(id: u32) -> Option<Process> {
+    let text = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let (_, fields) = text.rsplit_once(')')?;
+    let field = |at: usize| fields.split_whitespace().nth(at - 3)?.parse::<u64>().ok();
+    Some(Process { cpu_seconds: (field(14)? + field(15)?) as f64 / TICKS_PER_SECOND, threads: field(20)? })
+}
+
+/// Processor time that all programs and the kernel have used since the system started, in seconds. Time that a hypervisor took is not in it.
+pub(crate) fn system_cpu_seconds() -> Option<f64> {
+    let text = fs::read_to_string("/proc/stat").ok()?;
+    let ticks = text.lines().next()?.split_whitespace().skip(1).map(|word| word.parse::<u64>().ok()).collect::<Option<Vec<_>>>()?;
+    // user, nice, system; idle and iowait are left out; irq, softirq.
+    Some([0, 1, 2, 5, 6].into_iter().map(|at| ticks.get(at)).sum::<Option<u64>>()? as f64 / TICKS_PER_SECOND)
+}
+
+/// Times that a thread of the process gave its processor up, or lost it. Threads that have ended are not counted.
+pub(crate) fn context_switches(id: u32) -> Option<u64> {
+    let mut sum = 0;
+    for thread in fs::read_dir(format!("/proc/{id}/task")).ok()?.flatten() {
+        // A thread may end while the others are read.
+        let Ok(status) = fs::read_to_string(thread.path().join("status")) else { continue };
+        sum += number(&status, "voluntary_ctxt_switches:")? + number(&status, "nonvoluntary_ctxt_switches:")?;
+    }
+    Some(sum)
+}
+
+/// Bytes of memory that the process has written itself and shares with nobody.
+pub(crate) fn private_dirty_bytes(id: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{id}/smaps_rollup")).ok()?;
+    Some(number(&text, "Private_Dirty:")? * 1024)
+}
+
+/// Bytes that the kernel holds for its own purposes, in the whole system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct KernelMemory(pub(crate) u64);
+
+impl KernelMemory {
+    fn read() -> Option<Self> {
+        let text = fs::read_to_string("/proc/meminfo").ok()?;
+        let sum = ["Slab:", "KernelStack:", "PageTables:"].into_iter().map(|name| number(&text, name)).sum::<Option<u64>>()?;
+        Some(Self(sum * 1024))
+    }
+
+    /// The median of a few readings, and how far they lay apart.
+    pub(crate) fn settled() -> Option<(Self, u64)> {
+        const READINGS: usize = 7;
+        let mut readings = Vec::with_capacity(READINGS);
+        for _ in 0..READINGS {
+            thread::sleep(Duration::from_millis(20));
+            readings.push(Self::read()?);
+        }
+        readings.sort_unstable();
+        Some((readings[READINGS / 2], readings[READINGS - 1].0 - readings[0].0))
+    }
+}
+
+/// How many descriptors this process, and each that it starts, can have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DescriptorLimits {
+    pub(crate) soft: usize,
+    pub(crate) hard: usize,
+}
+
+pub(crate) fn descriptor_limits() -> DescriptorLimits {
+    let read = || {
+        let text = fs::read_to_string("/proc/self/limits").ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+        let mut numbers = line.split_whitespace().map(|word| word.parse().unwrap_or(usize::MAX));
+        Some(DescriptorLimits { soft: numbers.next()?, hard: numbers.next()? })
+    };
+    read().unwrap_or(DescriptorLimits { soft: usize::MAX, hard: usize::MAX })
+}
+
+/// What the figures were measured on.
+#[derive(Clone, Debug)]
+pub(crate) struct Machine {
+    pub(crate) cpu: String,
+    pub(crate) cores: usize,
+    pub(crate) system: String,
+}
+
+impl Machine {
+    pub(crate) fn this() -> Self {
+        let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")).and_then(|line| line.split_once(": "));
+        let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        Self {
+            cpu: model.map_or_else(|| format!("a processor of type {}", std::env::consts::ARCH), |(_, model)| model.trim().to_owned()),
+            cores: thread::available_parallelism().map_or(1, usize::from),
+            system: format!("{} {}", std::env::consts::OS, release.trim()),
+        }
+    }
+}
+
+/// The number on the line that begins with `name`.
+fn number(text: &str, name: &str) -> Option<u64> {
+    let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
+    rest.split_whitespace().next()?.parse().ok()
+}

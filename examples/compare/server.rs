@@ -1,0 +1,77 @@
+//! The server that is measured, in a process of its own.
+//!
+//! Owns the application: a fixed text, an event stream, two kinds of `WebSocket`. The same handler for both IO models. It ends when its standard
+//! input does, so that it never outlives the program that started it, however that one ended.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use pushlab::{Config, IoModel, Limits, Message, Pusher, Reply, Request, Response, Server, Settings, Socket, WebSocketHandler};
+
+use crate::Result;
+
+/// What the body of every measured answer is (the text that "plaintext" benchmarks commonly use).
+pub(crate) const PLAINTEXT: &str = "Hello, World!";
+
+/// Serves on a port that the system chooses, and prints the address.
+pub(crate) fn serve(model: IoModel) -> Result<()> {
+    let server = Server::bind("127.0.0.1:0", config())?;
+    println!("{}", server.local_addr());
+    io::stdout().flush()?;
+    thread::spawn(|| {
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        // At once, with all connections: nobody is left to say goodbye to.
+        std::process::exit(0);
+    });
+    let subscribers = Subscribers::default();
+    server.run(model, move |request: &Request<'_>, reply: Reply<'_>| match request.path() {
+        "/plaintext" => reply.send(Response::text(PLAINTEXT)),
+        "/events" => subscribers.add(reply.event_stream().pusher()),
+        "/subscribe" => reply.upgrade(Subscribe(subscribers.clone())),
+        "/echo" => reply.upgrade(Echo),
+        _ => reply.send(Response::status(404)),
+    })?;
+    Ok(())
+}
+
+fn config() -> Config {
+    // Connections stay while the other model has its turn.
+    let limits = Limits { keep_alive_timeout: Duration::from_secs(3_600), ..Limits::default() };
+    Config {
+        settings: Settings { limits, ..Settings::default() },
+        max_connections: 65_536,
+        // Two for each subscriber.
+        max_threads: 131_072,
+        ..Config::default()
+    }
+}
+
+/// The handles of all subscribers, as a server keeps them that has something to say.
+#[derive(Clone, Default)]
+struct Subscribers(Arc<Mutex<Vec<Pusher>>>);
+
+impl Subscribers {
+    fn add(&self, pusher: Pusher) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(pusher);
+    }
+}
+
+struct Subscribe(Subscribers);
+
+impl WebSocketHandler for Subscribe {
+    fn open(&mut self, socket: &mut Socket<'_>) {
+        self.0.add(socket.pusher());
+    }
+
+    fn message(&mut self, _: Message<'_>, _: &mut Socket<'_>) {}
+}
+
+struct Echo;
+
+impl WebSocketHandler for Echo {
+    fn message(&mut self, message: Message<'_>, socket: &mut Socket<'_>) {
+        socket.send(message);
+    }
+}

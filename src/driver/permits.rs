@@ -1,0 +1,59 @@
+//! The bounded number of threads that serve connections.
+//!
+//! Owns the count, the gauge, and waking whoever waits for a thread to end. Refuses to start threads.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+
+use super::server::Stop;
+use crate::session::Stats;
+
+/// Gives out at most so many permits at once.
+pub(crate) struct Permits {
+    most: usize,
+    taken: AtomicUsize,
+    /// The server's thread waits for a permit to come back.
+    is_awaited: AtomicBool,
+    stats: Arc<Stats>,
+    stop: Arc<Stop>,
+}
+
+/// The right to one thread, given back when it is dropped.
+pub(crate) struct Permit(Arc<Permits>);
+
+impl Permits {
+    pub(crate) fn new(most: usize, stats: Arc<Stats>, stop: Arc<Stop>) -> Arc<Self> {
+        Arc::new(Self { most, taken: AtomicUsize::new(0), is_awaited: AtomicBool::new(false), stats, stop })
+    }
+
+    pub(crate) fn take(self: &Arc<Self>) -> Option<Permit> {
+        self.taken.fetch_update(SeqCst, SeqCst, |taken| (taken < self.most).then_some(taken + 1)).ok()?;
+        self.stats.threads.add(1);
+        Some(Permit(Arc::clone(self)))
+    }
+
+    pub(crate) fn taken(&self) -> usize {
+        self.taken.load(SeqCst)
+    }
+
+    /// Takes a permit if `there_is_room` for something else, too, which is given back before its thread's permit. If there is none, the next
+    /// permit that comes back wakes the server's thread.
+    pub(crate) fn take_or_be_woken(self: &Arc<Self>, there_is_room: impl FnOnce() -> bool) -> Option<Permit> {
+        // Announced before the look: what comes back after the look finds the announcement.
+        self.is_awaited.store(true, SeqCst);
+        let permit = there_is_room().then(|| self.take()).flatten()?;
+        self.is_awaited.store(false, SeqCst);
+        Some(permit)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let Self(permits) = self;
+        permits.stats.threads.subtract(1);
+        permits.taken.fetch_sub(1, SeqCst);
+        if permits.is_awaited.swap(false, SeqCst) || permits.stop.is_asked() {
+            permits.stop.wake();
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The application that most tests serve.
+
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use pushlab::proto::sse;
+use pushlab::session::Upgrade;
+use pushlab::{CloseReason, Held, Message, Pusher, Reply, Request, Response, Socket, WebSocketHandler};
+
+use super::{NET, eventually};
+
+/// What the handlers leave behind for the test to use.
+#[derive(Default)]
+pub struct App {
+    pub held: Mutex<Vec<Held>>,
+    pub pushers: Mutex<Vec<Pusher>>,
+    /// Values that connections carried and dropped.
+    pub dropped: AtomicUsize,
+    /// Handlers that have reached the gate.
+    pub at_gate: AtomicUsize,
+    pub gate: Gate,
+    /// Why WebSockets ended.
+    pub closed: Mutex<Vec<CloseReason>>,
+}
+
+/// Keeps handlers until it is opened.
+#[derive(Default)]
+pub struct Gate {
+    is_open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    pub fn open(&self) {
+        *self.is_open.lock().unwrap() = true;
+        self.opened.notify_all();
+    }
+
+    pub fn wait(&self) {
+        let guard = self.is_open.lock().unwrap();
+        drop(self.opened.wait_timeout_while(guard, NET, |is_open| !*is_open).unwrap());
+    }
+}
+
+/// Counts its own drop.
+struct Carried(Arc<App>);
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        self.0.dropped.fetch_add(1, SeqCst);
+    }
+}
+
+impl App {
+    /// Takes the one request that is held, once it is there.
+    pub fn one_held(&self) -> Held {
+        self.all_held(1).pop().unwrap()
+    }
+
+    pub fn all_held(&self, count: usize) -> Vec<Held> {
+        eventually("requests are held", || self.held.lock().unwrap().len() >= count);
+        std::mem::take(&mut self.held.lock().unwrap())
+    }
+
+    pub fn one_pusher(&self) -> Pusher {
+        self.all_pushers(1).pop().unwrap()
+    }
+
+    pub fn all_pushers(&self, count: usize) -> Vec<Pusher> {
+        eventually("pushers are given out", || self.pushers.lock().unwrap().len() >= count);
+        std::mem::take(&mut self.pushers.lock().unwrap())
+    }
+
+    pub fn dropped(&self) -> usize {
+        self.dropped.load(SeqCst)
+    }
+
+    pub fn handle(self: &Arc<Self>, request: &Request<'_>, mut reply: Reply<'_>) {
+        let number = |name| request.query_value(name).and_then(|value| value.parse::<usize>().ok()).unwrap_or_default();
+        match request.path() {
+            "/hello" => reply.send(Response::text("hello\n")),
+            "/number" => reply.send(Response::text(number("n").to_string())),
+            "/big" => reply.send(Response::text(vec![b'x'; number("n")])),
+            "/echo" => reply.send(Response::new("application/octet-stream", request.body().to_vec())),
+            "/poll" => {
+                reply.carry(Carried(Arc::clone(self)));
+                let held = reply.hold(NET, Response::no_content());
+                self.held.lock().unwrap().push(held);
+            }
+            "/brief" => std::mem::forget(reply.hold(Duration::from_millis(number("ms") as u64), Response::no_content())),
+            "/forgotten" => drop(reply.hold(NET, Response::no_content())),
+            "/at-once" => reply.hold(NET, Response::no_content()).release(Response::text("released in the handler\n")),
+            "/later" => {
+                let (app, held) = (Arc::clone(self), reply.hold(NET, Response::no_content()));
+                app.at_gate.fetch_add(1, SeqCst);
+                thread::spawn(move || {
+                    app.gate.wait();
+                    held.release(Response::text("released by a worker\n"));
+                });
+            }
+            "/block" => {
+                self.at_gate.fetch_add(1, SeqCst);
+                self.gate.wait();
+                reply.send(Response::text("unblocked\n"));
+            }
+            "/events" => {
+                let mut events = reply.event_stream();
+                events.carry(Carried(Arc::clone(self)));
+                self.pushers.lock().unwrap().push(events.pusher());
+                events.send(&sse::Event::data("welcome")).unwrap();
+            }
+            "/stream" => {
+                let mut stream = reply.stream(Response::text(""));
+                stream.carry(Carried(Arc::clone(self)));
+                self.pushers.lock().unwrap().push(stream.pusher());
+            }
+            // Nobody can push to this one.
+            "/quiet" => drop(reply.event_stream()),
+            "/ws" => {
+                reply.carry(Carried(Arc::clone(self)));
+                reply.upgrade_with(Upgrade { protocols: &["chat", "superchat"] }, Echo(Arc::clone(self)));
+            }
+            "/panic" => std::panic::resume_unwind(Box::new("without a message on standard error")),
+            _ => reply.send(Response::status(404)),
+        }
+    }
+}
+
+/// Echoes, but for the commands `close`, `panic`, `own` (push to this same connection) and `pusher` (give out a pusher).
+struct Echo(Arc<App>);
+
+impl WebSocketHandler for Echo {
+    fn message(&mut self, message: Message<'_>, socket: &mut Socket<'_>) {
+        match message {
+            Message::Text("close") => socket.close(4_000, "as asked").unwrap(),
+            Message::Text("panic") => std::panic::resume_unwind(Box::new("without a message on standard error")),
+            Message::Text("own") => {
+                socket.pusher().push(&pushlab::Frame::text("pushed"));
+                socket.send_text("sent");
+            }
+            Message::Text("pusher") => {
+                let pusher = socket.pusher();
+                socket.send_text("given");
+                self.0.pushers.lock().unwrap().push(pusher);
+            }
+            other => {
+                socket.send(other);
+            }
+        }
+    }
+
+    fn closed(&mut self, reason: CloseReason) {
+        self.0.closed.lock().unwrap().push(reason);
+    }
+}

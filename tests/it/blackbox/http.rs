@@ -1,0 +1,164 @@
+//! Requests and answers, however they are cut and piled up.
+
+use std::io::Write;
+use std::thread;
+
+use super::client::request;
+use super::{Client, Lab, both, eventually};
+
+both! {
+    fn request_in_one_piece(model) {
+        let lab = Lab::start(model);
+        let answer = lab.connect().fetch("/hello");
+        assert_eq!((answer.status, answer.text()), (200, "hello\n"));
+        assert!(answer.field("Date").is_some());
+    }
+
+    fn request_byte_by_byte(model) {
+        let lab = Lab::start(model);
+        let mut client = lab.connect();
+        for _ in 0..2 {
+            for byte in b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nHello" {
+                client.send([*byte]);
+            }
+            assert_eq!(client.answer().text(), "Hello");
+        }
+    }
+
+    fn ipv6(model) {
+        let lab = Lab::with_on("[::1]:0", model, |_| {});
+        assert!(lab.address.is_ipv6());
+        assert_eq!(lab.connect().fetch("/hello").text(), "hello\n");
+    }
+
+    fn keep_alive(model) {
+        let lab = Lab::start(model);
+        let mut client = lab.connect();
+        for n in 0..500 {
+            assert_eq!(client.fetch(&format!("/number?n={n}")).text(), n.to_string());
+        }
+        assert_eq!((lab.stats().accepted, lab.stats().requests), (1, 500));
+    }
+
+    fn last_request_of_a_connection(model) {
+        let lab = Lab::start(model);
+        for last in ["GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "GET /hello HTTP/1.0\r\n\r\n"] {
+            let mut client = lab.connect();
+            client.send(last);
+            let answer = client.answer();
+            assert_eq!((answer.text(), answer.field("Connection")), ("hello\n", Some("close")));
+            client.expect_end();
+        }
+    }
+
+    fn hundred_pipelined(model) {
+        let lab = Lab::start(model);
+        let mut client = lab.connect();
+        client.send((0..100).map(|n| request(&format!("/number?n={n}"))).collect::<String>());
+        for n in 0..100 {
+            assert_eq!(client.answer().text(), n.to_string());
+        }
+    }
+
+    /// More answers than the system buffers: the rest must not pile up in the server, and must all come.
+    fn two_thousand_pipelined_while_nobody_reads(model) {
+        let lab = Lab::start(model);
+        let mut client = Client::connect_with_little_room(lab.address);
+        let mut sending = Client::around(client.stream.try_clone().unwrap());
+        let sender = thread::spawn(move || {
+            for n in 0..2_000 {
+                sending.stream.write_all(request(&format!("/number?n={n}&{}", "x".repeat(1_000))).as_bytes()).unwrap();
+            }
+        });
+        eventually("requests are served", || lab.stats().requests > 0);
+        for n in 0..2_000 {
+            assert_eq!(client.answer().text(), n.to_string());
+        }
+        sender.join().unwrap();
+    }
+
+    /// 32 MiB of answers are asked for at once; the server makes only those that it can get rid of.
+    fn output_is_bounded(model) {
+        let lab = Lab::start(model);
+        let mut client = Client::connect_with_little_room(lab.address);
+        client.send(request("/big?n=262144").repeat(128));
+        eventually("the output is full", || {
+            let before = lab.stats();
+            thread::park_timeout(std::time::Duration::from_millis(30));
+            before.requests > 0 && before == lab.stats()
+        });
+        assert!(lab.stats().requests < 64, "{} answers made for nobody", lab.stats().requests);
+        for _ in 0..128 {
+            assert_eq!(client.answer().body.len(), 262_144);
+        }
+    }
+
+    fn large_bodies(model) {
+        let lab = Lab::start(model);
+        let body: Vec<u8> = (0..1024 * 1024_u32).map(|n| (n % 251) as u8).collect();
+        let mut client = lab.connect();
+        client.send(format!("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len()));
+        client.send(&body);
+        assert!(client.answer().body == body);
+
+        client.send("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+        for chunk in body.chunks(10_000) {
+            client.send([format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat());
+        }
+        client.send("0\r\n\r\n");
+        assert!(client.answer().body == body);
+    }
+
+    fn expect_continue(model) {
+        let lab = Lab::start(model);
+        let mut client = lab.connect();
+        for body in ["Hello", "again"] {
+            client.send("POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+            assert_eq!(client.answer_head().status, 100);
+            client.send(body);
+            let answer = client.answer();
+            assert_eq!((answer.status, answer.text()), (200, body));
+        }
+    }
+
+    fn half_close_after_a_request(model) {
+        let lab = Lab::start(model);
+        for size in [6, 300_000, 8 * 1024 * 1024] {
+            let mut client = Client::connect_with_little_room(lab.address);
+            client.get(&format!("/big?n={size}"));
+            client.end_sending();
+            assert_eq!(client.answer().body.len(), size);
+            client.expect_end();
+        }
+    }
+
+    fn half_close_after_many_requests(model) {
+        let lab = Lab::start(model);
+        let mut client = Client::connect_with_little_room(lab.address);
+        client.send(request("/big?n=10000").repeat(1_000));
+        client.end_sending();
+        for _ in 0..1_000 {
+            assert_eq!(client.answer().body.len(), 10_000);
+        }
+        client.expect_end();
+    }
+
+    fn a_client_that_says_nothing(model) {
+        let lab = Lab::start(model);
+        let mut client = lab.connect();
+        client.end_sending();
+        client.expect_end();
+        drop(lab.connect());
+        lab.connect().reset();
+        eventually("all have left", || lab.stats().accepted == 3 && lab.stats().open == 0);
+    }
+
+    fn quiet_connections_end(model) {
+        let lab = Lab::with(model, |config| config.settings.limits.keep_alive_timeout = std::time::Duration::from_millis(40));
+        let (mut fresh, mut used) = (lab.connect(), lab.connect());
+        assert_eq!(used.fetch("/hello").status, 200);
+        fresh.expect_end();
+        used.expect_end();
+        assert_eq!(lab.stats().remote_errors, 0);
+    }
+}

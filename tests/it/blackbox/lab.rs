@@ -1,0 +1,83 @@
+//! A server in a thread of its own, and the guard that ends it.
+
+use std::net::SocketAddr;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::{io, thread};
+
+use pushlab::session::{Snapshot, Stats};
+use pushlab::{Config, IoModel, Reply, Request, Server, Stopper};
+
+use super::{App, Client, NET, eventually};
+
+/// A running server with the tests' own application. Its end, at the latest when it is dropped, is a test of its own: `run` returns in time
+/// and without an error, and nothing is open, held or running any more.
+pub struct Lab {
+    pub app: Arc<App>,
+    pub address: SocketAddr,
+    pub stopper: Stopper,
+    stats: Arc<Stats>,
+    ended: Mutex<Option<Receiver<io::Result<()>>>>,
+}
+
+impl Lab {
+    pub fn start(model: IoModel) -> Self {
+        Self::with(model, |_| {})
+    }
+
+    pub fn with(model: IoModel, configure: impl FnOnce(&mut Config)) -> Self {
+        Self::with_on("127.0.0.1:0", model, configure)
+    }
+
+    pub fn with_on(address: &str, model: IoModel, configure: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::default();
+        configure(&mut config);
+        let server = Server::bind(address, config).unwrap();
+        let (address, stopper, stats) = (server.local_addr(), server.stopper(), server.stats());
+        let app = Arc::<App>::default();
+        let handling = Arc::clone(&app);
+        let (send, receive) = channel();
+        thread::spawn(move || send.send(server.run(model, move |request: &Request<'_>, reply: Reply<'_>| handling.handle(request, reply))));
+        Self { app, address, stopper, stats, ended: Mutex::new(Some(receive)) }
+    }
+
+    pub fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// Connects many times, and never faster than the server accepts: the system's backlog is short, and who does not fit tries again
+    /// after a second.
+    pub fn connect_many(&self, count: usize) -> Vec<Client> {
+        let before = self.stats().accepted;
+        let connect = |n| {
+            let client = self.connect();
+            if n % 50 == 49 {
+                eventually("connections are accepted", || self.stats().accepted > before + n);
+            }
+            client
+        };
+        (0..count as u64).map(connect).collect()
+    }
+
+    pub fn stats(&self) -> Snapshot {
+        self.stats.snapshot()
+    }
+
+    /// Waits for the end that somebody has asked for, and looks whether everything was given back.
+    #[track_caller]
+    pub fn join(&self) {
+        let Some(ended) = self.ended.lock().unwrap().take() else { return };
+        ended.recv_timeout(NET).expect("the server ends in time").expect("the server ends without an error");
+        let Snapshot { open, held, streams, websockets, threads, .. } = self.stats();
+        assert_eq!([open, held, streams, websockets, threads], [0; 5], "open, held, streams, WebSockets, threads after the end");
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.stopper.stop_now();
+        if !thread::panicking() {
+            self.join();
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The beginning and the end of servers, and handlers that misbehave.
+
+use std::io::{ErrorKind, Write};
+use std::net::TcpStream;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
+
+use pushlab::proto::RemoteError;
+use pushlab::{CloseReason, Config, IoModel, Response, Server};
+
+use super::client::request;
+use super::{Client, Lab, both, eventually};
+
+/// Starts one connection in each state in which a shutdown may find it.
+struct Crowd {
+    idle: Client,
+    fresh: Client,
+    half: Client,
+    held: Client,
+    events: Client,
+    stream: Client,
+    websocket: Client,
+    pushed_websocket: Client,
+}
+
+impl Crowd {
+    fn gather(lab: &Lab) -> Self {
+        let mut crowd = Self {
+            idle: lab.connect(),
+            fresh: lab.connect(),
+            half: lab.connect(),
+            held: lab.connect(),
+            events: lab.connect(),
+            stream: lab.connect(),
+            websocket: lab.connect(),
+            pushed_websocket: lab.connect(),
+        };
+        assert_eq!(crowd.idle.fetch("/hello").status, 200);
+        let before = lab.stats().bytes_in;
+        crowd.half.send("GET /hel");
+        eventually("half a request is there", || lab.stats().bytes_in == before + 8);
+        crowd.held.get("/poll");
+        crowd.events.get("/events");
+        crowd.events.answer_head();
+        assert_eq!(crowd.events.text_chunk(), "data: welcome\n\n");
+        crowd.stream.get("/stream");
+        crowd.stream.answer_head();
+        crowd.websocket.upgrade("/ws");
+        crowd.pushed_websocket.upgrade("/ws");
+        crowd.pushed_websocket.send_frame(0x81, b"pusher");
+        assert_eq!(crowd.pushed_websocket.frame().payload, b"given");
+        eventually("all are there", || lab.stats().held == 1 && lab.stats().open == 8);
+        crowd
+    }
+}
+
+both! {
+    fn graceful_shutdown(model) {
+        let lab = Lab::start(model);
+        let mut crowd = Crowd::gather(&lab);
+        lab.stopper.stop();
+        crowd.idle.expect_end();
+        crowd.fresh.expect_end();
+        let answer = crowd.held.answer();
+        assert_eq!((answer.status, answer.field("Connection")), (503, Some("close")));
+        assert!(answer.field("Retry-After").unwrap().parse::<u64>().unwrap() <= 6);
+        crowd.held.expect_end();
+        assert!(crowd.events.text_chunk().starts_with("retry: "));
+        assert_eq!(crowd.events.chunk(), None);
+        crowd.events.expect_end();
+        assert_eq!(crowd.stream.chunk(), None);
+        crowd.stream.expect_end();
+        for client in [&mut crowd.websocket, &mut crowd.pushed_websocket] {
+            let close = client.frame();
+            assert_eq!((close.first, &close.payload[..]), (0x88, &1_001_u16.to_be_bytes()[..]));
+            client.send_frame(0x88, &1_001_u16.to_be_bytes());
+            client.expect_end();
+        }
+        crowd.half.send("lo HTTP/1.1\r\nHost: x\r\n\r\n");
+        let answer = crowd.half.answer();
+        assert_eq!((answer.text(), answer.field("Connection")), ("hello\n", Some("close")));
+        crowd.half.expect_end();
+        lab.join();
+        assert_eq!(lab.app.dropped(), 5);
+        assert_eq!(lab.app.closed.lock().unwrap()[..], [CloseReason::Local(1001); 2]);
+        assert!(TcpStream::connect(lab.address).is_err());
+    }
+
+    /// A WebSocket's peer that does not answer the close frame does not use up the whole grace time.
+    fn shutdown_with_peers_that_do_not_answer(model) {
+        let lab = Lab::with(model, |config| config.settings.limits.close_timeout = Duration::from_millis(30));
+        let (mut plain, mut pushed) = (lab.connect(), lab.connect());
+        plain.upgrade("/ws");
+        pushed.upgrade("/ws");
+        pushed.send_frame(0x81, b"pusher");
+        assert_eq!(pushed.frame().payload, b"given");
+        let start = Instant::now();
+        lab.stopper.stop();
+        for client in [&mut plain, &mut pushed] {
+            assert_eq!(client.frame().first, 0x88);
+            client.expect_end();
+        }
+        lab.join();
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        assert_eq!(lab.app.closed.lock().unwrap()[..], [CloseReason::Remote(RemoteError::Silent); 2]);
+    }
+
+    /// Peers that do not read, of answers and of pushes, and a request that never becomes whole.
+    fn shutdown_with_peers_that_do_nothing(model) {
+        let lab = Lab::with(model, |config| config.shutdown_grace = Duration::from_millis(100));
+        let mut answered = Client::connect_with_little_room(lab.address);
+        answered.get("/big?n=30000000");
+        let mut streamed = Client::connect_with_little_room(lab.address);
+        streamed.get("/stream");
+        streamed.answer_head();
+        let pusher = lab.app.one_pusher();
+        let frame = pushlab::Frame::chunk(&vec![b'x'; 100_000]);
+        (0..8).for_each(|_| pusher.push(&frame));
+        let mut half = lab.connect();
+        half.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345");
+        eventually("all are there", || lab.stats().open == 3 && lab.stats().bytes_out > 100_000);
+        let start = Instant::now();
+        lab.stopper.stop();
+        lab.join();
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        assert_eq!(lab.app.dropped(), 1);
+        answered.drain();
+        half.drain();
+    }
+
+    fn stop_now(model) {
+        let lab = Lab::start(model);
+        let mut crowd = Crowd::gather(&lab);
+        lab.stopper.stop_now();
+        lab.join();
+        assert_eq!(lab.app.dropped(), 5);
+        for client in [&mut crowd.idle, &mut crowd.held, &mut crowd.websocket, &mut crowd.stream] {
+            client.drain();
+        }
+        // Handles outlive the server, and do nothing.
+        lab.app.one_held().release(Response::text("too late"));
+        lab.app.all_pushers(3).iter().for_each(|pusher| pusher.push(&pushlab::Frame::chunk(b"too late")));
+    }
+
+    fn stopped_before_it_runs(model) {
+        let server = Server::bind("127.0.0.1:0", Config::default()).unwrap();
+        let _waiting = Client::connect(server.local_addr());
+        server.stopper().stop();
+        server.run(model, |_: &pushlab::Request<'_>, _: pushlab::Reply<'_>| {}).unwrap();
+    }
+
+    /// Stops while connections pour in: whoever is accepted is let go, too.
+    fn stop_under_a_storm(model) {
+        for _ in 0..10 {
+            let lab = Lab::start(model);
+            let (address, stopper) = (lab.address, lab.stopper.clone());
+            let storm = std::thread::spawn(move || {
+                loop {
+                    // Who does not fit into the backlog would try again only after a second.
+                    match TcpStream::connect_timeout(&address, Duration::from_millis(50)) {
+                        Ok(mut stream) => drop(stream.write_all(request("/poll").as_bytes())),
+                        Err(error) if error.kind() == ErrorKind::TimedOut => {}
+                        Err(_) => break,
+                    }
+                }
+            });
+            eventually("some are there", || lab.stats().accepted > 10);
+            stopper.stop();
+            lab.join();
+            storm.join().unwrap();
+        }
+    }
+
+    fn two_servers_in_one_process(model) {
+        let (one, other) = (Lab::start(model), Lab::start(model));
+        assert_eq!(one.connect().fetch("/hello").status, 200);
+        drop(one);
+        assert_eq!(other.connect().fetch("/hello").status, 200);
+        assert_eq!(other.stats().accepted, 1);
+    }
+
+    fn handler_that_panics(model) {
+        let lab = Lab::start(model);
+        let (mut bad, mut good) = (lab.connect(), lab.connect());
+        let answer = bad.fetch("/panic");
+        assert_eq!((answer.status, answer.field("Connection")), (500, Some("close")));
+        bad.end_sending();
+        bad.expect_end();
+        assert_eq!(good.fetch("/hello").status, 200);
+        assert_eq!(lab.stats().panics, 1);
+    }
+}
+
+#[test]
+fn handler_that_blocks_stops_only_its_own_connection_with_threads() {
+    let lab = Lab::start(IoModel::ThreadPerConnection);
+    let mut blocked = lab.connect();
+    blocked.get("/block");
+    eventually("the handler blocks", || lab.app.at_gate.load(SeqCst) == 1);
+    assert_eq!(lab.connect().fetch("/hello").status, 200);
+    lab.app.gate.open();
+    assert_eq!(blocked.answer().text(), "unblocked\n");
+}
+
+/// The grace time holds for handlers, too.
+#[test]
+fn handler_that_blocks_does_not_hold_up_a_shutdown() {
+    let lab = Lab::with(IoModel::ThreadPerConnection, |config| config.shutdown_grace = Duration::from_millis(50));
+    let mut blocked = lab.connect();
+    blocked.get("/block");
+    eventually("the handler blocks", || lab.app.at_gate.load(SeqCst) == 1);
+    lab.stopper.stop();
+    blocked.drain();
+    lab.app.gate.open();
+    lab.join();
+}
+
+#[test]
+fn bind_errors_name_the_address() {
+    let taken = Server::bind("127.0.0.1:0", Config::default()).unwrap();
+    let address = taken.local_addr();
+    let error = Server::bind(address, Config::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AddrInUse);
+    assert!(error.to_string().contains(&address.to_string()), "{error}");
+    // Documentation's own address (RFC 5737): no machine has it.
+    let error = Server::bind("192.0.2.1:80", Config::default()).unwrap_err();
+    assert!(error.to_string().contains("192.0.2.1:80"), "{error}");
+    // The first of several that can be had.
+    let server = Server::bind(&[address, "127.0.0.1:0".parse().unwrap()][..], Config::default()).unwrap();
+    assert_ne!(server.local_addr(), address);
+}

@@ -1,0 +1,65 @@
+//! Servers over real sockets: one body for each test, run on both IO models.
+//!
+//! Owns what the tests below share: the macro [`both`], the server with its guard [`Lab`], the application [`App`] and the raw [`Client`]. Time-outs are
+//! nets under a test that fails, never the way in which one that succeeds waits: that is a reply, an end of file, or a counter through
+//! [`eventually`].
+//!
+//! Covers: driver::clock, driver::config, driver::inbox, driver::listen, driver::mailbox, driver::outboxes, driver::permits
+//! Covers: driver::server, driver::timers, driver::write, driver::event_loop, driver::thread_per_conn
+
+mod app;
+mod client;
+mod errors;
+mod held;
+mod http;
+mod lab;
+mod lifecycle;
+mod room;
+mod slow;
+mod stream;
+mod websocket;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub use app::App;
+pub use client::Client;
+pub use lab::Lab;
+pub use pushlab::IoModel;
+
+/// After this time a test has failed.
+pub const NET: Duration = Duration::from_secs(10);
+
+/// Makes two tests, `name::event_loop` and `name::threads`, of one body that takes the IO model.
+macro_rules! both {
+    ($($(#[$meta:meta])* fn $name:ident($model:ident) $body:block)*) => {$(
+        mod $name {
+            #[allow(unused_imports, reason = "a body may do with what is in the prelude")]
+            use super::*;
+
+            $(#[$meta])*
+            fn body($model: $crate::blackbox::IoModel) $body
+
+            #[test]
+            fn event_loop() {
+                body($crate::blackbox::IoModel::EventLoop);
+            }
+
+            #[test]
+            fn threads() {
+                body($crate::blackbox::IoModel::ThreadPerConnection);
+            }
+        }
+    )*};
+}
+use both;
+
+/// Waits for what only a look can tell.
+#[track_caller]
+pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + NET;
+    while !is_so() {
+        assert!(Instant::now() < end, "never came true: {what}");
+        thread::park_timeout(Duration::from_millis(1));
+    }
+}

@@ -1,0 +1,101 @@
+//! No more room: for connections, for threads.
+
+use std::io::Read;
+use std::time::Duration;
+
+use pushlab::session::Snapshot;
+use pushlab::{IoModel, Response};
+
+use super::client::is_timeout;
+use super::{Client, Lab, NET, both, eventually};
+
+/// The client's request is not served, as far as a short while can tell.
+fn expect_nothing(client: &mut Client) {
+    client.stream.set_read_timeout(Some(Duration::from_millis(30))).unwrap();
+    assert!(is_timeout(client.stream.read(&mut [0]).unwrap_err().kind()));
+    client.stream.set_read_timeout(Some(NET)).unwrap();
+}
+
+both! {
+    fn connections(model) {
+        let lab = Lab::with(model, |config| config.max_connections = 2);
+        let (mut first, mut second, mut third, mut fourth) = (lab.connect(), lab.connect(), lab.connect(), lab.connect());
+        assert_eq!((first.fetch("/hello").status, second.fetch("/hello").status), (200, 200));
+        third.get("/hello");
+        fourth.get("/hello");
+        expect_nothing(&mut third);
+        assert_eq!((lab.stats().open, lab.stats().accepted), (2, 2));
+        drop(first);
+        assert_eq!(third.answer().status, 200);
+        expect_nothing(&mut fourth);
+        drop(second);
+        assert_eq!(fourth.answer().status, 200);
+    }
+
+    /// Connections come and go at a bound of one: none is forgotten.
+    fn one_connection_after_the_other(model) {
+        let lab = Lab::with(model, |config| config.max_connections = 1);
+        let mut clients: Vec<_> = (0..100).map(|_| lab.connect()).collect();
+        for client in &mut clients {
+            client.send("GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        }
+        for client in &mut clients {
+            assert_eq!(client.answer().status, 200);
+            client.expect_end();
+        }
+        assert_eq!(lab.stats().accept_errors, 0);
+    }
+}
+
+#[test]
+fn threads() {
+    let lab = Lab::with(IoModel::ThreadPerConnection, |config| config.max_threads = 3);
+    let (mut first, mut second) = (lab.connect(), lab.connect());
+    assert_eq!(second.fetch("/hello").status, 200);
+    first.get("/poll");
+    let held = lab.app.one_held();
+    eventually("the first has its writer", || lab.stats().threads == 3);
+    let mut third = lab.connect();
+    third.get("/hello");
+    expect_nothing(&mut third);
+    // The writer of the first connection stays for as long as that connection.
+    held.release(Response::text("released"));
+    assert_eq!(first.answer().text(), "released");
+    drop(first);
+    assert_eq!(third.answer().status, 200);
+    assert_eq!(lab.stats().accept_errors, 0);
+}
+
+/// All threads read: there is none to write for those who would be held or pushed to.
+#[test]
+fn writers() {
+    let lab = Lab::with(IoModel::ThreadPerConnection, |config| config.max_threads = 2);
+    let (mut first, mut second, mut third) = (lab.connect(), lab.connect(), lab.connect());
+    assert_eq!((first.fetch("/hello").status, second.fetch("/hello").status), (200, 200));
+    third.get("/hello");
+
+    let answer = first.fetch("/poll");
+    assert_eq!((answer.status, answer.field("Connection")), (503, Some("close")));
+    assert!(answer.field("Retry-After").is_some());
+    first.expect_end();
+    let Snapshot { held, thread_refusals, .. } = lab.stats();
+    assert_eq!((held, thread_refusals, lab.app.dropped()), (0, 1, 1));
+
+    assert_eq!(third.answer().status, 200);
+    second.get("/events");
+    assert_eq!(second.answer_head().status, 200);
+    second.take_until(b"retry: ");
+    second.take_until(b"0\r\n\r\n");
+    second.expect_end();
+    eventually("the stream has ended", || lab.stats().open == 1);
+
+    let mut fourth = lab.connect();
+    fourth.upgrade("/ws");
+    fourth.send_frame(0x81, b"pusher");
+    assert_eq!(fourth.frame().payload, b"given");
+    let close = fourth.frame();
+    assert_eq!((close.first, &close.payload[..2]), (0x88, &1_001_u16.to_be_bytes()[..]));
+    fourth.send_frame(0x88, &1_001_u16.to_be_bytes());
+    fourth.expect_end();
+    assert_eq!(lab.stats().thread_refusals, 3);
+}

@@ -1,0 +1,134 @@
+//! Readers that are slower than their messages, and those that do not read at all.
+
+use std::time::Duration;
+
+use pushlab::{Frame, SlowConsumer};
+
+use super::{Client, IoModel, Lab, both, eventually};
+
+const FRAME_BYTES: usize = 64 * 1024;
+
+/// A frame that begins with its number.
+fn numbered(n: usize) -> Frame {
+    let mut payload = format!("{n:08}").into_bytes();
+    payload.resize(FRAME_BYTES, b'x');
+    Frame::chunk(&payload)
+}
+
+struct Slow {
+    lab: Lab,
+    client: Client,
+    /// Frames that were pushed.
+    count: usize,
+}
+
+/// Pushes to a client that does not read, until the policy has acted; then one more.
+fn overwhelm(model: IoModel, policy: SlowConsumer) -> Slow {
+    let lab = Lab::with(model, |config| {
+        config.settings.slow_consumer = policy;
+        config.settings.limits.output_bytes = 2 * FRAME_BYTES;
+        config.settings.limits.queue_bytes = 4 * FRAME_BYTES;
+    });
+    let mut client = Client::connect_with_little_room(lab.address);
+    client.get("/stream");
+    client.answer_head();
+    let (pusher, mut count) = (lab.app.one_pusher(), 0);
+    eventually("the policy acts", || {
+        pusher.push(&numbered(count));
+        count += 1;
+        lab.stats().dropped > 0 || lab.stats().slow_disconnects > 0
+    });
+    pusher.push(&numbered(count));
+    Slow { lab, client, count: count + 1 }
+}
+
+/// Reads frames until the last one, and returns their numbers.
+fn read_all(client: &mut Client, count: usize) -> Vec<usize> {
+    let mut numbers = Vec::new();
+    while numbers.last() != Some(&(count - 1)) {
+        let chunk = client.chunk().expect("the stream goes on");
+        assert_eq!(chunk.len(), FRAME_BYTES);
+        numbers.push(std::str::from_utf8(&chunk[..8]).unwrap().parse().unwrap());
+    }
+    assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+    numbers
+}
+
+both! {
+    fn disconnect(model) {
+        let Slow { lab, mut client, .. } = overwhelm(model, SlowConsumer::Disconnect);
+        eventually("the connection ends", || lab.stats().open == 0);
+        assert_eq!((lab.stats().slow_disconnects, lab.stats().dropped, lab.app.dropped()), (1, 0, 1));
+        client.drain();
+    }
+
+    fn drop_oldest(model) {
+        let Slow { lab, mut client, count } = overwhelm(model, SlowConsumer::DropOldest);
+        let numbers = read_all(&mut client, count);
+        assert_eq!(numbers.len() as u64 + lab.stats().dropped, count as u64);
+        assert_eq!(lab.stats().slow_disconnects, 0);
+    }
+
+    fn keep_latest(model) {
+        let Slow { lab, mut client, count } = overwhelm(model, SlowConsumer::KeepLatest);
+        let numbers = read_all(&mut client, count);
+        assert_eq!(numbers.len() as u64 + lab.stats().dropped, count as u64);
+        assert_eq!(lab.stats().slow_disconnects, 0);
+    }
+
+    /// The policy is for slow readers: a burst that the connection can take reaches everyone whole.
+    fn burst_to_a_quick_reader(model) {
+        for policy in [SlowConsumer::Disconnect, SlowConsumer::DropOldest, SlowConsumer::KeepLatest] {
+            let lab = Lab::with(model, |config| config.settings.slow_consumer = policy);
+            let mut client = lab.connect();
+            client.get("/stream");
+            client.answer_head();
+            let pusher = lab.app.one_pusher();
+            for n in 0..100 {
+                pusher.push(&Frame::chunk(format!("{n}").as_bytes()));
+            }
+            for n in 0..100 {
+                assert_eq!(client.text_chunk(), n.to_string(), "{policy:?}");
+            }
+            assert_eq!(lab.stats().dropped, 0);
+        }
+    }
+
+    fn writes_that_stall(model) {
+        let lab = Lab::with(model, |config| config.settings.limits.write_timeout = Duration::from_millis(50));
+        let mut client = Client::connect_with_little_room(lab.address);
+        client.get("/big?n=30000000");
+        eventually("the connection is given up", || lab.stats().write_stalls == 1 && lab.stats().open == 0);
+        assert!(client.drain() < 30_000_000);
+    }
+
+    fn pushes_that_stall(model) {
+        let lab = Lab::with(model, |config| {
+            config.settings.limits.write_timeout = Duration::from_millis(50);
+            config.settings.slow_consumer = SlowConsumer::DropOldest;
+        });
+        let mut client = Client::connect_with_little_room(lab.address);
+        client.get("/stream");
+        client.answer_head();
+        let (pusher, frame) = (lab.app.one_pusher(), numbered(0));
+        eventually("the connection is given up", || {
+            pusher.push(&frame);
+            lab.stats().write_stalls == 1 && lab.stats().open == 0
+        });
+        assert_eq!(lab.app.dropped(), 1);
+    }
+
+    /// A reader that takes a little now and then is slow, and not stalled. The system says that there is room only when a third of its
+    /// buffer, megabytes here, is free: the reader has to be quick enough for that.
+    fn slow_but_steady(model) {
+        let lab = Lab::with(model, |config| config.settings.limits.write_timeout = Duration::from_secs(1));
+        let mut client = Client::connect_with_little_room(lab.address);
+        client.get("/big?n=10000000");
+        assert_eq!(client.answer_head().status, 200);
+        for _ in 0..100 {
+            client.take(100_000);
+            std::thread::park_timeout(Duration::from_millis(12));
+        }
+        assert_eq!(lab.stats().write_stalls, 0);
+    }
+}
