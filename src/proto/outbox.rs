@@ -130,16 +130,28 @@ impl Outbox {
         pieces.chain([&self.copied[last..]]).filter(|chunk| !chunk.is_empty())
     }
 
+    /// The unsent bytes, where they are all copied ones: what is nearly always to be written.
+    #[inline]
+    pub fn as_single_chunk(&self) -> Option<&[u8]> {
+        self.pieces.is_empty().then(|| &self.copied[self.copied_sent..])
+    }
+
     /// Forgets the first `sent` bytes.
     ///
     /// # Panics
     /// When `sent` exceeds [`len`](Self::len).
-    pub fn advance(&mut self, mut sent: usize) {
+    #[inline]
+    pub fn advance(&mut self, sent: usize) {
         assert!(sent <= self.len, "no more bytes can have been sent than were waiting");
         self.len -= sent;
         if self.len == 0 {
-            return self.clear();
+            self.clear();
+        } else {
+            self.advance_into(sent);
         }
+    }
+
+    fn advance_into(&mut self, mut sent: usize) {
         while let Some(piece) = self.pieces.front_mut() {
             let before = piece.at - self.copied_sent;
             if sent < before {
@@ -191,10 +203,13 @@ impl Outbox {
     }
 
     /// Forgets everything and keeps the copy buffer for the next use.
+    #[inline]
     pub fn clear(&mut self) {
         self.copied.clear();
         self.copied_sent = 0;
-        self.pieces.clear();
+        if !self.pieces.is_empty() {
+            self.pieces.clear();
+        }
         self.len = 0;
     }
 

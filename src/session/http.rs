@@ -252,6 +252,7 @@ impl Http {
         }
     }
 
+    #[inline]
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.exchange {
             Exchange::Idle | Exchange::Partial(_) => self.conn.deadline(),

@@ -117,7 +117,18 @@ impl Session {
     }
 
     /// All output has been handed to the system.
+    #[inline]
     pub fn drained(&mut self, out: &mut Outbox, cx: &Context<'_>) {
+        if let Phase::Http(http) = &self.phase
+            && !http.is_answering()
+        {
+            // Between requests nothing waits for room.
+            return;
+        }
+        self.drained_while_pushing(out, cx);
+    }
+
+    fn drained_while_pushing(&mut self, out: &mut Outbox, cx: &Context<'_>) {
         let progress = match &mut self.phase {
             Phase::Http(http) => http.drained(out, cx),
             Phase::WebSocket(websocket) => websocket.drained(out, cx),

@@ -200,6 +200,7 @@ impl WebSocket {
         Progress::Wait
     }
 
+    #[inline]
     pub(super) const fn deadline(&self) -> Option<Instant> {
         match self.timer {
             Timer::Off => None,

@@ -59,11 +59,7 @@ pub(super) fn is_host_byte(byte: u8) -> bool {
 /// How many bytes at the front are of a class.
 #[inline]
 fn class_len(text: &[u8], class: u8) -> usize {
-    let mut len = 0;
-    while len < text.len() && CLASSES[usize::from(text[len])] & class != 0 {
-        len += 1;
-    }
-    len
+    text.iter().position(|&byte| CLASSES[usize::from(byte)] & class == 0).unwrap_or(text.len())
 }
 
 /// Bytes of a registered name at the front.
