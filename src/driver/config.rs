@@ -49,3 +49,15 @@ impl Default for Config {
         }
     }
 }
+
+/// A browser keeps to the `retry` that it was told at every attempt: with 0 it would try hundreds of times a second while the server is away.
+const COME_BACK_MIN_MS: u64 = 1_000;
+
+impl Config {
+    /// When the client of a connection should come back after a shutdown: spread over the window by slot, each apart from its neighbours
+    /// (Fibonacci hashing, Knuth vol. 3, section 6.4).
+    pub(super) fn come_back_ms(&self, slot: u32) -> u64 {
+        let window = self.comeback_window.as_millis() as u64;
+        COME_BACK_MIN_MS + ((u64::from(slot.wrapping_mul(0x9E37_79B9)) * window) >> 32)
+    }
+}

@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::server::Stop;
+use super::stop::Stop;
 use crate::proto::Frame;
 use crate::session::{Address, Command, Post};
 

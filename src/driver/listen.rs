@@ -7,18 +7,47 @@ use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
-use mio::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Poll, Token, Waker};
+
+use super::Config;
+use super::stop::Stop;
 use crate::session::Stats;
+
+/// The listening socket's events.
+pub(super) const LISTENER: Token = Token(usize::MAX);
+/// Somebody woke the server's thread.
+pub(super) const WAKER: Token = Token(usize::MAX - 1);
 
 /// Rest after the system could not accept for want of descriptors, memory or threads: only the end of something else helps.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// A socket that listens, with everything that a driver needs to serve it.
+pub(crate) struct Listening {
+    pub(super) poll: Poll,
+    pub(super) listener: TcpListener,
+    pub(super) config: Config,
+    pub(super) stats: Arc<Stats>,
+    pub(super) stop: Arc<Stop>,
+}
+
+impl Listening {
+    pub(super) fn new(address: impl ToSocketAddrs, config: Config) -> io::Result<Self> {
+        let mut listener = listen(address)?;
+        let poll = Poll::new()?;
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        let stop = Arc::new(Stop::new(Waker::new(poll.registry(), WAKER)?));
+        Ok(Self { poll, listener, config, stats: Arc::default(), stop })
+    }
+}
 
 /// Listens on the first address that can be had.
 ///
 /// # Errors
 /// What the system says about the last address, with the address in the message.
-pub(crate) fn listen(addresses: impl ToSocketAddrs) -> io::Result<TcpListener> {
+fn listen(addresses: impl ToSocketAddrs) -> io::Result<TcpListener> {
     let mut last_error = io::Error::new(ErrorKind::InvalidInput, "the name has no address to listen on");
     for address in addresses.to_socket_addrs()? {
         match TcpListener::bind(address).and_then(with_nodelay) {

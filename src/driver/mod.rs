@@ -21,9 +21,11 @@ mod mailbox;
 mod outboxes;
 mod permits;
 mod server;
+mod stop;
 pub(crate) mod thread_per_conn;
 mod timers;
 mod write;
 
 pub use config::Config;
-pub use server::{IoModel, Server, Stopper};
+pub use server::{IoModel, Server};
+pub use stop::Stopper;

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
-use super::server::Stop;
+use super::stop::Stop;
 use crate::session::Stats;
 
 /// Gives out at most so many permits at once.

@@ -1,22 +1,16 @@
 //! The server: an address, a configuration, a handler, and one word for the IO model.
 //!
-//! Owns binding, running and stopping. Refuses signals: the application turns whatever it likes into [`Stopper::stop`].
+//! Owns the choice between the drivers. Refuses to be one: it hands a [`Listening`] socket on.
 
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use mio::net::TcpListener;
-use mio::{Interest, Poll, Token, Waker};
-
-use super::{Config, event_loop, listen, thread_per_conn};
+use super::listen::Listening;
+use super::{Config, Stopper, event_loop, thread_per_conn};
 use crate::session::{Handler, Stats};
-
-pub(super) const LISTENER: Token = Token(usize::MAX);
-pub(super) const WAKER: Token = Token(usize::MAX - 1);
 
 /// How connections meet the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,11 +62,7 @@ impl FromStr for IoModel {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Server {
-    pub(super) poll: Poll,
-    pub(super) listener: TcpListener,
-    pub(super) config: Config,
-    pub(super) stats: Arc<Stats>,
-    pub(super) stop: Arc<Stop>,
+    listening: Listening,
     local_addr: SocketAddr,
 }
 
@@ -89,13 +79,9 @@ impl Server {
     /// When the address is taken, not this machine's, or not allowed; the message names it.
     pub fn bind(address: impl ToSocketAddrs, mut config: Config) -> io::Result<Self> {
         config.settings.limits = config.settings.limits.with_times_clamped();
-        let mut listener = listen::listen(address)?;
-        let local_addr = listener.local_addr()?;
-        let poll = Poll::new()?;
-        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-        let stop = Arc::new(Stop { asked: AtomicBool::new(false), now: AtomicBool::new(false), waker });
-        Ok(Self { poll, listener, config, stats: Arc::default(), stop, local_addr })
+        let listening = Listening::new(address, config)?;
+        let local_addr = listening.listener.local_addr()?;
+        Ok(Self { listening, local_addr })
     }
 
     /// The address that the server listens on, with its real port.
@@ -105,12 +91,12 @@ impl Server {
 
     /// The server's counters.
     pub fn stats(&self) -> Arc<Stats> {
-        Arc::clone(&self.stats)
+        Arc::clone(&self.listening.stats)
     }
 
     /// A handle that ends [`run`](Self::run) from any thread.
     pub fn stopper(&self) -> Stopper {
-        Stopper(Arc::clone(&self.stop))
+        Stopper::new(Arc::clone(&self.listening.stop))
     }
 
     /// Serves until a [`Stopper`] ends it, on the calling thread: the event loop itself, or the accepting of threads.
@@ -119,66 +105,8 @@ impl Server {
     /// When the system refuses to wait for events; errors of single connections end those alone.
     pub fn run(self, model: IoModel, handler: impl Handler) -> io::Result<()> {
         match model {
-            IoModel::EventLoop => event_loop::run(self, handler),
-            IoModel::ThreadPerConnection => thread_per_conn::run(self, Arc::new(handler)),
+            IoModel::EventLoop => event_loop::run(self.listening, handler),
+            IoModel::ThreadPerConnection => thread_per_conn::run(self.listening, Arc::new(handler)),
         }
     }
-}
-
-/// The shared wish to stop.
-pub(super) struct Stop {
-    asked: AtomicBool,
-    now: AtomicBool,
-    pub(super) waker: Arc<Waker>,
-}
-
-impl Stop {
-    pub(super) fn is_asked(&self) -> bool {
-        self.asked.load(SeqCst)
-    }
-
-    pub(super) fn is_now(&self) -> bool {
-        self.now.load(SeqCst)
-    }
-
-    pub(super) fn wake(&self) {
-        if let Err(error) = self.waker.wake() {
-            log::error!("the server's thread cannot be woken: {error}");
-        }
-    }
-}
-
-/// Ends a running server from any thread.
-#[derive(Clone)]
-pub struct Stopper(Arc<Stop>);
-
-impl fmt::Debug for Stopper {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stopper").field("asked", &self.0.is_asked()).finish_non_exhaustive()
-    }
-}
-
-impl Stopper {
-    /// Shuts down gracefully: no more connections; requests on their way are answered; held ones get 503 with `Retry-After`, event streams
-    /// `retry:`, `WebSockets` close code 1001; what is left after [`Config::shutdown_grace`] is cut.
-    pub fn stop(&self) {
-        self.0.asked.store(true, SeqCst);
-        self.0.wake();
-    }
-
-    /// Cuts every connection at once.
-    pub fn stop_now(&self) {
-        self.0.now.store(true, SeqCst);
-        self.stop();
-    }
-}
-
-/// A browser keeps to the `retry` that it was told at every attempt: with 0 it would try hundreds of times a second while the server is away.
-const COME_BACK_MIN_MS: u64 = 1_000;
-
-/// When the client of a connection should come back after a shutdown: spread over the window by slot, each apart from its neighbours
-/// (Fibonacci hashing, Knuth vol. 3, section 6.4).
-pub(super) fn come_back_ms(slot: u32, config: &Config) -> u64 {
-    let window = config.comeback_window.as_millis() as u64;
-    COME_BACK_MIN_MS + ((u64::from(slot.wrapping_mul(0x9E37_79B9)) * window) >> 32)
 }

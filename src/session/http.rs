@@ -8,8 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use super::exchange::{Exchange, Outcome, Partial, Streaming};
-use super::lifecycle::{Ending, Progress};
 use super::link::Pushed;
+use super::progress::{Ending, Progress};
 use super::reply::answer;
 use super::{Command, Context, Reply, Request, Response, websocket};
 use crate::proto::http1::{Conn, Content, Event, Head, Next};

@@ -5,33 +5,11 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::exchange::Upgraded;
 use super::http::Http;
+use super::progress::{Ending, Progress};
 use super::websocket::WebSocket;
 use super::{Command, Context};
 use crate::proto::{CloseReason, Outbox};
-
-/// How a driver ends a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// Write what waits, then close.
-    Flush,
-    /// Write what waits, end the sending side, then read and throw away until the peer ends its side or time is up: closing with unread
-    /// input would reset the connection and could take the last answer with it (RFC 9112, section 9.6).
-    Linger,
-    /// Close now: the peer is gone, or does not read.
-    Abort,
-}
-
-/// What a step led to.
-pub(super) enum Progress {
-    /// There may be more to do with the same input.
-    More,
-    /// Input, time or a command has to come first.
-    Wait,
-    Upgrade(Box<Upgraded>),
-    End(Ending, CloseReason),
-}
 
 /// One connection, whatever drives it.
 ///

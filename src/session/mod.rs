@@ -20,6 +20,7 @@ mod exchange;
 mod http;
 mod lifecycle;
 mod link;
+mod progress;
 mod reply;
 mod request;
 mod response;
@@ -30,8 +31,9 @@ mod websocket;
 
 pub use backlog::{Backlog, Queued, SlowConsumer};
 pub use context::{Context, Handler, Settings};
-pub use lifecycle::{Ending, Session};
+pub use lifecycle::Session;
 pub use link::{Address, Command, Held, Post, Pusher, RemoteSource};
+pub use progress::Ending;
 pub use reply::{Reply, Upgrade};
 pub use request::Request;
 pub use response::{Body, Response};

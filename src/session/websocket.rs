@@ -7,8 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use super::exchange::Upgraded;
-use super::lifecycle::{Ending, Progress};
 use super::link::{Link, Pushed};
+use super::progress::{Ending, Progress};
 use super::{Command, Context, Socket, WebSocketHandler};
 use crate::proto::ws::{Conn, Event, Next, Writer};
 use crate::proto::{CloseReason, Frame, Outbox, RemoteError};

@@ -23,9 +23,9 @@ use slab::Slab;
 
 use super::clock::Clock;
 use super::inbox::{Inbox, Posting};
-use super::listen::{accept, exhausted};
+use super::listen::{LISTENER, Listening, WAKER, accept, exhausted};
 use super::outboxes::Outboxes;
-use super::server::{LISTENER, Server, Stop, WAKER, come_back_ms};
+use super::stop::Stop;
 use super::timers::Timers;
 use crate::proto::CloseReason;
 use crate::session::{Address, Command, Handler};
@@ -39,8 +39,8 @@ const ACCEPTS_PER_TURN: usize = 64;
 const DELIVERIES_KEPT: usize = 64 * 1024;
 
 /// Serves until the server is stopped.
-pub(crate) fn run(server: Server, app: impl Handler) -> io::Result<()> {
-    let Server { poll, listener, config, stats, stop, .. } = server;
+pub(crate) fn run(listening: Listening, app: impl Handler) -> io::Result<()> {
+    let Listening { poll, listener, config, stats, stop, .. } = listening;
     let clock = Clock::new();
     let tools = Tools {
         receive: vec![0; config.receive_buffer_bytes.max(config.settings.limits.head_bytes * 2)],
@@ -298,7 +298,7 @@ impl EventLoop {
         self.listener = None;
         self.ends_at = Some(self.env.clock.now().instant() + self.env.config.shutdown_grace);
         for slot in self.connections.iter().map(|(slot, _)| slot as u32).collect::<Vec<_>>() {
-            let come_back_ms = come_back_ms(slot, &self.env.config);
+            let come_back_ms = self.env.config.come_back_ms(slot);
             self.connections[slot as usize].shut_down(come_back_ms, slot, &self.env, &mut self.tools);
             self.drive_later(slot);
         }

@@ -19,7 +19,6 @@ use std::time::Duration;
 use super::Shared;
 use crate::driver::clock::Clock;
 use crate::driver::mailbox::Mailbox;
-use crate::driver::server::come_back_ms;
 use crate::driver::write::write_once;
 use crate::proto::{CloseReason, Outbox};
 use crate::session::{Command, Context, Ending, RemoteSource, Session};
@@ -233,7 +232,7 @@ impl Connection {
     }
 
     fn end_session(&self, state: &mut State, clock: &Clock) {
-        let come_back_ms = come_back_ms(self.mailbox.slot(), &self.shared.config);
+        let come_back_ms = self.shared.config.come_back_ms(self.mailbox.slot());
         state.session.shut_down(come_back_ms, &mut state.out, &self.context(clock));
     }
 

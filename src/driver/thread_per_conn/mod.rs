@@ -19,9 +19,9 @@ use slab::Slab;
 
 use super::Config;
 use super::clock::Clock;
-use super::listen::{accept, exhausted};
+use super::listen::{Listening, accept, exhausted};
 use super::permits::{Permit, Permits};
-use super::server::{Server, Stop};
+use super::stop::Stop;
 use crate::proto::CloseReason;
 use crate::session::{Context, Handler, RemoteSource, Stats};
 use connection::Connection;
@@ -61,8 +61,8 @@ impl Shared {
 }
 
 /// Serves until the server is stopped.
-pub(crate) fn run(server: Server, app: Arc<dyn Handler>) -> io::Result<()> {
-    let Server { mut poll, listener, config, stats, stop, .. } = server;
+pub(crate) fn run(listening: Listening, app: Arc<dyn Handler>) -> io::Result<()> {
+    let Listening { mut poll, listener, config, stats, stop, .. } = listening;
     let permits = Permits::new(config.max_threads, Arc::clone(&stats), Arc::clone(&stop));
     let shared = Shared { config: Arc::new(config), stats, app, stop: Arc::clone(&stop), permits, connections: Mutex::default() };
     let shared = Arc::new(shared);

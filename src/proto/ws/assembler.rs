@@ -4,7 +4,7 @@
 //! what is announced is only compared with the limit.
 
 use super::super::{Limits, RemoteError};
-use super::conn::Message;
+use super::event::Message;
 use super::frame::Opcode;
 use super::utf8::Utf8Validator;
 

@@ -1,78 +1,12 @@
 //! One WebSocket after its opening handshake (RFC 6455, sections 5 to 7).
 //!
-//! Owns what an application sees, events, and where the closing handshake stands. Refuses to do the work itself: [`Reader`] and [`Writer`]
-//! are two fields, so that a message can be borrowed from the one while the other answers it.
+//! Owns the pair of its two sides. Refuses to do the work itself: [`Reader`] and [`Writer`] are two fields, so that a message can be borrowed
+//! from the one while the other answers it.
 
 use super::super::{Limits, Outbox, RemoteError};
+use super::event::Next;
 use super::reader::Reader;
 use super::writer::Writer;
-
-/// A whole message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Message<'a> {
-    /// A text message.
-    Text(&'a str),
-    /// A binary message.
-    Binary(&'a [u8]),
-}
-
-impl<'a> Message<'a> {
-    /// The payload, whatever it is.
-    pub const fn as_bytes(self) -> &'a [u8] {
-        match self {
-            Self::Text(text) => text.as_bytes(),
-            Self::Binary(bytes) => bytes,
-        }
-    }
-}
-
-/// What the peer did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event<'a> {
-    /// It sent a message.
-    Message(Message<'a>),
-    /// It sent a ping, at most 125 bytes, which has been answered already.
-    Ping(&'a [u8]),
-    /// It sent a pong, at most 125 bytes, asked for or not.
-    Pong(&'a [u8]),
-    /// It sent a close frame, which has been answered already. Nothing more comes.
-    Close {
-        /// Its code; 1005 if it gave none.
-        code: u16,
-        /// Its reason, at most 123 bytes.
-        reason: &'a str,
-    },
-}
-
-/// What [`Reader::next_event`] found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next<'a> {
-    /// An event, valid until the next call.
-    Event(Event<'a>),
-    /// Everything of use is consumed; at most an incomplete frame head, less than 14 bytes, is left over.
-    NeedData,
-}
-
-/// Where the closing handshake stands (RFC 6455, section 7.1). A peer's close frame is answered in the moment in which it is read, so there is
-/// no state in which one was received and none sent.
-///
-/// ```text
-///            send_close, fail              close frame read
-///    Open ----------------------> Sent ----------------------> Closed
-///      |                                                         ^
-///      +---------------------------------------------------------+
-///                     close frame read and answered
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Closing {
-    /// No close frame has been seen.
-    #[default]
-    Open,
-    /// This side has sent one and waits for the peer's; nothing else that comes is looked at.
-    Sent,
-    /// Both have.
-    Closed,
-}
 
 /// One WebSocket, server's side.
 ///

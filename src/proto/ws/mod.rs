@@ -6,6 +6,7 @@
 pub mod assembler;
 pub mod close;
 pub mod conn;
+pub mod event;
 pub mod frame;
 pub mod handshake;
 pub mod mask;
@@ -14,7 +15,8 @@ pub mod reader;
 pub mod utf8;
 pub mod writer;
 
-pub use conn::{Conn, Event, Message, Next};
+pub use conn::Conn;
+pub use event::{Event, Message, Next};
 pub use frame::{EncodedHead, FrameHead, Opcode};
 pub use handshake::{Accept, HandshakePolicy, HandshakeRequest, accept_key, negotiate};
 pub use reader::Reader;

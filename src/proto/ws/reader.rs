@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::super::{Limits, Outbox, RemoteError};
 use super::assembler::{Assembler, check_size};
-use super::conn::{Event, Message, Next};
+use super::event::{Event, Message, Next};
 use super::frame::{FrameHead, Opcode};
 use super::writer::Writer;
 use super::{close, mask};

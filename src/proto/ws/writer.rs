@@ -5,13 +5,33 @@
 
 use super::super::{Frame, FrameKind, LocalError, Outbox, RemoteError};
 use super::close;
-use super::conn::Closing;
 use super::frame::{FrameHead, Opcode};
 
 /// The first byte of a final frame, beside the opcode.
 const FIN: u8 = 0x80;
 /// The longest payload whose length fits into the second byte, and the longest of a control frame.
 const SHORT_BYTES: usize = 125;
+
+/// Where the closing handshake stands (RFC 6455, section 7.1). A peer's close frame is answered in the moment in which it is read, so there is
+/// no state in which one was received and none sent.
+///
+/// ```text
+///            send_close, fail              close frame read
+///    Open ----------------------> Sent ----------------------> Closed
+///      |                                                         ^
+///      +---------------------------------------------------------+
+///                     close frame read and answered
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Closing {
+    /// No close frame has been seen.
+    #[default]
+    Open,
+    /// This side has sent one and waits for the peer's; nothing else that comes is looked at.
+    Sent,
+    /// Both have.
+    Closed,
+}
 
 /// Writes frames, and knows where the closing handshake stands.
 ///

@@ -1,6 +1,6 @@
 //! Sequences of frames: RFC 6455, sections 5.4, 5.5, 6.2 and 7.
 //!
-//! Covers: proto::ws::conn, proto::ws::reader
+//! Covers: proto::ws::conn, proto::ws::event, proto::ws::reader
 
 use pushlab::proto::ws::Opcode::{Binary, Close, Continuation, Ping, Pong, Text};
 use pushlab::proto::ws::{Conn, Event, Message, Next};
