@@ -14,6 +14,7 @@
 
 mod clock;
 mod config;
+mod deliveries;
 pub(crate) mod event_loop;
 mod inbox;
 mod listen;

@@ -151,26 +151,27 @@ impl Http {
         Progress::End(Ending::Linger, CloseReason::HandlerPanicked)
     }
 
-    /// Carries out a command that was posted to this connection.
+    /// Takes a message that was posted to this connection's stream.
+    #[inline]
+    pub(super) fn push(&mut self, serial: u64, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) -> Pushed {
+        let Exchange::Stream(stream) = &mut self.exchange else { return Pushed::Waiting };
+        let Streaming { link, heartbeat, .. } = &mut **stream;
+        if !link.is_addressed(serial) || link.close_asked().is_some() {
+            return Pushed::Waiting;
+        }
+        if let (Some(heartbeat), Some(every)) = (heartbeat, cx.settings.limits.heartbeat) {
+            heartbeat.due = cx.now.instant() + every;
+        }
+        let conn = &mut self.conn;
+        link.push(frame, out, cx, |frame, out| put(conn, frame, out, cx))
+    }
+
+    /// Carries out another command that was posted to this connection.
     pub(super) fn apply(&mut self, serial: u64, command: Command, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         match (&mut self.exchange, command) {
             (Exchange::Held(hold), Command::Release(response)) if hold.link.is_addressed(serial) => {
                 let response = response.map_or_else(|| Response::status(500), |response| *response);
                 self.release(response, out, cx)
-            }
-            (Exchange::Stream(stream), Command::Push(frame)) if stream.link.is_addressed(serial) => {
-                let Streaming { link, heartbeat, .. } = &mut **stream;
-                if link.close_asked().is_some() {
-                    return Progress::Wait;
-                }
-                if let (Some(heartbeat), Some(every)) = (heartbeat, cx.settings.limits.heartbeat) {
-                    heartbeat.due = cx.now.instant() + every;
-                }
-                let conn = &mut self.conn;
-                match link.push(&frame, out, cx, |frame, out| put(conn, frame, out, cx)) {
-                    Pushed::Sent | Pushed::Waiting => Progress::Wait,
-                    Pushed::Overflow => Progress::End(Ending::Abort, CloseReason::SlowConsumer),
-                }
             }
             (Exchange::Stream(stream), Command::Close(code)) if stream.link.is_addressed(serial) => {
                 stream.link.ask_close(code);

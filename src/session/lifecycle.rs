@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::http::Http;
+use super::link::Pushed;
 use super::progress::{Ending, Progress};
 use super::websocket::WebSocket;
 use super::{Command, Context};
-use crate::proto::{CloseReason, Outbox};
+use crate::proto::{CloseReason, Frame, Outbox};
 
 /// One connection, whatever drives it.
 ///
@@ -84,11 +85,27 @@ impl Session {
         }
     }
 
+    /// Takes a posted message. One that was addressed to something that is over goes nowhere.
+    #[inline]
+    pub fn push(&mut self, serial: u64, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) {
+        let pushed = match &mut self.phase {
+            Phase::Http(http) => http.push(serial, frame, out, cx),
+            Phase::WebSocket(websocket) => websocket.push(serial, frame, out, cx),
+            Phase::Over { .. } | Phase::Closed => return,
+        };
+        if pushed == Pushed::Overflow {
+            self.end(Ending::Abort, CloseReason::SlowConsumer, cx);
+        }
+    }
+
     /// Carries out a posted command. One that was addressed to something that is over does nothing.
     pub fn apply(&mut self, serial: u64, command: Command, out: &mut Outbox, cx: &Context<'_>) {
+        if let Command::Push(frame) = command {
+            return self.push(serial, &frame, out, cx);
+        }
         let progress = match &mut self.phase {
             Phase::Http(http) => http.apply(serial, command, out, cx),
-            Phase::WebSocket(websocket) => websocket.apply(serial, command, out, cx),
+            Phase::WebSocket(websocket) => websocket.apply(serial, &command, out, cx),
             Phase::Over { .. } | Phase::Closed => return,
         };
         self.advance(progress, out, cx);

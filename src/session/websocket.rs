@@ -137,24 +137,30 @@ impl WebSocket {
         Progress::More
     }
 
-    pub(super) fn apply(&mut self, serial: u64, command: Command, out: &mut Outbox, cx: &Context<'_>) -> Progress {
-        if !self.link.is_addressed(serial) || self.conn.writer.is_closing() || self.link.close_asked().is_some() {
-            return Progress::Wait;
+    /// Takes a message that was posted to this connection.
+    #[inline]
+    pub(super) fn push(&mut self, serial: u64, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) -> Pushed {
+        if !self.takes_mail(serial) {
+            return Pushed::Waiting;
         }
+        let writer = &mut self.conn.writer;
+        self.link.push(frame, out, cx, |frame, out| put(writer, frame, out, cx))
+    }
+
+    /// Carries out another command that was posted to this connection.
+    pub(super) fn apply(&mut self, serial: u64, command: &Command, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         match command {
-            Command::Push(frame) => {
-                let writer = &mut self.conn.writer;
-                match self.link.push(&frame, out, cx, |frame, out| put(writer, frame, out, cx)) {
-                    Pushed::Sent | Pushed::Waiting => Progress::Wait,
-                    Pushed::Overflow => Progress::End(Ending::Abort, CloseReason::SlowConsumer),
-                }
-            }
-            Command::Close(code) => {
-                self.link.ask_close(code);
+            Command::Close(code) if self.takes_mail(serial) => {
+                self.link.ask_close(*code);
                 self.settle(false, out, cx)
             }
-            Command::Release(_) => Progress::Wait,
+            _ => Progress::Wait,
         }
+    }
+
+    #[inline]
+    const fn takes_mail(&self, serial: u64) -> bool {
+        self.link.is_addressed(serial) && !self.conn.writer.is_closing() && self.link.close_asked().is_none()
     }
 
     pub(super) fn drained(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {

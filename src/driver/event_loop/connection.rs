@@ -18,7 +18,7 @@ use crate::driver::inbox::Inbox;
 use crate::driver::outboxes::Outboxes;
 use crate::driver::timers::Timers;
 use crate::driver::write::write_once;
-use crate::proto::{CloseReason, Outbox};
+use crate::proto::{CloseReason, Frame, Outbox};
 use crate::session::{Command, Context, Ending, Handler, Post, RemoteSource, Session, Stats};
 
 /// What all connections of a loop share and only read.
@@ -137,12 +137,19 @@ impl Connection {
         self.hangup |= event.is_read_closed() || event.is_error();
     }
 
-    /// Carries out a posted command; its output is gathered until the connection is driven. Returns `false` when there is so much that the
-    /// connection is better driven at once.
-    pub(super) fn apply(&mut self, serial: u64, command: Command, slot: u32, env: &Env, tools: &mut Tools) -> bool {
+    /// Takes a posted message; output is gathered until the connection is driven. Returns `false` when there is so much that the connection
+    /// is better driven at once.
+    #[inline]
+    pub(super) fn push(&mut self, serial: u64, frame: &Frame, slot: u32, env: &Env, tools: &mut Tools) -> bool {
+        let out = self.output.get_or_insert_with(|| tools.outboxes.take());
+        self.session.push(serial, frame, out, &context!(env, slot));
+        out.len() < env.config.settings.limits.output_bytes || self.stalled_until.is_some()
+    }
+
+    /// Carries out another posted command.
+    pub(super) fn apply(&mut self, serial: u64, command: Command, slot: u32, env: &Env, tools: &mut Tools) {
         let out = self.output.get_or_insert_with(|| tools.outboxes.take());
         self.session.apply(serial, command, out, &context!(env, slot));
-        out.len() < env.config.settings.limits.output_bytes || self.stalled_until.is_some()
     }
 
     /// Begins the connection's shutdown.

@@ -22,21 +22,20 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
 use super::clock::Clock;
-use super::inbox::{Inbox, Posting};
+use super::deliveries::{Deliveries, Step};
+use super::inbox::Inbox;
 use super::listen::{LISTENER, Listening, WAKER, accept, exhausted};
 use super::outboxes::Outboxes;
 use super::stop::Stop;
 use super::timers::Timers;
 use crate::proto::CloseReason;
-use crate::session::{Address, Command, Handler};
+use crate::session::{Address, Handler};
 use connection::{Connection, Env, Tools, Verdict};
 
 /// Events taken from the system at once: 64 of a busy loop take some 0.3 ms, and a larger batch saves nothing any more.
 const EVENTS_PER_TURN: usize = 256;
 /// Connections accepted in one turn, so that a storm of new ones does not keep the others waiting.
 const ACCEPTS_PER_TURN: usize = 64;
-/// Room for deliveries that is kept from turn to turn: 1 MiB.
-const DELIVERIES_KEPT: usize = 64 * 1024;
 
 /// Serves until the server is stopped.
 pub(crate) fn run(listening: Listening, app: impl Handler) -> io::Result<()> {
@@ -54,8 +53,7 @@ pub(crate) fn run(listening: Listening, app: impl Handler) -> io::Result<()> {
         listener: Some(listener),
         connections: Slab::new(),
         again: Vec::new(),
-        postings: Vec::new(),
-        deliveries: Vec::new(),
+        deliveries: Deliveries::default(),
         accept: Accept::Waiting,
         ends_at: None,
         stop,
@@ -72,22 +70,13 @@ struct EventLoop {
     connections: Slab<Connection>,
     /// Connections to be driven before the end of the turn.
     again: Vec<u32>,
-    postings: Vec<Posting>,
-    deliveries: Vec<Delivery>,
+    deliveries: Deliveries,
     accept: Accept,
     /// When the shutdown's grace ends.
     ends_at: Option<Instant>,
     stop: Arc<Stop>,
     env: Env,
     tools: Tools,
-}
-
-/// One posting's way to one connection.
-struct Delivery {
-    slot: u32,
-    /// Which of the postings.
-    nth: u32,
-    serial: u64,
 }
 
 /// What the listening socket has for us.
@@ -202,48 +191,26 @@ impl EventLoop {
         registered.inspect_err(|_| self.close(slot as u32, CloseReason::Transport))
     }
 
-    /// Carries out what was posted, connection by connection: one that got many messages writes them at once, and all of them gather their
-    /// output in the same outbox, one after the other.
+    /// Carries out what was posted.
     fn take_postings(&mut self) {
-        self.env.inbox.take(&mut self.postings);
-        if self.postings.is_empty() {
-            return;
-        }
-        let (mut postings, mut deliveries) = (std::mem::take(&mut self.postings), std::mem::take(&mut self.deliveries));
-        for (nth, posting) in postings.iter().enumerate() {
-            let delivery = |&Address { slot, serial }: &Address| Delivery { slot, nth: nth as u32, serial };
-            match posting {
-                Posting::One(address, _) => deliveries.push(delivery(address)),
-                Posting::Many(addresses, _) => deliveries.extend(addresses.iter().map(delivery)),
+        let mut deliveries = std::mem::take(&mut self.deliveries);
+        deliveries.take_from(&self.env.inbox);
+        deliveries.for_each(|step| match step {
+            Step::Push(Address { slot, serial }, frame) => {
+                let Some(connection) = self.connections.get_mut(slot as usize) else { return };
+                if !connection.push(serial, frame, slot, &self.env, &mut self.tools) {
+                    // A burst is no reason to call a reader slow before anything was written.
+                    self.drive(slot);
+                }
             }
-        }
-        if postings.len() > 1 {
-            // Stable: each connection gets its messages in the order in which they were posted.
-            deliveries.sort_by_key(|delivery| delivery.slot);
-        }
-        for for_one_connection in deliveries.chunk_by(|one, next| one.slot == next.slot) {
-            for delivery in for_one_connection {
-                self.deliver(delivery, &mut postings[delivery.nth as usize]);
+            Step::Apply(Address { slot, serial }, command) => {
+                if let Some(connection) = self.connections.get_mut(slot as usize) {
+                    connection.apply(serial, command, slot, &self.env, &mut self.tools);
+                }
             }
-            self.drive(for_one_connection[0].slot);
-        }
-        postings.clear();
-        deliveries.clear();
-        deliveries.shrink_to(DELIVERIES_KEPT);
-        (self.postings, self.deliveries) = (postings, deliveries);
-    }
-
-    fn deliver(&mut self, delivery: &Delivery, posting: &mut Posting) {
-        let Some(connection) = self.connections.get_mut(delivery.slot as usize) else { return };
-        let command = match posting {
-            Posting::One(_, command) => command.take(),
-            Posting::Many(_, frame) => Some(Command::Push(frame.clone())),
-        };
-        let Some(command) = command else { return };
-        if !connection.apply(delivery.serial, command, delivery.slot, &self.env, &mut self.tools) {
-            // A burst is no reason to call a reader slow before anything was written.
-            self.drive(delivery.slot);
-        }
+            Step::Drive(slot) => self.drive(slot),
+        });
+        self.deliveries = deliveries;
     }
 
     fn drive_later(&mut self, slot: u32) {

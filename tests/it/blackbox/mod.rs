@@ -5,7 +5,7 @@
 //! [`eventually`].
 //!
 //! Covers: driver::clock, driver::config, driver::inbox, driver::listen, driver::mailbox, driver::outboxes, driver::permits
-//! Covers: driver::server, driver::stop, driver::timers, driver::write, driver::event_loop, driver::thread_per_conn
+//! Covers: driver::server, driver::stop, driver::deliveries, driver::timers, driver::write, driver::event_loop, driver::thread_per_conn
 
 mod app;
 mod client;
