@@ -18,6 +18,7 @@ mod feed;
 mod options;
 mod quotes;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
@@ -66,7 +67,8 @@ fn serve(Options { io, listen, config }: Options) -> Result<ExitCode, String> {
 
     let end = stats.snapshot();
     let how = signals.verdict(grace);
-    println!("{how}; served {} connections, {} requests, {} messages", end.accepted, end.requests, end.messages_out);
+    // Whoever wanted only the address may have closed the other end of a pipe since.
+    let _ = writeln!(io::stdout(), "{how}; served {} connections, {} requests, {} messages", end.accepted, end.requests, end.messages_out);
     Ok(ExitCode::SUCCESS)
 }
 
