@@ -58,6 +58,20 @@ pub trait RemoteSource {
 ///
 /// When its time runs out before, the connection answers by itself, and a later release does nothing. Dropping it unreleased
 /// answers 500: somebody forgot the request.
+///
+/// ```
+/// use std::sync::Mutex;
+/// use pushlab::{Held, Response};
+/// /// Everybody who waits for the next piece of news.
+/// static WAITING: Mutex<Vec<Held>> = Mutex::new(Vec::new());
+/// fn publish(news: &str) {
+///     let waiting = std::mem::take(&mut *WAITING.lock().expect("no holder of the lock panics"));
+///     for held in waiting {
+///         held.release(Response::text(news.to_owned()));
+///     }
+/// }
+/// # publish("rain");
+/// ```
 #[must_use = "a held request that is dropped is answered with 500"]
 pub struct Held {
     target: Option<(Arc<dyn Post>, Address)>,
@@ -95,6 +109,17 @@ impl fmt::Debug for Held {
 /// Pushing never blocks on the peer: what a slow reader cannot take waits in its bounded queue, under the
 /// [`SlowConsumer`](super::SlowConsumer) policy. Pushing to a connection that has ended does nothing; to learn of the end, let the connection
 /// carry a value ([`Reply::carry`](super::Reply::carry)) and act in its `Drop`.
+///
+/// ```
+/// use pushlab::proto::sse::Event;
+/// use pushlab::{Frame, Pusher};
+/// fn tick(subscribers: &[Pusher], count: u64) {
+///     let text = count.to_string();
+///     let frame = Frame::event(&Event::data(&text).event("tick")).expect("a name without line breaks");
+///     Pusher::push_all(subscribers, &frame);
+/// }
+/// # tick(&[], 1);
+/// ```
 #[derive(Clone)]
 pub struct Pusher {
     post: Arc<dyn Post>,

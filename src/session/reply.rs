@@ -15,6 +15,30 @@ use crate::proto::ws::handshake::{HandshakePolicy, HandshakeRequest, negotiate};
 use crate::proto::{LocalError, Outbox, RemoteError};
 
 /// The one answer that a request gets. A reply that is dropped answers 500.
+///
+/// ```
+/// use std::time::Duration;
+/// use pushlab::{Message, Reply, Request, Response, Socket, WebSocketHandler};
+/// struct Echo;
+/// impl WebSocketHandler for Echo {
+///     fn message(&mut self, message: Message<'_>, socket: &mut Socket<'_>) {
+///         socket.send(message);
+///     }
+/// }
+/// fn app(request: &Request<'_>, reply: Reply<'_>) {
+///     match request.path() {
+///         "/now" => reply.send(Response::text("hello\n")),
+///         "/later" => {
+///             let held = reply.hold(Duration::from_secs(25), Response::no_content());
+///             std::thread::spawn(move || held.release(Response::text("took a while\n")));
+///         }
+///         "/lines" => reply.stream(Response::text("first\n")).send(b"second\n"),
+///         "/echo" => reply.upgrade(Echo),
+///         _ => reply.send(Response::status(404)),
+///     }
+/// }
+/// # let _: &dyn pushlab::Handler = &app;
+/// ```
 #[must_use = "a reply that is dropped answers 500"]
 pub struct Reply<'a> {
     pub(super) conn: &'a mut Conn,

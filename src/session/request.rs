@@ -8,6 +8,21 @@ use std::net::SocketAddr;
 use crate::proto::http1::{Head, Method};
 
 /// One request, borrowed from the connection's input for the time of the handler's call.
+///
+/// ```
+/// use pushlab::{Method, Reply, Request, Response};
+/// fn app(request: &Request<'_>, reply: Reply<'_>) {
+///     match (request.method(), request.path()) {
+///         (Method::Get, "/greet") => {
+///             let name = request.query_value("name").unwrap_or("you".into());
+///             reply.send(Response::text(format!("hello {name}\n")));
+///         }
+///         (Method::Post, "/length") => reply.send(Response::text(format!("{}\n", request.body().len()))),
+///         _ => reply.send(Response::status(404)),
+///     }
+/// }
+/// # let _: &dyn pushlab::Handler = &app;
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     head: Head<'a>,

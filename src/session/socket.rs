@@ -54,6 +54,34 @@ pub enum Sent {
 }
 
 /// The view of a WebSocket inside its handler's calls.
+///
+/// ```
+/// use pushlab::session::Sent;
+/// use pushlab::{Message, Socket, WebSocketHandler};
+/// /// Counts down as fast as the peer reads.
+/// struct Countdown(u32);
+/// impl Countdown {
+///     fn go_on(&mut self, socket: &mut Socket<'_>) {
+///         while self.0 > 0 {
+///             self.0 -= 1;
+///             if socket.send_text(&self.0.to_string()) != Sent::Accepted {
+///                 return; // `drained` goes on
+///             }
+///         }
+///         let _ = socket.close(1000, "done");
+///     }
+/// }
+/// impl WebSocketHandler for Countdown {
+///     fn open(&mut self, socket: &mut Socket<'_>) {
+///         self.go_on(socket);
+///     }
+///     fn message(&mut self, _: Message<'_>, _: &mut Socket<'_>) {}
+///     fn drained(&mut self, socket: &mut Socket<'_>) {
+///         self.go_on(socket);
+///     }
+/// }
+/// # let _ = Countdown(3);
+/// ```
 pub struct Socket<'a> {
     pub(super) writer: &'a mut Writer,
     pub(super) link: &'a mut Link,

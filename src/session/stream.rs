@@ -7,7 +7,23 @@ use super::{Context, Pusher};
 use crate::proto::http1::Conn;
 use crate::proto::{Frame, LocalError, Outbox, sse};
 
-/// A response of unknown length that has begun. It goes on after the handler's call, until it is [ended](Self::end), its
+/// A response of unknown length that has begun.
+///
+/// ```
+/// use pushlab::{Frame, Reply, Request, Response};
+/// fn app(_: &Request<'_>, reply: Reply<'_>) {
+///     let mut stream = reply.stream(Response::text("begun\n"));
+///     stream.heartbeat(b"\n");
+///     let pusher = stream.pusher();
+///     std::thread::spawn(move || {
+///         pusher.push(&Frame::chunk(b"went on in another thread\n"));
+///         pusher.close(0);
+///     });
+/// }
+/// # let _: &dyn pushlab::Handler = &app;
+/// ```
+///
+/// It goes on after the handler's call, until it is [ended](Self::end), its
 /// [pusher](Self::pusher) closes it, or the client goes away.
 pub struct Stream<'a> {
     conn: &'a mut Conn,
@@ -83,6 +99,17 @@ impl<'a> Stream<'a> {
 }
 
 /// A stream of server-sent events that has begun.
+///
+/// ```
+/// use pushlab::proto::sse::Event;
+/// use pushlab::{Reply, Request};
+/// fn app(_: &Request<'_>, reply: Reply<'_>) {
+///     let mut events = reply.event_stream();
+///     events.send(&Event::data("hello\nin two lines").id("7")).expect("an id without line breaks");
+///     let _pusher = events.pusher(); // for whoever sends the next ones
+/// }
+/// # let _: &dyn pushlab::Handler = &app;
+/// ```
 pub struct EventStream<'a>(pub(super) Stream<'a>);
 
 impl EventStream<'_> {
