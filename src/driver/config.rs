@@ -30,6 +30,9 @@ pub struct Config {
     /// Bytes of the event loop's one receive buffer, which is also what one connection may read in a turn. Default 256 KiB: 64 KiB messages
     /// take twice as long with 64 KiB, and nothing is gained above 512 KiB.
     pub receive_buffer_bytes: usize,
+    /// Bytes of messages that wait for the event loop as a whole. Past it the slow-consumer policy acts on what is posted. Default 64 MiB
+    /// (twice Redis's `client-output-buffer-limit pubsub 32mb`, which is for one client).
+    pub inbox_bytes: usize,
     /// Time between the call for a shutdown and the end of the last connection. Default 10 s (Docker's grace time before it kills).
     pub shutdown_grace: Duration,
     /// The clients of a server that shuts down are told to come back at different times within this window, which begins a second later. Default 5 s.
@@ -44,6 +47,7 @@ impl Default for Config {
             max_threads: 4_096,
             stack_bytes: 256 * 1024,
             receive_buffer_bytes: 256 * 1024,
+            inbox_bytes: 64 * 1024 * 1024,
             shutdown_grace: Duration::from_secs(10),
             comeback_window: Duration::from_secs(5),
         }

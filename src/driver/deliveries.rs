@@ -3,6 +3,8 @@
 //! Owns the order in which a turn's postings are carried out: connection by connection, so that one that got many messages writes them at
 //! once, and all of them gather their output in the same outbox, one after the other. Refuses to carry them out.
 
+use std::collections::{HashSet, VecDeque};
+
 use super::inbox::{Inbox, Posting};
 use crate::proto::Frame;
 use crate::session::{Address, Command};
@@ -13,7 +15,8 @@ const ORDER_KEPT: usize = 64 * 1024;
 /// The postings of one turn.
 #[derive(Default)]
 pub(crate) struct Deliveries {
-    postings: Vec<Posting>,
+    postings: VecDeque<Posting>,
+    overflowed: HashSet<Address>,
     order: Vec<Place>,
 }
 
@@ -30,6 +33,8 @@ pub(crate) enum Step<'a> {
     Push(Address, &'a Frame),
     /// Carry out a command.
     Apply(Address, Command),
+    /// End the connection: something for it did not fit into the inbox.
+    Overflow(Address),
     /// The connection in this slot has got all that there is for it.
     Drive(u32),
 }
@@ -37,11 +42,15 @@ pub(crate) enum Step<'a> {
 impl Deliveries {
     /// Takes over what was posted.
     pub(crate) fn take_from(&mut self, inbox: &Inbox) {
-        inbox.take(&mut self.postings);
+        self.overflowed = inbox.take(&mut self.postings);
     }
 
     /// Goes through all steps, and is empty then.
     pub(crate) fn for_each(&mut self, mut carry_out: impl FnMut(Step<'_>)) {
+        for address in std::mem::take(&mut self.overflowed) {
+            carry_out(Step::Overflow(address));
+            carry_out(Step::Drive(address.slot));
+        }
         if let Some(audience) = self.common_audience() {
             for address in audience {
                 for posting in &self.postings {
@@ -70,7 +79,7 @@ impl Deliveries {
     }
 
     fn for_each_in_order(&mut self, mut carry_out: impl FnMut(Step<'_>)) {
-        let Self { postings, order } = self;
+        let Self { postings, order, .. } = self;
         for (nth, posting) in postings.iter().enumerate() {
             let place = |&address: &Address| Place { address, nth: nth as u32 };
             match posting {

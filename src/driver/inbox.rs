@@ -1,13 +1,17 @@
 //! Commands from other threads to the event loop.
 //!
-//! Owns the queue and the decision to wake. Refuses to look into commands.
+//! Owns the queue, its bound, and the decision to wake. Refuses to carry commands out.
+//!
+//! The bound is for a loop that does not get round to its inbox, because a handler blocks or because publishers are faster than it can write.
+//! Then the slow-consumer policy acts on what is posted as it does on a connection's own queue; answers and closes are never dropped.
 
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::stop::Stop;
 use crate::proto::Frame;
-use crate::session::{Address, Command, Post};
+use crate::session::{Address, Command, Post, SlowConsumer, Stats};
 
 /// One posting.
 pub(crate) enum Posting {
@@ -16,18 +20,68 @@ pub(crate) enum Posting {
     Many(Vec<Address>, Frame),
 }
 
+impl Posting {
+    /// Bytes of memory that it takes, about, and connections that miss it if it is dropped; `None` where it must not be dropped.
+    fn weigh(&self) -> Option<(usize, usize)> {
+        let (frame, readers) = match self {
+            Self::One(_, Some(Command::Push(frame))) => (frame, 1),
+            Self::One(..) => return None,
+            Self::Many(addresses, frame) => (frame, addresses.len()),
+        };
+        Some((size_of::<Self>() + readers * size_of::<Address>() + frame.wire().len(), readers))
+    }
+}
+
+/// What was posted and not yet taken.
+#[derive(Default)]
+struct Queue {
+    postings: VecDeque<Posting>,
+    /// What the messages among them weigh.
+    bytes: usize,
+    /// Connections for which a message did not fit, where the policy is to disconnect.
+    overflowed: HashSet<Address>,
+}
+
+impl Queue {
+    fn push(&mut self, posting: Posting, limit_bytes: usize, policy: SlowConsumer, stats: &Stats) {
+        if let Some((bytes, _)) = posting.weigh() {
+            if policy == SlowConsumer::Disconnect && self.bytes + bytes > limit_bytes {
+                match posting {
+                    Posting::One(address, _) => _ = self.overflowed.insert(address),
+                    Posting::Many(addresses, _) => self.overflowed.extend(addresses),
+                }
+                return;
+            }
+            while self.bytes + bytes > limit_bytes && self.drop_oldest(stats) {}
+            self.bytes += bytes;
+        }
+        self.postings.push_back(posting);
+    }
+
+    fn drop_oldest(&mut self, stats: &Stats) -> bool {
+        let Some(oldest) = self.postings.iter().position(|posting| posting.weigh().is_some()) else { return false };
+        let (bytes, readers) = self.postings.remove(oldest).and_then(|posting| posting.weigh()).unwrap_or_default();
+        self.bytes -= bytes;
+        stats.dropped.add(readers as u64);
+        true
+    }
+}
+
 /// The loop's inbox. A poster that finds the loop awake, or that is not the first to post since it went to sleep, makes no system call.
 pub(crate) struct Inbox {
     /// `None` once the loop is over: handles may outlive it by far.
-    queue: Mutex<Option<Vec<Posting>>>,
+    queue: Mutex<Option<Queue>>,
+    limit_bytes: usize,
+    policy: SlowConsumer,
+    stats: Arc<Stats>,
     /// The loop is about to sleep, or asleep, and nobody has woken it yet.
     asleep: AtomicBool,
     stop: Arc<Stop>,
 }
 
 impl Inbox {
-    pub(crate) fn new(stop: Arc<Stop>) -> Self {
-        Self { queue: Mutex::new(Some(Vec::new())), asleep: AtomicBool::new(false), stop }
+    pub(crate) fn new(limit_bytes: usize, policy: SlowConsumer, stats: Arc<Stats>, stop: Arc<Stop>) -> Self {
+        Self { queue: Mutex::new(Some(Queue::default())), limit_bytes, policy, stats, asleep: AtomicBool::new(false), stop }
     }
 
     /// The loop announces that it goes to sleep. Returns whether it may: nothing was posted before the announcement.
@@ -36,7 +90,7 @@ impl Inbox {
     /// sees that.
     pub(crate) fn go_to_sleep(&self) -> bool {
         self.asleep.store(true, SeqCst);
-        let may_sleep = self.queue().as_ref().is_none_or(Vec::is_empty);
+        let may_sleep = self.queue().as_ref().is_none_or(|queue| queue.postings.is_empty() && queue.overflowed.is_empty());
         if !may_sleep {
             self.asleep.store(false, SeqCst);
         }
@@ -48,11 +102,13 @@ impl Inbox {
         self.asleep.store(false, SeqCst);
     }
 
-    /// Takes everything that was posted, leaving `empty` in its place so that both buffers are used again and again.
-    pub(crate) fn take(&self, empty: &mut Vec<Posting>) {
-        if let Some(queue) = &mut *self.queue() {
-            std::mem::swap(queue, empty);
-        }
+    /// Takes everything that was posted, leaving `empty` in its place so that both buffers are used again and again. Returns the connections
+    /// that are to be ended because something for them did not fit.
+    pub(crate) fn take(&self, empty: &mut VecDeque<Posting>) -> HashSet<Address> {
+        let Some(queue) = &mut *self.queue() else { return HashSet::new() };
+        std::mem::swap(&mut queue.postings, empty);
+        queue.bytes = 0;
+        std::mem::take(&mut queue.overflowed)
     }
 
     /// The loop is over: what was posted and what will be is dropped.
@@ -63,7 +119,7 @@ impl Inbox {
 
     fn push(&self, posting: Posting) {
         match &mut *self.queue() {
-            Some(queue) => queue.push(posting),
+            Some(queue) => queue.push(posting, self.limit_bytes, self.policy, &self.stats),
             None => return,
         }
         if self.asleep.load(SeqCst) && self.asleep.swap(false, SeqCst) {
@@ -71,7 +127,7 @@ impl Inbox {
         }
     }
 
-    fn queue(&self) -> MutexGuard<'_, Option<Vec<Posting>>> {
+    fn queue(&self) -> MutexGuard<'_, Option<Queue>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

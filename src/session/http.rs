@@ -300,6 +300,11 @@ impl Http {
         Progress::End(Ending::Linger, CloseReason::Remote(error))
     }
 
+    /// Whether this is the serial of the stream that the connection has.
+    pub(super) fn is_addressed(&self, serial: u64) -> bool {
+        matches!(&self.exchange, Exchange::Stream(stream) if stream.link.is_addressed(serial))
+    }
+
     /// Drops what the exchange carries.
     pub(super) fn drop_exchange(&mut self, cx: &Context<'_>) {
         match std::mem::take(&mut self.exchange) {

@@ -98,6 +98,18 @@ impl Session {
         }
     }
 
+    /// A message that was addressed to this connection had no room before it came here, and the policy is to disconnect.
+    pub fn overflow(&mut self, serial: u64, cx: &Context<'_>) {
+        let is_addressed = match &self.phase {
+            Phase::Http(http) => http.is_addressed(serial),
+            Phase::WebSocket(websocket) => websocket.is_addressed(serial),
+            Phase::Over { .. } | Phase::Closed => false,
+        };
+        if is_addressed {
+            self.end(Ending::Abort, CloseReason::SlowConsumer, cx);
+        }
+    }
+
     /// Carries out a posted command. One that was addressed to something that is over does nothing.
     pub fn apply(&mut self, serial: u64, command: Command, out: &mut Outbox, cx: &Context<'_>) {
         if let Command::Push(frame) = command {

@@ -158,6 +158,10 @@ impl WebSocket {
         }
     }
 
+    pub(super) const fn is_addressed(&self, serial: u64) -> bool {
+        self.link.is_addressed(serial)
+    }
+
     #[inline]
     const fn takes_mail(&self, serial: u64) -> bool {
         self.link.is_addressed(serial) && !self.conn.writer.is_closing() && self.link.close_asked().is_none()

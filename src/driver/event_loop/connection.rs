@@ -152,6 +152,11 @@ impl Connection {
         self.session.apply(serial, command, out, &context!(env, slot));
     }
 
+    /// Something that was posted to this connection did not fit.
+    pub(super) fn overflow(&mut self, serial: u64, slot: u32, env: &Env) {
+        self.session.overflow(serial, &context!(env, slot));
+    }
+
     /// Begins the connection's shutdown.
     pub(super) fn shut_down(&mut self, come_back_ms: u64, slot: u32, env: &Env, tools: &mut Tools) {
         let out = self.output.get_or_insert_with(|| tools.outboxes.take());

@@ -46,7 +46,7 @@ pub(crate) fn run(listening: Listening, app: impl Handler) -> io::Result<()> {
         outboxes: Outboxes::default(),
         timers: Timers::new(clock.now().instant()),
     };
-    let inbox = Arc::new(Inbox::new(Arc::clone(&stop)));
+    let inbox = Arc::new(Inbox::new(config.inbox_bytes, config.settings.slow_consumer, Arc::clone(&stats), Arc::clone(&stop)));
     let env = Env { config, stats, app: Box::new(app), inbox, clock, serial: Cell::new(0) };
     let mut event_loop = EventLoop {
         poll,
@@ -206,6 +206,11 @@ impl EventLoop {
             Step::Apply(Address { slot, serial }, command) => {
                 if let Some(connection) = self.connections.get_mut(slot as usize) {
                     connection.apply(serial, command, slot, &self.env, &mut self.tools);
+                }
+            }
+            Step::Overflow(Address { slot, serial }) => {
+                if let Some(connection) = self.connections.get_mut(slot as usize) {
+                    connection.overflow(serial, slot, &self.env);
                 }
             }
             Step::Drive(slot) => self.drive(slot),

@@ -1,8 +1,9 @@
 //! Readers that are slower than their messages, and those that do not read at all.
 
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use pushlab::{Frame, SlowConsumer};
+use pushlab::{Frame, Pusher, SlowConsumer};
 
 use super::{Client, IoModel, Lab, both, eventually};
 
@@ -131,4 +132,50 @@ both! {
         }
         assert_eq!(lab.stats().write_stalls, 0);
     }
+}
+
+/// Pushes to a loop that is blocked by a handler, through one pusher and through all at once, until its inbox is full and past it.
+fn block_the_loop(policy: SlowConsumer, frames: usize) -> (Lab, Client, Client) {
+    const ROOM: usize = 4 * FRAME_BYTES + 4 * 1024;
+    let lab = Lab::with(IoModel::EventLoop, |config| {
+        config.settings.slow_consumer = policy;
+        config.inbox_bytes = ROOM;
+    });
+    let (mut client, mut blocked) = (lab.connect(), lab.connect());
+    client.get("/stream");
+    client.answer_head();
+    let pusher = lab.app.one_pusher();
+    blocked.get("/block");
+    eventually("the handler blocks", || lab.app.at_gate.load(SeqCst) == 1);
+    for n in 0..frames {
+        if n % 2 == 0 {
+            pusher.push(&numbered(n));
+        } else {
+            Pusher::push_all([&pusher], &numbered(n));
+        }
+    }
+    lab.app.gate.open();
+    assert_eq!(blocked.answer().text(), "unblocked\n");
+    (lab, client, blocked)
+}
+
+#[test]
+fn inbox_at_its_limit() {
+    for policy in [SlowConsumer::Disconnect, SlowConsumer::DropOldest, SlowConsumer::KeepLatest] {
+        let (lab, mut client, _blocked) = block_the_loop(policy, 4);
+        assert_eq!(read_all(&mut client, 4), [0, 1, 2, 3], "{policy:?}");
+        assert_eq!((lab.stats().dropped, lab.stats().slow_disconnects), (0, 0), "{policy:?}");
+    }
+}
+
+#[test]
+fn inbox_past_its_limit() {
+    let (lab, mut client, _blocked) = block_the_loop(SlowConsumer::Disconnect, 100);
+    client.drain();
+    eventually("the reader is gone", || lab.stats().streams == 0);
+    assert_eq!((lab.stats().slow_disconnects, lab.app.dropped()), (1, 1));
+
+    let (lab, mut client, _blocked) = block_the_loop(SlowConsumer::DropOldest, 100);
+    assert_eq!(read_all(&mut client, 100), [96, 97, 98, 99]);
+    assert_eq!((lab.stats().dropped, lab.stats().slow_disconnects), (96, 0));
 }
