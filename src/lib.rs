@@ -36,6 +36,7 @@
 //! 3. [`session::Session`]: from a head to an answered exchange.
 //! 4. `driver/event_loop/mod.rs`: one turn. Then `driver/thread_per_conn/connection.rs`: the same, in two threads.
 //! 5. `examples/ticker.rs`: pushing from a thread to every kind of client.
+//! 6. [`push`]: the hub, and every technique from it.
 //!
 //! # Example
 //!
@@ -67,6 +68,7 @@
 
 pub mod driver;
 pub mod proto;
+pub mod push;
 pub mod session;
 
 pub use driver::{Config, IoModel, Server, Stopper};

@@ -149,6 +149,11 @@ impl Pusher {
         }
     }
 
+    /// Where its messages go.
+    pub(super) const fn target(&self) -> (&Arc<dyn Post>, Address) {
+        (&self.post, self.address)
+    }
+
     /// Ends a stream in an orderly way, or starts the close handshake of a WebSocket with this code, after everything pushed before.
     pub fn close(&self, code: u16) {
         self.post.post(self.address, Command::Close(code));

@@ -14,6 +14,7 @@
 //!   answered  released     chunks         frames
 //! ```
 
+mod audience;
 mod backlog;
 mod context;
 mod exchange;
@@ -29,6 +30,7 @@ mod stats;
 mod stream;
 mod websocket;
 
+pub use audience::Audience;
 pub use backlog::{Backlog, Queued, SlowConsumer};
 pub use context::{Context, Handler, Settings};
 pub use lifecycle::Session;

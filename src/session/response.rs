@@ -3,6 +3,7 @@
 //! Owns status, content type, further fields and a whole body, all by value, so that it can wait in a held request. Refuses framing:
 //! `Content-Length`, `Transfer-Encoding`, `Connection` and `Date` belong to the protocol core.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::proto::LocalError;
@@ -58,7 +59,7 @@ body_from! {
 #[derive(Clone, Debug)]
 pub struct Response {
     status: u16,
-    content_type: &'static str,
+    content_type: Cow<'static, str>,
     fields: Vec<u8>,
     body: Body,
     fault: Option<LocalError>,
@@ -66,9 +67,10 @@ pub struct Response {
 
 impl Response {
     /// 200 with a body of any media type.
-    pub fn new(content_type: &'static str, body: impl Into<Body>) -> Self {
-        let fault = (!is_field_value(content_type)).then_some(LocalError::BadField);
-        Self { fault, ..Self::of(200, content_type, body.into()) }
+    pub fn new(content_type: impl Into<Cow<'static, str>>, body: impl Into<Body>) -> Self {
+        let content_type = content_type.into();
+        let fault = (!is_field_value(&content_type)).then_some(LocalError::BadField);
+        Self { content_type, fault, ..Self::of(200, "", body.into()) }
     }
 
     /// 200 with `text/plain; charset=utf-8`.
@@ -99,8 +101,14 @@ impl Response {
         Self::status(204)
     }
 
+    /// 405 Method Not Allowed, with the methods that there are, such as `GET, HEAD`: it "MUST generate an Allow header field" (RFC 9110,
+    /// section 15.5.6).
+    pub fn method_not_allowed(allow: &str) -> Self {
+        Self::status(405).field("Allow", allow)
+    }
+
     const fn of(status: u16, content_type: &'static str, body: Body) -> Self {
-        Self { status, content_type, fields: Vec::new(), body, fault: None }
+        Self { status, content_type: Cow::Borrowed(content_type), fields: Vec::new(), body, fault: None }
     }
 
     /// Changes the status: 200 to 599 (RFC 9110, section 15).
@@ -139,7 +147,7 @@ impl Response {
 
     /// The head, as the protocol core takes it.
     pub(crate) fn head(&self) -> ResponseHead<'_> {
-        ResponseHead { status: self.status, content_type: self.content_type, fields: &self.fields }
+        ResponseHead { status: self.status, content_type: &self.content_type, fields: &self.fields }
     }
 
     /// Parts an owned body from the rest, so that it can go out without a copy.

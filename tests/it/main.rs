@@ -15,6 +15,7 @@ mod frame;
 mod limits;
 mod now;
 mod outbox;
+mod push;
 mod session;
 mod sse;
 mod tidy;

@@ -2,7 +2,8 @@
 //!
 //! - `layers`: imports point downwards, `push -> session <- driver`, `session -> proto`, and never sideways between the two drivers;
 //!   `push` uses only the public API.
-//! - `purity`: no sockets, threads, locks, clocks or IO traits outside `driver` (`push` may lock).
+//! - `purity`: no sockets, threads, locks, clocks or IO traits outside `driver` (`push` may lock, and has one
+//!   file for its clock).
 //! - `text`: file length, headers, nothing unfinished, no `unsafe`, no `unwrap`, only the dependencies that were agreed.
 //! - `covers`: every module of `src` is named by a test module, in header lines like `Covers: proto::sse::event, proto::sse::decoder`.
 //!   A directory's name (`proto::stomp`) covers all of its files; a layer's name alone covers nothing. `mod.rs` and `lib.rs` need no cover.

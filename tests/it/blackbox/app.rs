@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use pushlab::proto::sse;
+use pushlab::push::{Hub, Mounted};
 use pushlab::session::Upgrade;
 use pushlab::{CloseReason, Held, Message, Pusher, Reply, Request, Response, Socket, WebSocketHandler};
 
@@ -14,6 +15,8 @@ use super::{NET, eventually};
 /// What the handlers leave behind for the test to use.
 #[derive(Default)]
 pub struct App {
+    /// Serves what is below `/topics`.
+    pub hub: Hub,
     pub held: Mutex<Vec<Held>>,
     pub pushers: Mutex<Vec<Pusher>>,
     /// Values that connections carried and dropped.
@@ -123,7 +126,10 @@ impl App {
                 reply.upgrade_with(Upgrade { protocols: &["chat", "superchat"] }, Echo(Arc::clone(self)));
             }
             "/panic" => std::panic::resume_unwind(Box::new("without a message on standard error")),
-            _ => reply.send(Response::status(404)),
+            _ => match self.hub.handle(request, reply) {
+                Mounted::Handled => {}
+                Mounted::NotMine(reply) => reply.send(Response::status(404)),
+            },
         }
     }
 }

@@ -14,6 +14,7 @@ mod held;
 mod http;
 mod lab;
 mod lifecycle;
+mod push;
 mod room;
 mod slow;
 mod stream;

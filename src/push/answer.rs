@@ -1,0 +1,83 @@
+//! Answers to polls.
+//!
+//! Owns their body and head, for one message and for many, in each format. Refuses to wait.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use super::cors::Cors;
+use super::query::Format;
+use super::techniques::jsonp;
+use super::{Id, Message, Replay};
+use crate::session::Response;
+
+/// How a poll wants its answer. Polls of equal shape share one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub(super) format: Format,
+    pub(super) callback: Option<Arc<str>>,
+    pub(super) cors: Cors,
+}
+
+impl Shape {
+    /// Everything that was missed; in raw format the first of it.
+    pub(super) fn many(&self, replay: &Replay) -> Response {
+        if self.format == Format::Raw {
+            let Some(message) = replay.messages.first() else { return self.empty(replay.last) };
+            let response = self.raw(message);
+            return if replay.gap { response.field("Pushlab-Gap", &replay.from.to_string()) } else { response };
+        }
+        let mut text = String::from("{\"messages\":[");
+        for (at, message) in replay.messages.iter().enumerate() {
+            text.push_str(if at > 0 { "," } else { "" });
+            text.push_str(message.json());
+        }
+        let _ = write!(text, "],\"last\":\"{}\",\"gap\":{}", replay.last, replay.gap);
+        if replay.gap {
+            let _ = write!(text, ",\"from\":\"{}\"", replay.from);
+        }
+        text.push('}');
+        self.json(text.into_bytes().into(), replay.last)
+    }
+
+    /// One message, behind which the client has everything.
+    pub(super) fn one(&self, message: &Message) -> Response {
+        match self.format {
+            Format::Raw => self.raw(message),
+            Format::Json => self.json(Arc::clone(message.answer()), message.id()),
+        }
+    }
+
+    /// Nothing new: the cursor stays.
+    pub(super) fn empty(&self, cursor: Id) -> Response {
+        match self.format {
+            Format::Raw => self.dress(Response::no_content(), cursor),
+            Format::Json => self.json(format!(r#"{{"messages":[],"last":"{cursor}","gap":false}}"#).into_bytes().into(), cursor),
+        }
+    }
+
+    /// Nothing new, in a head alone.
+    pub(super) fn not_modified(&self, cursor: Id) -> Response {
+        self.dress(Response::status(304), cursor)
+    }
+
+    fn raw(&self, message: &Message) -> Response {
+        let response = match message.text() {
+            Some(text) => Response::text(text.to_owned()),
+            None => Response::new("application/octet-stream", message.bytes().to_vec()),
+        };
+        self.dress(response, message.id())
+    }
+
+    fn json(&self, text: Arc<[u8]>, last: Id) -> Response {
+        let response = match &self.callback {
+            Some(callback) => jsonp::wrap(callback, &text),
+            None => Response::json(text),
+        };
+        self.dress(response, last)
+    }
+
+    fn dress(&self, response: Response, last: Id) -> Response {
+        self.cors.dress(response).field("ETag", &format!("\"{last}\""))
+    }
+}

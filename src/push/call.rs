@@ -1,0 +1,170 @@
+//! One request to subscribe.
+//!
+//! Owns what every technique is given, and how every stream begins: the head, what was missed, then a place among the subscribers, with
+//! nothing lost in between. Refuses wire forms.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::cors::Cors;
+use super::hub::{Joined, Wish};
+use super::query::{Format, Query, Rejection, parse_cursor};
+use super::state::{Sink, Wire};
+use super::{Cursor, Hub, Id, Replay, Technique, Topics, envelope};
+use crate::proto::Frame;
+use crate::session::{EventStream, Pusher, Reply, Request, Response, Stream};
+
+pub(super) struct Call<'a> {
+    pub(super) hub: &'a Hub,
+    pub(super) request: &'a Request<'a>,
+    pub(super) topics: Topics,
+    pub(super) query: Query<'a>,
+    pub(super) cors: Cors,
+    pub(super) client: Option<Arc<str>>,
+    pub(super) callback: Option<Arc<str>>,
+}
+
+/// How a technique streams.
+pub(super) struct Plan {
+    pub(super) technique: Technique,
+    pub(super) wire: Wire,
+    pub(super) content_type: Cow<'static, str>,
+    /// Comes first, made from the place where the stream resumes.
+    pub(super) preface: fn(&Call<'_>, Id) -> Vec<u8>,
+    pub(super) heartbeat: &'static [u8],
+    /// Tells of a gap; `None` where the head alone says it.
+    pub(super) gap: Option<fn(&Call<'_>, &str) -> Vec<u8>>,
+    /// The stream ends after this much.
+    pub(super) limit_bytes: Option<usize>,
+}
+
+impl Call<'_> {
+    pub(super) fn reject(&self, reply: Reply<'_>, rejection: &Rejection) {
+        reply.send(self.cors.dress(rejection.response()));
+    }
+
+    /// The cursor: from a field, which a client sends for what it has just seen, before the query, which stays in an address.
+    pub(super) fn cursor(&self, field: Option<&str>, parameters: &[&str]) -> Result<Cursor, Rejection> {
+        if let Some((name, text)) = field.and_then(|name| Some((name, self.request.field_text(name)?))) {
+            let text = text.strip_prefix("W/").unwrap_or(text);
+            return parse_cursor(name, text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text));
+        }
+        for name in parameters {
+            if let Some(cursor) = self.query.cursor(name)? {
+                return Ok(cursor);
+            }
+        }
+        Ok(Cursor::New)
+    }
+
+    pub(super) fn format(&self, default: Format) -> Result<Format, Rejection> {
+        self.query.format(default)
+    }
+
+    pub(super) fn wish(&self, technique: Technique, position: Id) -> Wish<'_> {
+        Wish { topics: &self.topics, technique, client: self.client.as_ref(), position }
+    }
+
+    /// What was missed, with the topics made so that they can be subscribed to.
+    pub(super) fn replay(&self, cursor: Cursor, limit_bytes: usize) -> Result<Replay, Rejection> {
+        let mut state = self.hub.lock();
+        if !state.make(&self.topics) {
+            return Err(Rejection { status: 503, sentence: super::PublishError::TooManyTopics.to_string() });
+        }
+        Ok(state.since(&self.topics, cursor, limit_bytes, self.hub.config().clock.now()))
+    }
+
+    /// Begins a stream and subscribes it.
+    pub(super) fn stream(&self, reply: Reply<'_>, cursor: Cursor, plan: &Plan) {
+        let limit_bytes = plan.limit_bytes.unwrap_or(usize::MAX);
+        let mut missed = match self.replay(cursor, self.hub.config().replay_bytes.min(limit_bytes)) {
+            Ok(missed) => missed,
+            Err(rejection) => return self.reject(reply, &rejection),
+        };
+        let head = self.cors.dress_stream(Response::new(plan.content_type.clone(), ""), plan.technique == Technique::Sse);
+        let head = head.field("Pushlab-Resumed", &missed.from.to_string());
+        let head = if missed.gap { head.field("Pushlab-Gap", &missed.from.to_string()) } else { head };
+        let mut opened = if plan.technique == Technique::Sse {
+            Opened::Events(reply.event_stream_with(head))
+        } else {
+            let mut stream = reply.stream(head);
+            stream.heartbeat(plan.heartbeat);
+            Opened::Stream(stream)
+        };
+        if !opened.is_live() {
+            return;
+        }
+        opened.send(&Frame::chunk(&(plan.preface)(self, missed.from)));
+        let pusher = opened.pusher();
+        let boundary = &self.hub.constants().boundary;
+        let mut left = limit_bytes;
+        // Sending is done without the hub's lock, so that more may have been published meanwhile; the last round finds nothing new, and
+        // subscribes in the same step.
+        loop {
+            if let (true, Some(gap)) = (missed.gap, plan.gap) {
+                opened.send(&Frame::chunk(&gap(self, &envelope::gap(missed.from))));
+            }
+            for message in &missed.messages {
+                let frame = plan.wire.frame(message, boundary);
+                left = left.saturating_sub(frame.payload().len());
+                opened.send(&frame);
+            }
+            if !missed.is_whole || left == 0 {
+                return opened.end();
+            }
+            let left_bytes = plan.limit_bytes.map(|_| left);
+            let sink = Sink::Stream { pusher: pusher.clone(), wire: plan.wire.clone(), left_bytes };
+            match self.hub.join(&self.wish(plan.technique, missed.last), sink) {
+                Joined::Subscribed(leave) => return opened.carry(leave),
+                Joined::Behind(more) => missed = more,
+                Joined::NoRoom => return opened.end(),
+            }
+        }
+    }
+}
+
+/// A response that has begun.
+enum Opened<'a> {
+    Stream(Stream<'a>),
+    Events(EventStream<'a>),
+}
+
+impl Opened<'_> {
+    const fn is_live(&self) -> bool {
+        match self {
+            Self::Stream(stream) => stream.is_live(),
+            Self::Events(stream) => stream.is_live(),
+        }
+    }
+
+    fn send(&mut self, frame: &Frame) {
+        if frame.payload().is_empty() {
+            return;
+        }
+        match self {
+            Self::Stream(stream) => stream.send_frame(frame),
+            Self::Events(stream) => stream.send_frame(frame),
+        }
+    }
+
+    fn pusher(&mut self) -> Pusher {
+        match self {
+            Self::Stream(stream) => stream.pusher(),
+            Self::Events(stream) => stream.pusher(),
+        }
+    }
+
+    fn carry(&mut self, value: impl std::any::Any + Send) {
+        match self {
+            Self::Stream(stream) => stream.carry(value),
+            Self::Events(stream) => stream.carry(value),
+        }
+    }
+
+    fn end(self) {
+        match self {
+            Self::Stream(stream) => stream.end(),
+            Self::Events(stream) => stream.end(),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Every bound and default of a hub.
+//!
+//! Owns numbers and the reasons for them. Refuses what belongs to every connection (`Settings`): the slow-consumer policy, heartbeats and the
+//! origins of `WebSockets` are chosen there.
+
+use std::time::Duration;
+
+use super::Clock;
+
+/// A hub's configuration.
+///
+/// ```
+/// use pushlab::push::{Hub, HubConfig};
+/// let hub = Hub::new(HubConfig { history_messages: 50, ..HubConfig::default() });
+/// ```
+#[derive(Clone, Debug)]
+pub struct HubConfig {
+    /// Where the endpoints are mounted. Default `/topics`.
+    pub prefix: String,
+    /// Messages that a topic retains. Default 1,000: at one a second a quarter of an hour, longer than any phone is in a tunnel.
+    pub history_messages: usize,
+    /// Bytes of payload that a topic retains. Wire forms that were needed come on top, so that memory is a small multiple of it. Default 1
+    /// MiB, which is also what waits for one slow reader at the most (`Limits::queue_bytes`).
+    pub history_bytes: usize,
+    /// Messages as old as this are gone. Default 10 min (Centrifugo's examples use 5 min; Ably keeps 2 min).
+    pub history_age: Duration,
+    /// Topics at once. Past it the one that was used least recently and has no subscribers is forgotten. Default 10,000: with a full
+    /// history each, more than a machine has memory; with a few messages each, tens of megabytes.
+    pub topics: usize,
+    /// Topics of one request. Default 32: longer lists belong into one topic.
+    pub topics_per_request: usize,
+    /// Bytes of one payload. 413 past it, and close code 1009. Default 64 KiB (Centrifugo `client.message_size_limit` 64 KiB).
+    pub payload_bytes: usize,
+    /// Bytes of payload that one answer or stream replays; who missed more comes again with the cursor that it got so far, and a WebSocket
+    /// is fed as it reads. Default 1 MiB, a full history of one topic.
+    pub replay_bytes: usize,
+    /// Time that a long poll is held when it does not say. Default 25 s (RFC 6202, section 5.5: 30 s is safe; `SockJS`, Engine.IO 25 s).
+    pub hold: Duration,
+    /// The longest that a long poll may ask for. Default 120 s, which RFC 6202, section 5.5 says has worked.
+    pub hold_max: Duration,
+    /// Bytes of payload after which a stream or a hidden frame ends, unless it says; its client keeps all of it in memory. Default 1 MiB
+    /// (`SockJS` ends at 128 KiB, for older machines).
+    pub stream_bytes: usize,
+    /// What event streams are told to wait before they come back. Default 2 s: browsers choose 3 s and more
+    /// by themselves, and a restarted server is back sooner.
+    pub retry: Duration,
+    /// Messages on a page without a cursor. Default 50, a screen or two.
+    pub page_messages: usize,
+    /// Time for which a client with a token stays online after its last request or connection. Default 30 s: six reloads of a page every
+    /// 5 s, one long poll that got lost.
+    pub presence_grace: Duration,
+    /// Whether joining and leaving is published for every topic, also when nobody has asked for it. Default no.
+    pub presence_messages: bool,
+    /// Pages of other origins that may read answers, as `scheme://host[:port]`, or `*` for any, but without credentials. Default none.
+    /// `WebSockets` ask `Settings::allow_origins`.
+    pub allow_origins: Vec<String>,
+    /// Whether listed origins, never `*`, may send cookies along. Default no.
+    pub allow_credentials: bool,
+    /// The clock.
+    pub clock: Clock,
+}
+
+impl Default for HubConfig {
+    fn default() -> Self {
+        Self {
+            prefix: "/topics".to_owned(),
+            history_messages: 1_000,
+            history_bytes: 1024 * 1024,
+            history_age: Duration::from_secs(10 * 60),
+            topics: 10_000,
+            topics_per_request: 32,
+            payload_bytes: 64 * 1024,
+            replay_bytes: 1024 * 1024,
+            hold: Duration::from_secs(25),
+            hold_max: Duration::from_secs(120),
+            stream_bytes: 1024 * 1024,
+            retry: Duration::from_secs(2),
+            page_messages: 50,
+            presence_grace: Duration::from_secs(30),
+            presence_messages: false,
+            allow_origins: Vec::new(),
+            allow_credentials: false,
+            clock: Clock::default(),
+        }
+    }
+}

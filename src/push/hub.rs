@@ -1,0 +1,324 @@
+//! The hub: topics, and everybody who listens.
+//!
+//! Owns the public operations, each under the one lock. Refuses to wait for anybody: a publish costs the publisher the same whoever reads
+//! slowly, and what a slow reader cannot take waits in its connection's own queue.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::answer::Shape;
+use super::presence::Who;
+use super::state::{Constants, Sink, State, WaitingPoll};
+use super::topic::{self, PRESENCE};
+use super::{BadTopic, Cursor, HubConfig, Id, Message, Payload, PerTechnique, Technique, Topics, clock};
+use crate::session::{Reply, Request};
+
+/// What somebody asks to do to a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Send it a message.
+    Publish,
+    /// Hear its messages, or ask for its figures.
+    Subscribe,
+}
+
+type Policy = Box<dyn Fn(&Request<'_>, Access, &str) -> bool + Send + Sync>;
+
+/// Why a payload was not published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PublishError {
+    /// The topic's name is none.
+    BadTopic(BadTopic),
+    /// The event's name is not 1 to 64 characters of letters, digits, `_`, `.` and `-`, or is `gap`.
+    BadEvent,
+    /// The payload is larger than [`HubConfig::payload_bytes`].
+    TooLarge,
+    /// There are as many topics as may be, and all have subscribers.
+    TooManyTopics,
+}
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadTopic(error) => error.fmt(f),
+            Self::BadEvent => {
+                f.write_str("an event's name must have 1 to 64 characters of A-Z, a-z, 0-9, `_`, `.` and `-`, and `gap` is the hub's own")
+            }
+            Self::TooLarge => f.write_str("the payload is larger than this hub takes"),
+            Self::TooManyTopics => f.write_str("there are as many topics as this hub takes, and all have subscribers"),
+        }
+    }
+}
+
+impl std::error::Error for PublishError {}
+
+/// What became of a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The message's id.
+    pub id: Id,
+    /// Streams, `WebSockets` and held requests that it was posted to.
+    pub subscribers: u64,
+}
+
+/// What is behind a cursor.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    /// Whether messages between the cursor and `from` are missing, or cannot be told.
+    pub gap: bool,
+    /// Behind this place, everything is in `messages`.
+    pub from: Id,
+    /// The cursor to go on with.
+    pub last: Id,
+    /// The messages, oldest first.
+    pub messages: Vec<Arc<Message>>,
+    /// Whether these are all; there are more behind `last` otherwise.
+    pub is_whole: bool,
+}
+
+/// Figures of one topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopicInfo {
+    /// The place of its last message in the sequence.
+    pub last: Id,
+    /// Messages that are retained.
+    pub retained: usize,
+    /// Their bytes of payload.
+    pub retained_bytes: usize,
+    /// Messages published since the topic was made.
+    pub published: u64,
+    /// Times that a subscriber was told of a gap.
+    pub gaps: u64,
+    /// Connections and held requests.
+    pub subscribers: PerTechnique,
+    /// Clients, those in their grace time included.
+    pub online: PerTechnique,
+}
+
+/// Topics that are published to and subscribed to. Cloning counts a reference.
+///
+/// ```
+/// use pushlab::push::{Cursor, Hub, HubConfig, Payload, Topics};
+/// let hub = Hub::new(HubConfig::default());
+/// let first = hub.publish("news", Payload::text("one"))?;
+/// hub.publish("news", Payload::text("two"))?;
+/// let missed = hub.replay(&Topics::parse("news", 1)?, Cursor::After(first.id));
+/// assert_eq!(missed.messages[0].text(), Some("two"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Hub(Arc<Inner>);
+
+struct Inner {
+    constants: Arc<Constants>,
+    state: Mutex<State>,
+    policy: Option<Policy>,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("constants", &self.0.constants).finish_non_exhaustive()
+    }
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self::new(HubConfig::default())
+    }
+}
+
+impl Hub {
+    /// A hub that lets everybody publish and subscribe.
+    pub fn new(config: HubConfig) -> Self {
+        Self::build(config, None)
+    }
+
+    /// A hub that asks the application who may do what. It is asked for each request and each of its topics, before anything else is done;
+    /// who is refused gets 403. For the topic of a presence it is asked about the topic itself.
+    pub fn with_policy(config: HubConfig, policy: impl Fn(&Request<'_>, Access, &str) -> bool + Send + Sync + 'static) -> Self {
+        Self::build(config, Some(Box::new(policy)))
+    }
+
+    fn build(config: HubConfig, policy: Option<Policy>) -> Self {
+        let constants = Arc::new(Constants { config, epoch: clock::epoch(), boundary: format!("part-{:016x}", clock::epoch()) });
+        let state = Mutex::new(State::new(Arc::clone(&constants)));
+        Self(Arc::new(Inner { constants, state, policy }))
+    }
+
+    /// Publishes to everybody who listens, from any thread.
+    ///
+    /// # Errors
+    /// When a name is none, the payload is too large, or there is no room for one topic more. Nothing was published then.
+    pub fn publish(&self, topic: &str, payload: Payload) -> Result<Published, PublishError> {
+        topic::check(topic).map_err(PublishError::BadTopic)?;
+        if payload.event_name().is_some_and(|name| !topic::is_name(name) || name == "gap") {
+            return Err(PublishError::BadEvent);
+        }
+        if payload.bytes().len() > self.config().payload_bytes {
+            return Err(PublishError::TooLarge);
+        }
+        let mut state = self.lock();
+        let now = self.config().clock.now();
+        state.expire(now);
+        let (id, subscribers) = state.publish(&topic.into(), payload, now)?;
+        Ok(Published { id, subscribers })
+    }
+
+    /// What is retained behind a cursor, up to [`HubConfig::replay_bytes`].
+    pub fn replay(&self, topics: &Topics, cursor: Cursor) -> Replay {
+        self.lock().since(topics, cursor, self.config().replay_bytes, self.config().clock.now())
+    }
+
+    /// The figures of a topic.
+    ///
+    /// # Errors
+    /// When the name is none.
+    pub fn info(&self, topic: &str) -> Result<TopicInfo, BadTopic> {
+        topic::check(topic)?;
+        self.tick();
+        let state = self.lock();
+        let found = state.topics.get(topic);
+        Ok(TopicInfo {
+            last: self.constants().id(found.map_or(0, |topic| topic.history.last())),
+            retained: found.map_or(0, |topic| topic.history.len()),
+            retained_bytes: found.map_or(0, |topic| topic.history.bytes()),
+            published: found.map_or(0, |topic| topic.published),
+            gaps: found.map_or(0, |topic| topic.gaps),
+            subscribers: found.map_or_else(PerTechnique::default, |topic| topic.subscribers),
+            online: state.presence.online(topic),
+        })
+    }
+
+    /// The place of the last message in the sequence: a cursor for everything that comes now.
+    pub fn last(&self) -> Id {
+        let state = self.lock();
+        self.constants().id(state.sequence)
+    }
+
+    /// Forgets what is too old, and lets those leave whose grace time is over. The hub has no thread: it does this for what each operation
+    /// touches; an application that publishes rarely, or wants leaving to be told in time, calls this about once a second.
+    pub fn tick(&self) {
+        let now = self.config().clock.now();
+        let mut state = self.lock();
+        state.expire(now);
+        for topic in state.topics.values_mut() {
+            topic.history.expire(now, self.config().history_age);
+        }
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &HubConfig {
+        &self.0.constants.config
+    }
+
+    pub(super) fn constants(&self) -> &Constants {
+        &self.0.constants
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn allows(&self, request: &Request<'_>, access: Access, topic: &str) -> bool {
+        let topic = topic.strip_suffix(PRESENCE).unwrap_or(topic);
+        self.0.policy.as_ref().is_none_or(|policy| policy(request, access, topic))
+    }
+
+    /// Subscribes, if nothing was published behind the place up to which the caller has sent everything; otherwise that comes back.
+    pub(super) fn join(&self, wish: &Wish<'_>, sink: Sink) -> Joined {
+        let now = self.config().clock.now();
+        let mut state = self.lock();
+        state.expire(now);
+        let missed = state.since(wish.topics, Cursor::After(wish.position), self.config().replay_bytes, now);
+        if missed.gap || !missed.messages.is_empty() {
+            return Joined::Behind(missed);
+        }
+        if !state.make(wish.topics) {
+            return Joined::NoRoom;
+        }
+        let leave = self.leave(&mut state, wish);
+        state.insert(leave.number, wish.topics, wish.technique, sink);
+        state.enter(wish.topics, &leave.who, wish.technique, now);
+        Joined::Subscribed(leave)
+    }
+
+    /// Holds a request that has nothing to wait behind; otherwise what it missed comes back. Nothing of the application runs in a hold, so
+    /// that it can be had under the lock.
+    pub(super) fn hold<'r>(&self, wish: &Wish<'_>, cursor: Cursor, shape: &Shape, wait: Duration, mut reply: Reply<'r>) -> Waiting<'r> {
+        let now = self.config().clock.now();
+        let mut state = self.lock();
+        state.expire(now);
+        if !state.make(wish.topics) {
+            return Waiting::NoRoom(reply);
+        }
+        let missed = state.since(wish.topics, cursor, self.config().replay_bytes, now);
+        if missed.gap || !missed.messages.is_empty() {
+            return Waiting::Behind(missed, reply);
+        }
+        let leave = self.leave(&mut state, wish);
+        let (number, who) = (leave.number, leave.who.clone());
+        reply.carry(leave);
+        let held = reply.hold(wait, shape.empty(missed.last));
+        let poll = WaitingPoll { held, shape: shape.clone(), cursor: missed.last, client: wish.client.cloned() };
+        state.insert(number, wish.topics, wish.technique, Sink::Poll(poll));
+        state.enter(wish.topics, &who, wish.technique, now);
+        Waiting::Held
+    }
+
+    fn leave(&self, state: &mut State, wish: &Wish<'_>) -> Leave {
+        let number = state.number();
+        let who = wish.client.cloned().map_or(Who::Subscription(number), Who::Token);
+        Leave { hub: self.clone(), number, topics: wish.topics.clone(), who }
+    }
+
+    /// A client with a token was there, for a moment.
+    pub(super) fn pass_by(&self, topics: &Topics, client: Option<&Arc<str>>, technique: Technique) {
+        let Some(client) = client else { return };
+        let now = self.config().clock.now();
+        let (mut state, who) = (self.lock(), Who::Token(Arc::clone(client)));
+        state.expire(now);
+        state.enter(topics, &who, technique, now);
+        state.leave(topics, &who, now);
+    }
+}
+
+/// Who subscribes to what, and from where on.
+pub(super) struct Wish<'a> {
+    pub(super) topics: &'a Topics,
+    pub(super) technique: Technique,
+    pub(super) client: Option<&'a Arc<str>>,
+    pub(super) position: Id,
+}
+
+pub(super) enum Joined {
+    Subscribed(Leave),
+    Behind(Replay),
+    NoRoom,
+}
+
+pub(super) enum Waiting<'r> {
+    Held,
+    Behind(Replay, Reply<'r>),
+    NoRoom(Reply<'r>),
+}
+
+/// Carried by a subscriber's connection, which drops it at the end.
+pub(super) struct Leave {
+    hub: Hub,
+    number: u64,
+    topics: Topics,
+    who: Who,
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        let now = self.hub.config().clock.now();
+        let mut state = self.hub.lock();
+        let subscriber = state.remove(self.number);
+        state.leave(&self.topics, &self.who, now);
+        // What it has is dropped outside the lock.
+        drop(state);
+        drop(subscriber);
+    }
+}

@@ -1,0 +1,72 @@
+//! The application that everyone wants: one hub, and every technique of server push fed by it.
+//!
+//! Owns topics, their messages, who listens and who is online. Refuses everything below the public API: it is written as an application
+//! could be, and is the proof that the API is enough.
+//!
+//! ```text
+//!   publish ──▶ Hub ── one sequence, one lock
+//!                │ history per topic; each wire form encoded once
+//!    ┌───────────┼──────────────┬───────────────┐
+//!  polls       streams      event streams   WebSockets      techniques/, a file each
+//!  (Held)     (Audience)     (Audience)     (Audience)
+//! ```
+//!
+//! # One cursor
+//!
+//! Every message has an [`Id`], `epoch-sequence`, from one sequence for all topics of a hub. So one id says for any set of topics what a client
+//! has seen, and the client goes on with it by whatever technique: start with server-sent events, go on with long polling, end with a WebSocket,
+//! and nothing is lost or repeated. Where the messages behind a cursor are not all there any more (too old, of another epoch, of a future that
+//! never was), the client is told of a gap, and from where on it has everything; then come all that there are.
+//!
+//! # Slow readers
+//!
+//! Messages wait for a slow reader in its connection's queue, under the one policy of [`SlowConsumer`](crate::session::SlowConsumer). With
+//! `disconnect` nothing is ever lost in silence: the client is cut, comes back with its cursor, and gets what it missed or a gap. With
+//! `drop-oldest` and `keep-latest` messages are lost on purpose, in the middle of a stream that goes on.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use pushlab::push::{Hub, HubConfig, Mounted, Payload};
+//! use pushlab::{Config, IoModel, Reply, Request, Response, Server};
+//!
+//! let hub = Hub::new(HubConfig::default());
+//! let publisher = hub.clone();
+//! std::thread::spawn(move || publisher.publish("news", Payload::text("it works")));
+//! let server = Server::bind("127.0.0.1:8080", Config::default())?;
+//! server.run(IoModel::EventLoop, move |request: &Request<'_>, reply: Reply<'_>| match hub.handle(request, reply) {
+//!     Mounted::Handled => {}
+//!     Mounted::NotMine(reply) => reply.send(Response::status(404)),
+//! })?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+mod answer;
+mod call;
+mod clock;
+mod config;
+mod cors;
+mod cursor;
+mod envelope;
+mod history;
+mod hub;
+mod id;
+mod message;
+mod presence;
+mod query;
+mod router;
+mod state;
+mod technique;
+mod techniques;
+mod topic;
+
+pub use clock::Clock;
+pub use config::HubConfig;
+pub use cursor::Cursor;
+pub use envelope::append_json_string;
+pub use hub::{Access, Hub, PublishError, Published, Replay, TopicInfo};
+pub use id::{BadCursor, Id};
+pub use message::{Message, Payload};
+pub use router::Mounted;
+pub use technique::{PerTechnique, Technique};
+pub use topic::{BadTopic, Topics};

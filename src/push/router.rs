@@ -1,0 +1,175 @@
+//! From a request to a technique.
+//!
+//! Owns paths, methods, publishing and figures over HTTP, and the checks that come before every technique. Refuses what is not below its prefix,
+//! and gives the reply back.
+
+use std::fmt::Write;
+
+use super::call::Call;
+use super::cors::Cors;
+use super::envelope::append_json_string;
+use super::query::{Query, Rejection};
+use super::techniques::{self, iframe, jsonp, long_poll, meta_refresh, multipart, short_poll, sse, stream, websocket};
+use super::{Access, Hub, Payload, PublishError, Topics};
+use crate::proto::http1::Method;
+use crate::session::{Reply, Request, Response};
+
+/// What became of a request.
+#[must_use = "a request that is not the hub's is still to be answered"]
+pub enum Mounted<'a> {
+    /// It is answered, or will be.
+    Handled,
+    /// It is not below the hub's prefix.
+    NotMine(Reply<'a>),
+}
+
+/// What can be done to a topic itself.
+const TOPIC_METHODS: &str = "GET, HEAD, POST, OPTIONS";
+const SUBSCRIBE_METHODS: &str = "GET, HEAD, OPTIONS";
+
+/// A technique's endpoint: its name, its parameters, what serves it.
+type Endpoint = (&'static str, &'static [&'static str], fn(&Call<'_>, Reply<'_>));
+
+const ENDPOINTS: [Endpoint; 8] = [
+    ("page", meta_refresh::PARAMETERS, meta_refresh::serve),
+    ("poll", short_poll::PARAMETERS, short_poll::serve),
+    ("long-poll", long_poll::PARAMETERS, long_poll::serve),
+    ("stream", stream::PARAMETERS, stream::serve),
+    ("iframe", iframe::PARAMETERS, iframe::serve),
+    ("multipart", multipart::PARAMETERS, multipart::serve),
+    ("events", sse::PARAMETERS, sse::serve),
+    ("ws", websocket::PARAMETERS, websocket::serve),
+];
+
+impl Hub {
+    /// Serves a request below the hub's prefix: `POST` and `GET {prefix}/{topic}`, `GET {prefix}/{topics}/{technique}`.
+    pub fn handle<'r>(&self, request: &Request<'_>, reply: Reply<'r>) -> Mounted<'r> {
+        let path = request.path().strip_prefix(&*self.config().prefix).and_then(|rest| rest.strip_prefix('/'));
+        let Some(path) = path else { return Mounted::NotMine(reply) };
+        let cors = Cors::of(request, self.config());
+        let (topics, technique) = path.split_once('/').map_or((path, None), |(topics, technique)| (topics, Some(technique)));
+        // A page that encodes its list encodes the commas.
+        let topics = topics.replace("%2C", ",").replace("%2c", ",");
+        match technique {
+            None => self.serve_topic(request, &topics, &cors, reply),
+            Some(technique) => self.serve_technique(request, &topics, technique, &cors, reply),
+        }
+        Mounted::Handled
+    }
+
+    fn serve_topic(&self, request: &Request<'_>, topic: &str, cors: &Cors, reply: Reply<'_>) {
+        let answer = match request.method() {
+            Method::Get | Method::Head => self.figures(request, topic),
+            Method::Post => self.take(request, topic, cors),
+            Method::Options => return reply.send(cors.preflight(TOPIC_METHODS)),
+            _ => return reply.send(cors.dress(Response::method_not_allowed(TOPIC_METHODS))),
+        };
+        reply.send(cors.dress(answer.unwrap_or_else(|rejection| rejection.response())));
+    }
+
+    /// Publishes the body.
+    fn take(&self, request: &Request<'_>, topic: &str, cors: &Cors) -> Result<Response, Rejection> {
+        let query = Query::read(request, &[&["event"]])?;
+        let topic = self.one_topic(request, topic, Access::Publish)?;
+        if !cors.may_change(request) {
+            return Err(Rejection { status: 403, sentence: "pages of this origin may not publish here".to_owned() });
+        }
+        let payload = match is_text(request).then(|| std::str::from_utf8(request.body())) {
+            Some(Ok(text)) => Payload::text(text),
+            Some(Err(_)) => return Err(Rejection::bad("a payload that is text must be UTF-8")),
+            None => Payload::binary(request.body()),
+        };
+        let payload = match query.value("event") {
+            Some(name) => payload.event(name),
+            None => payload,
+        };
+        match self.publish(&topic, payload) {
+            Ok(done) => {
+                let text = format!("{{\"id\":\"{}\",\"subscribers\":{}}}\n", done.id, done.subscribers);
+                Ok(Response::json(text).with_status(202))
+            }
+            Err(error) => Err(Rejection { status: status(error), sentence: error.to_string() }),
+        }
+    }
+
+    /// The figures of a topic.
+    fn figures(&self, request: &Request<'_>, topic: &str) -> Result<Response, Rejection> {
+        Query::read(request, &[])?;
+        let topic = self.one_topic(request, topic, Access::Subscribe)?;
+        let info = self.info(&topic).map_err(|error| Rejection::bad(error.to_string()))?;
+        let mut text = String::from("{\"topic\":");
+        append_json_string(&topic, &mut text);
+        let _ = write!(
+            text,
+            ",\"last\":\"{}\",\"retained\":{},\"bytes\":{},\"published\":{},\"gaps\":{},\"subscribers\":",
+            info.last, info.retained, info.retained_bytes, info.published, info.gaps
+        );
+        info.subscribers.append_json(&mut text);
+        text.push_str(",\"online\":");
+        info.online.append_json(&mut text);
+        text.push_str("}\n");
+        Ok(Response::json(text))
+    }
+
+    fn one_topic(&self, request: &Request<'_>, name: &str, access: Access) -> Result<String, Rejection> {
+        super::topic::check(name).map_err(|error| Rejection::bad(error.to_string()))?;
+        if access == Access::Publish && name.ends_with(super::topic::PRESENCE) {
+            return Err(Rejection { status: 403, sentence: "only the hub publishes to the topic of a presence".to_owned() });
+        }
+        self.check_access(request, access, name)?;
+        Ok(name.to_owned())
+    }
+
+    fn check_access(&self, request: &Request<'_>, access: Access, topic: &str) -> Result<(), Rejection> {
+        if self.allows(request, access, topic) {
+            return Ok(());
+        }
+        let verb = if access == Access::Publish { "publish to" } else { "subscribe to" };
+        Err(Rejection { status: 403, sentence: format!("this request may not {verb} {topic}") })
+    }
+
+    fn serve_technique(&self, request: &Request<'_>, topics: &str, technique: &str, cors: &Cors, reply: Reply<'_>) {
+        let Some((_, parameters, serve)) = ENDPOINTS.iter().find(|(name, ..)| *name == technique) else {
+            let list = ENDPOINTS.map(|(name, ..)| name).join(", ");
+            let rejection = Rejection { status: 404, sentence: format!("there is no such technique; there are {list}") };
+            return reply.send(cors.dress(rejection.response()));
+        };
+        match request.method() {
+            Method::Get | Method::Head => {}
+            Method::Options => return reply.send(cors.preflight(SUBSCRIBE_METHODS)),
+            _ => return reply.send(cors.dress(Response::method_not_allowed(SUBSCRIBE_METHODS))),
+        }
+        match self.call(request, topics, parameters, cors) {
+            Ok(call) => serve(&call, reply),
+            Err(rejection) => reply.send(cors.dress(rejection.response())),
+        }
+    }
+
+    /// Reads what all techniques have in common.
+    fn call<'a>(&'a self, request: &'a Request<'a>, topics: &str, parameters: &[&str], cors: &Cors) -> Result<Call<'a>, Rejection> {
+        let query = Query::read(request, &[techniques::PARAMETERS, parameters])?;
+        let topics = Topics::parse(topics, self.config().topics_per_request).map_err(|error| Rejection::bad(error.to_string()))?;
+        for name in topics.names() {
+            self.check_access(request, Access::Subscribe, name)?;
+        }
+        let topics = if query.flag("presence")? { topics.with_presence() } else { topics };
+        let client = query.client()?.map(Into::into);
+        let callback = query.value("callback").map(jsonp::check_callback).transpose()?;
+        Ok(Call { hub: self, request, topics, query, cors: cors.clone(), client, callback })
+    }
+}
+
+/// `text/*` and JSON are text.
+fn is_text(request: &Request<'_>) -> bool {
+    let media_type =
+        request.field_text("Content-Type").unwrap_or_default().split(';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
+    media_type.starts_with("text/") || media_type == "application/json" || media_type.ends_with("+json")
+}
+
+const fn status(error: PublishError) -> u16 {
+    match error {
+        PublishError::BadTopic(_) | PublishError::BadEvent => 400,
+        PublishError::TooLarge => 413,
+        PublishError::TooManyTopics => 503,
+    }
+}

@@ -1,0 +1,44 @@
+//! Hidden frame: a page without end, in which each message is a script element that calls a function of the page around it (Pushlets, 2000).
+//!
+//! On the wire: chunked HTML, `<script>parent.f({...})</script>` a message. Old browsers show nothing of the first kilobyte until it is whole:
+//! the head is padded beyond it. Costs a script element for each message, which all stay: it ends after `max_bytes`, and its last script says
+//! nothing of it, so that the page around watches `onload`. Choose it for browsers of before XHR streaming; or to see how it was done.
+
+use super::super::Technique;
+use super::super::call::{Call, Plan};
+use super::super::query::Rejection;
+use super::super::state::Wire;
+use super::stream::max_bytes;
+use crate::session::Reply;
+
+pub(in super::super) const PARAMETERS: &[&str] = &["callback", "max_bytes"];
+
+/// Beyond the 1,024 bytes from which on browsers decide about a page's encoding.
+const HEAD_BYTES: usize = 1_100;
+
+pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
+    let read = plan(call).and_then(|plan| Ok((plan, call.cursor(None, &["after"])?)));
+    match read {
+        Ok((plan, cursor)) => call.stream(reply, cursor, &plan),
+        Err(rejection) => call.reject(reply, &rejection),
+    }
+}
+
+fn plan(call: &Call<'_>) -> Result<Plan, Rejection> {
+    let callback = call.callback.clone().ok_or_else(|| Rejection::bad("`callback` must name the function of the page around the frame"))?;
+    Ok(Plan {
+        technique: Technique::Iframe,
+        wire: Wire::Script(callback),
+        content_type: "text/html; charset=utf-8".into(),
+        preface: |_, _| {
+            let head = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>messages</title></head><body>\n";
+            format!("{head:<HEAD_BYTES$}\n").into_bytes()
+        },
+        heartbeat: b"\n",
+        gap: Some(|call, gap| {
+            let callback = call.callback.as_deref().unwrap_or_default();
+            format!("<script>parent.{callback}({gap})</script>\n").into_bytes()
+        }),
+        limit_bytes: Some(max_bytes(call)?),
+    })
+}

@@ -1,0 +1,47 @@
+//! Long polling: the client asks, and is answered when there is something to say (RFC 6202, section 2).
+//!
+//! On the wire: a request for each answer; all messages since the cursor ride in it, and those that come between two polls are kept by
+//! history. At the time-out comes an empty list with the same cursor. Costs a head of each kind for each answer; with frequent messages it is
+//! polling without a pause. Choose it where streams do not get through: to every intermediary it is a slow request like any other.
+
+use std::time::Duration;
+
+use super::super::Technique;
+use super::super::call::Call;
+use super::super::hub::Waiting;
+use super::super::query::Rejection;
+use super::{jsonp, short_poll};
+use crate::proto::http1::Method;
+use crate::session::Reply;
+
+pub(in super::super) const PARAMETERS: &[&str] = &["callback", "format", "wait"];
+
+pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
+    let read = jsonp::shape(call).and_then(|shape| Ok((shape, wait(call)?, call.cursor(Some("If-None-Match"), &["after"])?)));
+    let (shape, wait, cursor) = match read {
+        Ok(read) => read,
+        Err(rejection) => return call.reject(reply, &rejection),
+    };
+    if call.request.method() == Method::Head || wait.is_zero() {
+        return short_poll::serve(call, reply);
+    }
+    let technique = if call.callback.is_some() { Technique::Jsonp } else { Technique::LongPoll };
+    // Where it is to resume is for the hub to say: the poll has a cursor of its own.
+    let wish = call.wish(technique, call.hub.constants().id(0));
+    match call.hub.hold(&wish, cursor, &shape, wait, reply) {
+        Waiting::Held => {}
+        Waiting::Behind(missed, reply) => {
+            call.hub.pass_by(&call.topics, call.client.as_ref(), technique);
+            reply.send(shape.many(&missed));
+        }
+        Waiting::NoRoom(reply) => {
+            call.reject(reply, &Rejection { status: 503, sentence: super::super::PublishError::TooManyTopics.to_string() });
+        }
+    }
+}
+
+fn wait(call: &Call<'_>) -> Result<Duration, Rejection> {
+    let config = call.hub.config();
+    let wait = call.query.number("wait", 0..=config.hold_max.as_secs())?;
+    Ok(wait.map_or(config.hold, Duration::from_secs))
+}

@@ -1,0 +1,89 @@
+//! Meta refresh: a page that asks to be loaded again (WHATWG HTML, section 4.2.5.3).
+//!
+//! On the wire: one request and one whole page each time, whether there is news or not. Costs the most of all, in bytes and in latency, and
+//! flickers. Choose it where there is no script at all: it works in every browser since 1995.
+//!
+//! Without a cursor the page shows the newest that is retained, and reloads as the same page. With one it shows what came behind it, and reloads
+//! with the cursor moved on, so that each message is shown once.
+
+use std::fmt::Write;
+
+use super::super::call::Call;
+use super::super::query::Rejection;
+use super::super::{Cursor, Replay, Technique};
+use crate::session::{Reply, Response};
+
+pub(in super::super) const PARAMETERS: &[&str] = &["every"];
+
+/// Seconds between reloads, when the request does not say.
+const EVERY: u64 = 5;
+const EVERY_MAX: u64 = 3_600;
+
+pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
+    match page(call) {
+        Ok(text) => {
+            call.hub.pass_by(&call.topics, call.client.as_ref(), Technique::MetaRefresh);
+            reply.send(call.cors.dress(Response::html(text)));
+        }
+        Err(rejection) => call.reject(reply, &rejection),
+    }
+}
+
+fn page(call: &Call<'_>) -> Result<String, Rejection> {
+    let every = call.query.number("every", 1..=EVERY_MAX)?.unwrap_or(EVERY);
+    let given = call.cursor(None, &["after"])?;
+    let cursor = if given == Cursor::New { Cursor::Earliest } else { given };
+    let mut replay = call.hub.replay(&call.topics, cursor);
+    let mut address = format!("?every={every}");
+    if given == Cursor::New {
+        // The newest are wanted, wherever they begin.
+        while !replay.is_whole {
+            replay = call.hub.replay(&call.topics, Cursor::After(replay.last));
+        }
+        let first = replay.messages.len().saturating_sub(call.hub.config().page_messages);
+        replay.messages.drain(..first);
+    } else {
+        let _ = write!(address, "&amp;after={}", replay.last);
+    }
+    for name in ["client", "presence"] {
+        if let Some(value) = call.query.value(name) {
+            let _ = write!(address, "&amp;{name}={value}");
+        }
+    }
+    Ok(render(&call.topics.to_string(), every, &address, &replay))
+}
+
+fn render(topics: &str, every: u64, address: &str, replay: &Replay) -> String {
+    let mut text = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\n\
+         <meta http-equiv=\"refresh\" content=\"{every};url={address}\"><title>{topics}</title></head><body>\n<h1>{topics}</h1>\n"
+    );
+    if replay.gap {
+        let _ = writeln!(text, "<p class=\"gap\">Messages before {} are missing.</p>", replay.from);
+    }
+    text.push_str("<ol>\n");
+    for message in &replay.messages {
+        let _ = write!(text, "<li id=\"{}\"><b>{}</b> <pre>", message.id(), message.topic());
+        escape(&message.shown(), &mut text);
+        text.push_str("</pre></li>\n");
+    }
+    let _ = write!(text, "</ol>\n<p>Last: {}. Every {every} s.</p>\n</body></html>\n", replay.last);
+    text
+}
+
+/// Text as a page's text. The line feed that an element's text begins with would be ignored, and a carriage return be read as a line feed
+/// (WHATWG HTML, section 13.1.2.5); NUL has no way into a page at all.
+fn escape(text: &str, out: &mut String) {
+    for character in text.chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\r' => out.push_str("&#13;"),
+            '\n' => out.push_str("&#10;"),
+            '\0' => out.push('\u{fffd}'),
+            other => out.push(other),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Streaming: a response without end, read by a script while it comes (XHR's `responseText`, fetch's body; RFC 6202, section 3).
+//!
+//! On the wire: chunked coding, one envelope a line; an empty line is the heartbeat. Borders of chunks are not borders of messages. Costs
+//! hardly more than the message itself, but the client keeps all that came in one response: it ends after `max_bytes`, and goes on by cursor.
+//! `pad` sends white space first, for readers that show nothing below a kilobyte or two. Choose it for programs and scripts that read lines.
+
+use super::super::Technique;
+use super::super::call::{Call, Plan};
+use super::super::message::Form;
+use super::super::query::{Format, Rejection};
+use super::super::state::Wire;
+use crate::session::Reply;
+
+pub(in super::super) const PARAMETERS: &[&str] = &["format", "max_bytes", "pad"];
+
+/// Bytes of white space that may be asked for: beyond the largest threshold that browsers had.
+const PAD_MAX: u64 = 64 * 1024;
+
+pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
+    let read = plan(call).and_then(|plan| Ok((plan, call.cursor(None, &["after"])?)));
+    match read {
+        Ok((plan, cursor)) => call.stream(reply, cursor, &plan),
+        Err(rejection) => call.reject(reply, &rejection),
+    }
+}
+
+fn plan(call: &Call<'_>) -> Result<Plan, Rejection> {
+    let is_json = call.format(Format::Json)? == Format::Json;
+    call.query.number("pad", 0..=PAD_MAX)?;
+    Ok(Plan {
+        technique: Technique::Stream,
+        wire: Wire::Form(if is_json { Form::Line } else { Form::RawLine }),
+        content_type: if is_json { "application/x-ndjson" } else { "text/plain; charset=utf-8" }.into(),
+        preface,
+        heartbeat: b"\n",
+        gap: is_json.then_some(|_, gap| [gap, "\n"].concat().into_bytes()),
+        limit_bytes: Some(max_bytes(call)?),
+    })
+}
+
+/// Bytes after which the response ends.
+pub(super) fn max_bytes(call: &Call<'_>) -> Result<usize, Rejection> {
+    let given = call.query.number("max_bytes", 1..=u64::from(u32::MAX))?;
+    Ok(given.map_or(call.hub.config().stream_bytes, |bytes| bytes as usize))
+}
+
+/// At least an empty line, at once: the head alone is not shown to every script.
+fn preface(call: &Call<'_>, _: super::super::Id) -> Vec<u8> {
+    let pad = call.query.number("pad", 0..=PAD_MAX).ok().flatten().unwrap_or(0);
+    let mut bytes = vec![b' '; pad as usize];
+    bytes.push(b'\n');
+    bytes
+}

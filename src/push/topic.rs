@@ -1,0 +1,106 @@
+//! The names of topics.
+//!
+//! Owns what a name may be, and lists of names. Refuses what is published under them.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Of a name, in bytes.
+pub(super) const NAME_BYTES_MAX: usize = 64;
+
+/// Ends the name of the topic on which joining and leaving of another is published.
+pub(super) const PRESENCE: &str = ".presence";
+
+/// What is wrong with a topic's name or a list of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadTopic {
+    /// Not 1 to 64 characters of letters, digits, `_`, `.` and `-`.
+    Name,
+    /// More names than a request may have.
+    TooMany(usize),
+}
+
+impl fmt::Display for BadTopic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name => {
+                write!(f, "a topic's name must have 1 to {NAME_BYTES_MAX} characters of A-Z, a-z, 0-9, `_`, `.` and `-`")
+            }
+            Self::TooMany(most) => write!(f, "a request may name at most {most} topics"),
+        }
+    }
+}
+
+impl std::error::Error for BadTopic {}
+
+/// Whether a text has 1 to 64 characters of `A-Z a-z 0-9 _ . -`: the rule for topics, for events' names and for clients' tokens.
+pub(super) fn is_name(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_allowed)
+}
+
+/// Whether a name is a topic's, be it one for presence.
+pub(super) fn check(name: &str) -> Result<(), BadTopic> {
+    if is_name(name.strip_suffix(PRESENCE).unwrap_or(name)) { Ok(()) } else { Err(BadTopic::Name) }
+}
+
+/// A list of topics, each once, in the order in which they were named.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Topics(Arc<[Arc<str>]>);
+
+impl Topics {
+    /// Reads names joined by commas.
+    ///
+    /// # Errors
+    /// When a name is none, or there are more than `most`.
+    ///
+    /// ```
+    /// use pushlab::push::{BadTopic, Topics};
+    /// assert_eq!(Topics::parse("news,sport", 2)?.names().collect::<Vec<_>>(), ["news", "sport"]);
+    /// assert_eq!(Topics::parse("news,,", 9), Err(BadTopic::Name));
+    /// # Ok::<(), BadTopic>(())
+    /// ```
+    pub fn parse(list: &str, most: usize) -> Result<Self, BadTopic> {
+        let mut names: Vec<Arc<str>> = Vec::new();
+        for (count, name) in list.split(',').enumerate() {
+            check(name)?;
+            if count >= most {
+                return Err(BadTopic::TooMany(most));
+            }
+            if !names.iter().any(|known| &**known == name) {
+                names.push(name.into());
+            }
+        }
+        Ok(Self(names.into()))
+    }
+
+    /// The names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|name| &**name)
+    }
+
+    pub(super) fn shared(&self) -> &[Arc<str>] {
+        &self.0
+    }
+
+    pub(super) fn first(&self) -> &Arc<str> {
+        &self.0[0]
+    }
+
+    /// These topics, and those on which their presence is published.
+    pub(super) fn with_presence(&self) -> Self {
+        let companions = self.0.iter().filter(|name| !name.ends_with(PRESENCE)).map(|name| format!("{name}{PRESENCE}").into());
+        let all: Vec<Arc<str>> = self.0.iter().cloned().chain(companions).collect();
+        Self(all.into())
+    }
+}
+
+impl fmt::Display for Topics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, name) in self.names().enumerate() {
+            f.write_str(if at > 0 { "," } else { "" })?;
+            f.write_str(name)?;
+        }
+        Ok(())
+    }
+}

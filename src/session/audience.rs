@@ -1,0 +1,94 @@
+//! Many connections that hear the same messages.
+//!
+//! Owns the addresses of a group of pushers, by driver, kept ready between publishes. Refuses to know who they are: whoever inserts a pusher
+//! removes it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Address, Post, Pusher};
+use crate::proto::Frame;
+
+/// A group of pushers to which one message goes at once.
+///
+/// [`Pusher::push_all`] collects the addresses of its pushers at each call. An audience keeps them collected, so that a publish to it costs
+/// one call of each driver and one copy of the list, and on the event loop takes one lock, however many there are.
+///
+/// ```
+/// use pushlab::proto::Frame;
+/// use pushlab::session::Audience;
+/// let audience = Audience::default();
+/// audience.push(&Frame::text("nobody hears this"));
+/// assert!(audience.is_empty());
+/// ```
+#[derive(Default)]
+pub struct Audience {
+    groups: HashMap<usize, Group>,
+    /// Where each member stands in its group.
+    places: HashMap<(usize, Address), usize>,
+}
+
+/// The members that one driver reaches: all of them on the event loop, one with a thread per connection.
+struct Group {
+    post: Arc<dyn Post>,
+    addresses: Vec<Address>,
+}
+
+impl Audience {
+    /// Adds a connection. Returns whether it was not there before.
+    pub fn insert(&mut self, pusher: &Pusher) -> bool {
+        let (post, address) = pusher.target();
+        let key = key(post);
+        let group = self.groups.entry(key).or_insert_with(|| Group { post: Arc::clone(post), addresses: Vec::new() });
+        let is_new = !self.places.contains_key(&(key, address));
+        if is_new {
+            self.places.insert((key, address), group.addresses.len());
+            group.addresses.push(address);
+        }
+        is_new
+    }
+
+    /// Takes a connection away. Returns whether it was there.
+    pub fn remove(&mut self, pusher: &Pusher) -> bool {
+        let (post, address) = pusher.target();
+        let key = key(post);
+        let Some(place) = self.places.remove(&(key, address)) else { return false };
+        let Some(group) = self.groups.get_mut(&key) else { return false };
+        group.addresses.swap_remove(place);
+        if let Some(moved) = group.addresses.get(place) {
+            self.places.insert((key, *moved), place);
+        } else if group.addresses.is_empty() {
+            self.groups.remove(&key);
+        }
+        true
+    }
+
+    /// Sends one message to all.
+    pub fn push(&self, frame: &Frame) {
+        for Group { post, addresses } in self.groups.values() {
+            post.post_many(addresses, frame);
+        }
+    }
+
+    /// Members.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+}
+
+impl fmt::Debug for Audience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Audience").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// A driver's inbox is itself, whoever refers to it; it lives for as long as its group does.
+fn key(post: &Arc<dyn Post>) -> usize {
+    Arc::as_ptr(post).cast::<()>().addr()
+}

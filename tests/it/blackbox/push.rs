@@ -1,0 +1,99 @@
+//! The hub over real sockets.
+
+use pushlab::push::Payload;
+
+use super::{Client, Lab, both, eventually};
+
+/// Sends `GET target` and takes the head of a stream.
+fn open(lab: &Lab, target: &str) -> Client {
+    let mut client = lab.connect();
+    client.get(target);
+    assert_eq!(client.answer_head().status, 200);
+    client
+}
+
+fn publish(lab: &Lab, topic: &str, text: &str) -> String {
+    lab.app.hub.publish(topic, Payload::text(text)).unwrap().id.to_string()
+}
+
+both! {
+    /// One client, three techniques, two topics, one cursor.
+    fn each_message_once_over_three_techniques(model) {
+        let lab = Lab::start(model);
+        publish(&lab, "a", "before");
+        let mut client = open(&lab, "/topics/a,b/events");
+        client.take_until(b"retry: 2000\n\n\r\n");
+        eventually("the stream is subscribed", || lab.app.hub.info("b").unwrap().subscribers.sum() == 1);
+        publish(&lab, "a", "one");
+        let id = publish(&lab, "b", "two");
+        assert!(client.text_chunk().ends_with("\ndata: one\n\n"));
+        assert_eq!(client.text_chunk(), format!("id: {id}\ndata: two\n\n"));
+        drop(client);
+        eventually("the stream has left", || lab.app.hub.info("b").unwrap().subscribers.sum() == 0);
+
+        publish(&lab, "b", "three");
+        let mut client = lab.connect();
+        let answer: serde_json::Value = serde_json::from_slice(&client.fetch(&format!("/topics/a,b/long-poll?after={id}")).body).unwrap();
+        assert_eq!((&answer["messages"][0]["data"], answer["messages"].as_array().unwrap().len()), (&"three".into(), 1));
+        client.get(&format!("/topics/a,b/long-poll?after={}", answer["last"].as_str().unwrap()));
+        eventually("the poll is held", || lab.stats().held == 1);
+        let id = publish(&lab, "a", "four");
+        let answer: serde_json::Value = serde_json::from_slice(&client.answer().body).unwrap();
+        assert_eq!((&answer["messages"][0]["data"], &answer["last"]), (&"four".into(), &(*id).into()));
+
+        publish(&lab, "a", "five");
+        let mut client = lab.connect();
+        client.upgrade(&format!("/topics/a,b/ws?after={id}"));
+        let five = client.frame();
+        eventually("the WebSocket is subscribed", || lab.app.hub.info("a").unwrap().subscribers.sum() == 1);
+        publish(&lab, "b", "six");
+        for (frame, text) in [(five, "five"), (client.frame(), "six")] {
+            let envelope: serde_json::Value = serde_json::from_slice(&frame.payload).unwrap();
+            assert_eq!(envelope["data"], text);
+        }
+        client.send_frame(0x81, b"from the client");
+        let envelope: serde_json::Value = serde_json::from_slice(&client.frame().payload).unwrap();
+        assert_eq!((&envelope["topic"], &envelope["data"]), (&"a".into(), &"from the client".into()));
+    }
+
+    fn thousand_polls_released_by_one_publish(model) {
+        let lab = Lab::start(model);
+        let mut clients = lab.connect_many(1_000);
+        for client in &mut clients {
+            client.get("/topics/a/long-poll");
+        }
+        eventually("all are held", || lab.app.hub.info("a").unwrap().subscribers.sum() == 1_000);
+        let done = lab.app.hub.publish("a", Payload::text("news")).unwrap();
+        assert_eq!(done.subscribers, 1_000);
+        for client in &mut clients {
+            let answer = client.answer();
+            assert_eq!(answer.text(), format!(r#"{{"messages":[{{"id":"{0}","topic":"a","data":"news"}}],"last":"{0}","gap":false}}"#, done.id));
+        }
+        eventually("all have left", || lab.stats().held == 0);
+    }
+
+    fn vanished_subscribers_are_let_go(model) {
+        let lab = Lab::start(model);
+        for target in ["/topics/a/long-poll", "/topics/a/events", "/topics/a/stream", "/topics/a/iframe?callback=f", "/topics/a/multipart"] {
+            let mut client = lab.connect();
+            client.get(target);
+            eventually("it is subscribed", || lab.app.hub.info("a").unwrap().online.sum() == 1);
+            client.reset();
+            eventually("it has left", || lab.app.hub.info("a").unwrap().online.sum() == 0);
+        }
+    }
+
+    fn publishing_over_http(model) {
+        let lab = Lab::start(model);
+        let mut listener = open(&lab, "/topics/a/stream");
+        listener.chunk();
+        eventually("it is subscribed", || lab.app.hub.info("a").unwrap().online.sum() == 1);
+        let mut client = lab.connect();
+        client.send("POST /topics/a?event=e HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi");
+        let answer = client.answer();
+        assert_eq!(answer.status, 202);
+        let id = lab.app.hub.last();
+        assert_eq!(answer.text(), format!("{{\"id\":\"{id}\",\"subscribers\":1}}\n"));
+        assert_eq!(listener.text_chunk(), format!("{{\"id\":\"{id}\",\"topic\":\"a\",\"event\":\"e\",\"data\":\"hi\"}}\n"));
+    }
+}

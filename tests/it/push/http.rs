@@ -1,0 +1,237 @@
+//! What the endpoints say to right and to wrong requests.
+//!
+//! Covers: push::query, push::cors
+
+use pushlab::push::{Access, Hub, HubConfig, Payload};
+use pushlab::session::Request;
+
+use super::world::{World, app};
+use crate::session::rig::Rig;
+use crate::session::wire::{self, Answer};
+
+fn post(world: &World, path: &str, fields: &str, body: &str) -> Answer {
+    world.ask(&format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n{fields}\r\n{body}", body.len()))
+}
+
+#[test]
+fn every_mistake_has_its_sentence() {
+    let world = World::new();
+    for (path, sentence) in [
+        ("/topics/", "a topic's name must have 1 to 64 characters of A-Z, a-z, 0-9, `_`, `.` and `-`\n"),
+        ("/topics/a%20b", "a topic's name must"),
+        ("/topics/a,b", "a topic's name must"),
+        ("/topics/a?x=1", "`x` is no parameter here; there are none\n"),
+        ("/topics/a,,b/poll", "a topic's name must"),
+        ("/topics/a/poll?x=1", "`x` is no parameter here; there are after, client, presence, callback, format\n"),
+        ("/topics/a/poll?wait=1", "`wait` is no parameter here"),
+        ("/topics/a/poll?after=1-1&after=1-2", "`after` is given twice\n"),
+        ("/topics/a/poll?after=x", "`after` is no cursor: a cursor must be an id as messages have it, such as 9f3a0c-17, or `earliest`\n"),
+        ("/topics/a/poll?format=xml", "`format` must be json or raw\n"),
+        ("/topics/a/poll?format=raw&callback=f", "`format` must be json with a callback"),
+        ("/topics/a/poll?client=a%20b", "`client` must have 1 to 64"),
+        ("/topics/a/poll?client=", "`client` must have 1 to 64"),
+        ("/topics/a/poll?presence=yes", "`presence` must be 0 or 1\n"),
+        ("/topics/a/long-poll?wait=121", "`wait` must be a whole number from 0 to 120\n"),
+        ("/topics/a/long-poll?wait=-1", "`wait` must be a whole number"),
+        ("/topics/a/long-poll?wait=%2B1", "`wait` must be a whole number"),
+        ("/topics/a/long-poll?wait=", "`wait` must be a whole number"),
+        ("/topics/a/stream?pad=65537", "`pad` must be a whole number from 0 to 65536\n"),
+        ("/topics/a/stream?max_bytes=0", "`max_bytes` must be a whole number from 1 to 4294967295\n"),
+        ("/topics/a/iframe", "`callback` must name the function"),
+        ("/topics/a/page?every=0", "`every` must be a whole number from 1 to 3600\n"),
+        ("/topics/a/events?last_event_id=x", "`last_event_id` is no cursor"),
+        ("/topics/a/ws?after=x", "`after` is no cursor"),
+    ] {
+        let answer = world.get(path);
+        assert_eq!(answer.status, 400, "{path}");
+        assert!(answer.text().starts_with(sentence), "{path}: {}", answer.text());
+        assert_eq!(answer.field("Cache-Control"), Some("no-store"), "{path}");
+    }
+    let many = vec!["a"; 33].join(",");
+    assert_eq!(world.get(&format!("/topics/{many}/poll")).text(), "a request may name at most 32 topics\n");
+    for field in ["If-None-Match: \"x\"", "If-None-Match: *", "If-None-Match: x"] {
+        assert_eq!(world.get_with("/topics/a/poll", field).status, 400, "{field}");
+    }
+    assert_eq!(world.get_with("/topics/a/events", "Last-Event-ID: x").status, 400);
+    assert_eq!(world.hub.info("a").unwrap().subscribers.sum(), 0);
+}
+
+#[test]
+fn callbacks() {
+    let world = World::new();
+    let longest = "f".repeat(64);
+    for callback in ["f", "a.b.c", "$_1", "jQuery123_456", &longest] {
+        let answer = world.get(&format!("/topics/a/poll?callback={callback}"));
+        assert_eq!((answer.status, answer.field("Content-Type")), (200, Some("application/javascript")), "{callback}");
+        assert!(answer.text().starts_with(&format!("/**/{callback}({{\"messages\":[],")) && answer.text().ends_with("});"));
+        assert_eq!(answer.field("X-Content-Type-Options"), Some("nosniff"));
+    }
+    let long = "f".repeat(65);
+    for callback in ["", "f(", "a-b", "a[0]", "f%0a", "f%00", "%C3%A4", "a;b", "a%2Fb", "alert(1)//", "%E2%80%A8", &long] {
+        for technique in ["poll", "long-poll", "iframe"] {
+            let answer = world.get(&format!("/topics/a/{technique}?callback={callback}"));
+            assert_eq!(answer.status, 400, "{callback}");
+            assert_eq!(answer.text(), "`callback` must have 1 to 64 characters of A-Z, a-z, 0-9, `_`, `.` and `$`\n");
+        }
+    }
+}
+
+#[test]
+fn paths_and_methods() {
+    let world = World::new();
+    for path in ["/", "/topics", "/topicsx/a", "/other/a/poll"] {
+        assert_eq!(world.get(path).text(), "not the hub's\n", "{path}");
+    }
+    for path in ["/topics/a/", "/topics/a/sse", "/topics/a/poll/"] {
+        let answer = world.get(path);
+        let sentence = "there is no such technique; there are page, poll, long-poll, stream, iframe, multipart, events, ws\n";
+        assert_eq!((answer.status, answer.text()), (404, sentence), "{path}");
+    }
+    for (method, path, allow) in [("PUT", "/topics/a", "GET, HEAD, POST, OPTIONS"), ("POST", "/topics/a/poll", "GET, HEAD, OPTIONS")] {
+        let answer = world.ask(&format!("{method} {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"));
+        assert_eq!((answer.status, answer.field("Allow")), (405, Some(allow)));
+        let answer = world.ask(&format!("OPTIONS {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        assert_eq!((answer.status, answer.field("Allow")), (204, Some(allow)));
+    }
+    let world = World::with(HubConfig { prefix: "/push".to_owned(), ..HubConfig::default() });
+    assert_eq!((world.get("/push/a").status, world.get("/topics/a").status), (200, 404));
+}
+
+/// HEAD is answered with the head of a stream, and subscribes nobody.
+#[test]
+fn heads() {
+    let world = World::new();
+    for technique in ["page", "poll", "long-poll", "stream", "iframe?callback=f", "multipart", "events"] {
+        let mut rig = world.connect();
+        rig.send(format!("HEAD /topics/a/{technique} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        let text = rig.text();
+        assert!(text.starts_with("HTTP/1.1 200 ") && text.ends_with("\r\n\r\n"), "{technique}: {text}");
+        assert_eq!(world.hub.info("a").unwrap().subscribers.sum(), 0, "{technique}");
+    }
+}
+
+#[test]
+fn publishing() {
+    let world = World::with(HubConfig { payload_bytes: 8, ..HubConfig::default() });
+    let answer = post(&world, "/topics/a?event=e", "Content-Type: application/json\r\n", "{}");
+    let id = world.hub.last();
+    assert_eq!((answer.status, answer.text()), (202, &*format!("{{\"id\":\"{id}\",\"subscribers\":0}}\n")));
+    for (fields, body, is_text) in [
+        ("", "x", false),
+        ("Content-Type: text/plain\r\n", "x", true),
+        ("Content-Type: TEXT/html; charset=utf-8\r\n", "x", true),
+        ("Content-Type: application/ld+json\r\n", "x", true),
+        ("Content-Type: image/png\r\n", "x", false),
+    ] {
+        assert_eq!(post(&world, "/topics/b", fields, body).status, 202);
+        let value = world.json("/topics/b/poll?after=earliest");
+        assert_eq!(value["messages"].as_array().unwrap().last().unwrap().get("encoding").is_none(), is_text, "{fields}");
+    }
+    assert_eq!(post(&world, "/topics/a", "", "12345678").status, 202);
+    let before = world.hub.last();
+    for (path, fields, body, status, sentence) in [
+        ("/topics/a", "", "123456789", 413, "the payload is larger than this hub takes\n"),
+        ("/topics/a?event=gap", "", "x", 400, "an event's name must"),
+        ("/topics/a?event=a%0ab", "", "x", 400, "an event's name must"),
+        ("/topics/a?x=y", "", "x", 400, "`x` is no parameter here; there are event\n"),
+        ("/topics/a.presence", "", "x", 403, "only the hub publishes"),
+        ("/topics/a", "Content-Type: text/plain\r\n", "\u{0}", 202, ""),
+    ] {
+        let answer = post(&world, path, fields, body);
+        assert_eq!(answer.status, status, "{path}");
+        assert!(status == 202 || answer.text().starts_with(sentence), "{}", answer.text());
+    }
+    let mut rig = world.connect();
+    rig.send(b"POST /topics/a HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nContent-Length: 1\r\n\r\n\xff");
+    assert_eq!(rig.answer().text(), "a payload that is text must be UTF-8\n");
+    assert_eq!(world.hub.last().sequence, before.sequence + 1);
+}
+
+#[test]
+fn figures() {
+    let world = World::new();
+    assert_eq!(world.json("/topics/a")["published"], 0);
+    let id = world.publish("a", "four");
+    let mut rig = world.connect();
+    rig.send(wire::get("/topics/a/events?after=1-1"));
+    let value = world.json("/topics/a");
+    let expected = format!(
+        r#"{{"topic":"a","last":"{id}","retained":1,"bytes":4,"published":1,"gaps":1,"subscribers":{{"events":1}},"online":{{"events":1}}}}"#
+    );
+    assert_eq!(value, serde_json::from_str::<serde_json::Value>(&expected).unwrap());
+}
+
+#[test]
+fn origins() {
+    let ask = |config: HubConfig, origin: &str| {
+        let world = World::with(config);
+        let read = world.get_with("/topics/a/poll", &format!("Origin: {origin}"));
+        let change = post(&world, "/topics/a", &format!("Origin: {origin}\r\n"), "x").status;
+        let field = |name: &str| read.field(name).map(str::to_owned);
+        assert_eq!(field("Vary").as_deref(), Some("Origin"));
+        (field("Access-Control-Allow-Origin"), field("Access-Control-Allow-Credentials").is_some(), change)
+    };
+    let config = |list: &[&str]| HubConfig {
+        allow_origins: list.iter().map(ToString::to_string).collect(),
+        allow_credentials: true,
+        ..HubConfig::default()
+    };
+    let one = "https://one.example";
+    for (list, origin, allowed, credentials, change) in [
+        (&[][..], one, None, false, 403),
+        (&[], "http://a", None, false, 202),
+        (&[], "null", None, false, 403),
+        (&[one], one, Some(one), true, 202),
+        (&[one], "https://one.example:443", Some("https://one.example:443"), true, 202),
+        (&[one], "http://one.example", None, false, 403),
+        (&[one], "https://one.example.evil", None, false, 403),
+        (&[one], "http://a", None, false, 202),
+        (&["*"], one, Some("*"), false, 202),
+        (&["*"], "null", Some("*"), false, 202),
+        (&["*", one], one, Some(one), true, 202),
+        (&["*", one], "https://two.example", Some("*"), false, 202),
+    ] {
+        assert_eq!(ask(config(list), origin), (allowed.map(str::to_owned), credentials, change), "{list:?} {origin}");
+    }
+}
+
+#[test]
+fn preflights() {
+    let world = World::with(HubConfig { allow_origins: vec!["https://one.example".to_owned()], ..HubConfig::default() });
+    let ask = |origin: &str| {
+        let fields = format!("Origin: {origin}\r\nAccess-Control-Request-Method: POST");
+        world.ask(&format!("OPTIONS /topics/a HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n"))
+    };
+    let answer = ask("https://one.example");
+    assert_eq!((answer.status, answer.field("Access-Control-Allow-Methods")), (204, Some("GET, HEAD, POST, OPTIONS")));
+    assert!(answer.field("Access-Control-Allow-Headers").unwrap().contains("Last-Event-ID"));
+    assert_eq!(ask("https://two.example").field("Access-Control-Allow-Methods"), None);
+}
+
+/// Only who has the token publishes; nobody hears what is secret.
+#[test]
+fn policy() {
+    let may = |request: &Request<'_>, access: Access, topic: &str| match access {
+        Access::Publish => request.field("Authorization") == Some(b"Bearer t"),
+        Access::Subscribe => topic != "secret",
+    };
+    let hub = Hub::with_policy(HubConfig::default(), may);
+    let ask = |request: &str| {
+        let mut rig = Rig::serving(app(&hub));
+        rig.send(request);
+        rig.answer()
+    };
+    let answer = ask(&wire::post("/topics/a", "x"));
+    assert_eq!((answer.status, answer.text()), (403, "this request may not publish to a\n"));
+    assert_eq!(ask("POST /topics/a HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer t\r\nContent-Length: 1\r\n\r\nx").status, 202);
+    for path in ["/topics/secret", "/topics/a,secret/poll", "/topics/secret.presence/poll", "/topics/secret/ws", "/topics/secret/events"] {
+        assert_eq!(ask(&wire::get(path)).status, 403, "{path}");
+    }
+    hub.publish("secret", Payload::text("the application itself is not asked")).unwrap();
+
+    let mut rig = Rig::serving(app(&hub));
+    rig.send(wire::upgrade("/topics/a/ws"));
+    rig.bytes();
+    rig.send(wire::text_frame("x"));
+    assert_eq!(&rig.frames()[0].1[..2], 1_008_u16.to_be_bytes());
+}

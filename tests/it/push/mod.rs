@@ -1,0 +1,12 @@
+//! The hub and its techniques: tables over its own API, connections on a virtual clock, and real sockets.
+
+mod cursors;
+mod hostile;
+mod http;
+mod listing;
+mod model;
+mod presence;
+mod readers;
+mod retention;
+mod techniques;
+mod world;

@@ -1,0 +1,138 @@
+//! Who is online, between polls as well.
+//!
+//! Covers: push::presence
+
+use pushlab::push::{HubConfig, Technique};
+
+use super::readers;
+use super::world::World;
+use crate::session::wire;
+
+#[track_caller]
+fn expect_online(world: &World, expected: &[(Technique, u64)]) {
+    let online = world.hub.info("a").unwrap().online;
+    for technique in Technique::ALL {
+        let expected = expected.iter().find(|(name, _)| *name == technique).map_or(0, |(_, count)| *count);
+        assert_eq!(online[technique], expected, "{}", technique.name());
+    }
+}
+
+#[test]
+fn connections_are_online_for_as_long_as_they_last() {
+    let world = World::new();
+    let mut rigs: Vec<_> = ["stream", "events", "multipart", "iframe?callback=f", "long-poll", "long-poll?callback=f"]
+        .map(|technique| {
+            let mut rig = world.connect();
+            rig.send(wire::get(&format!("/topics/a/{technique}")));
+            rig
+        })
+        .into();
+    let mut websocket = world.connect();
+    websocket.send(wire::upgrade("/topics/a/ws"));
+    rigs.push(websocket);
+    let all = [Technique::Stream, Technique::Sse, Technique::Multipart, Technique::Iframe, Technique::LongPoll, Technique::Jsonp];
+    let all: Vec<_> = all.into_iter().chain([Technique::Ws]).map(|technique| (technique, 1)).collect();
+    expect_online(&world, &all);
+    for rig in &mut rigs {
+        rig.eof();
+    }
+    expect_online(&world, &[]);
+}
+
+#[test]
+fn pollers_without_a_name_are_not_online_between_polls() {
+    let world = World::new();
+    world.get("/topics/a/poll");
+    world.get("/topics/a/page");
+    expect_online(&world, &[]);
+}
+
+#[test]
+fn a_token_stays_for_the_grace_time() {
+    let world = World::new();
+    for (technique, name) in [("poll", Technique::ShortPoll), ("page", Technique::MetaRefresh)] {
+        for seconds in [29, 29, 29] {
+            world.get(&format!("/topics/a/{technique}?client=me"));
+            world.pass_secs(seconds);
+            expect_online(&world, &[(name, 1)]);
+        }
+        world.pass_secs(1);
+        expect_online(&world, &[]);
+    }
+}
+
+#[test]
+fn a_token_is_one_client_whatever_it_does() {
+    let world = World::new();
+    let mut events = world.connect();
+    events.send(wire::get("/topics/a/events?client=me"));
+    expect_online(&world, &[(Technique::Sse, 1)]);
+    world.get("/topics/a/poll?client=me");
+    expect_online(&world, &[(Technique::ShortPoll, 1)]);
+    world.pass_secs(60);
+    expect_online(&world, &[(Technique::ShortPoll, 1)]);
+    events.eof();
+    world.pass_secs(29);
+    let mut poll = world.connect();
+    poll.send(wire::get("/topics/a/long-poll?client=me"));
+    world.pass_secs(100);
+    expect_online(&world, &[(Technique::LongPoll, 1)]);
+    poll.eof();
+    world.pass_secs(30);
+    expect_online(&world, &[]);
+}
+
+#[test]
+fn a_second_poll_of_a_token_ends_the_first() {
+    let world = World::new();
+    let start = world.publish("a", "x");
+    let (mut first, mut second, mut other) = (world.connect(), world.connect(), world.connect());
+    first.send(wire::get(&format!("/topics/a/long-poll?client=me&after={start}")));
+    other.send(wire::get("/topics/a,b/long-poll?client=me"));
+    assert_eq!(first.deliver(), 0);
+    second.send(wire::get("/topics/a/long-poll?client=me"));
+    assert_eq!((first.deliver(), other.deliver(), second.deliver()), (1, 0, 0));
+    assert_eq!(readers::poll(&first.answer().body), (vec![], start.to_string()));
+    expect_online(&world, &[(Technique::LongPoll, 1)]);
+    assert_eq!(world.hub.info("a").unwrap().subscribers[Technique::LongPoll], 2);
+    world.publish("a", "y");
+    for rig in [&mut second, &mut other] {
+        rig.deliver();
+        assert_eq!(readers::poll(&rig.answer().body).0.len(), 1);
+    }
+}
+
+#[test]
+fn joining_and_leaving_is_told_to_who_asks() {
+    let world = World::new();
+    let mut watcher = world.connect();
+    watcher.send(wire::get("/topics/a/stream?presence=1"));
+    let mut guest = world.connect();
+    guest.send(wire::get("/topics/a/long-poll"));
+    guest.eof();
+    world.get("/topics/a/poll?client=me");
+    world.get("/topics/a/poll?client=me");
+    world.pass_secs(30);
+    world.hub.tick();
+    watcher.deliver();
+    let lines = readers::lines(&watcher.answer().body);
+    let told: Vec<_> = lines
+        .iter()
+        .map(|seen| {
+            let value: serde_json::Value = serde_json::from_slice(seen.payload()).unwrap();
+            format!("{} {} {}", value["event"].as_str().unwrap(), value["technique"].as_str().unwrap(), value["online"])
+        })
+        .collect();
+    assert_eq!(told, ["join stream 1", "join long-poll 2", "leave long-poll 1", "join poll 2", "leave poll 1"]);
+    assert_eq!(world.json("/topics/a.presence")["published"], 5);
+    assert_eq!(world.json("/topics/a.presence")["online"], serde_json::json!({}), "who watches is no member of the watch");
+}
+
+#[test]
+fn joining_is_told_always_if_configured() {
+    for (presence_messages, expected) in [(false, 0), (true, 1)] {
+        let world = World::with(HubConfig { presence_messages, ..HubConfig::default() });
+        world.get("/topics/a/poll?client=me");
+        assert_eq!(world.hub.info("a.presence").unwrap().published, expected);
+    }
+}
