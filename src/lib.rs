@@ -6,9 +6,9 @@
 //! # The house
 //!
 //! ```text
-//!                    your handler:  Fn(&Request, Reply)
-//!                                        │
-//!   ┌────────────────────────────────────▼─────────────────────────────────────┐
+//!      your handler:  Fn(&Request, Reply)      push: one hub, every technique, as a handler would have it
+//!                 │                                      │ public items alone
+//!   ┌─────────────▼──────────────────────────────────────▼─────────────────────┐
 //!   │ session   one connection: requests, holds, streams, WebSockets; no IO    │
 //!   └───────▲────────────────────────────────────────────────────────▲─────────┘
 //!           │ bytes, time, commands                                  │ events, bytes
@@ -36,6 +36,7 @@
 //! 3. [`session::Session`]: from a head to an answered exchange.
 //! 4. `driver/event_loop/mod.rs`: one turn. Then `driver/thread_per_conn/connection.rs`: the same, in two threads.
 //! 5. `examples/ticker.rs`: pushing from a thread to every kind of client.
+//! 6. [`push::Hub`]: topics, history, cursors, and a file for each technique.
 //! 6. [`push`]: the hub, and every technique from it.
 //!
 //! # Example

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use pushlab::proto::http1::Method;
 use pushlab::proto::ws::origin;
+use pushlab::push::{Hub, HubConfig, Mounted};
 use pushlab::session::{Handler, Stats, Upgrade};
 use pushlab::{IoModel, Message, Reply, Request, Response, Socket, WebSocketHandler};
 
@@ -18,6 +19,8 @@ const SCRIPT: &str = include_str!("page/app.js");
 pub(crate) struct App {
     pub(crate) feed: Arc<Feed>,
     pub(crate) drip: Arc<Drip>,
+    /// Everybody's topics, below `/topics`.
+    pub(crate) hub: Hub,
     io: IoModel,
     page: Arc<[u8]>,
     stats: Arc<Stats>,
@@ -69,6 +72,10 @@ impl<'a> Endpoint<'a> {
 
 impl Handler for App {
     fn handle(&self, request: &Request<'_>, reply: Reply<'_>) {
+        let reply = match self.hub.handle(request, reply) {
+            Mounted::Handled => return,
+            Mounted::NotMine(reply) => reply,
+        };
         let method = request.method();
         let Some((endpoint, allow)) = Endpoint::at(request.path()) else {
             return reply.send(Response::status(404));
@@ -103,7 +110,8 @@ impl Handler for App {
 impl App {
     pub(crate) fn new(io: IoModel, stats: Arc<Stats>, allow_origins: Vec<String>) -> Self {
         let page = include_str!("page/index.html").replace("{{io}}", &io.to_string()).into_bytes().into();
-        Self { feed: Arc::default(), drip: Arc::default(), io, page, stats, started: Instant::now(), allow_origins }
+        let hub = Hub::new(HubConfig { allow_origins: allow_origins.clone(), ..HubConfig::default() });
+        Self { feed: Arc::default(), drip: Arc::default(), hub, io, page, stats, started: Instant::now(), allow_origins }
     }
 
     /// Every counter of the server, and what else a page or a suite wants to know about it.

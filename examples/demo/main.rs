@@ -58,9 +58,15 @@ fn serve(Options { io, listen, config }: Options) -> Result<ExitCode, String> {
     signals.stop(server.stopper()).map_err(|error| format!("cannot wait for Ctrl-C: {error}"))?;
     let (address, stats) = (server.local_addr(), server.stats());
     let app = App::new(io, Arc::clone(&stats), allow_origins);
-    let (feed, drip) = (Arc::clone(&app.feed), Arc::clone(&app.drip));
+    let (feed, drip, hub) = (Arc::clone(&app.feed), Arc::clone(&app.drip), app.hub.clone());
     thread::spawn(move || feed.run());
     thread::spawn(move || drip.run());
+    thread::spawn(move || {
+        loop {
+            thread::sleep(Duration::from_secs(1));
+            hub.tick();
+        }
+    });
 
     println!("pushlab demo, {io}: http://{address}/");
     server.run(io, app).map_err(|error| format!("the server gave up: {error}"))?;
