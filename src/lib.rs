@@ -37,7 +37,6 @@
 //! 4. `driver/event_loop/mod.rs`: one turn. Then `driver/thread_per_conn/connection.rs`: the same, in two threads.
 //! 5. `examples/ticker.rs`: pushing from a thread to every kind of client.
 //! 6. [`push::Hub`]: topics, history, cursors, and a file for each technique.
-//! 6. [`push`]: the hub, and every technique from it.
 //!
 //! # Example
 //!
