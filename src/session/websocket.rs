@@ -149,6 +149,13 @@ impl WebSocket {
                     Pushed::Overflow => Progress::End(Ending::Abort, CloseReason::SlowConsumer),
                 }
             }
+            Command::Lost(count) => {
+                let writer = &mut self.conn.writer;
+                match self.link.lost(count, out, cx, |frame, out| put(writer, frame, out, cx)) {
+                    Pushed::Sent | Pushed::Waiting => Progress::Wait,
+                    Pushed::Overflow => Progress::End(Ending::Abort, CloseReason::SlowConsumer),
+                }
+            }
             Command::Close(code) => {
                 self.link.ask_close(code);
                 self.settle(false, out, cx)
