@@ -98,6 +98,10 @@ impl Mailbox {
 
 impl Inner {
     fn take(&mut self) -> Option<(u64, Command)> {
+        let lost = self.frames.take_lost();
+        if lost > 0 {
+            return Some((self.serial, Command::Lost(lost)));
+        }
         let command = self.frames.pop().map(Command::Push).or_else(|| self.last.take())?;
         Some((self.serial, command))
     }

@@ -115,7 +115,14 @@ impl Call<'_> {
             let left_bytes = plan.limit_bytes.map(|_| left);
             let sink = Sink::Stream { pusher: pusher.clone(), wire: plan.wire.clone(), left_bytes };
             match self.hub.join(&self.wish(plan.technique, missed.last), sink) {
-                Joined::Subscribed(leave) => return opened.carry(leave),
+                Joined::Subscribed(leave, drops) => {
+                    let gap = plan.gap.map(|gap| Frame::chunk(&gap(self, envelope::DROPPED)));
+                    opened.on_drop(move |count| {
+                        drops.add(count);
+                        gap.clone()
+                    });
+                    return opened.carry(leave);
+                }
                 Joined::Behind(more) => missed = more,
                 Joined::NoRoom => return opened.end(),
             }
@@ -151,6 +158,13 @@ impl Opened<'_> {
         match self {
             Self::Stream(stream) => stream.pusher(),
             Self::Events(stream) => stream.pusher(),
+        }
+    }
+
+    fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static) {
+        match self {
+            Self::Stream(stream) => stream.on_drop(call),
+            Self::Events(stream) => stream.on_drop(call),
         }
     }
 

@@ -87,6 +87,9 @@ pub(super) fn append_envelope(message: &Message, out: &mut String) {
     }
 }
 
+/// What a subscriber is told when its queue has dropped messages: those between the one before this and the one behind it.
+pub(super) const DROPPED: &str = r#"{"gap":true}"#;
+
 /// What a subscriber is told when messages are missing: those behind `from` are all there.
 pub(super) fn gap(from: Id) -> String {
     format!(r#"{{"gap":true,"from":"{from}"}}"#)

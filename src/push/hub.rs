@@ -4,6 +4,7 @@
 //! slowly, and what a slow reader cannot take waits in its connection's own queue.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -88,8 +89,10 @@ pub struct TopicInfo {
     pub retained_bytes: usize,
     /// Messages published since the topic was made.
     pub published: u64,
-    /// Times that a subscriber was told of a gap.
+    /// Times that a subscriber came with a cursor that could not be resumed.
     pub gaps: u64,
+    /// Messages that queues of slow readers have dropped. A connection of several topics counts for each.
+    pub drops: u64,
     /// Connections and held requests.
     pub subscribers: PerTechnique,
     /// Clients, those in their grace time included.
@@ -185,6 +188,7 @@ impl Hub {
             retained_bytes: found.map_or(0, |topic| topic.history.bytes()),
             published: found.map_or(0, |topic| topic.published),
             gaps: found.map_or(0, |topic| topic.gaps),
+            drops: found.map_or(0, |topic| topic.drops.load(Relaxed)),
             subscribers: found.map_or_else(PerTechnique::default, |topic| topic.subscribers),
             online: state.presence.online(topic),
         })
@@ -240,7 +244,9 @@ impl Hub {
         let leave = self.leave(&mut state, wish);
         state.insert(leave.number, wish.topics, wish.technique, sink);
         state.enter(wish.topics, &leave.who, wish.technique, now);
-        Joined::Subscribed(leave)
+        let topics = wish.topics.shared().iter().filter_map(|name| state.topics.get(name));
+        let drops = Drops(topics.map(|topic| Arc::clone(&topic.drops)).collect());
+        Joined::Subscribed(leave, drops)
     }
 
     /// Holds a request that has nothing to wait behind; otherwise what it missed comes back. Nothing of the application runs in a hold, so
@@ -292,7 +298,7 @@ pub(super) struct Wish<'a> {
 }
 
 pub(super) enum Joined {
-    Subscribed(Leave),
+    Subscribed(Leave, Drops),
     Behind(Replay),
     NoRoom,
 }
@@ -301,6 +307,17 @@ pub(super) enum Waiting<'r> {
     Held,
     Behind(Replay, Reply<'r>),
     NoRoom(Reply<'r>),
+}
+
+/// Where a connection counts what its queue has dropped.
+pub(super) struct Drops(Vec<Arc<AtomicU64>>);
+
+impl Drops {
+    pub(super) fn add(&self, count: usize) {
+        for topic in &self.0 {
+            topic.fetch_add(count as u64, Relaxed);
+        }
+    }
 }
 
 /// Carried by a subscriber's connection, which drops it at the end.

@@ -22,7 +22,9 @@
 //!
 //! Messages wait for a slow reader in its connection's queue, under the one policy of [`SlowConsumer`](crate::session::SlowConsumer). With
 //! `disconnect` nothing is ever lost in silence: the client is cut, comes back with its cursor, and gets what it missed or a gap. With
-//! `drop-oldest` and `keep-latest` messages are lost on purpose, in the middle of a stream that goes on.
+//! `drop-oldest` and `keep-latest` messages are lost on purpose, in the middle of a stream that goes on: a gap without `from` stands in their place,
+//! wherever the format has room for one, and says that messages are missing between the ids before it and behind it. A client that wants them
+//! after all polls with the id before; its cursor from then on is the last id that it has seen, as ever. Topics count what was dropped.
 //!
 //! # Example
 //!

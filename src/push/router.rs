@@ -101,8 +101,8 @@ impl Hub {
         append_json_string(&topic, &mut text);
         let _ = write!(
             text,
-            ",\"last\":\"{}\",\"retained\":{},\"bytes\":{},\"published\":{},\"gaps\":{},\"subscribers\":",
-            info.last, info.retained, info.retained_bytes, info.published, info.gaps
+            ",\"last\":\"{}\",\"retained\":{},\"bytes\":{},\"published\":{},\"gaps\":{},\"drops\":{},\"subscribers\":",
+            info.last, info.retained, info.retained_bytes, info.published, info.gaps, info.drops
         );
         info.subscribers.append_json(&mut text);
         text.push_str(",\"online\":");

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use super::answer::Shape;
@@ -52,6 +53,8 @@ pub(super) struct Topic {
     pub(super) history: History,
     pub(super) published: u64,
     pub(super) gaps: u64,
+    /// Counted without the lock: where messages are dropped, a connection is at work.
+    pub(super) drops: Arc<AtomicU64>,
     pub(super) subscribers: PerTechnique,
     used: u64,
     audiences: [Audience; Form::COUNT],

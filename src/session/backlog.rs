@@ -70,6 +70,8 @@ pub enum Queued {
 pub struct Backlog {
     frames: VecDeque<Frame>,
     bytes: usize,
+    /// Dropped, and not told yet. They stood before all that waits.
+    lost: usize,
 }
 
 impl Backlog {
@@ -89,6 +91,7 @@ impl Backlog {
             self.pop();
             dropped += 1;
         }
+        self.lost += dropped;
         self.frames.push_back(frame);
         self.bytes += len;
         Queued::Dropping(dropped)
@@ -99,6 +102,11 @@ impl Backlog {
         let frame = self.frames.pop_front()?;
         self.bytes -= frame.wire().len();
         Some(frame)
+    }
+
+    /// How many messages were dropped since this was asked last. They stood before the oldest frame: to be asked before it is taken.
+    pub fn take_lost(&mut self) -> usize {
+        std::mem::take(&mut self.lost)
     }
 
     /// Forgets every frame.

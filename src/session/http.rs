@@ -173,6 +173,13 @@ impl Http {
                 let response = response.map_or_else(|| Response::status(500), |response| *response);
                 self.release(response, out, cx)
             }
+            (Exchange::Stream(stream), Command::Lost(count)) if stream.link.is_addressed(serial) => {
+                let conn = &mut self.conn;
+                match stream.link.lost(count, out, cx, |frame, out| put(conn, frame, out, cx)) {
+                    Pushed::Sent | Pushed::Waiting => Progress::Wait,
+                    Pushed::Overflow => Progress::End(Ending::Abort, CloseReason::SlowConsumer),
+                }
+            }
             (Exchange::Stream(stream), Command::Close(code)) if stream.link.is_addressed(serial) => {
                 stream.link.ask_close(code);
                 self.settle(out, cx)

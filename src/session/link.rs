@@ -25,6 +25,8 @@ pub struct Address {
 pub enum Command {
     /// Send a message on a stream or WebSocket.
     Push(Frame),
+    /// Say that so many messages were dropped, which stood here.
+    Lost(usize),
     /// Answer a held request; `None` where its handle was dropped.
     Release(Option<Box<Response>>),
     /// End a stream, or close a WebSocket with this code.
@@ -175,7 +177,11 @@ pub(super) struct Link {
     backlog: Option<Box<Backlog>>,
     /// The end was asked for; it comes after the backlog.
     closing: Option<u16>,
+    on_drop: Option<Box<OnDrop>>,
 }
+
+/// The application's answer to dropped messages.
+type OnDrop = dyn FnMut(usize) -> Option<Frame> + Send;
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -253,10 +259,29 @@ impl Link {
         }
     }
 
+    /// Lets the application know of dropped messages, and say something in their place.
+    pub(super) fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static) {
+        self.on_drop = Some(Box::new(call));
+    }
+
+    /// Messages were dropped before they came here.
+    pub(super) fn lost(&mut self, count: usize, out: &mut Outbox, cx: &Context<'_>, put: impl FnOnce(&Frame, &mut Outbox)) -> Pushed {
+        match in_place_of(count, &mut self.on_drop, cx) {
+            Some(frame) => self.push(&frame, out, cx, put),
+            None => Pushed::Sent,
+        }
+    }
+
     /// Moves waiting frames to the output while there is room. Returns whether the backlog became empty by it.
     pub(super) fn refill(&mut self, out: &mut Outbox, cx: &Context<'_>, mut put: impl FnMut(&Frame, &mut Outbox)) -> bool {
         let Some(backlog) = &mut self.backlog else { return false };
         while out.len() < cx.settings.limits.output_bytes {
+            let lost = backlog.take_lost();
+            if lost > 0
+                && let Some(frame) = in_place_of(lost, &mut self.on_drop, cx)
+            {
+                put(&frame, out);
+            }
             let Some(frame) = backlog.pop() else {
                 self.backlog = None;
                 return true;
@@ -265,4 +290,13 @@ impl Link {
         }
         false
     }
+}
+
+/// What the application says in the place of dropped messages.
+fn in_place_of(count: usize, on_drop: &mut Option<Box<OnDrop>>, cx: &Context<'_>) -> Option<Frame> {
+    let mut frame = None;
+    if let Some(call) = on_drop {
+        cx.contain(|| frame = call(count));
+    }
+    frame
 }

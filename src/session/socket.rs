@@ -165,6 +165,12 @@ impl Socket<'_> {
         self.link.carry(Box::new(value));
     }
 
+    /// Calls this when messages were dropped by the slow-consumer policy, with how many. What it returns is sent in their place, before
+    /// the next message: a client that is told of a hole can fill it. It may run on any thread of the server, and must not block.
+    pub fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static) {
+        self.link.on_drop(call);
+    }
+
     fn is_free(&self) -> bool {
         self.link.is_free() && self.out.len() < self.cx.settings.limits.output_bytes && !*self.overflow
     }

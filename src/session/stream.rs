@@ -90,6 +90,14 @@ impl<'a> Stream<'a> {
         }
     }
 
+    /// Calls this when messages were dropped by the slow-consumer policy, with how many. What it returns is sent in their place, before
+    /// the next message: a client that is told of a hole can fill it. It may run on any thread of the server, and must not block.
+    pub fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static) {
+        if let Some(state) = &mut self.state {
+            state.link.on_drop(call);
+        }
+    }
+
     /// Ends the response.
     pub fn end(self) {
         if let Some(state) = self.state {
@@ -141,6 +149,11 @@ impl EventStream<'_> {
     /// Lets the connection carry a value, and drop it when the stream is over.
     pub fn carry(&mut self, value: impl std::any::Any + Send) {
         self.0.carry(value);
+    }
+
+    /// As [`Stream::on_drop`].
+    pub fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static) {
+        self.0.on_drop(call);
     }
 
     /// Ends the stream. The client comes back by itself: an event stream is over for good only when it is answered with 204.

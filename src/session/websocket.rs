@@ -150,6 +150,13 @@ impl WebSocket {
     /// Carries out another command that was posted to this connection.
     pub(super) fn apply(&mut self, serial: u64, command: &Command, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         match command {
+            Command::Lost(count) if self.takes_mail(serial) => {
+                let writer = &mut self.conn.writer;
+                match self.link.lost(*count, out, cx, |frame, out| put(writer, frame, out, cx)) {
+                    Pushed::Sent | Pushed::Waiting => Progress::Wait,
+                    Pushed::Overflow => Progress::End(Ending::Abort, CloseReason::SlowConsumer),
+                }
+            }
             Command::Close(code) if self.takes_mail(serial) => {
                 self.link.ask_close(*code);
                 self.settle(false, out, cx)

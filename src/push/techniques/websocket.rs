@@ -86,7 +86,12 @@ impl Connection {
             let wish = Wish { topics: &self.topics, technique: Technique::Ws, client: self.client.as_ref(), position: self.position };
             let sink = Sink::Stream { pusher: socket.pusher(), wire: Wire::Form(self.form), left_bytes: None };
             match self.hub.join(&wish, sink) {
-                Joined::Subscribed(leave) => {
+                Joined::Subscribed(leave, drops) => {
+                    let gap = (self.form == Form::WsJson).then(|| Frame::text(envelope::DROPPED));
+                    socket.on_drop(move |count| {
+                        drops.add(count);
+                        gap.clone()
+                    });
                     self.is_subscribed = true;
                     socket.carry(leave);
                 }

@@ -97,3 +97,43 @@ both! {
         assert_eq!(listener.text_chunk(), format!("{{\"id\":\"{id}\",\"topic\":\"a\",\"event\":\"e\",\"data\":\"hi\"}}\n"));
     }
 }
+
+both! {
+    /// On real sockets the queue is another one with a thread per connection; the account is the same.
+    fn dropped_messages_are_declared(model) {
+        let lab = Lab::with(model, |config| {
+            config.settings.slow_consumer = pushlab::SlowConsumer::DropOldest;
+            config.settings.limits.output_bytes = 64 * 1024;
+            config.settings.limits.queue_bytes = 128 * 1024;
+        });
+        let mut client = Client::connect_with_little_room(lab.address);
+        client.get("/topics/a/stream?max_bytes=100000000");
+        client.answer_head();
+        eventually("it is subscribed", || lab.app.hub.info("a").unwrap().subscribers.sum() == 1);
+        let text = "x".repeat(32 * 1024);
+        eventually("messages are dropped", || {
+            publish(&lab, "a", &text);
+            lab.stats().dropped > 0
+        });
+        let last = publish(&lab, "a", "last");
+        let (mut sequence, mut missing, mut is_declared) = (0, 0, false);
+        while sequence < lab.app.hub.last().sequence {
+            let line = client.text_chunk();
+            if line.trim().is_empty() {
+                continue;
+            }
+            let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+            if value["gap"] == true {
+                is_declared = true;
+                continue;
+            }
+            let next: u64 = value["id"].as_str().unwrap().split_once('-').unwrap().1.parse().unwrap();
+            assert_eq!(next > sequence + 1, is_declared, "behind {sequence} comes {next}, the last is {last}");
+            missing += next - sequence - 1;
+            (sequence, is_declared) = (next, false);
+        }
+        assert!(missing > 0);
+        eventually("the topic has counted them", || lab.app.hub.info("a").unwrap().drops == missing);
+        assert_eq!(lab.stats().dropped, missing);
+    }
+}

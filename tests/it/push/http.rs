@@ -156,7 +156,7 @@ fn figures() {
     rig.send(wire::get("/topics/a/events?after=1-1"));
     let value = world.json("/topics/a");
     let expected = format!(
-        r#"{{"topic":"a","last":"{id}","retained":1,"bytes":4,"published":1,"gaps":1,"subscribers":{{"events":1}},"online":{{"events":1}}}}"#
+        r#"{{"topic":"a","last":"{id}","retained":1,"bytes":4,"published":1,"gaps":1,"drops":0,"subscribers":{{"events":1}},"online":{{"events":1}}}}"#
     );
     assert_eq!(value, serde_json::from_str::<serde_json::Value>(&expected).unwrap());
 }

@@ -8,5 +8,6 @@ mod model;
 mod presence;
 mod readers;
 mod retention;
+mod slow;
 mod techniques;
 mod world;
