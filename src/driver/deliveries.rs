@@ -3,9 +3,9 @@
 //! Owns the order in which a turn's postings are carried out: connection by connection, so that one that got many messages writes them at
 //! once, and all of them gather their output in the same outbox, one after the other. Refuses to carry them out.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 
-use super::inbox::{Inbox, Posting};
+use super::inbox::{Inbox, Missed, Posting};
 use crate::proto::Frame;
 use crate::session::{Address, Command};
 
@@ -16,7 +16,7 @@ const ORDER_KEPT: usize = 64 * 1024;
 #[derive(Default)]
 pub(crate) struct Deliveries {
     postings: VecDeque<Posting>,
-    overflowed: HashSet<Address>,
+    missed: Missed,
     order: Vec<Place>,
 }
 
@@ -42,13 +42,18 @@ pub(crate) enum Step<'a> {
 impl Deliveries {
     /// Takes over what was posted.
     pub(crate) fn take_from(&mut self, inbox: &Inbox) {
-        self.overflowed = inbox.take(&mut self.postings);
+        self.missed = inbox.take(&mut self.postings);
     }
 
     /// Goes through all steps, and is empty then.
     pub(crate) fn for_each(&mut self, mut carry_out: impl FnMut(Step<'_>)) {
-        for address in std::mem::take(&mut self.overflowed) {
+        let Missed { overflowed, lost } = std::mem::take(&mut self.missed);
+        for address in overflowed {
             carry_out(Step::Overflow(address));
+            carry_out(Step::Drive(address.slot));
+        }
+        for (address, count) in lost {
+            carry_out(Step::Apply(address, Command::Lost(count)));
             carry_out(Step::Drive(address.slot));
         }
         if let Some(audience) = self.common_audience() {

@@ -5,7 +5,7 @@
 //! The bound is for a loop that does not get round to its inbox, because a handler blocks or because publishers are faster than it can write.
 //! Then the slow-consumer policy acts on what is posted as it does on a connection's own queue; answers and closes are never dropped.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -38,8 +38,22 @@ struct Queue {
     postings: VecDeque<Posting>,
     /// What the messages among them weigh.
     bytes: usize,
-    /// Connections for which a message did not fit, where the policy is to disconnect.
-    overflowed: HashSet<Address>,
+    missed: Missed,
+}
+
+/// What did not fit, by connection.
+#[derive(Default)]
+pub(crate) struct Missed {
+    /// Those that are to be ended, where the policy is to disconnect.
+    pub(crate) overflowed: HashSet<Address>,
+    /// Messages that were dropped. They stood before all that waits.
+    pub(crate) lost: HashMap<Address, usize>,
+}
+
+impl Missed {
+    fn is_empty(&self) -> bool {
+        self.overflowed.is_empty() && self.lost.is_empty()
+    }
 }
 
 impl Queue {
@@ -47,8 +61,8 @@ impl Queue {
         if let Some((bytes, _)) = posting.weigh() {
             if policy == SlowConsumer::Disconnect && self.bytes + bytes > limit_bytes {
                 match posting {
-                    Posting::One(address, _) => _ = self.overflowed.insert(address),
-                    Posting::Many(addresses, _) => self.overflowed.extend(addresses),
+                    Posting::One(address, _) => _ = self.missed.overflowed.insert(address),
+                    Posting::Many(addresses, _) => self.missed.overflowed.extend(addresses),
                 }
                 return;
             }
@@ -60,9 +74,17 @@ impl Queue {
 
     fn drop_oldest(&mut self, stats: &Stats) -> bool {
         let Some(oldest) = self.postings.iter().position(|posting| posting.weigh().is_some()) else { return false };
-        let (bytes, readers) = self.postings.remove(oldest).and_then(|posting| posting.weigh()).unwrap_or_default();
+        let Some(posting) = self.postings.remove(oldest) else { return false };
+        let (bytes, readers) = posting.weigh().unwrap_or_default();
         self.bytes -= bytes;
         stats.dropped.add(readers as u64);
+        let addresses = match &posting {
+            Posting::One(address, _) => std::slice::from_ref(address),
+            Posting::Many(addresses, _) => addresses,
+        };
+        for address in addresses {
+            *self.missed.lost.entry(*address).or_default() += 1;
+        }
         true
     }
 }
@@ -90,7 +112,7 @@ impl Inbox {
     /// sees that.
     pub(crate) fn go_to_sleep(&self) -> bool {
         self.asleep.store(true, SeqCst);
-        let may_sleep = self.queue().as_ref().is_none_or(|queue| queue.postings.is_empty() && queue.overflowed.is_empty());
+        let may_sleep = self.queue().as_ref().is_none_or(|queue| queue.postings.is_empty() && queue.missed.is_empty());
         if !may_sleep {
             self.asleep.store(false, SeqCst);
         }
@@ -102,13 +124,12 @@ impl Inbox {
         self.asleep.store(false, SeqCst);
     }
 
-    /// Takes everything that was posted, leaving `empty` in its place so that both buffers are used again and again. Returns the connections
-    /// that are to be ended because something for them did not fit.
-    pub(crate) fn take(&self, empty: &mut VecDeque<Posting>) -> HashSet<Address> {
-        let Some(queue) = &mut *self.queue() else { return HashSet::new() };
+    /// Takes everything that was posted, leaving `empty` in its place so that both buffers are used again and again. Returns what did not fit.
+    pub(crate) fn take(&self, empty: &mut VecDeque<Posting>) -> Missed {
+        let Some(queue) = &mut *self.queue() else { return Missed::default() };
         std::mem::swap(&mut queue.postings, empty);
         queue.bytes = 0;
-        std::mem::take(&mut queue.overflowed)
+        std::mem::take(&mut queue.missed)
     }
 
     /// The loop is over: what was posted and what will be is dropped.

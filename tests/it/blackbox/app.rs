@@ -21,6 +21,8 @@ pub struct App {
     pub pushers: Mutex<Vec<Pusher>>,
     /// Values that connections carried and dropped.
     pub dropped: AtomicUsize,
+    /// Messages that streams were told to have lost.
+    pub lost: AtomicUsize,
     /// Handlers that have reached the gate.
     pub at_gate: AtomicUsize,
     pub gate: Gate,
@@ -117,6 +119,11 @@ impl App {
             "/stream" => {
                 let mut stream = reply.stream(Response::text(""));
                 stream.carry(Carried(Arc::clone(self)));
+                let app = Arc::clone(self);
+                stream.on_drop(move |count| {
+                    app.lost.fetch_add(count, SeqCst);
+                    None
+                });
                 self.pushers.lock().unwrap().push(stream.pusher());
             }
             // Nobody can push to this one.

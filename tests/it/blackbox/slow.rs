@@ -177,5 +177,5 @@ fn inbox_past_its_limit() {
 
     let (lab, mut client, _blocked) = block_the_loop(SlowConsumer::DropOldest, 100);
     assert_eq!(read_all(&mut client, 100), [96, 97, 98, 99]);
-    assert_eq!((lab.stats().dropped, lab.stats().slow_disconnects), (96, 0));
+    assert_eq!((lab.stats().dropped, lab.stats().slow_disconnects, lab.app.lost.load(SeqCst)), (96, 0, 96));
 }
