@@ -38,6 +38,7 @@ fn seeds(target: &str, root: &Path) -> Vec<Seed> {
         "http1_differential" => some_cases(root, &[], |case| !case.transcript.iter().any(|line| line.starts_with("error"))),
         "chunked" => chunked(),
         "outbox_ops" => named(&OUTBOX),
+        "push_json" => named(&PAYLOADS),
         "session_ops" => named(&SESSION),
         "sse_decode" => SSE.iter().map(|(name, bytes)| ((*name).to_owned(), [b"\x02\x00\x04\x00", *bytes].concat())).collect(),
         "sse_roundtrip" => named(&SSE_EVENTS),
@@ -182,4 +183,14 @@ const WS_MESSAGES: [(&str, &[u8]); 4] = [
     ("fragments", b"\x00\x00\x06abcdef\x03\x01\x02\x03\x02\x00ping\x01\x02\x03\x01\x01\x02po\x01\x02\x03\x00\x02"),
     ("long", b"\x02\x07\x60\x1F\x280123456789012345678901234567890123456789\x01\x01\x02\x03\xFF\x02"),
     ("closed", b"\x00\xF9\x02\xFF\xFE\x00\x01\x03bye"),
+];
+
+/// Whether text, whether with an event's name, then the payload.
+const PAYLOADS: [(&str, &[u8]); 6] = [
+    ("plain", b"\x01\x00plain"),
+    ("script", b"\x01\x00</script><!--<script>"),
+    ("lines", "\u{1}\u{0}a\r\nb\nc\rd\u{2028}e\u{2029}\0\u{7f}\"\\".as_bytes()),
+    ("event", b"\x01\x01\x04tempx"),
+    ("binary", b"\x00\x00\xff\xfe\x00"),
+    ("cursor", b"9f3a0c-17"),
 ];

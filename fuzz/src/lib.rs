@@ -12,6 +12,7 @@ mod chunked;
 mod http1;
 mod input;
 mod outbox;
+mod push;
 mod server;
 mod session;
 mod sse;
@@ -21,12 +22,13 @@ mod ws;
 pub type Property = fn(&[u8]);
 
 /// Every property, by the name of its fuzz target and of its directory of seeds.
-pub const PROPERTIES: [(&str, Property); 11] = [
+pub const PROPERTIES: [(&str, Property); 12] = [
     ("chunked", chunked::decodes_as_the_naive_decoder),
     ("http1_differential", http1::agrees_with_others),
     ("http1_events", http1::keeps_its_promises),
     ("http1_split", http1::does_not_depend_on_cuts),
     ("outbox_ops", outbox::holds_the_bytes_of_the_model),
+    ("push_json", push::keeps_its_promises),
     ("session_ops", session::keeps_its_promises),
     ("sse_decode", sse::decodes_as_the_naive_decoder),
     ("sse_roundtrip", sse::comes_back_as_it_went),

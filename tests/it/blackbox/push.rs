@@ -137,3 +137,52 @@ both! {
         assert_eq!(lab.stats().dropped, missing);
     }
 }
+
+/// Fewer than a history retains: a client that is late meets no gap.
+const RACED: u64 = 900;
+
+/// Numbers of messages in lines of envelopes.
+fn sequences(text: &str) -> impl Iterator<Item = u64> {
+    let lines = text.lines().map(|line| line.strip_prefix("data: ").unwrap_or(line)).filter(|line| line.starts_with('{'));
+    lines.map(|line| {
+        let value: serde_json::Value = serde_json::from_str(line).unwrap();
+        value["id"].as_str().unwrap().split_once('-').unwrap().1.parse().unwrap()
+    })
+}
+
+both! {
+    /// Clients come in the very moments in which messages are published: none is lost between the replay and the subscription, or comes twice.
+    fn subscribing_while_messages_are_published(model) {
+        let lab = Lab::start(model);
+        let hub = lab.app.hub.clone();
+        let publisher = std::thread::spawn(move || {
+            for n in 0..RACED {
+                hub.publish("a", Payload::text("x")).unwrap();
+                if n % 16 == 0 {
+                    std::thread::yield_now();
+                }
+            }
+        });
+        for round in 0..12 {
+            let after = lab.app.hub.last();
+            let mut client = lab.connect();
+            let mut next = after.sequence + 1;
+            if round % 3 == 0 {
+                client.upgrade(&format!("/topics/a/ws?after={after}"));
+            } else {
+                client.get(&format!("/topics/a/{}after={after}", ["events?format=json&", "stream?"][round % 2]));
+                assert_eq!(client.answer_head().status, 200);
+            }
+            let end = (after.sequence + 200).min(RACED);
+            while next <= end {
+                let text = if round % 3 == 0 { String::from_utf8(client.frame().payload).unwrap() } else { client.text_chunk() };
+                for sequence in sequences(&text) {
+                    assert_eq!(sequence, next, "round {round} after {after}");
+                    next += 1;
+                }
+            }
+        }
+        publisher.join().unwrap();
+        assert_eq!(lab.app.hub.last().sequence, RACED);
+    }
+}
