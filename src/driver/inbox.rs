@@ -138,9 +138,13 @@ impl Inbox {
         let _left = self.queue().take();
     }
 
-    fn push(&self, posting: Posting) {
+    fn push(&self, postings: impl IntoIterator<Item = Posting>) {
         match &mut *self.queue() {
-            Some(queue) => queue.push(posting, self.limit_bytes, self.policy, &self.stats),
+            Some(queue) => {
+                for posting in postings {
+                    queue.push(posting, self.limit_bytes, self.policy, &self.stats);
+                }
+            }
             None => return,
         }
         if self.asleep.load(SeqCst) && self.asleep.swap(false, SeqCst) {
@@ -155,10 +159,14 @@ impl Inbox {
 
 impl Post for Inbox {
     fn post(&self, address: Address, command: Command) {
-        self.push(Posting::One(address, Some(command)));
+        self.push([Posting::One(address, Some(command))]);
     }
 
     fn post_many(&self, addresses: &[Address], frame: &Frame) {
-        self.push(Posting::Many(addresses.to_vec(), frame.clone()));
+        self.push([Posting::Many(addresses.to_vec(), frame.clone())]);
+    }
+
+    fn post_each(&self, commands: Vec<(Address, Command)>) {
+        self.push(commands.into_iter().map(|(address, command)| Posting::One(address, Some(command))));
     }
 }

@@ -184,18 +184,20 @@ impl State {
     /// Answers the polls that waited for this message. They had everything before it.
     fn release(&mut self, polls: HashSet<u64>, message: &Message) {
         let mut last: Option<(Shape, Response)> = None;
+        let mut answers = Vec::with_capacity(polls.len());
         for number in polls {
             let Some(Subscriber { sink: Sink::Poll(poll), .. }) = self.remove(number) else { continue };
             let WaitingPoll { held, shape, .. } = poll;
             match &last {
-                Some((equal, response)) if *equal == shape => held.release(response.clone()),
+                Some((equal, response)) if *equal == shape => answers.push((held, response.clone())),
                 _ => {
                     let response = shape.one(message);
-                    held.release(response.clone());
+                    answers.push((held, response.clone()));
                     last = Some((shape, response));
                 }
             }
         }
+        Held::release_all(answers);
     }
 
     /// Counts what a stream has got, and ends it when it had enough.

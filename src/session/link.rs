@@ -44,6 +44,13 @@ pub trait Post: Send + Sync {
             self.post(*address, Command::Push(frame.clone()));
         }
     }
+
+    /// Takes a command for each of many connections of the same driver.
+    fn post_each(&self, commands: Vec<(Address, Command)>) {
+        for (address, command) in commands {
+            self.post(address, command);
+        }
+    }
 }
 
 /// A driver's way to give one connection an address. Called at the first handle of a hold, stream or WebSocket.
@@ -88,6 +95,23 @@ impl Held {
     pub fn release(mut self, response: Response) {
         if let Some((post, address)) = self.target.take() {
             post.post(address, Command::Release(Some(Box::new(response))));
+        }
+    }
+
+    /// Answers many requests, handing them over once to each driver in a row of them: on the event loop one lock for all.
+    pub fn release_all(answers: impl IntoIterator<Item = (Self, Response)>) {
+        let mut commands = Vec::new();
+        let mut driver: Option<Arc<dyn Post>> = None;
+        for (mut held, response) in answers {
+            let Some((post, address)) = held.target.take() else { continue };
+            if let Some(current) = driver.take_if(|current| !Arc::ptr_eq(current, &post)) {
+                current.post_each(std::mem::take(&mut commands));
+            }
+            driver.get_or_insert(post);
+            commands.push((address, Command::Release(Some(Box::new(response)))));
+        }
+        if let Some(driver) = driver {
+            driver.post_each(commands);
         }
     }
 }

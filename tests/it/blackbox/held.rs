@@ -3,7 +3,7 @@
 use std::sync::mpsc::channel;
 use std::thread;
 
-use pushlab::{Frame, Pusher, Response};
+use pushlab::{Frame, Held, Pusher, Response};
 
 use super::client::request;
 use super::{Client, Lab, both, eventually};
@@ -84,6 +84,21 @@ both! {
             assert_eq!(client.answer().text(), "news");
         }
         assert_eq!(lab.stats().held, 0);
+    }
+
+    fn thousand_released_at_once(model) {
+        let lab = Lab::start(model);
+        let mut clients = lab.connect_many(1_000);
+        for client in &mut clients {
+            client.get("/poll");
+        }
+        let held = lab.app.all_held(1_000);
+        Held::release_all(held.into_iter().map(|held| (held, Response::text("news"))));
+        for client in &mut clients {
+            assert_eq!(client.answer().text(), "news");
+        }
+        assert_eq!(lab.stats().held, 0);
+        Held::release_all([]);
     }
 
     /// What comes behind a held request waits, is kept whole, and is answered in order.

@@ -136,3 +136,19 @@ fn joining_is_told_always_if_configured() {
         assert_eq!(world.hub.info("a.presence").unwrap().published, expected);
     }
 }
+
+/// Peers that are gone without a word, as far as a session can tell: a WebSocket by its pong, a poll by its time-out. Streams are found
+/// out by the drivers' write time-out.
+#[test]
+fn silent_peers_are_let_go_within_two_heartbeats() {
+    let world = World::new();
+    let (mut websocket, mut poll) = (world.connect(), world.connect());
+    websocket.send(wire::upgrade("/topics/a/ws"));
+    poll.send(wire::get("/topics/a/long-poll"));
+    expect_online(&world, &[(Technique::Ws, 1), (Technique::LongPoll, 1)]);
+    for rig in [&mut websocket, &mut poll] {
+        rig.pass_secs(50);
+    }
+    expect_online(&world, &[]);
+    assert_eq!(world.hub.info("a").unwrap().subscribers.sum(), 0);
+}

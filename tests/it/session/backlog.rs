@@ -56,6 +56,17 @@ fn cleared() {
 }
 
 #[test]
+fn what_was_dropped_is_told_once() {
+    let mut backlog = Backlog::default();
+    for (number, policy) in [SlowConsumer::DropOldest; 5].into_iter().chain([SlowConsumer::KeepLatest]).enumerate() {
+        backlog.push(frame(number, 10), 20, policy);
+    }
+    assert_eq!((backlog.take_lost(), backlog.take_lost(), backlog.len()), (5, 0, 1));
+    backlog.push(frame(6, 10), 20, SlowConsumer::DropOldest);
+    assert_eq!(backlog.take_lost(), 0);
+}
+
+#[test]
 fn as_its_model() {
     for seed in 1..=200 {
         let mut numbers = Seeded::new(seed);
