@@ -1,0 +1,103 @@
+//! What the examples with a page have in common: the command line, the way to start and to stop, and the browser's side of every technique.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `options` | `--io`, `--listen`, `--help`, and how every option is read |
+//! | `signals` | Ctrl-C and SIGTERM |
+//! | `push.js` | a subscription by any technique, in the browser |
+//! | `base.css` | colours and type, light and dark |
+//!
+//! Refuses what one example alone needs.
+
+pub(crate) mod options;
+mod signals;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use pushlab::push::Hub;
+use pushlab::session::{Body, Handler, Settings, Stats};
+use pushlab::{IoModel, Response, Server};
+
+use options::{Options, Values};
+use signals::Signals;
+
+/// What an application may want to know about the server that it is made for.
+pub(crate) struct Started<'a> {
+    pub(crate) io: IoModel,
+    pub(crate) settings: &'a Settings,
+    pub(crate) stats: Arc<Stats>,
+}
+
+/// A whole `main`: reads the command line, serves, and stops when asked to. `option` takes the options that the example alone has, and says
+/// whether it knows them; `app` makes the application once the server listens.
+pub(crate) fn run<H: Handler>(
+    name: &str,
+    help: &str,
+    option: impl FnMut(&str, &mut Values<'_>) -> Result<bool, String>,
+    app: impl FnOnce(&Started<'_>) -> H,
+) -> ExitCode {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
+    let fail = |message: &str, code: u8| {
+        eprintln!("{name}: {message}");
+        ExitCode::from(code)
+    };
+    match options::parse(std::env::args_os(), option) {
+        Ok(None) => {
+            print!("{help}");
+            ExitCode::SUCCESS
+        }
+        Ok(Some(options)) => serve(name, options, app).map_or_else(|message| fail(&message, 1), |()| ExitCode::SUCCESS),
+        Err(message) => fail(&format!("{message}\n`--help` lists every option"), 2),
+    }
+}
+
+fn serve<H: Handler>(name: &str, options: Options, app: impl FnOnce(&Started<'_>) -> H) -> Result<(), String> {
+    let Options { io, listen, config } = options;
+    let (settings, grace) = (config.settings.clone(), config.shutdown_grace);
+    let server = Server::bind(&*listen, config).map_err(|error| match error.to_string() {
+        // A name that cannot be resolved comes without its name.
+        text if text.starts_with("cannot listen on") => text,
+        text => format!("cannot listen on {listen}: {text}"),
+    })?;
+    let signals = Signals::stop(server.stopper(), name).map_err(|error| format!("cannot wait for Ctrl-C: {error}"))?;
+    let (address, stats) = (server.local_addr(), server.stats());
+    let app = app(&Started { io, settings: &settings, stats: Arc::clone(&stats) });
+
+    println!("pushlab {name}, {io}: http://{address}/");
+    server.run(io, app).map_err(|error| format!("the server gave up: {error}"))?;
+
+    let end = stats.snapshot();
+    let how = signals.verdict(grace);
+    // Whoever wanted only the address may have closed the other end of a pipe since.
+    let _ = writeln!(io::stdout(), "{how}; served {} connections, {} requests, {} messages", end.accepted, end.requests, end.messages_out);
+    Ok(())
+}
+
+/// Lets a hub forget what is too old, and tell who has left, for as long as the program runs.
+pub(crate) fn keep_time(hub: &Hub) {
+    let hub = hub.clone();
+    thread::spawn(move || {
+        loop {
+            thread::sleep(Duration::from_secs(1));
+            hub.tick();
+        }
+    });
+}
+
+/// The files that every page loads.
+pub(crate) fn asset(path: &str) -> Option<Response> {
+    match path {
+        "/push.js" => Some(file("text/javascript; charset=utf-8", include_str!("push.js"))),
+        "/base.css" => Some(file("text/css; charset=utf-8", include_str!("base.css"))),
+        _ => None,
+    }
+}
+
+/// A file of a page: asked for again each time, so that a new build shows at once.
+pub(crate) fn file(content_type: &'static str, body: impl Into<Body>) -> Response {
+    Response::new(content_type, body).field("Cache-Control", "no-cache")
+}
