@@ -374,7 +374,7 @@ export const TECHNIQUES = {
 
   // An endless page, whose scripts call a function of this one.
   iframe: {
-    title: "Hidden iframe (Pushlet)",
+    title: "Hidden iframe",
     held: 1,
     run: async (subscription, signal) => {
       const callback = token("push_");

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pushlab::proto::http1::Method;
 use pushlab::proto::ws::origin;
@@ -12,17 +12,21 @@ use pushlab::{IoModel, Message, Reply, Request, Response, Socket, WebSocketHandl
 
 use crate::common::{self, Started, file};
 use crate::drip::Drip;
-use crate::feed::{self, Feed};
 use crate::options::Token;
+use crate::senders::Senders;
+use crate::source::{self, Pace, Source};
 
-const STYLE: &str = include_str!("page/style.css");
-const SCRIPT: &str = include_str!("page/app.js");
+const APP: &str = include_str!("page/app.js");
+const PANEL: &str = include_str!("page/panel.js");
+const CLOCK: &str = include_str!("page/clock.js");
+const CONNECTIONS: &str = include_str!("page/connections.js");
 
 pub(crate) struct App {
-    pub(crate) feed: Arc<Feed>,
+    pub(crate) source: Arc<Source>,
     pub(crate) drip: Arc<Drip>,
     /// Everybody's topics, below `/topics`.
     pub(crate) hub: Hub,
+    senders: Senders,
     io: IoModel,
     page: Arc<[u8]>,
     stats: Arc<Stats>,
@@ -35,17 +39,13 @@ pub(crate) struct App {
 enum Endpoint<'a> {
     Page,
     Style,
-    Script,
+    Script(&'static str),
     Plaintext,
     Echo,
     Status(&'a str),
     Stream(&'a str),
     Stats,
-    FeedStream,
-    FeedEvents,
-    FeedPoll,
-    FeedWs,
-    FeedRate,
+    Pace,
 }
 
 impl<'a> Endpoint<'a> {
@@ -55,15 +55,14 @@ impl<'a> Endpoint<'a> {
         Some(match path {
             "/" => (Self::Page, READ),
             "/style.css" => (Self::Style, READ),
-            "/app.js" => (Self::Script, READ),
+            "/app.js" => (Self::Script(APP), READ),
+            "/panel.js" => (Self::Script(PANEL), READ),
+            "/clock.js" => (Self::Script(CLOCK), READ),
+            "/connections.js" => (Self::Script(CONNECTIONS), READ),
             "/plaintext" => (Self::Plaintext, READ),
             "/echo" => (Self::Echo, "GET, HEAD, POST"),
             "/stats" => (Self::Stats, READ),
-            "/feed/stream" => (Self::FeedStream, READ),
-            "/feed/events" => (Self::FeedEvents, READ),
-            "/feed/poll" => (Self::FeedPoll, READ),
-            "/feed/ws" => (Self::FeedWs, READ),
-            "/feed/rate" => (Self::FeedRate, "POST"),
+            "/pace" => (Self::Pace, "POST"),
             _ => match path.rsplit_once('/')? {
                 ("/status", code) => (Self::Status(code), READ),
                 ("/stream", lines) => (Self::Stream(lines), READ),
@@ -76,7 +75,7 @@ impl<'a> Endpoint<'a> {
 impl Handler for App {
     fn handle(&self, request: &Request<'_>, reply: Reply<'_>) {
         let reply = match self.hub.handle(request, reply) {
-            Mounted::Handled => return,
+            Mounted::Handled => return self.senders.count(request),
             Mounted::NotMine(reply) => reply,
         };
         let method = request.method();
@@ -87,25 +86,16 @@ impl Handler for App {
             return reply.send(Response::status(405).field("Allow", allow));
         }
         match endpoint {
-            // An isolated page has the finer clock: 5 microseconds instead of 100 in today's browsers.
-            Endpoint::Page => reply.send(
-                file("text/html; charset=utf-8", Arc::clone(&self.page))
-                    .field("Cross-Origin-Opener-Policy", "same-origin")
-                    .field("Cross-Origin-Embedder-Policy", "require-corp"),
-            ),
-            Endpoint::Style => reply.send(file("text/css; charset=utf-8", STYLE)),
-            Endpoint::Script => reply.send(file("text/javascript; charset=utf-8", SCRIPT)),
+            Endpoint::Page => reply.send(file("text/html; charset=utf-8", Arc::clone(&self.page))),
+            Endpoint::Style => reply.send(file("text/css; charset=utf-8", include_str!("page/style.css"))),
+            Endpoint::Script(text) => reply.send(file("text/javascript; charset=utf-8", text)),
             Endpoint::Plaintext => reply.send(Response::new("text/plain", "Hello, World!")),
             Endpoint::Echo if method == Method::Post => reply.send(echo(request)),
             Endpoint::Echo => reply.upgrade_with(Upgrade { protocols: &["chat", "superchat"] }, Echo),
             Endpoint::Status(code) => reply.send(status(code)),
             Endpoint::Stream(lines) => self.drip.serve(lines, request, reply),
-            Endpoint::Stats => reply.send(Response::json(self.stats()).field("Cache-Control", "no-store")),
-            Endpoint::FeedStream => self.feed.stream(request, reply),
-            Endpoint::FeedEvents => self.feed.events(request, reply),
-            Endpoint::FeedPoll => self.feed.poll(request, reply),
-            Endpoint::FeedWs => self.feed.websocket(request, reply),
-            Endpoint::FeedRate => reply.send(self.set_rate(request)),
+            Endpoint::Stats => reply.send(Response::json(self.stats(request)).field("Cache-Control", "no-store")),
+            Endpoint::Pace => reply.send(self.set_pace(request)),
         }
     }
 }
@@ -113,48 +103,96 @@ impl Handler for App {
 impl App {
     pub(crate) fn new(started: &Started<'_>, publish_token: Option<Token>) -> Self {
         let (io, allow_origins) = (started.io, started.settings.allow_origins.clone());
-        let page = include_str!("page/index.html").replace("{{io}}", &io.to_string()).into_bytes().into();
         let publish_token = publish_token.map(Arc::new);
-        let config = HubConfig { allow_origins: allow_origins.clone(), ..HubConfig::default() };
+        let config = HubConfig {
+            // A page may be cut for a while at 100 messages of 16 KiB a second, and still lose nothing.
+            history_messages: 10_000,
+            history_bytes: 16 * 1024 * 1024,
+            // A closed page is soon seen to be gone.
+            presence_grace: Duration::from_secs(10),
+            allow_origins: allow_origins.clone(),
+            ..HubConfig::default()
+        };
         let hub = match publish_token.clone() {
             Some(token) => Hub::with_policy(config, move |request, access, _| access == Access::Subscribe || token.is_in(request)),
             None => Hub::new(config),
         };
-        let stats = Arc::clone(&started.stats);
-        Self { feed: Arc::default(), drip: Arc::default(), hub, io, page, stats, started: Instant::now(), allow_origins, publish_token }
+        Self {
+            source: Arc::default(),
+            drip: Arc::default(),
+            hub,
+            senders: Senders::default(),
+            io,
+            page: include_str!("page/index.html").replace("{{io}}", &io.to_string()).into_bytes().into(),
+            stats: Arc::clone(&started.stats),
+            started: Instant::now(),
+            allow_origins,
+            publish_token,
+        }
     }
 
-    /// Every counter of the server, and what else a page or a suite wants to know about it.
-    fn stats(&self) -> String {
+    /// Every counter of the server, and what else a page or a suite wants to know about it. `?clients=PREFIX` adds what the clients whose tokens
+    /// begin like this have sent.
+    fn stats(&self, request: &Request<'_>) -> String {
         let mut json = format!(
             r#"{{"version":"{}","io":"{}","uptime_seconds":{:.3},"now_ms":{:.3}"#,
             env!("CARGO_PKG_VERSION"),
             self.io,
             self.started.elapsed().as_secs_f64(),
-            feed::now_ms(),
+            source::now_ms(),
         );
         for (name, value) in self.stats.snapshot().entries() {
             let _ = write!(json, r#","{name}":{value}"#);
         }
-        let _ = write!(json, r#","feed":{}}}"#, self.feed.stats());
+        let Pace { per_second, bytes } = self.source.pace();
+        let _ = write!(json, r#","pace":{{"per_second":{per_second},"bytes":{bytes}}}"#);
+        let _ = write!(json, r#","publish_token":{}"#, self.publish_token.is_some());
+        if let Ok(info) = self.hub.info(source::TOPIC) {
+            let _ = write!(json, r#","feed":{}"#, info.json(source::TOPIC));
+        }
+        if let Some(prefix) = request.query_value("clients") {
+            let _ = write!(json, r#","clients":{}"#, self.senders.json(&prefix));
+        }
+        json.push('}');
         json
     }
 
-    fn set_rate(&self, request: &Request<'_>) -> Response {
+    fn set_pace(&self, request: &Request<'_>) -> Response {
         // A page of another site can send a POST, too.
         if !origin::is_allowed(request.field_text("Origin"), request.host(), &self.allow_origins) {
-            return Response::text("pages of this origin may not change the rate\n").with_status(403);
+            return Response::text("pages of this origin may not change the pace\n").with_status(403);
         }
         if self.publish_token.as_ref().is_some_and(|token| !token.is_in(request)) {
-            return Response::text("changing the rate needs `Authorization: Bearer` with the publish token\n").with_status(403);
+            return Response::text("changing the pace needs `Authorization: Bearer` with the publish token\n").with_status(403);
         }
-        match request.query_value("per_second").and_then(|text| text.parse().ok()) {
-            Some(per_second @ 1..=100) => {
-                self.feed.set_rate(per_second);
-                Response::json(format!(r#"{{"per_second":{per_second}}}"#))
+        match self.asked_pace(request) {
+            Ok(pace) => {
+                self.source.set(pace);
+                Response::json(format!("{{\"per_second\":{},\"bytes\":{}}}\n", pace.per_second, pace.bytes))
             }
-            _ => Response::text("per_second must be a whole number from 1 to 100, as in /feed/rate?per_second=5\n").with_status(400),
+            Err(sentence) => Response::text(sentence + "\n").with_status(400),
         }
+    }
+
+    /// What is not given stays.
+    fn asked_pace(&self, request: &Request<'_>) -> Result<Pace, String> {
+        let mut pace = self.source.pace();
+        for (name, text) in request.query_values() {
+            match (&*name, text.parse()) {
+                ("per_second", Ok(value)) if source::PER_SECOND.contains(&value) => pace.per_second = value,
+                ("bytes", Ok(value)) if source::BYTES.contains(&(value as usize)) => pace.bytes = value as usize,
+                ("per_second", _) => {
+                    let (least, most) = source::PER_SECOND.into_inner();
+                    return Err(format!("per_second must be a whole number from {least} to {most}, as in /pace?per_second=5"));
+                }
+                ("bytes", _) => {
+                    let (least, most) = source::BYTES.into_inner();
+                    return Err(format!("bytes must be a whole number from {least} to {most}, as in /pace?bytes=1000"));
+                }
+                _ => return Err("there are per_second and bytes, as in /pace?per_second=5&bytes=1000".to_owned()),
+            }
+        }
+        Ok(pace)
     }
 }
 

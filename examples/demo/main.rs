@@ -1,5 +1,5 @@
-//! The demo: every endpoint that a client, a suite or a curious person wants to talk to, and a page that shows four ways to be pushed to,
-//! side by side.
+//! The demo: every endpoint that a client, a suite or a curious person wants to talk to, and a page that shows every way to be pushed
+//! to, side by side.
 //!
 //! `cargo run --release --example demo`, then open the address that it prints; `-- --help` lists what it can be told.
 //!
@@ -8,17 +8,19 @@
 //! | `options` | the options that no other example has |
 //! | `app` | which path leads where; the small endpoints |
 //! | `drip` | `/stream/{n}`: a response that comes line by line |
-//! | `feed` | the quotes and their subscribers: fetch streaming, server-sent events, long polling, WebSocket |
+//! | `source` | what is published: quotes, at the pace that was asked for |
 //! | `quotes` | the numbers of the feed, made up |
+//! | `senders` | how much each client has sent, for the page's account |
 //! | `page/` | what the browser gets; plain files, no build |
 
 mod app;
 #[path = "../common/mod.rs"]
 mod common;
 mod drip;
-mod feed;
 mod options;
 mod quotes;
+mod senders;
+mod source;
 
 use std::cell::Cell;
 use std::process::ExitCode;
@@ -35,8 +37,8 @@ fn main() -> ExitCode {
         |flag, values| options::take(flag, values, &publish_token),
         |started| {
             let app = App::new(started, publish_token.take());
-            let (feed, drip) = (Arc::clone(&app.feed), Arc::clone(&app.drip));
-            thread::spawn(move || feed.run());
+            let (source, drip, hub) = (Arc::clone(&app.source), Arc::clone(&app.drip), app.hub.clone());
+            thread::spawn(move || source.run(&hub));
             thread::spawn(move || drip.run());
             common::keep_time(&app.hub);
             app

@@ -3,12 +3,13 @@
 //! Owns the public operations, each under the one lock. Refuses to wait for anybody: a publish costs the publisher the same whoever reads
 //! slowly, and what a slow reader cannot take waits in its connection's own queue.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::answer::Shape;
+use super::envelope::append_json_string;
 use super::presence::Who;
 use super::state::{Constants, Sink, State, WaitingPoll};
 use super::topic::{self, PRESENCE};
@@ -97,6 +98,24 @@ pub struct TopicInfo {
     pub subscribers: PerTechnique,
     /// Clients, those in their grace time included.
     pub online: PerTechnique,
+}
+
+impl TopicInfo {
+    /// As a JSON object, which is also what `GET {prefix}/{topic}` answers.
+    pub fn json(&self, topic: &str) -> String {
+        let mut text = String::from("{\"topic\":");
+        append_json_string(topic, &mut text);
+        let _ = write!(
+            text,
+            ",\"last\":\"{}\",\"retained\":{},\"bytes\":{},\"published\":{},\"gaps\":{},\"drops\":{},\"subscribers\":",
+            self.last, self.retained, self.retained_bytes, self.published, self.gaps, self.drops
+        );
+        self.subscribers.append_json(&mut text);
+        text.push_str(",\"online\":");
+        self.online.append_json(&mut text);
+        text.push('}');
+        text
+    }
 }
 
 /// Topics that are published to and subscribed to. Cloning counts a reference.

@@ -3,11 +3,8 @@
 //! Owns paths, methods, publishing and figures over HTTP, and the checks that come before every technique. Refuses what is not below its prefix,
 //! and gives the reply back.
 
-use std::fmt::Write;
-
 use super::call::Call;
 use super::cors::Cors;
-use super::envelope::append_json_string;
 use super::query::{Query, Rejection};
 use super::techniques::{self, iframe, jsonp, long_poll, meta_refresh, multipart, short_poll, sse, stream, websocket};
 use super::{Access, Hub, Payload, PublishError, Topics};
@@ -97,18 +94,7 @@ impl Hub {
         Query::read(request, &[])?;
         let topic = self.one_topic(request, topic, Access::Subscribe)?;
         let info = self.info(&topic).map_err(|error| Rejection::bad(error.to_string()))?;
-        let mut text = String::from("{\"topic\":");
-        append_json_string(&topic, &mut text);
-        let _ = write!(
-            text,
-            ",\"last\":\"{}\",\"retained\":{},\"bytes\":{},\"published\":{},\"gaps\":{},\"drops\":{},\"subscribers\":",
-            info.last, info.retained, info.retained_bytes, info.published, info.gaps, info.drops
-        );
-        info.subscribers.append_json(&mut text);
-        text.push_str(",\"online\":");
-        info.online.append_json(&mut text);
-        text.push_str("}\n");
-        Ok(Response::json(text))
+        Ok(Response::json(info.json(&topic) + "\n"))
     }
 
     fn one_topic(&self, request: &Request<'_>, name: &str, access: Access) -> Result<String, Rejection> {

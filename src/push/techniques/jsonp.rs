@@ -34,7 +34,7 @@ pub(super) fn shape(call: &Call<'_>) -> Result<Shape, Rejection> {
     Ok(Shape { format, callback: call.callback.clone(), cors: call.cors.clone() })
 }
 
-/// The answer around a JSON text.
+/// The answer around a JSON text. Without a charset a script is read in the encoding of the page around it (WHATWG HTML, section 8.1.4.2).
 pub(in super::super) fn wrap(callback: &str, json: &[u8]) -> Response {
-    Response::new("application/javascript", [b"/**/", callback.as_bytes(), b"(", json, b");"].concat())
+    Response::new("application/javascript; charset=utf-8", [b"/**/", callback.as_bytes(), b"(", json, b");"].concat())
 }

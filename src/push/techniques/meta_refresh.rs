@@ -19,6 +19,9 @@ pub(in super::super) const PARAMETERS: &[&str] = &["every"];
 const EVERY: u64 = 5;
 const EVERY_MAX: u64 = 3_600;
 
+const STYLE: &str =
+    "body{font:14px/1.4 system-ui,sans-serif;margin:.6em}h1{font-size:1.1em}pre{margin:0;white-space:pre-wrap;overflow-wrap:anywhere}";
+
 pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     match page(call) {
         Ok(text) => {
@@ -56,6 +59,7 @@ fn page(call: &Call<'_>) -> Result<String, Rejection> {
 fn render(topics: &str, every: u64, address: &str, replay: &Replay) -> String {
     let mut text = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\"><style>{STYLE}</style>\n\
          <meta http-equiv=\"refresh\" content=\"{every};url={address}\"><title>{topics}</title></head><body>\n<h1>{topics}</h1>\n"
     );
     if replay.gap {
@@ -63,7 +67,7 @@ fn render(topics: &str, every: u64, address: &str, replay: &Replay) -> String {
     }
     text.push_str("<ol>\n");
     for message in &replay.messages {
-        let _ = write!(text, "<li id=\"{}\"><b>{}</b> <pre>", message.id(), message.topic());
+        let _ = writeln!(text, "<li id=\"{}\"><b>{}</b> <pre>", message.id(), message.topic());
         escape(&message.shown(), &mut text);
         text.push_str("</pre></li>\n");
     }
@@ -71,8 +75,9 @@ fn render(topics: &str, every: u64, address: &str, replay: &Replay) -> String {
     text
 }
 
-/// Text as a page's text. The line feed that an element's text begins with would be ignored, and a carriage return be read as a line feed
-/// (WHATWG HTML, section 13.1.2.5); NUL has no way into a page at all.
+/// Text as a page's text. A carriage return would be read as a line feed (WHATWG HTML, section 13.2.3.5); NUL has no way into a page at all.
+/// The line feed that a `pre` begins with is ignored, even one that came as a character reference (section 13.2.6.4.7): the page writes one
+/// of its own.
 fn escape(text: &str, out: &mut String) {
     for character in text.chars() {
         match character {
@@ -81,7 +86,6 @@ fn escape(text: &str, out: &mut String) {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\r' => out.push_str("&#13;"),
-            '\n' => out.push_str("&#10;"),
             '\0' => out.push('\u{fffd}'),
             other => out.push(other),
         }

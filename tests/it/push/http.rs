@@ -62,7 +62,7 @@ fn callbacks() {
     let longest = "f".repeat(64);
     for callback in ["f", "a.b.c", "$_1", "jQuery123_456", &longest] {
         let answer = world.get(&format!("/topics/a/poll?callback={callback}"));
-        assert_eq!((answer.status, answer.field("Content-Type")), (200, Some("application/javascript")), "{callback}");
+        assert_eq!((answer.status, answer.field("Content-Type")), (200, Some("application/javascript; charset=utf-8")), "{callback}");
         assert!(answer.text().starts_with(&format!("/**/{callback}({{\"messages\":[],")) && answer.text().ends_with("});"));
         assert_eq!(answer.field("X-Content-Type-Options"), Some("nosniff"));
     }

@@ -129,10 +129,10 @@ pub fn page(body: &[u8]) -> (Vec<Seen>, String) {
     let mut seen = if text.contains("class=\"gap\"") { vec![Seen::Gap] } else { Vec::new() };
     for item in text.split("<li id=\"").skip(1) {
         let (id, item) = item.split_once("\"><b>").unwrap();
-        let (topic, item) = item.split_once("</b> <pre>").unwrap();
+        let (topic, item) = item.split_once("</b> <pre>\n").unwrap();
         let (data, _) = item.split_once("</pre></li>").unwrap();
         assert!(!data.contains(['<', '>', '"']));
-        let data = [("&#10;", "\n"), ("&#13;", "\r"), ("&quot;", "\""), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")];
+        let data = [("&#13;", "\r"), ("&quot;", "\""), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")];
         let data = data.iter().fold(item.split_once("</pre></li>").unwrap().0.to_owned(), |text, (from, to)| text.replace(from, to));
         seen.push(Seen::Message(id.to_owned(), topic.to_owned(), data.into_bytes()));
     }

@@ -1,0 +1,208 @@
+// One technique's panel: its subscription, and the account of what came by it.
+
+import { bytesOf, Subscription, TECHNIQUES } from "/push.js";
+import { serverClock } from "./clock.js";
+import { takeConnection } from "./connections.js";
+
+const WINDOW = 500; // latencies kept for the percentiles
+const CHART = 120; // latencies in the chart
+const CUT_MS = 3000;
+const EVERY_S = 2; // between polls, and between reloads
+
+const number = new Intl.NumberFormat("en");
+
+export class Panel {
+  messages = 0;
+  payloadBytes = 0;
+  lost = 0;
+  twice = 0;
+  gaps = 0;
+  latencies = [];
+  last = null; // the newest quote
+  epoch = null; // of the run of the server that it came from
+  freshSince = Infinity; // messages made before this are caught up with, and their latency says nothing
+  sent = { requests: 0, head_bytes: 0 }; // as the server counted
+  notes = [];
+  openedAt = 0;
+
+  #past = { requests: 0, downBytes: 0 }; // of subscriptions that were closed
+  #cursor = null;
+  #subscription = null;
+  #opening = null;
+  #release = () => {};
+
+  constructor(key, client) {
+    this.key = key;
+    this.client = `${client}.${key}`;
+    this.technique = TECHNIQUES[key];
+    this.element = document.getElementById("panel").content.firstElementChild.cloneNode(true);
+    this.element.dataset.key = key;
+    this.element.querySelector("h2").textContent = this.technique.title;
+    this.element.querySelector("h2").id = `title-${key}`;
+    this.element.setAttribute("aria-labelledby", `title-${key}`);
+    this.element.querySelector(".path").textContent = `GET /topics/feed,notes/${ENDPOINTS[key] ?? key}`;
+    this.element.querySelector(".cut").onclick = () => this.#subscription?.cut(CUT_MS);
+    if (key === "page") this.element.querySelector(".frame").hidden = false;
+    this.#enter("closed");
+    document.getElementById("panels").append(this.element);
+  }
+
+  get isOpen() {
+    return this.#opening !== null;
+  }
+
+  get isHeld() {
+    return this.technique.held > 0;
+  }
+
+  get requests() {
+    return this.#past.requests + (this.#subscription?.requests ?? 0);
+  }
+
+  get downBytes() {
+    return this.#past.downBytes + (this.#subscription?.downBytes ?? 0);
+  }
+
+  /** Subscribes where it left off, as soon as there is a connection for it. */
+  async open() {
+    if (this.isOpen) return;
+    this.#opening = new AbortController();
+    this.openedAt = performance.now();
+    const { signal } = this.#opening;
+    this.#enter("connecting");
+    try {
+      if (this.isHeld) this.#release = await takeConnection(signal, () => this.#enter("waiting", "waits for a connection"));
+    } catch {
+      return; // closed meanwhile
+    }
+    const container = this.element.querySelector(".frame");
+    this.#subscription = new Subscription(
+      this.key,
+      ["feed", "notes"],
+      {
+        message: (envelope) => (envelope.topic === "feed" ? this.#take(envelope) : this.#takeNote(envelope)),
+        gap: () => this.#takeGap(),
+        state: (state, words) => this.#enter(state, words),
+      },
+      { after: this.#cursor, client: this.client, every: EVERY_S, container: this.key === "page" ? container : undefined },
+    );
+  }
+
+  close() {
+    if (!this.isOpen) return;
+    this.#opening.abort();
+    this.#opening = null;
+    if (this.#subscription) {
+      const { cursor, requests, downBytes } = this.#subscription;
+      this.#subscription.close();
+      this.#cursor = cursor;
+      this.#past.requests += requests;
+      this.#past.downBytes += downBytes;
+      this.#subscription = null;
+    }
+    this.#release();
+    this.#release = () => {};
+    this.#enter("closed");
+  }
+
+  #enter(state, words = state) {
+    this.element.dataset.state = state;
+    const element = this.element.querySelector(".state");
+    if (element.textContent !== words) element.textContent = words;
+    this.element.querySelector(".cut").disabled = state !== "live";
+    this.element.querySelector(".toggle").textContent = state === "closed" ? "Open" : "Close";
+    if (state !== "live") this.freshSince = Infinity;
+    else if (this.freshSince === Infinity) this.freshSince = serverClock();
+  }
+
+  #take({ id, data }) {
+    const now = serverClock();
+    const [quote, epoch] = [JSON.parse(data), id.split("-")[0]];
+    this.messages += 1;
+    this.payloadBytes += bytesOf(data);
+    // A server that was started anew counts from 1 again.
+    if (epoch !== this.epoch) this.last = null;
+    this.epoch = epoch;
+    if (this.last && quote.seq <= this.last.seq) {
+      this.twice += 1;
+      return;
+    }
+    if (this.last) this.lost += quote.seq - this.last.seq - 1;
+    this.last = quote;
+    if (quote.sent_ms < this.freshSince) return;
+    this.latencies.push(now - quote.sent_ms);
+    if (this.latencies.length > WINDOW) this.latencies.shift();
+  }
+
+  #takeNote({ data, encoding }) {
+    this.notes.push(data);
+    if (this.notes.length > 100) this.notes.shift();
+    this.payloadBytes += bytesOf(data);
+    const note = this.element.querySelector(".note");
+    note.hidden = false;
+    note.textContent = encoding ? `${data} (${encoding})` : data;
+  }
+
+  // What is missing was said to be missing: it is not lost.
+  #takeGap() {
+    this.gaps += 1;
+    this.last = null;
+  }
+
+  #show(name, text, isBad = false) {
+    const element = this.element.querySelector(`[data-is="${name}"]`);
+    if (element.textContent !== text) element.textContent = text;
+    element.classList.toggle("bad", isBad);
+  }
+
+  render() {
+    this.#show("messages", number.format(this.messages));
+    this.#show("lost", `${number.format(this.lost)} / ${number.format(this.twice)}`, this.lost + this.twice > 0);
+    this.#show("gaps", number.format(this.gaps));
+    this.#show("requests", number.format(this.requests));
+    this.#show("up", bytes(this.sent.head_bytes));
+    this.#show("down", bytes(this.downBytes));
+    if (this.last) {
+      this.element.querySelector(".name").textContent = this.last.name;
+      this.element.querySelector(".value").textContent = this.last.value.toFixed(2);
+      this.element.querySelector(".seq").textContent = `no. ${number.format(this.last.seq)}`;
+    }
+    if (this.messages > 0) {
+      const overhead = this.downBytes + this.sent.head_bytes - this.payloadBytes;
+      this.#show("overhead", `${number.format(Math.max(0, Math.round(overhead / (this.messages + this.notes.length))))} B`);
+    }
+    if (this.latencies.length > 0) {
+      const sorted = this.latencies.toSorted((a, b) => a - b);
+      const rank = (share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+      this.#show("last", milliseconds(this.latencies.at(-1)));
+      this.#show("p50", milliseconds(rank(0.5)));
+      this.#show("p99", milliseconds(rank(0.99)));
+      this.#draw();
+    }
+  }
+
+  // On a logarithmic scale, the same for all panels: 0.1 ms at the bottom, 10 s at the top.
+  #draw() {
+    const shown = this.latencies.slice(-CHART);
+    const height = (latency) => (32 - Math.log10(Math.min(Math.max(latency, 0.1), 10_000)) * 8).toFixed(1);
+    const points = shown.map((latency, index) => `${CHART - shown.length + index + 1},${height(latency)}`);
+    this.element.querySelector("polyline").setAttribute("points", points.join(" "));
+  }
+}
+
+// Where a technique's name is not its endpoint's.
+const ENDPOINTS = {
+  page: `page?every=${EVERY_S}`,
+  jsonp: "poll?callback=f",
+  "script-poll": "long-poll?callback=f",
+  iframe: "iframe?callback=f",
+  events: "events?format=json",
+  multipart: "multipart?format=json",
+};
+
+export const milliseconds = (value) => `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ms`;
+
+export const bytes = (count) => {
+  if (count < 10_000) return `${number.format(count)} B`;
+  return count < 1e6 ? `${(count / 1e3).toFixed(0)} kB` : `${(count / 1e6).toFixed(1)} MB`;
+};

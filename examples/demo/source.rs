@@ -1,0 +1,84 @@
+//! What the page watches: quotes, published to the topic `feed` by a thread of their own, as often and as large as asked for.
+//!
+//! A message is `{"seq":7,"sent_ms":1785000000000.123,"name":"ALDER","value":42.17,"pad":"......"}`: its number in this run of the server,
+//! so that a reader can tell what was lost; Unix time in milliseconds; the quote; and dots, up to the size that was asked for.
+
+use std::fmt::Write as _;
+use std::ops::RangeInclusive;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use pushlab::push::{Hub, Payload};
+
+use crate::quotes::Quotes;
+
+pub(crate) const TOPIC: &str = "feed";
+pub(crate) const PER_SECOND: RangeInclusive<u32> = 1..=100;
+/// The smallest is what a message has without dots.
+pub(crate) const BYTES: RangeInclusive<usize> = 100..=16_384;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    pub(crate) per_second: u32,
+    pub(crate) bytes: usize,
+}
+
+pub(crate) struct Source {
+    pace: Mutex<Pace>,
+    changed: Condvar,
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self { pace: Mutex::new(Pace { per_second: 5, bytes: *BYTES.start() }), changed: Condvar::new() }
+    }
+}
+
+impl Source {
+    pub(crate) fn pace(&self) -> Pace {
+        *self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set(&self, pace: Pace) {
+        *self.pace.lock().unwrap_or_else(PoisonError::into_inner) = pace;
+        self.changed.notify_one();
+    }
+
+    /// Publishes, for as long as the program runs.
+    pub(crate) fn run(&self, hub: &Hub) {
+        let (mut quotes, mut published) = (Quotes::new(), Instant::now());
+        for seq in 1.. {
+            let bytes = self.wait(&mut published);
+            if let Err(error) = hub.publish(TOPIC, Payload::text(message(seq, quotes.next(), bytes))) {
+                log::error!("message {seq} was not published: {error}");
+            }
+        }
+    }
+
+    /// Until the next message is due. Returns its size.
+    fn wait(&self, published: &mut Instant) -> usize {
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let due = *published + Duration::from_secs(1) / pace.per_second;
+            let left = due.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                *published = Instant::now();
+                return pace.bytes;
+            }
+            pace = self.changed.wait_timeout(pace, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+fn message(seq: u64, (name, hundredths): (&str, u32), bytes: usize) -> String {
+    let (sent_ms, whole, part) = (now_ms(), hundredths / 100, hundredths % 100);
+    let mut json = format!(r#"{{"seq":{seq},"sent_ms":{sent_ms:.3},"name":"{name}","value":{whole}.{part:02},"pad":""#);
+    let dots = bytes.saturating_sub(json.len() + 2);
+    let _ = write!(json, "{:.<dots$}\"}}", "");
+    json
+}
+
+/// Unix time in milliseconds, with a fraction.
+pub(crate) fn now_ms() -> f64 {
+    SystemTime::UNIX_EPOCH.elapsed().map_or(0.0, |time| time.as_secs_f64() * 1_000.0)
+}

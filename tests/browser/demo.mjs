@@ -1,0 +1,119 @@
+// The demo's page as its reader sees it: every panel counts, loses nothing when it is cut, and comes back after the server was away.
+
+import assert from "node:assert/strict";
+import { closePage, fitsPhone, HOSTILE, newPage, onBothModels, PATIENCE, picture, start, stop } from "./support.mjs";
+
+const PANELS = ["page", "poll", "jsonp", "long-poll", "script-poll", "iframe", "stream", "multipart", "events", "ws"];
+// Open from the start, within the browser's connections.
+const OPEN = PANELS.filter((key) => key !== "script-poll" && key !== "multipart");
+
+const read = (page) =>
+  page.evaluate(() =>
+    [...document.querySelectorAll("article")].map((panel) => {
+      const figure = (name) => panel.querySelector(`[data-is="${name}"]`).textContent;
+      const [messages, gaps] = [figure("messages"), figure("gaps")].map((text) => Number(text.replaceAll(",", "")));
+      return { key: panel.dataset.key, state: panel.dataset.state, messages, lostAndTwice: figure("lost"), gaps };
+    }),
+  );
+
+/** Waits until these panels are live and have got `more` messages from now on; none has lost anything. */
+async function untilCounting(page, keys, more, when, gaps = 0) {
+  const least = Object.fromEntries((await read(page)).filter(({ key }) => keys.includes(key)).map(({ key, messages }) => [key, messages + more]));
+  const isCounting = (wanted) =>
+    Object.entries(wanted).every(([key, messages]) => {
+      const panel = document.querySelector(`article[data-key="${key}"]`);
+      return panel.dataset.state === "live" && Number(panel.querySelector('[data-is="messages"]').textContent.replaceAll(",", "")) >= messages;
+    });
+  await page.waitForFunction(isCounting, least, PATIENCE).catch(async (error) => {
+    throw new Error(`${when}: wanted ${JSON.stringify(least)}, got ${JSON.stringify(await read(page))}`, { cause: error });
+  });
+  for (const panel of (await read(page)).filter(({ key }) => keys.includes(key))) {
+    assert.equal(panel.lostAndTwice, "0 / 0", `${panel.key}, lost / twice, ${when}`);
+    assert.equal(panel.gaps, gaps, `${panel.key}, gaps, ${when}`);
+  }
+}
+
+async function cut(page, keys) {
+  for (const key of keys) await page.click(`article[data-key="${key}"] .cut`);
+}
+
+async function publishes(page, keys, text) {
+  // A text field has no line ends.
+  await page.fill("#note", text);
+  await page.click("#publish button");
+  const isThere = ([wanted, note]) =>
+    wanted.every((key) => document.querySelector(`article[data-key="${key}"] .note`).textContent === note);
+  await page.waitForFunction(isThere, [keys, text], PATIENCE);
+}
+
+async function check(io) {
+  let server = await start("demo", io);
+  const page = await newPage();
+  await page.goto(server.url);
+  assert.deepEqual((await read(page)).map(({ key }) => key), PANELS);
+  assert.equal(await page.getAttribute("#model", "data-io"), io);
+  await untilCounting(page, OPEN, 20, "after 20 messages");
+  assert.ok(await page.isHidden("#trouble"), "no trouble is shown");
+  await picture(page, `demo-${io}`);
+
+  await cut(page, OPEN);
+  await untilCounting(page, OPEN, 20, "after a cut");
+
+  // The sliders are the page's own way to the feed's pace.
+  await page.locator("#rate").fill("40");
+  await page.locator("#size").fill("10");
+  await page.waitForFunction(async () => (await (await fetch("/stats")).json()).pace.bytes === 1000, null, PATIENCE);
+  await untilCounting(page, OPEN, 80, "at 40 messages of 1,000 bytes a second");
+
+  for (const text of HOSTILE.filter((text) => !/[\r\n]/.test(text))) await publishes(page, OPEN, text);
+  assert.equal(await page.evaluate(() => window.hacked), undefined, "a script of a payload has run");
+
+  // Two more than there are connections for take the places of two others, which go on where they were when they are opened again.
+  for (const key of ["script-poll", "multipart"]) await page.click(`article[data-key="${key}"] .toggle`);
+  const closed = (await read(page)).filter(({ state }) => state === "closed").map(({ key }) => key);
+  assert.equal(closed.length, 2, `closed are ${closed}`);
+  const others = PANELS.filter((key) => !closed.includes(key));
+  await untilCounting(page, others, 20, "with the other two open");
+  await cut(page, ["script-poll", "multipart"]);
+  await untilCounting(page, others, 20, "after these were cut");
+  for (const key of closed) await page.click(`article[data-key="${key}"] .toggle`);
+  await untilCounting(page, closed, 20, "after they were closed for a while");
+
+  await page.click("#freeze");
+  await page.waitForFunction(() => document.getElementById("frozen").textContent.includes("was answered after"), null, PATIENCE);
+  const open = (await read(page)).filter(({ state }) => state !== "closed").map(({ key }) => key);
+  await untilCounting(page, open, 20, "after the page was frozen");
+
+  // The server goes away, and the page says so; it comes back, and so do the panels. What it had forgotten is told as one gap.
+  const { port } = server;
+  await stop(server);
+  await page.waitForSelector("#trouble", { state: "visible", ...PATIENCE });
+  server = await start("demo", io, port);
+  await page.waitForSelector("#trouble", { state: "hidden", ...PATIENCE });
+  await untilCounting(page, open, 10, "after a restart", 1);
+
+  await fitsPhone(page);
+  await closePage(page);
+  await stop(server);
+}
+
+/** Who does not know the token is told so, and keeps what was typed. */
+async function checkToken(io) {
+  const server = await start("demo", io, 0, ["--publish-token", "a-token-for-tests"]);
+  const page = await newPage();
+  await page.goto(server.url);
+  await page.waitForSelector("#token", { state: "visible" });
+  await page.fill("#note", "with a token");
+  await page.click("#publish button");
+  await page.waitForFunction(() => document.getElementById("published").textContent.startsWith("not published"), null, PATIENCE);
+  assert.equal(await page.inputValue("#note"), "with a token");
+  await page.fill("#token", "a-token-for-tests");
+  await publishes(page, ["ws"], "with a token");
+  await closePage(page);
+  await stop(server);
+}
+
+await onBothModels("demo", async (io) => {
+  await check(io);
+  await checkToken(io);
+});

@@ -1,0 +1,110 @@
+// What the browser tests have in common: an example's server, a browser, and what ends both.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chromium } from "playwright-core";
+
+const [examples, pictures, ...asked] = process.argv.slice(2);
+export const IO_MODELS = asked.length > 0 ? asked : ["event-loop", "threads"];
+// No figure is judged by its time: these are only to end a test that hangs.
+export const PATIENCE = { timeout: 30_000 };
+
+const CHROMIUM = [
+  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+  "--disable-background-networking", "--disable-component-update", "--disable-sync",
+];
+
+/** Text that would break out of a script, a string, an attribute, a line or a comment, if anything let it. */
+export const HOSTILE = [
+  "</script><script>window.hacked = true</script>",
+  "<!--<script>",
+  '<img src=x onerror="window.hacked=true">',
+  `"double" 'single' \`backtick\` \\ backslash \\u0022 \${window.hacked = true}`,
+  "CR LF\r\nCR\rLF\nend\r\n",
+  "\n\nbegins with line ends",
+  "\u2028line\u2029paragraph",
+  "\u{1F600} \u{1F468}\u200D\u{1F469}\u200D\u{1F467} e\u0301 \uFEFF",
+  "data: x\n\nevent: gap\ndata: {}\n\nid: 0\n\n",
+  "&amp; &lt; ]]> --> */ });",
+  " \t leading and trailing \t ",
+];
+
+const children = new Set();
+let browser;
+
+/** Starts an example and waits until it prints its address. */
+export async function start(example, io, port = 0, args = []) {
+  const child = spawn(`${examples}/${example}`, ["--io", io, "--listen", `127.0.0.1:${port}`, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  children.add(child);
+  const address = await new Promise((found, failed) => {
+    let printed = "";
+    child.stdout.setEncoding("utf8").on("data", (text) => {
+      printed += text;
+      const match = printed.match(/http:\/\/127\.0\.0\.1:(\d+)\//);
+      if (match) found(match);
+    });
+    child.on("exit", (code) => failed(new Error(`${example} (${io}) ended with ${code} before it printed an address`)));
+  });
+  return { child, url: address[0], port: address[1] };
+}
+
+/** Ctrl-C; the exit code must be 0 although pages' streams are open. */
+export async function stop(server) {
+  server.child.kill("SIGINT");
+  const [code] = await once(server.child, "exit");
+  children.delete(server.child);
+  assert.equal(code, 0, "the exit code after Ctrl-C");
+}
+
+/** A page of a browser of its own, which keeps no connection of another. `page.errors` is to stay empty. */
+export async function newPage(options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE.timeout);
+  page.errors = [];
+  page.on("pageerror", (error) => page.errors.push(error.message));
+  page.on("dialog", (dialog) => {
+    page.errors.push(`a dialog: ${dialog.message()}`);
+    return dialog.dismiss();
+  });
+  return page;
+}
+
+export async function closePage(page) {
+  assert.deepEqual(page.errors, [], "errors in the page's scripts");
+  await page.context().close();
+}
+
+/** Nothing may be wider than a small phone. */
+export async function fitsPhone(page) {
+  await page.setViewportSize({ width: 360, height: 740 });
+  const [content, screen] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
+  assert.ok(content <= screen, `the page is ${content} px wide on a screen of ${screen}`);
+}
+
+/** A picture to look at when something is wrong. */
+export const picture = (page, name) => page.screenshot({ path: `${pictures}/${name}.png` });
+
+/** Publishes from outside of any browser, and returns the message's id. */
+export async function publish(server, topic, text, fields = {}) {
+  const headers = { "Content-Type": "text/plain; charset=utf-8", ...fields };
+  const response = await fetch(`${server.url}topics/${topic}`, { method: "POST", body: text, headers });
+  const answer = await response.text();
+  assert.equal(response.status, 202, `publishing: ${answer}`);
+  return JSON.parse(answer).id;
+}
+
+/** Runs `test(io)` on both IO models. */
+export async function onBothModels(title, test) {
+  browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: CHROMIUM });
+  try {
+    for (const io of IO_MODELS) {
+      await test(io);
+      console.log(`${title}, ${io}: ok`);
+    }
+  } finally {
+    await browser.close();
+    for (const child of children) child.kill("SIGKILL");
+  }
+}

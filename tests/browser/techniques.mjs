@@ -1,0 +1,121 @@
+// Every technique in a real browser: each message arrives once, in order and unchanged, also across a cut, and a change of technique.
+
+import assert from "node:assert/strict";
+import { closePage, HOSTILE, newPage, onBothModels, PATIENCE, publish, start, stop } from "./support.mjs";
+
+// A browser has six HTTP connections for a host: each group keeps within them.
+const GROUPS = [
+  ["page", "poll", "jsonp", "long-poll", "stream", "iframe", "events", "ws"],
+  ["script-poll", "multipart"],
+];
+
+const numbered = (from, to) => Array.from({ length: to - from }, (_, index) => `message ${from + index}`);
+
+/** Opens a subscription by each of some techniques. What they get is in `window.got`, by technique. */
+const subscribe = (page, techniques, topic) =>
+  page.evaluate(
+    async ([keys, name]) => {
+      const { Subscription, TECHNIQUES, token } = await import("/push.js");
+      window.all = Object.keys(TECHNIQUES);
+      window.got = Object.fromEntries(keys.map((key) => [key, []]));
+      window.gaps = 0;
+      window.subscriptions = keys.map((key) => {
+        const hooks = { message: ({ data }) => window.got[key].push(data), gap: () => (window.gaps += 1) };
+        return new Subscription(key, name, hooks, { every: 1, client: token() });
+      });
+    },
+    [techniques, topic],
+  );
+
+const untilLive = (page) => page.waitForFunction(() => window.subscriptions.every(({ state }) => state === "live"), null, PATIENCE);
+
+async function untilAll(page, count, when) {
+  const isThere = (wanted) => Object.values(window.got).every((messages) => messages.length >= wanted);
+  await page.waitForFunction(isThere, count, PATIENCE).catch(async (error) => {
+    const got = await page.evaluate(() => Object.fromEntries(Object.entries(window.got).map(([key, messages]) => [key, messages.length])));
+    throw new Error(`${when}: wanted ${count} messages each, got ${JSON.stringify(got)}`, { cause: error });
+  });
+}
+
+async function eachGot(page, expected, when) {
+  for (const [key, messages] of Object.entries(await page.evaluate(() => window.got))) {
+    assert.deepEqual(messages, expected, `${key}, ${when}`);
+  }
+  assert.equal(await page.evaluate(() => window.gaps), 0, `gaps, ${when}`);
+  assert.equal(await page.evaluate(() => window.hacked), undefined, `a script of a payload has run, ${when}`);
+}
+
+async function onceAndInOrder(server, techniques) {
+  const page = await newPage();
+  // A page without scripts of its own, of the server's origin.
+  await page.goto(`${server.url}plaintext`);
+  const topic = `test-${techniques[0]}`;
+  await subscribe(page, techniques, topic);
+  await untilLive(page);
+  for (const text of numbered(0, 20)) await publish(server, topic, text);
+  await untilAll(page, 20, "after 20 messages");
+
+  // What is published while they are cut must be there when they come back.
+  await page.evaluate(() => window.subscriptions.forEach((subscription) => subscription.cut(500)));
+  for (const text of numbered(20, 30)) await publish(server, topic, text);
+  await untilAll(page, 30, "after a cut");
+  for (const text of numbered(30, 40)) await publish(server, topic, text);
+  await untilAll(page, 40, "after coming back");
+
+  await page.context().setOffline(true);
+  for (const text of numbered(40, 50)) await publish(server, topic, text);
+  await page.context().setOffline(false);
+  await untilAll(page, 50, "after a time without network");
+
+  for (const text of HOSTILE) await publish(server, topic, text);
+  await untilAll(page, 50 + HOSTILE.length, "after hostile payloads");
+  await eachGot(page, [...numbered(0, 50), ...HOSTILE], "in the end");
+  await page.evaluate(() => Promise.all(window.subscriptions.map((subscription) => subscription.close())));
+  await closePage(page);
+}
+
+/** One client, one cursor, two topics: by server-sent events, then long polling, then WebSocket, while publishing goes on. */
+async function changesTechnique(server) {
+  const page = await newPage();
+  await page.goto(`${server.url}plaintext`);
+  const seen = [];
+  await page.exposeFunction("seen", (topic, data) => seen.push(`${topic} ${data}`));
+  const expected = [];
+  const say = async (from, to) => {
+    for (const text of numbered(from, to)) {
+      const topic = expected.length % 2 === 0 ? "one" : "two";
+      await publish(server, topic, text);
+      expected.push(`${topic} ${text}`);
+    }
+  };
+  await page.evaluate(() => (window.cursor = undefined));
+  for (const [turn, technique] of ["events", "long-poll", "ws"].entries()) {
+    await page.evaluate(
+      async (key) => {
+        const { Subscription } = await import("/push.js");
+        window.count = 0;
+        const hooks = { message: ({ topic, data }) => (window.seen(topic, data), (window.count += 1)) };
+        window.subscription = new Subscription(key, ["one", "two"], hooks, { after: window.cursor });
+      },
+      technique,
+    );
+    await page.waitForFunction(() => window.subscription.state === "live", null, PATIENCE);
+    await say(turn * 10, turn * 10 + 5);
+    await page.waitForFunction((wanted) => window.count >= wanted, turn === 0 ? 5 : 10, PATIENCE);
+    await page.evaluate(async () => {
+      await window.subscription.close();
+      window.cursor = window.subscription.cursor;
+    });
+    // Nobody listens now.
+    if (turn < 2) await say(turn * 10 + 5, turn * 10 + 10);
+  }
+  assert.deepEqual(seen, expected, "over three techniques and two topics");
+  await closePage(page);
+}
+
+await onBothModels("techniques", async (io) => {
+  const server = await start("demo", io);
+  for (const techniques of GROUPS) await onceAndInOrder(server, techniques);
+  await changesTechnique(server);
+  await stop(server);
+});
