@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::cors::Cors;
 use super::query::Format;
-use super::techniques::jsonp;
 use super::{Id, Message, Replay};
 use crate::session::Response;
 
@@ -71,7 +70,7 @@ impl Shape {
 
     fn json(&self, text: Arc<[u8]>, last: Id) -> Response {
         let response = match &self.callback {
-            Some(callback) => jsonp::wrap(callback, &text),
+            Some(callback) => call(callback, &text),
             None => Response::json(text),
         };
         self.dress(response, last)
@@ -80,4 +79,9 @@ impl Shape {
     fn dress(&self, response: Response, last: Id) -> Response {
         self.cors.dress(response).field("ETag", &format!("\"{last}\""))
     }
+}
+
+/// A JSON text as the argument of a call. Without a charset a script is read in the encoding of the page around it (WHATWG HTML, section 8.1.4.2).
+fn call(callback: &str, json: &[u8]) -> Response {
+    Response::new("application/javascript; charset=utf-8", [b"/**/", callback.as_bytes(), b"(", json, b");"].concat())
 }

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use super::super::answer::Shape;
 use super::super::call::Call;
 use super::super::query::{Format, Rejection};
-use crate::session::Response;
 
 /// Of a callback's name.
 const CALLBACK_BYTES_MAX: usize = 64;
@@ -32,9 +31,4 @@ pub(super) fn shape(call: &Call<'_>) -> Result<Shape, Rejection> {
         return Err(Rejection::bad("`format` must be json with a callback: a bare payload is no script"));
     }
     Ok(Shape { format, callback: call.callback.clone(), cors: call.cors.clone() })
-}
-
-/// The answer around a JSON text. Without a charset a script is read in the encoding of the page around it (WHATWG HTML, section 8.1.4.2).
-pub(in super::super) fn wrap(callback: &str, json: &[u8]) -> Response {
-    Response::new("application/javascript; charset=utf-8", [b"/**/", callback.as_bytes(), b"(", json, b");"].concat())
 }
