@@ -87,6 +87,17 @@ impl Client {
         SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
     }
 
+    /// The peer is gone without a word: nothing that the server sends is received any more, or even acknowledged, and nothing is sent for as
+    /// long as this client lives. Elsewhere than on Linux it is only silent.
+    pub fn vanish(&self) {
+        #[cfg(target_os = "linux")]
+        {
+            // "Return 0", which for a filter is to keep nothing of a packet (Linux, Documentation/networking/filter.rst).
+            let drop_all = socket2::SockFilter::new(0x06, 0, 0, 0);
+            SockRef::from(&self.stream).attach_filter(&[drop_all]).unwrap();
+        }
+    }
+
     /// Reads once, for what is there or comes. `false` at the end of file.
     #[track_caller]
     fn read_more(&mut self) -> bool {
