@@ -62,6 +62,19 @@ impl Client {
         Self { stream, unread: Vec::new() }
     }
 
+    /// The socket, for a test that waits for many at once. Nothing may be unread.
+    pub fn into_nonblocking(self) -> TcpStream {
+        assert!(self.unread.is_empty(), "{}", self.show_unread());
+        self.stream.set_nonblocking(true).unwrap();
+        self.stream
+    }
+
+    /// Takes back what [`into_nonblocking`](Self::into_nonblocking) gave.
+    pub fn around_nonblocking(stream: TcpStream) -> Self {
+        stream.set_nonblocking(false).unwrap();
+        Self::around(stream)
+    }
+
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).unwrap();
     }
