@@ -506,5 +506,9 @@ function readPart(bytes) {
   const end = at + Number(/^content-length: (\d+)/im.exec(head)[1]);
   // Behind the body come a line end, the next boundary and a line end.
   const next = bytes.indexOf(10, end + 2) + 1;
-  return next === 0 ? null : { body: bytes.subarray(at, end), end: next };
+  if (next === 0) return null;
+  const body = bytes.subarray(at, end);
+  // A payload that has the boundary in it comes as base64.
+  const isEncoded = /^content-transfer-encoding: base64/im.test(head);
+  return { body: isEncoded ? Uint8Array.from(atob(new TextDecoder().decode(body)), (c) => c.charCodeAt(0)) : body, end: next };
 }

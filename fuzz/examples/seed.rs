@@ -38,7 +38,9 @@ fn seeds(target: &str, root: &Path) -> Vec<Seed> {
         "http1_differential" => some_cases(root, &[], |case| !case.transcript.iter().any(|line| line.starts_with("error"))),
         "chunked" => chunked(),
         "outbox_ops" => named(&OUTBOX),
+        "push_html" => push(&[("iframe", 0), ("page", 1), ("poll", 2), ("long-poll", 3)], &[0]),
         "push_json" => named(&PAYLOADS),
+        "push_streams" => push(&[("events", 0), ("multipart", 1), ("lines", 2)], &[0, 1]),
         "session_ops" => named(&SESSION),
         "sse_decode" => SSE.iter().map(|(name, bytes)| ((*name).to_owned(), [b"\x02\x00\x04\x00", *bytes].concat())).collect(),
         "sse_roundtrip" => named(&SSE_EVENTS),
@@ -194,3 +196,75 @@ const PAYLOADS: [(&str, &[u8]); 6] = [
     ("binary", b"\x00\x00\xff\xfe\x00"),
     ("cursor", b"9f3a0c-17"),
 ];
+
+/// Payloads that want to get out; `\x01` becomes a boundary.
+const HOSTILE: [&[u8]; 16] = [
+    b"</script><script>alert(1)</script>",
+    b"<!--<script>",
+    b"]]>--!><!-- </SCRIPT\t>",
+    b"\r\n\x01\r\nContent-Type: text/html\r\n\r\n",
+    b"\x01--",
+    b"\n\nid: 7\nevent: gap\ndata: {\"gap\":true}\r\r\n",
+    b"\xe2\x80\xa8\xe2\x80\xa9",
+    b"\xf0\x9f\x98\x80\xe2\x80\x8d\xef\xbb\xbf",
+    b"nul \0 and \x08\x0b\x0c\x1b\x7f\xc2\x85",
+    b"\xed\xa0\x80 \xff",
+    b"</pre></li></textarea></title>&amp;&lt;&#10;&notit;",
+    b"*/);alert(1);/**/f(",
+    b"\nfirst\r\nsecond\rthird\n",
+    b"<",
+    b"!--",
+    b"",
+];
+
+/// Every payload by every technique: as text and as bytes, before and after the client comes, with and without names, cuts and a gap.
+fn push(techniques: &[(&str, u8)], decisions: &[u8]) -> Vec<Seed> {
+    let mut seeds = Vec::new();
+    for (name, technique) in techniques {
+        for decision in decisions {
+            for (half, payloads) in HOSTILE.chunks(8).enumerate() {
+                let is_odd = half == 1;
+                let mut seed = vec![*technique];
+                // Of streams it is the format, and a callback of scripts.
+                let cuts: &[u8] = if is_odd { b"\x02\x00\x05" } else { b"\x01\xff" };
+                match (decisions.len() > 1, is_odd) {
+                    (true, _) => seed.extend([&[*decision], cuts].concat()),
+                    (false, true) => seed.extend([cuts, b"\x01\x06a.b$_1"].concat()),
+                    (false, false) => seed.extend([cuts, b"\x00"].concat()),
+                }
+                seed.extend_from_slice(if is_odd { b"\x00\x01\x04x.-_\x02\x06\x00\x01" } else { b"\x00\x00\x01\x09\x00" });
+                for (at, payload) in payloads.iter().enumerate() {
+                    // Pages and polls get what is there; a held poll the first that comes.
+                    let opens_at = match *name {
+                        "page" | "poll" => usize::MAX,
+                        "long-poll" => half,
+                        _ => 4,
+                    };
+                    let opens = if at == opens_at { 0x80 } else { 0 };
+                    let what = [0x08, 0x0c, 0x0a, 0x59, 0x08, 0x0e, 0x48, 0x18][at] | opens;
+                    seed.push(what);
+                    if what & 2 != 0 {
+                        seed.extend_from_slice(b"\x04temp");
+                    }
+                    seed.push(u8::try_from(payload.len()).expect("payloads are short"));
+                    seed.extend_from_slice(payload);
+                }
+                seeds.push((format!("{name}-{}-{half}", ["raw", "json"][usize::from(*decision)]), seed));
+            }
+        }
+    }
+    for seed in &mut seeds {
+        if decisions.len() == 1 {
+            seed.0 = seed.0.replace("-raw", "");
+        }
+    }
+    let (name, technique) = techniques[0];
+    let mut names = vec![technique, 0];
+    if decisions.len() == 1 {
+        names.extend_from_slice(b"\x01\x06f(1);-");
+    } else {
+        names.extend_from_slice(b"\x00\x01\x05a\r\nb:\x01\x00\x00\x00\x02\x03gap\x01x\x06\x03a\nb\x01x");
+    }
+    seeds.push((format!("{name}-no-names"), names));
+    seeds
+}

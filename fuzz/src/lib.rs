@@ -7,12 +7,14 @@
 //! - `*_events`, `*_frames`, `*_ops`: what holds after every step, with limits so small that they are met.
 //! - `*_differential`, `chunked`: the same answer as another implementation, `httparse` or a naive one.
 //! - `*_roundtrip`: what one side encodes, the other decodes.
+//! - `push_*`: what anybody publishes, every subscriber's reader finds, and nothing else.
 
 mod chunked;
 mod http1;
 mod input;
 mod outbox;
 mod push;
+mod remote;
 mod server;
 mod session;
 mod sse;
@@ -22,13 +24,15 @@ mod ws;
 pub type Property = fn(&[u8]);
 
 /// Every property, by the name of its fuzz target and of its directory of seeds.
-pub const PROPERTIES: [(&str, Property); 12] = [
+pub const PROPERTIES: [(&str, Property); 14] = [
     ("chunked", chunked::decodes_as_the_naive_decoder),
     ("http1_differential", http1::agrees_with_others),
     ("http1_events", http1::keeps_its_promises),
     ("http1_split", http1::does_not_depend_on_cuts),
     ("outbox_ops", outbox::holds_the_bytes_of_the_model),
+    ("push_html", push::browsers_find_only_messages),
     ("push_json", push::keeps_its_promises),
+    ("push_streams", push::readers_find_what_was_published),
     ("session_ops", session::keeps_its_promises),
     ("sse_decode", sse::decodes_as_the_naive_decoder),
     ("sse_roundtrip", sse::comes_back_as_it_went),

@@ -1,9 +1,18 @@
-//! The hub's JSON: payloads that are anything, through the envelope and back by another implementation.
+//! The hub's wire forms: payloads and names that are anything, and back by other implementations.
+//!
+//! The JSON alone is here; what techniques put around it is below.
+
+mod base64;
+mod html;
+mod stage;
+mod streams;
 
 use pushlab::push::{Cursor, Hub, HubConfig, Payload, Topics, append_json_string};
 use serde_json::Value;
 
 use super::input::Input;
+pub(super) use html::browsers_find_only_messages;
+pub(super) use streams::readers_find_what_was_published;
 
 /// What could end a string, a line or a script element.
 fn expect_safe(json: &str) {

@@ -19,6 +19,19 @@ pub(super) struct Answer {
     pub(super) is_whole: bool,
     /// Bytes of the output.
     pub(super) len: usize,
+    /// The body as far as it has come, without its framing.
+    pub(super) body: Vec<u8>,
+    fields: Vec<(String, Vec<u8>)>,
+}
+
+impl Answer {
+    /// The one value of a field.
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
+        let mut found = self.fields.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        let value = found.next().map(|(_, value)| std::str::from_utf8(value).expect("the server's own text"));
+        assert!(found.next().is_none(), "{name} is given twice");
+        value
+    }
 }
 
 /// The response at the front of `output`; `None` while its head is not whole. 100 Continue is skipped.
@@ -45,24 +58,26 @@ pub(super) fn answer(output: &[u8], asked: Asked) -> Option<Answer> {
     let (length, coding) = (values("Content-Length"), values("Transfer-Encoding"));
     assert!(length.len() + coding.len() <= 1, "one framing");
     let rest = &output[head_len..];
-    let (is_whole, body_len) = if asked == Asked::Head || matches!(status, 101 | 204 | 304) {
+    let fields = response.headers.iter().map(|field| (field.name.to_owned(), field.value.to_vec())).collect();
+    let (is_whole, body_len, body) = if asked == Asked::Head || matches!(status, 101 | 204 | 304) {
         assert!(asked == Asked::Head || length.is_empty() && coding.is_empty(), "{status} has no body");
-        (true, 0)
+        (true, 0, Vec::new())
     } else if let Some(length) = length.first() {
         let length: usize = String::from_utf8_lossy(length).parse().expect("a length is decimal");
-        (rest.len() >= length, length.min(rest.len()))
+        let len = length.min(rest.len());
+        (rest.len() >= length, len, rest[..len].to_vec())
     } else if coding.is_empty() {
         // Ended by the close.
-        (false, rest.len())
+        (false, rest.len(), rest.to_vec())
     } else {
         assert_eq!(coding[0], b"chunked");
         match decode_naively(rest) {
-            Decoded::Whole(_, len) => (true, len),
-            Decoded::Partial(_) => (false, rest.len()),
+            Decoded::Whole(body, len) => (true, len, body),
+            Decoded::Partial(body) => (false, rest.len(), body),
             Decoded::Refused => panic!("not chunked: {}", rest.escape_ascii()),
         }
     };
-    Some(Answer { status, is_whole, len: head_len + body_len })
+    Some(Answer { status, is_whole, len: head_len + body_len, body, fields })
 }
 
 /// A frame of a server: first byte and payload.

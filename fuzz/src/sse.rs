@@ -8,18 +8,18 @@ use pushlab::proto::sse::{Decoder, Event, comment};
 use super::input::{Cuts, Input};
 
 /// Event type, data, last event id.
-type Triple = (String, String, String);
+pub(super) type Triple = (String, String, String);
 
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Stream {
-    events: Vec<Triple>,
+pub(super) struct Stream {
+    pub(super) events: Vec<Triple>,
     /// `None` after an error: how much of the input was seen by then depends on the cuts.
-    last_event_id: Option<String>,
-    retry: Option<Duration>,
-    error: Option<RemoteError>,
+    pub(super) last_event_id: Option<String>,
+    pub(super) retry: Option<Duration>,
+    pub(super) error: Option<RemoteError>,
 }
 
-fn decode(mut input: &[u8], mut cuts: Cuts<'_>, limit_bytes: usize) -> Stream {
+pub(super) fn decode(mut input: &[u8], mut cuts: Cuts<'_>, limit_bytes: usize) -> Stream {
     let (mut decoder, mut stream) = (Decoder::new(limit_bytes), Stream::default());
     while let Some(mut piece) = cuts.take(&mut input) {
         loop {
@@ -45,7 +45,7 @@ fn decode(mut input: &[u8], mut cuts: Cuts<'_>, limit_bytes: usize) -> Stream {
 }
 
 /// WHATWG HTML, section 9.2.6, word by word, over a whole stream.
-fn decode_naively(input: &[u8]) -> Stream {
+pub(super) fn decode_naively(input: &[u8]) -> Stream {
     let text = String::from_utf8_lossy(input);
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(&text).replace("\r\n", "\n").replace('\r', "\n");
     let (mut stream, mut data, mut event, mut id) = (Stream::default(), String::new(), String::new(), String::new());

@@ -43,8 +43,8 @@ impl Payload {
         Self { data: Data::Binary(bytes.into()), event: None }
     }
 
-    /// Names the event's type: `event:` of server-sent events, `"event"` of envelopes. The same characters as in a topic's name; `gap` is
-    /// the hub's own.
+    /// Names the event's type: `"event"` of envelopes, and `event:` of server-sent events where they carry no envelope. The same characters
+    /// as in a topic's name; `gap` is the hub's own.
     #[must_use]
     pub fn event(self, name: impl Into<String>) -> Self {
         Self { event: Some(name.into()), ..self }
@@ -71,7 +71,9 @@ pub(super) enum Form {
     Line,
     /// The payload and a line end, as a chunk.
     RawLine,
+    /// The payload as an event of the publisher's name.
     Event,
+    /// The envelope as an event without a name: the envelope has it, and one listener hears everything.
     JsonEvent,
     WsJson,
     WsRaw,
@@ -158,8 +160,8 @@ impl Message {
                 Frame::chunk(line.as_bytes())
             }
             Form::RawLine => Frame::chunk(&[self.bytes(), b"\n"].concat()),
-            Form::Event => self.encode_event(&self.shown()),
-            Form::JsonEvent => self.encode_event(self.json()),
+            Form::Event => self.encode_event(&self.shown(), self.event()),
+            Form::JsonEvent => self.encode_event(self.json(), None),
             Form::WsJson => Frame::text(self.json()),
             Form::WsRaw => self.text().map_or_else(|| Frame::binary(self.bytes()), Frame::text),
             Form::Part => {
@@ -170,10 +172,10 @@ impl Message {
         }
     }
 
-    fn encode_event(&self, data: &str) -> Frame {
+    fn encode_event(&self, data: &str, name: Option<&str>) -> Frame {
         let id = self.id.to_string();
         let event = Event::data(data).id(&id);
-        let event = self.event().map_or(event, |name| event.event(name));
+        let event = name.map_or(event, |name| event.event(name));
         Frame::event(&event).expect("ids and checked names have no line ends")
     }
 

@@ -1,51 +1,18 @@
 //! The driver: what a session lives in, and what must hold in it after every step.
 
-use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime};
 
 use pushlab::proto::{CloseReason, Frame, Limits, Now, Outbox};
-use pushlab::session::{Address, Command, Context, Ending, Post, RemoteSource, Response, Session, Settings, SlowConsumer, Stats};
+use pushlab::session::{Command, Context, Ending, Response, Session, Settings, SlowConsumer, Stats};
 
+use super::super::remote::Remote;
 use super::super::server::{Asked, answer, frames};
 use super::app::App;
 
 /// More than any one response, message or burst of a handler's makes.
 const LARGEST_BYTES: usize = 4 * 1024;
-
-/// The commands that were posted and not delivered.
-#[derive(Default)]
-struct Queue {
-    commands: Mutex<VecDeque<(Address, Command)>>,
-    serial: AtomicU64,
-}
-
-struct Mailbox(Arc<Queue>);
-
-impl Post for Mailbox {
-    fn post(&self, address: Address, command: Command) {
-        assert_eq!(address.slot, 7);
-        self.0.commands.lock().unwrap_or_else(PoisonError::into_inner).push_back((address, command));
-    }
-}
-
-struct Remote(Arc<Queue>);
-
-impl RemoteSource for Remote {
-    fn post(&self) -> Arc<dyn Post> {
-        Arc::new(Mailbox(Arc::clone(&self.0)))
-    }
-
-    fn slot(&self) -> u32 {
-        7
-    }
-
-    fn issue_serial(&self) -> u64 {
-        self.0.serial.fetch_add(1, Relaxed) + 1
-    }
-}
 
 pub(super) struct World {
     now: Now,
@@ -99,7 +66,7 @@ impl World {
             ..Limits::default()
         };
         let (settings, stats, app) = (Settings { limits, slow_consumer, allow_origins: Vec::new() }, Stats::default(), App::default());
-        let (now, remote) = (Now::new(Instant::now(), SystemTime::UNIX_EPOCH), Remote(Arc::default()));
+        let (now, remote) = (Now::new(Instant::now(), SystemTime::UNIX_EPOCH), Remote::default());
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let session = Session::new(peer, &Context { now: &now, settings: &settings, stats: &stats, app: &app, remote: &remote });
         Self {
@@ -195,9 +162,8 @@ impl World {
     /// The session gets the commands that were posted first.
     pub(super) fn deliver(&mut self, count: usize) {
         for _ in 0..count {
-            let command = self.remote.0.commands.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-            let Some((address, command)) = command else { return };
-            call!(self, |session, out, cx| session.apply(address.serial, command, out, cx));
+            let Some((serial, command)) = self.remote.take() else { return };
+            call!(self, |session, out, cx| session.apply(serial, command, out, cx));
         }
     }
 

@@ -5,6 +5,9 @@
 //! for everything that goes one way as text: it is the least work on both sides. The format knows only lines: CR and CRLF arrive as LF, and
 //! binary payloads as base64; with `format=json` everything arrives as it was.
 //!
+//! An event has the publisher's name, and a gap is an event named `gap`: a browser hands each to the listeners of its name alone. With
+//! `format=json` no event has a name, because the envelope has it: one `onmessage` hears everything, and a gap is `{"gap":true}` there.
+//!
 //! A stream is never refused with 204, which tells the browser to stay away for good.
 
 use super::super::Technique;
@@ -35,7 +38,7 @@ fn plan(call: &Call<'_>) -> Result<Plan, Rejection> {
         // before its first message is resumed in the right place, too.
         preface: |call, from| encode(&Event::without_data().id(&from.to_string()).retry(call.hub.config().retry)),
         heartbeat: b":\n\n",
-        gap: Some(|_, gap| encode(&Event::data(gap).event("gap"))),
+        gap: Some(if is_json { |_, gap| encode(&Event::data(gap)) } else { |_, gap| encode(&Event::data(gap).event("gap")) }),
         limit_bytes: None,
     })
 }

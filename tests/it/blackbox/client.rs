@@ -62,6 +62,19 @@ impl Client {
         Self { stream, unread: Vec::new() }
     }
 
+    /// The socket, for a test that waits for many at once. Nothing may be unread.
+    pub fn into_nonblocking(self) -> TcpStream {
+        assert!(self.unread.is_empty(), "{}", self.show_unread());
+        self.stream.set_nonblocking(true).unwrap();
+        self.stream
+    }
+
+    /// Takes back what [`into_nonblocking`](Self::into_nonblocking) gave.
+    pub fn around_nonblocking(stream: TcpStream) -> Self {
+        stream.set_nonblocking(false).unwrap();
+        Self::around(stream)
+    }
+
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).unwrap();
     }
@@ -85,6 +98,17 @@ impl Client {
     /// Breaks the connection: the server gets a reset.
     pub fn reset(self) {
         SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+
+    /// The peer is gone without a word: nothing that the server sends is received any more, or even acknowledged, and nothing is sent for as
+    /// long as this client lives. Elsewhere than on Linux it is only silent.
+    pub fn vanish(&self) {
+        #[cfg(target_os = "linux")]
+        {
+            // "Return 0", which for a filter is to keep nothing of a packet (Linux, Documentation/networking/filter.rst).
+            let drop_all = socket2::SockFilter::new(0x06, 0, 0, 0);
+            SockRef::from(&self.stream).attach_filter(&[drop_all]).unwrap();
+        }
     }
 
     /// Reads once, for what is there or comes. `false` at the end of file.

@@ -16,6 +16,7 @@ mod lab;
 mod lifecycle;
 mod push;
 mod room;
+mod silent;
 mod slow;
 mod stream;
 mod websocket;

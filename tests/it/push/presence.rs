@@ -138,7 +138,7 @@ fn joining_is_told_always_if_configured() {
 }
 
 /// Peers that are gone without a word, as far as a session can tell: a WebSocket by its pong, a poll by its time-out. Streams are found
-/// out by the drivers' write time-out.
+/// out by the drivers' write time-out, or by the system.
 #[test]
 fn silent_peers_are_let_go_within_two_heartbeats() {
     let world = World::new();

@@ -58,14 +58,16 @@ pub fn lines(body: &[u8]) -> Vec<Seen> {
     text.lines().filter(|line| !line.trim().is_empty()).map(|line| envelope(&serde_json::from_str(line).unwrap())).collect()
 }
 
-/// Events, through the crate's decoder, which is tested against the standard by itself. The payload is what a listener gets.
+/// Events, through the crate's decoder, which is tested against the standard by itself. The payload is what a listener gets; of JSON it is
+/// what `onmessage` hears, which is everything.
 #[track_caller]
 pub fn events(mut body: &[u8], is_json: bool) -> (Vec<Seen>, String) {
     let (mut decoder, mut seen) = (Decoder::new(usize::MAX / 2), Vec::new());
     while let (used, Some(event)) = decoder.next_event(body).unwrap() {
+        assert!(!is_json || event.event == "message", "{event:?}");
         seen.push(match event.event {
-            "gap" => Seen::Gap,
             _ if is_json => envelope(&serde_json::from_str(event.data).unwrap()),
+            "gap" => Seen::Gap,
             _ => Seen::Message(event.id.to_owned(), String::new(), event.data.as_bytes().to_vec()),
         });
         body = &body[used..];

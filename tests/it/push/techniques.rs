@@ -242,6 +242,22 @@ fn server_sent_events() {
     assert_eq!(readers::events(&answer.body, false).0.len(), 3);
 }
 
+/// One `onmessage` hears everything: the envelope has the name, and a gap is an event like any other.
+#[test]
+fn server_sent_events_as_json_have_no_names() {
+    let world = World::new();
+    let first = world.hub.publish("a", Payload::text("1\n2").event("temperature")).unwrap().id;
+    let mut rig = world.connect();
+    rig.send("GET /topics/a/events?format=json HTTP/1.1\r\nHost: a\r\nLast-Event-ID: 1-1\r\n\r\n");
+    let second = world.hub.publish("a", Payload::binary([255]).event("picture")).unwrap().id;
+    rig.deliver();
+    let from = format!("{}-0", first.to_string().split_once('-').unwrap().0);
+    let gap = format!("data: {{\"gap\":true,\"from\":\"{from}\"}}\n\n");
+    let envelopes = [(first, r#""temperature","data":"1\n2"}"#), (second, r#""picture","data":"/w==","encoding":"base64"}"#)]
+        .map(|(id, rest)| format!("id: {id}\ndata: {{\"id\":\"{id}\",\"topic\":\"a\",\"event\":{rest}\n\n"));
+    assert_eq!(rig.answer().text(), format!("id: {from}\nretry: 2000\n\n{gap}{}{}", envelopes[0], envelopes[1]));
+}
+
 fn websocket(world: &World, target: &str) -> Rig {
     let mut rig = world.connect();
     rig.send(wire::upgrade(target));
