@@ -34,8 +34,7 @@ pub(crate) struct Listening {
 }
 
 impl Listening {
-    pub(super) fn new(address: impl ToSocketAddrs, config: Config) -> io::Result<Self> {
-        let mut listener = listen(address)?;
+    pub(super) fn new(mut listener: TcpListener, config: Config) -> io::Result<Self> {
         let poll = Poll::new()?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         let stop = Arc::new(Stop::new(Waker::new(poll.registry(), WAKER)?));
@@ -47,10 +46,10 @@ impl Listening {
 ///
 /// # Errors
 /// What the system says about the last address, with the address in the message.
-fn listen(addresses: impl ToSocketAddrs) -> io::Result<TcpListener> {
+pub(super) fn bind(addresses: impl ToSocketAddrs) -> io::Result<TcpListener> {
     let mut last_error = io::Error::new(ErrorKind::InvalidInput, "the name has no address to listen on");
     for address in addresses.to_socket_addrs()? {
-        match TcpListener::bind(address).and_then(with_nodelay) {
+        match TcpListener::bind(address).and_then(prepare) {
             Ok(listener) => return Ok(listener),
             Err(error) => last_error = explain(&error, address),
         }
@@ -95,7 +94,7 @@ fn explain(error: &io::Error, address: SocketAddr) -> io::Error {
 /// Turns off Nagle's algorithm on the listening socket: accepted sockets inherit that on Linux, which saves a system call each. Output is
 /// corked by hand, so that nothing is gained by the kernel waiting for more.
 #[cfg(unix)]
-fn with_nodelay(listener: TcpListener) -> io::Result<TcpListener> {
+pub(super) fn prepare(listener: TcpListener) -> io::Result<TcpListener> {
     use std::os::fd::OwnedFd;
     // The standard library offers the option on streams only; on the system's side both are sockets.
     let socket = std::net::TcpStream::from(OwnedFd::from(listener));
@@ -104,7 +103,7 @@ fn with_nodelay(listener: TcpListener) -> io::Result<TcpListener> {
 }
 
 #[cfg(not(unix))]
-fn with_nodelay(listener: TcpListener) -> io::Result<TcpListener> {
+pub(super) fn prepare(listener: TcpListener) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
@@ -112,7 +111,7 @@ fn with_nodelay(listener: TcpListener) -> io::Result<TcpListener> {
 mod tests {
     #[test]
     fn accepted_sockets_inherit_nodelay() {
-        let listener = super::listen("127.0.0.1:0").expect("a port is free");
+        let listener = super::bind("127.0.0.1:0").expect("a port is free");
         let _client = std::net::TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
         let (accepted, _) = super::accept(&listener).expect("nothing lacks").expect("the client waits");
         assert!(accepted.nodelay().expect("it is a TCP socket"));

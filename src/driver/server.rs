@@ -4,11 +4,11 @@
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::listen::Listening;
+use super::listen::{self, Listening};
 use super::{Config, Stopper, event_loop, thread_per_conn};
 use crate::session::{Handler, Stats};
 
@@ -77,11 +77,41 @@ impl Server {
     ///
     /// # Errors
     /// When the address is taken, not this machine's, or not allowed; the message names it.
-    pub fn bind(address: impl ToSocketAddrs, mut config: Config) -> io::Result<Self> {
+    pub fn bind(address: impl ToSocketAddrs, config: Config) -> io::Result<Self> {
+        Self::on(listen::bind(address)?, config)
+    }
+
+    /// Serves on a socket, which has to listen already: one that a supervisor has handed over, or one with options that the standard library cannot
+    /// set. Two are worth it for a server on a real network, and `socket2` sets both: a backlog above the 128 connections of
+    /// [`bind`](Self::bind), past which a crowd's connections wait for a second and more; and on Linux `TCP_USER_TIMEOUT`, which its
+    /// connections inherit: a client that vanished without a word from a quiet stream is given up when a heartbeat was not acknowledged
+    /// for that long, and not after a quarter of an hour (tcp(7)).
+    ///
+    /// ```no_run
+    /// use socket2::{Domain, Socket, Type};
+    /// # use pushlab::{Config, Server};
+    /// let (address, config) = (std::net::SocketAddr::from(([0, 0, 0, 0], 8080)), Config::default());
+    /// let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    /// socket.set_reuse_address(true)?;
+    /// # #[cfg(target_os = "linux")]
+    /// socket.set_tcp_user_timeout(config.settings.limits.heartbeat)?;
+    /// socket.bind(&address.into())?;
+    /// socket.listen(4096)?;
+    /// let server = Server::from_listener(socket.into(), config)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the socket does not take the options that a driver needs.
+    pub fn from_listener(listener: TcpListener, config: Config) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Self::on(listen::prepare(mio::net::TcpListener::from_std(listener))?, config)
+    }
+
+    fn on(listener: mio::net::TcpListener, mut config: Config) -> io::Result<Self> {
         config.settings.limits = config.settings.limits.with_times_clamped();
-        let listening = Listening::new(address, config)?;
-        let local_addr = listening.listener.local_addr()?;
-        Ok(Self { listening, local_addr })
+        let local_addr = listener.local_addr()?;
+        Ok(Self { listening: Listening::new(listener, config)?, local_addr })
     }
 
     /// The address that the server listens on, with its real port.

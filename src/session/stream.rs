@@ -77,8 +77,8 @@ impl<'a> Stream<'a> {
 
     /// Sends these bytes whenever nothing else was sent for [`Limits::heartbeat`](crate::Limits::heartbeat): what a reader of this stream
     /// skips, such as an empty line. Without them, a client that vanished without a word is noticed only after the next message: by the
-    /// system, which gives up what is never acknowledged (on Linux after a quarter of an hour, `tcp_retries2`), or by the write time-out,
-    /// when more waits than the system keeps.
+    /// system, which gives up what is never acknowledged (on Linux after a quarter of an hour, or when
+    /// [the listening socket says](crate::Server::from_listener)), or by the write time-out, when more waits than the system keeps.
     pub fn heartbeat(&mut self, bytes: &'static [u8]) {
         if let (Some(state), Some(every)) = (&mut self.state, self.cx.settings.limits.heartbeat) {
             state.heartbeat = Some(Heartbeat { bytes, due: self.cx.now.instant() + every });

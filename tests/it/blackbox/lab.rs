@@ -1,6 +1,6 @@
 //! A server in a thread of its own, and the guard that ends it.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::{io, thread};
@@ -30,9 +30,17 @@ impl Lab {
     }
 
     pub fn with_on(address: &str, model: IoModel, configure: impl FnOnce(&mut Config)) -> Self {
+        Self::run(model, configure, |config| Server::bind(address, config))
+    }
+
+    pub fn with_listener(listener: TcpListener, model: IoModel, configure: impl FnOnce(&mut Config)) -> Self {
+        Self::run(model, configure, |config| Server::from_listener(listener, config))
+    }
+
+    fn run(model: IoModel, configure: impl FnOnce(&mut Config), make: impl FnOnce(Config) -> io::Result<Server>) -> Self {
         let mut config = Config::default();
         configure(&mut config);
-        let server = Server::bind(address, config).unwrap();
+        let server = make(config).unwrap();
         let (address, stopper, stats) = (server.local_addr(), server.stopper(), server.stats());
         let app = Arc::<App>::default();
         let handling = Arc::clone(&app);

@@ -1,6 +1,6 @@
 //! Subscribers whose peer is gone without a word: no end of file, no reset, no byte any more. The hub must not count them for ever.
 //!
-//! Covers: push::presence, session::websocket, session::http
+//! Covers: driver::server, driver::listen, push::presence, session::websocket, session::http
 
 use std::time::{Duration, Instant};
 
@@ -15,10 +15,25 @@ const HEARTBEAT: Duration = Duration::from_millis(500);
 
 fn start(model: IoModel, configure: impl FnOnce(&mut Config)) -> Lab {
     Lab::with(model, |config| {
-        config.settings.limits.heartbeat = Some(HEARTBEAT);
-        config.settings.limits.pong_timeout = HEARTBEAT;
+        beat(config);
         configure(config);
     })
+}
+
+fn beat(config: &mut Config) {
+    config.settings.limits.heartbeat = Some(HEARTBEAT);
+    config.settings.limits.pong_timeout = HEARTBEAT;
+}
+
+/// A listening socket whose connections are given up when a byte is not acknowledged in time.
+#[cfg(target_os = "linux")]
+fn impatient() -> std::net::TcpListener {
+    use socket2::{Domain, Socket, Type};
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_tcp_user_timeout(Some(HEARTBEAT)).unwrap();
+    socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    socket.listen(1024).unwrap();
+    socket.into()
 }
 
 /// Subscribers of a technique, which are as many as are online.
@@ -96,6 +111,25 @@ both! {
         expect_nobody(&lab);
         eventually("the connections are closed", || lab.stats().open == 0);
         assert_eq!(lab.stats().slow_disconnects, 0);
+        drop(clients);
+    }
+
+    /// Nothing is published: the system takes the heartbeats, and has been told for how long they may go unacknowledged.
+    #[cfg(target_os = "linux")]
+    fn quiet_streams(model) {
+        let lab = Lab::with_listener(impatient(), model, beat);
+        let targets = ["events", "multipart", "stream", "iframe?callback=f"];
+        let clients = targets.map(|target| {
+            let mut client = lab.connect();
+            client.get(&format!("/topics/a/{target}"));
+            assert_eq!(client.answer_head().status, 200);
+            client.vanish();
+            client
+        });
+        eventually("all are subscribed", || lab.app.hub.info("a").unwrap().subscribers.sum() == 4);
+        expect_nobody(&lab);
+        eventually("the connections are closed", || lab.stats().open == 0);
+        assert_eq!((lab.stats().write_stalls, lab.stats().slow_disconnects), (0, 0));
         drop(clients);
     }
 
