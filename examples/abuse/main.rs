@@ -1,0 +1,91 @@
+//! What hostile, broken and greedy peers do to a server, and what is left of it: a bounded load on this machine that ends by itself.
+//!
+//! `cargo run --release --example abuse` starts a server process for each attack and IO model, lets a well-behaved probe ask all the while, and
+//! prints one table: what was done, the probe's slowest answer, and whether descriptors, threads and memory came back. It fails if a promise
+//! did not hold. Never point it at anybody else: it only ever talks to the server that it has started on 127.0.0.1.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `options` | the command line |
+//! | `scenario` | the list of attacks, and what one of them is |
+//! | `attacks/` | the attacks |
+//! | `trial` | one attack on one model: before, during, after, verdict |
+//! | `server`, `target` | the server that suffers, from inside and from outside |
+//! | `probe` | the well-behaved client |
+//! | `wire` | sockets and bytes of clients, good and bad |
+
+mod attacks;
+mod options;
+mod probe;
+mod scenario;
+mod server;
+mod target;
+mod trial;
+mod wire;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{ContentArrangement, Table};
+
+use options::Command;
+
+/// Of the table, in characters.
+const WIDTH: u16 = 160;
+
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+fn main() -> ExitCode {
+    let done = match options::parse() {
+        Ok(Command::Help) => {
+            print!("{}", options::HELP);
+            Ok(true)
+        }
+        Ok(Command::List) => {
+            for scenario in scenario::ALL {
+                println!("{:12} {}", scenario.name, scenario.what);
+            }
+            Ok(true)
+        }
+        Ok(Command::Serve { model, max_threads }) => server::serve(model, max_threads).map(|()| true),
+        Ok(Command::Abuse(options)) => abuse(&options),
+        Err(error) => {
+            eprintln!("abuse: {error}\nabuse: try --help");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("abuse: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether every promise held.
+fn abuse(options: &options::Options) -> Result<bool> {
+    let mut table = Table::new();
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH).load_preset(UTF8_HORIZONTAL_ONLY).set_header([
+        "attack",
+        "model",
+        "what happened",
+        "probe's slowest",
+        "left behind",
+        "verdict",
+    ]);
+    let mut is_well = true;
+    for scenario in scenario::ALL.iter().filter(|scenario| options.wants(scenario.name)) {
+        for &model in options.models.iter().filter(|model| scenario.models.contains(model)) {
+            eprintln!("{}, {model}: {}", scenario.name, scenario.what);
+            let trial = trial::run(scenario, model, options)?;
+            is_well &= trial.broken.is_empty();
+            let verdict = if trial.broken.is_empty() { "held".to_owned() } else { format!("BROKEN: {}", trial.broken.join("; ")) };
+            table.add_row([scenario.name, &model.to_string(), &trial.observed, &trial.slowest, &trial.left, &verdict]);
+        }
+    }
+    println!("{table}\n\n{}", trial::EXPLANATIONS);
+    Ok(is_well)
+}

@@ -1,0 +1,68 @@
+//! The well-behaved client: it asks for something small all the while, by turns on a connection that it keeps and on a new one.
+//!
+//! Owns the slowest answer. It waits ten seconds for each, so that an answer that is late is told from one that never comes.
+
+use std::io::{BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::server::PLAINTEXT;
+use crate::{Result, wire};
+
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What it found.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Findings {
+    pub(crate) answers: u64,
+    pub(crate) failures: u64,
+    pub(crate) slowest: Duration,
+}
+
+pub(crate) struct Probe {
+    ends: Arc<AtomicBool>,
+    thread: JoinHandle<Findings>,
+}
+
+impl Probe {
+    pub(crate) fn start(address: SocketAddr) -> Self {
+        let ends = Arc::new(AtomicBool::new(false));
+        let until = Arc::clone(&ends);
+        Self { ends, thread: thread::spawn(move || run(address, &until)) }
+    }
+
+    pub(crate) fn finish(self) -> Findings {
+        self.ends.store(true, Relaxed);
+        self.thread.join().unwrap_or_default()
+    }
+}
+
+fn run(address: SocketAddr, ends: &AtomicBool) -> Findings {
+    let (mut findings, mut kept) = (Findings::default(), None);
+    while !ends.load(Relaxed) {
+        let begun = Instant::now();
+        let asked = if findings.answers % 2 == 0 { ask_kept(&mut kept, address) } else { wire::get(address, "/plaintext") };
+        match asked {
+            Ok(text) if text == PLAINTEXT => findings.answers += 1,
+            _ => {
+                findings.failures += 1;
+                kept = None;
+            }
+        }
+        findings.slowest = findings.slowest.max(begun.elapsed());
+        thread::sleep(PAUSE);
+    }
+    findings
+}
+
+fn ask_kept(kept: &mut Option<BufReader<TcpStream>>, address: SocketAddr) -> Result<String> {
+    let reader = match kept {
+        Some(reader) => reader,
+        None => kept.insert(BufReader::new(wire::connect(address)?)),
+    };
+    reader.get_mut().write_all(wire::request("/plaintext").as_bytes())?;
+    Ok(wire::read_answer(reader)?.body)
+}

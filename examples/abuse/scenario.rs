@@ -1,0 +1,83 @@
+//! What an attack is, and the list of them.
+
+use std::time::Instant;
+
+use pushlab::IoModel;
+
+use crate::Result;
+use crate::attacks::{crowds, faults, greed, slowness};
+use crate::target::Target;
+
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
+    pub(crate) models: &'static [IoModel],
+    pub(crate) strain: Strain,
+    pub(crate) patience: Patience,
+    /// Returns what it saw; an error is a promise that did not hold.
+    pub(crate) attack: fn(&Arena<'_>) -> Result<String>,
+}
+
+/// What the server has to do with.
+#[derive(Clone, Copy)]
+pub(crate) struct Strain {
+    pub(crate) descriptors: Option<usize>,
+    pub(crate) max_threads: usize,
+}
+
+/// Whether others are answered in time all the while.
+#[derive(Clone, Copy)]
+pub(crate) enum Patience {
+    Promised,
+    /// Not by this model, or not under this attack, and why.
+    Not(&'static str),
+}
+
+/// Where an attack takes place.
+pub(crate) struct Arena<'a> {
+    pub(crate) target: &'a Target,
+    pub(crate) model: IoModel,
+    pub(crate) ends: Instant,
+    pub(crate) connections: usize,
+}
+
+impl Arena<'_> {
+    pub(crate) fn goes_on(&self) -> bool {
+        Instant::now() < self.ends
+    }
+}
+
+const BOTH: &[IoModel] = &IoModel::ALL;
+const FREE: Strain = Strain { descriptors: None, max_threads: 12_000 };
+const PROMISED: Patience = Patience::Promised;
+
+const fn scenario(name: &'static str, what: &'static str, attack: fn(&Arena<'_>) -> Result<String>) -> Scenario {
+    Scenario { name, what, models: BOTH, strain: FREE, patience: PROMISED, attack }
+}
+
+pub(crate) const ALL: &[Scenario] = &[
+    scenario("slow-heads", "request heads, a byte at a time (Slowloris)", slowness::heads),
+    scenario("slow-bodies", "request bodies, a byte at a time", slowness::bodies),
+    scenario("silent", "connections that never say anything", slowness::silent),
+    scenario("deaf-streams", "subscribers that never read, while messages are published", greed::deaf_streams),
+    scenario("deaf-pipeline", "requests for large answers, one behind the other, none of them read", greed::deaf_pipeline),
+    scenario("flood", "a publisher that is faster than every reader", greed::flood),
+    scenario("greedy", "16 connections that ask without a pause", greed::greedy),
+    scenario("crowd", "thousands of connections at once, each with a request", crowds::crowd),
+    scenario("resets", "connections that are reset at every stage", crowds::resets),
+    scenario("reconnects", "subscribers that come and go, and count their messages", crowds::reconnects),
+    Scenario {
+        strain: Strain { descriptors: Some(128), max_threads: 12_000 },
+        patience: Patience::Not("there are no descriptors"),
+        ..scenario("descriptors", "more connections than there are descriptors", faults::descriptors)
+    },
+    Scenario {
+        models: &[IoModel::ThreadPerConnection],
+        strain: Strain { descriptors: None, max_threads: 32 },
+        patience: Patience::Not("there are no threads"),
+        ..scenario("threads", "held requests on every thread", faults::threads)
+    },
+    scenario("panics", "handlers that panic", faults::panics),
+    scenario("blocking", "a handler that blocks for 100 ms, asked one request at a time", faults::blocking),
+    scenario("garbage", "random bytes instead of requests, and behind valid handshakes", faults::garbage),
+];

@@ -1,0 +1,85 @@
+//! The server's process, from outside.
+//!
+//! Owns starting it under a limit of descriptors, its figures from `/proc`, and its end.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use pushlab::IoModel;
+use serde_json::Value;
+
+use crate::scenario::Strain;
+use crate::{Result, wire};
+
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    child: Child,
+}
+
+/// What the process has at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Figures {
+    pub(crate) descriptors: usize,
+    pub(crate) threads: usize,
+    pub(crate) memory_bytes: u64,
+    pub(crate) cpu: Duration,
+}
+
+impl Target {
+    pub(crate) fn start(model: IoModel, strain: Strain) -> Result<Self> {
+        // Only a shell's built-in command can lower a limit for the program that follows.
+        let limit = strain.descriptors.map_or(String::new(), |most| format!("ulimit -n {most} && "));
+        let mut child = Command::new("sh")
+            .args(["-c", &format!("{limit}exec \"$0\" \"$@\"")])
+            .arg(std::env::current_exe()?)
+            .args(["serve", &model.to_string(), &strain.max_threads.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().ok_or("the server's output was not captured")?).read_line(&mut line)?;
+        match line.trim().parse() {
+            Ok(address) => Ok(Self { address, child }),
+            Err(_) => Err(format!("the {model} server said {line:?} instead of its address: {}", child.wait()?).into()),
+        }
+    }
+
+    pub(crate) fn figures(&self) -> Result<Figures> {
+        let directory = format!("/proc/{}", self.child.id());
+        let status = fs::read_to_string(format!("{directory}/status"))?;
+        let number = |name: &str| -> Option<u64> {
+            status.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
+        };
+        let stat = fs::read_to_string(format!("{directory}/stat"))?;
+        // User and system time in hundredths of a second, the twelfth and thirteenth behind the command's name (proc(5)).
+        let ticks = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace().skip(11).take(2);
+        Ok(Figures {
+            descriptors: fs::read_dir(format!("{directory}/fd"))?.count(),
+            threads: number("Threads:").unwrap_or_default() as usize,
+            memory_bytes: number("VmRSS:").unwrap_or_default() * 1024,
+            cpu: Duration::from_millis(ticks.filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>() * 10),
+        })
+    }
+
+    /// The server's own counters.
+    pub(crate) fn counters(&self) -> Result<Value> {
+        Ok(serde_json::from_str(&wire::get(self.address, "/stats")?)?)
+    }
+
+    /// Whether it still runs; an end that nobody asked for is the worst finding of all.
+    pub(crate) fn has_ended(&mut self) -> Option<String> {
+        self.child.try_wait().ok().flatten().map(|status| format!("the server has ended: {status}"))
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        // Errors mean that it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
