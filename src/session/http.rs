@@ -11,7 +11,7 @@ use super::exchange::{Exchange, Outcome, Partial, Streaming};
 use super::link::Pushed;
 use super::progress::{Ending, Progress};
 use super::reply::answer;
-use super::{Command, Context, Reply, Request, Response, websocket};
+use super::{Burst, Command, Context, Reply, Request, Response, websocket};
 use crate::proto::http1::{Conn, Content, Event, Head, Next};
 use crate::proto::{CloseReason, Frame, Outbox, RemoteError};
 
@@ -164,6 +164,21 @@ impl Http {
         }
         let conn = &mut self.conn;
         link.push(frame, out, cx, |frame, out| put(conn, frame, out, cx))
+    }
+
+    /// Whether these messages can go out as they are, at once.
+    #[inline]
+    pub(super) fn takes_burst(&mut self, serial: u64, burst: &Burst<'_>, cx: &Context<'_>) -> bool {
+        let Exchange::Stream(stream) = &mut self.exchange else { return false };
+        let Streaming { link, heartbeat, .. } = &mut **stream;
+        let is_free = link.is_addressed(serial) && link.close_asked().is_none() && link.is_free();
+        if !is_free || !burst.is_chunks() || !self.conn.is_chunking() {
+            return false;
+        }
+        if let (Some(heartbeat), Some(every)) = (heartbeat, cx.settings.limits.heartbeat) {
+            heartbeat.due = cx.now.instant() + every;
+        }
+        true
     }
 
     /// Carries out another command that was posted to this connection.

@@ -38,9 +38,9 @@ pub trait Post: Send + Sync {
     /// Takes one command.
     fn post(&self, address: Address, command: Command);
 
-    /// Takes one message for many connections of the same driver.
-    fn post_many(&self, addresses: &[Address], frame: &Frame) {
-        for address in addresses {
+    /// Takes one message for many connections of the same driver. The list is shared, not copied, by whoever keeps it until delivery.
+    fn post_many(&self, addresses: &Arc<Vec<Address>>, frame: &Frame) {
+        for address in &**addresses {
             self.post(*address, Command::Push(frame.clone()));
         }
     }
@@ -164,14 +164,13 @@ impl Pusher {
         let mut driver: Option<&Arc<dyn Post>> = None;
         for pusher in pushers {
             if let Some(current) = driver.filter(|current| !Arc::ptr_eq(current, &pusher.post)) {
-                current.post_many(&addresses, frame);
-                addresses.clear();
+                current.post_many(&Arc::new(std::mem::take(&mut addresses)), frame);
             }
             driver = Some(&pusher.post);
             addresses.push(pusher.address);
         }
         if let Some(driver) = driver {
-            driver.post_many(&addresses, frame);
+            driver.post_many(&Arc::new(addresses), frame);
         }
     }
 

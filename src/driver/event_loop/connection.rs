@@ -4,7 +4,7 @@
 //! neither. Refuses to look into either.
 
 use std::cell::Cell;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,7 +19,7 @@ use crate::driver::outboxes::Outboxes;
 use crate::driver::timers::Timers;
 use crate::driver::write::write_once;
 use crate::proto::{CloseReason, Frame, Outbox};
-use crate::session::{Command, Context, Ending, Handler, Post, RemoteSource, Session, Stats};
+use crate::session::{Burst, Command, Context, Ending, Handler, Post, RemoteSource, Session, Stats};
 
 /// What all connections of a loop share and only read.
 pub(super) struct Env {
@@ -100,6 +100,7 @@ pub(super) struct Connection {
 }
 
 /// What the loop is to do with a connection after driving it.
+#[derive(Clone, Copy)]
 pub(super) enum Verdict {
     Keep,
     /// It has used up its share of this turn.
@@ -135,6 +136,24 @@ impl Connection {
     pub(super) fn note(&mut self, event: &Event) {
         self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
         self.hangup |= event.is_read_closed() || event.is_error();
+    }
+
+    /// Takes posted messages and writes them, if nothing is in their way. Their bytes are everybody's: a connection that the system takes them
+    /// all from touches no buffer. Returns `None` where they are to be pushed one by one.
+    #[inline]
+    pub(super) fn write_burst(&mut self, serial: u64, burst: &Burst<'_>, slot: u32, env: &Env, tools: &mut Tools) -> Option<Verdict> {
+        if self.output.is_some() {
+            return None;
+        }
+        let wire = self.session.take_burst(serial, burst, &context!(env, slot))?;
+        // An error comes up again when the rest is written.
+        let taken = self.socket.write(wire).unwrap_or(0);
+        env.stats.bytes_out.add(taken as u64);
+        if taken == wire.len() {
+            return Some(Verdict::Keep);
+        }
+        self.output.insert(tools.outboxes.take()).push_shared(wire, taken..wire.len());
+        Some(self.drive(slot, env, tools))
     }
 
     /// Takes a posted message; output is gathered until the connection is driven. Returns `false` when there is so much that the connection

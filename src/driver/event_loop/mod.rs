@@ -28,8 +28,8 @@ use super::listen::{LISTENER, Listening, WAKER, accept, exhausted};
 use super::outboxes::Outboxes;
 use super::stop::Stop;
 use super::timers::Timers;
-use crate::proto::CloseReason;
-use crate::session::{Address, Handler};
+use crate::proto::{CloseReason, Frame};
+use crate::session::{Address, Burst, Command, Handler};
 use connection::{Connection, Env, Tools, Verdict};
 
 /// Events taken from the system at once: 64 of a busy loop take some 0.3 ms, and a larger batch saves nothing any more.
@@ -196,26 +196,46 @@ impl EventLoop {
         let mut deliveries = std::mem::take(&mut self.deliveries);
         deliveries.take_from(&self.env.inbox);
         deliveries.for_each(|step| match step {
-            Step::Push(Address { slot, serial }, frame) => {
-                let Some(connection) = self.connections.get_mut(slot as usize) else { return };
-                if !connection.push(serial, frame, slot, &self.env, &mut self.tools) {
-                    // A burst is no reason to call a reader slow before anything was written.
-                    self.drive(slot);
-                }
-            }
-            Step::Apply(Address { slot, serial }, command) => {
-                if let Some(connection) = self.connections.get_mut(slot as usize) {
-                    connection.apply(serial, command, slot, &self.env, &mut self.tools);
-                }
-            }
-            Step::Overflow(Address { slot, serial }) => {
-                if let Some(connection) = self.connections.get_mut(slot as usize) {
-                    connection.overflow(serial, slot, &self.env);
-                }
-            }
+            Step::Burst(address, burst) => self.send(address, burst),
+            Step::Push(address, frame) => self.push(address, frame),
+            Step::Apply(address, command) => self.apply(address, command),
+            Step::Overflow(address) => self.overflow(address),
             Step::Drive(slot) => self.drive(slot),
         });
         self.deliveries = deliveries;
+    }
+
+    /// Sends what is all that a connection gets in this turn.
+    fn send(&mut self, address: Address, burst: &Burst<'_>) {
+        let Address { slot, serial } = address;
+        let Some(connection) = self.connections.get_mut(slot as usize) else { return };
+        if let Some(verdict) = connection.write_burst(serial, burst, slot, &self.env, &mut self.tools) {
+            return self.follow(slot, verdict);
+        }
+        for frame in burst.frames() {
+            self.push(address, frame);
+        }
+        self.drive(slot);
+    }
+
+    fn push(&mut self, Address { slot, serial }: Address, frame: &Frame) {
+        let Some(connection) = self.connections.get_mut(slot as usize) else { return };
+        if !connection.push(serial, frame, slot, &self.env, &mut self.tools) {
+            // A burst is no reason to call a reader slow before anything was written.
+            self.drive(slot);
+        }
+    }
+
+    fn apply(&mut self, Address { slot, serial }: Address, command: Command) {
+        if let Some(connection) = self.connections.get_mut(slot as usize) {
+            connection.apply(serial, command, slot, &self.env, &mut self.tools);
+        }
+    }
+
+    fn overflow(&mut self, Address { slot, serial }: Address) {
+        if let Some(connection) = self.connections.get_mut(slot as usize) {
+            connection.overflow(serial, slot, &self.env);
+        }
     }
 
     fn drive_later(&mut self, slot: u32) {
@@ -228,7 +248,13 @@ impl EventLoop {
 
     fn drive(&mut self, slot: u32) {
         let Some(connection) = self.connections.get_mut(slot as usize) else { return };
-        match connection.drive(slot, &self.env, &mut self.tools) {
+        let verdict = connection.drive(slot, &self.env, &mut self.tools);
+        self.follow(slot, verdict);
+    }
+
+    #[inline]
+    fn follow(&mut self, slot: u32, verdict: Verdict) {
+        match verdict {
             Verdict::Keep => {}
             Verdict::Again => self.drive_later(slot),
             Verdict::Close(reason) => self.close(slot, reason),

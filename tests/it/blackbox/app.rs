@@ -69,6 +69,12 @@ impl App {
         std::mem::take(&mut self.held.lock().unwrap())
     }
 
+    /// The pusher that was given out last, which stays.
+    pub fn last_pusher(&self, count: usize) -> Pusher {
+        eventually("pushers are given out", || self.pushers.lock().unwrap().len() >= count);
+        self.pushers.lock().unwrap()[count - 1].clone()
+    }
+
     pub fn one_pusher(&self) -> Pusher {
         self.all_pushers(1).pop().unwrap()
     }
