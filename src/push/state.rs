@@ -60,8 +60,6 @@ pub(super) struct Topic {
     audiences: [Audience; Form::COUNT],
     scripts: HashMap<Arc<str>, Audience>,
     polls: HashSet<u64>,
-    /// Streams that end after some bytes.
-    metered: HashSet<u64>,
 }
 
 impl Topic {
@@ -82,7 +80,7 @@ pub(super) struct Subscriber {
 }
 
 pub(super) enum Sink {
-    Stream { pusher: Pusher, wire: Wire, left_bytes: Option<usize> },
+    Stream { pusher: Pusher, wire: Wire },
     Poll(WaitingPoll),
 }
 
@@ -172,12 +170,8 @@ impl State {
             audience.push(&message.script(callback));
         }
         let polls = std::mem::take(&mut topic.polls);
-        let metered: Vec<u64> = topic.metered.iter().copied().collect();
         self.sequence = id.sequence;
         self.release(polls, &message);
-        for number in metered {
-            self.meter(number, &message);
-        }
         Ok((id, reached))
     }
 
@@ -198,19 +192,6 @@ impl State {
             }
         }
         Held::release_all(answers);
-    }
-
-    /// Counts what a stream has got, and ends it when it had enough.
-    fn meter(&mut self, number: u64, message: &Message) {
-        let constants = Arc::clone(&self.constants);
-        let Some(Subscriber { sink: Sink::Stream { pusher, wire, left_bytes: Some(left) }, .. }) = self.subscribers.get_mut(&number) else {
-            return;
-        };
-        *left = left.saturating_sub(wire.frame(message, &constants.boundary).payload().len());
-        if *left == 0 {
-            pusher.close(1000);
-            self.remove(number);
-        }
     }
 
     /// Everything behind a cursor, up to a number of bytes.
@@ -274,12 +255,7 @@ impl State {
             let topic = self.topics.get_mut(name).expect("the topic was made");
             topic.subscribers[technique] += 1;
             match &sink {
-                Sink::Stream { pusher, wire, left_bytes } => {
-                    topic.audience(wire).insert(pusher);
-                    if left_bytes.is_some() {
-                        topic.metered.insert(number);
-                    }
-                }
+                Sink::Stream { pusher, wire } => _ = topic.audience(wire).insert(pusher),
                 Sink::Poll(_) => {
                     topic.polls.insert(number);
                 }
@@ -308,13 +284,12 @@ impl State {
             let Some(topic) = self.topics.get_mut(name) else { continue };
             topic.subscribers[subscriber.technique] -= 1;
             match &subscriber.sink {
-                Sink::Stream { pusher, wire, .. } => {
+                Sink::Stream { pusher, wire } => {
                     let audience = topic.audience(wire);
                     audience.remove(pusher);
                     if let (true, Wire::Script(callback)) = (audience.is_empty(), wire) {
                         topic.scripts.remove(callback);
                     }
-                    topic.metered.remove(&number);
                 }
                 Sink::Poll(_) => {
                     topic.polls.remove(&number);

@@ -24,19 +24,20 @@ const JOINED_BYTES_MAX: usize = 64 * 1024;
 pub struct Burst<'a> {
     frames: &'a [Frame],
     wire: Option<&'a Arc<[u8]>>,
+    payload_bytes: usize,
 }
 
 impl<'a> Burst<'a> {
     /// One message.
     pub fn one(frame: &'a Frame) -> Self {
-        Self { frames: std::slice::from_ref(frame), wire: Some(frame.shared()) }
+        Self { frames: std::slice::from_ref(frame), wire: Some(frame.shared()), payload_bytes: frame.payload().len() }
     }
 
     /// These messages, and what [`join`](Self::join) made of them.
     pub fn new(frames: &'a [Frame], joined: Option<&'a Arc<[u8]>>) -> Self {
         match frames {
             [frame] => Self::one(frame),
-            _ => Self { frames, wire: joined },
+            _ => Self { frames, wire: joined, payload_bytes: frames.iter().map(|frame| frame.payload().len()).sum() },
         }
     }
 
@@ -59,6 +60,12 @@ impl<'a> Burst<'a> {
     #[inline]
     pub const fn wire(&self) -> Option<&'a Arc<[u8]>> {
         self.wire
+    }
+
+    /// Bytes of all messages, without what their wire forms add.
+    #[inline]
+    pub(super) const fn payload_bytes(&self) -> usize {
+        self.payload_bytes
     }
 
     /// Whether the piece was encoded for a streamed body, not for a WebSocket.

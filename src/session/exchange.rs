@@ -50,6 +50,8 @@ pub(super) struct Hold {
 pub(super) struct Streaming {
     pub(super) link: Link,
     pub(super) heartbeat: Option<Heartbeat>,
+    /// Bytes of messages after which the stream ends.
+    pub(super) left_bytes: Option<usize>,
     /// An event stream tells its client when to come back before it ends.
     pub(super) is_event_stream: bool,
 }

@@ -155,7 +155,7 @@ impl Http {
     #[inline]
     pub(super) fn push(&mut self, serial: u64, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) -> Pushed {
         let Exchange::Stream(stream) = &mut self.exchange else { return Pushed::Waiting };
-        let Streaming { link, heartbeat, .. } = &mut **stream;
+        let Streaming { link, heartbeat, left_bytes, .. } = &mut **stream;
         if !link.is_addressed(serial) || link.close_asked().is_some() {
             return Pushed::Waiting;
         }
@@ -163,17 +163,31 @@ impl Http {
             heartbeat.due = cx.now.instant() + every;
         }
         let conn = &mut self.conn;
-        link.push(frame, out, cx, |frame, out| put(conn, frame, out, cx))
+        let pushed = link.push(frame, out, cx, |frame, out| put(conn, frame, out, cx));
+        if let Some(left) = left_bytes {
+            *left = left.saturating_sub(frame.payload().len());
+            if *left == 0 {
+                // The end comes when what was pushed has been written.
+                link.ask_close(0);
+            }
+        }
+        pushed
     }
 
     /// Whether these messages can go out as they are, at once.
     #[inline]
     pub(super) fn takes_burst(&mut self, serial: u64, burst: &Burst<'_>, cx: &Context<'_>) -> bool {
         let Exchange::Stream(stream) = &mut self.exchange else { return false };
-        let Streaming { link, heartbeat, .. } = &mut **stream;
+        let Streaming { link, heartbeat, left_bytes, .. } = &mut **stream;
         let is_free = link.is_addressed(serial) && link.close_asked().is_none() && link.is_free();
         if !is_free || !burst.is_chunks() || !self.conn.is_chunking() {
             return false;
+        }
+        if let Some(left) = left_bytes {
+            if *left <= burst.payload_bytes() {
+                return false;
+            }
+            *left -= burst.payload_bytes();
         }
         if let (Some(heartbeat), Some(every)) = (heartbeat, cx.settings.limits.heartbeat) {
             heartbeat.due = cx.now.instant() + every;

@@ -117,7 +117,7 @@ impl<'a> Reply<'a> {
             return Stream::ended(conn, out, cx);
         }
         cx.stats.streams.add(1);
-        *outcome = Outcome::Stream(Box::new(Streaming { link: Link::new(carried), heartbeat, is_event_stream }));
+        *outcome = Outcome::Stream(Box::new(Streaming { link: Link::new(carried), heartbeat, left_bytes: None, is_event_stream }));
         let Outcome::Stream(state) = outcome else { unreachable!("it was set in the line above") };
         let mut stream = Stream::live(conn, out, state, cx);
         stream.send(response.body().as_bytes());
