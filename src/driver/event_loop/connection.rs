@@ -148,7 +148,9 @@ impl Connection {
         let wire = self.session.take_burst(serial, burst, &context!(env, slot))?;
         // An error comes up again when the rest is written.
         let taken = self.socket.write(wire).unwrap_or(0);
-        env.stats.bytes_out.add(taken as u64);
+        if taken > 0 {
+            env.stats.wrote(taken);
+        }
         if taken == wire.len() {
             return Some(Verdict::Keep);
         }
@@ -307,7 +309,7 @@ impl Connection {
         while !out.is_empty() {
             match write_once(&mut self.socket, out) {
                 Ok((taken, offered)) => {
-                    cx.stats.bytes_out.add(taken as u64);
+                    cx.stats.wrote(taken);
                     if taken < offered {
                         self.stalled_until = Some(cx.now.instant() + cx.settings.limits.write_timeout);
                         return Ok(false);

@@ -43,6 +43,10 @@ impl Gate {
         self.opened.notify_all();
     }
 
+    pub fn close(&self) {
+        *self.is_open.lock().unwrap() = false;
+    }
+
     pub fn wait(&self) {
         let guard = self.is_open.lock().unwrap();
         drop(self.opened.wait_timeout_while(guard, NET, |is_open| !*is_open).unwrap());

@@ -57,7 +57,7 @@ impl Subscriber {
 fn in_one_turn(lab: &Lab, post: impl FnOnce()) {
     let mut blocked = lab.connect();
     blocked.get("/block");
-    eventually("the handler blocks", || lab.app.at_gate.load(SeqCst) == 1);
+    eventually("the handler blocks", || lab.app.at_gate.swap(0, SeqCst) == 1);
     post();
     lab.app.gate.open();
     assert_eq!(blocked.answer().text(), "unblocked\n");
@@ -216,6 +216,35 @@ both! {
         all.push(&Frame::chunk(&vec![b'x'; 30_000_000]));
         eventually("the connection is given up", || lab.stats().write_stalls == 1 && lab.stats().open == 0);
         assert!(client.drain() < 30_000_000);
+    }
+}
+
+/// All that a connection gets in a turn leaves in one write.
+#[test]
+fn one_write_for_each_reader() {
+    let lab = Lab::start(IoModel::EventLoop);
+    let (mut subscribers, pushers): (Vec<_>, Vec<_>) = subscribe(&lab, 20).into_iter().unzip();
+    // In the form of every second one; the others' copies are gathered, too.
+    for is_chunk in [true, false] {
+        let (all, mut before) = (audience(&pushers), lab.stats());
+        let texts: Vec<_> = (0..16).map(|n| n.to_string()).collect();
+        in_one_turn(&lab, || {
+            // Nothing is written while the loop is blocked.
+            before = lab.stats();
+            for text in &texts {
+                all.push(&frame(text, is_chunk));
+            }
+            pushers[7].push(&frame("own", is_chunk));
+        });
+        for (n, subscriber) in subscribers.iter_mut().enumerate() {
+            subscriber.expect(&texts);
+            if n == 7 {
+                subscriber.expect(&["own"]);
+            }
+        }
+        eventually("20 readers, and who was blocked", || lab.stats().writes == before.writes + 21);
+        assert_eq!(lab.stats().messages_out, before.messages_out + 20 * 16 + 1);
+        lab.app.gate.close();
     }
 }
 
