@@ -3,6 +3,7 @@
 //! Owns what a connection keeps for a request that is not answered in the handler's call itself: the parts of a body that is still
 //! arriving, a hold, a stream. Refuses to parse or encode.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::link::Link;
@@ -43,7 +44,7 @@ pub(super) struct Hold {
     /// `None` for a time beyond what the clock can name.
     pub(super) until: Option<Instant>,
     /// The answer when time runs out.
-    pub(super) fallback: Response,
+    pub(super) fallback: Arc<Response>,
 }
 
 /// A response whose body has no known end.

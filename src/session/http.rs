@@ -5,12 +5,13 @@
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::exchange::{Exchange, Outcome, Partial, Streaming};
 use super::link::Pushed;
 use super::progress::{Ending, Progress};
-use super::reply::answer;
+use super::reply::{answer, answer_shared};
 use super::{Burst, Command, Context, Reply, Request, Response, websocket};
 use crate::proto::http1::{Conn, Content, Event, Head, Next};
 use crate::proto::{CloseReason, Frame, Outbox, RemoteError};
@@ -199,7 +200,7 @@ impl Http {
     pub(super) fn apply(&mut self, serial: u64, command: Command, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         match (&mut self.exchange, command) {
             (Exchange::Held(hold), Command::Release(response)) if hold.link.is_addressed(serial) => {
-                let response = response.map_or_else(|| Response::status(500), |response| *response);
+                let response = response.unwrap_or_else(|| Arc::new(Response::status(500)));
                 self.release(response, out, cx)
             }
             (Exchange::Stream(stream), Command::Lost(count)) if stream.link.is_addressed(serial) => {
@@ -218,8 +219,8 @@ impl Http {
     }
 
     /// Answers the held request, and goes on with what the client sent meanwhile.
-    fn release(&mut self, response: Response, out: &mut Outbox, cx: &Context<'_>) -> Progress {
-        answer(&mut self.conn, response, out, cx);
+    fn release(&mut self, response: Arc<Response>, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+        answer_shared(&mut self.conn, response, out, cx);
         self.drop_exchange(cx);
         self.settle(out, cx)
     }
@@ -272,7 +273,7 @@ impl Http {
                     return Progress::Wait;
                 }
                 cx.stats.hold_timeouts.add(1);
-                let fallback = std::mem::replace(&mut hold.fallback, Response::no_content());
+                let fallback = Arc::clone(&hold.fallback);
                 self.release(fallback, out, cx)
             }
             Exchange::Stream(stream) => {
@@ -317,7 +318,7 @@ impl Http {
             Exchange::Idle | Exchange::Partial(_) => self.settle(out, cx),
             Exchange::Held(_) => {
                 let seconds = come_back_ms.div_ceil(1_000).to_string();
-                self.release(Response::status(503).field("Retry-After", &seconds), out, cx)
+                self.release(Response::status(503).field("Retry-After", &seconds).into(), out, cx)
             }
             Exchange::Stream(stream) => {
                 if stream.is_event_stream && stream.link.is_free() {

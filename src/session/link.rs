@@ -28,7 +28,7 @@ pub enum Command {
     /// Say that so many messages were dropped, which stood here.
     Lost(usize),
     /// Answer a held request; `None` where its handle was dropped.
-    Release(Option<Box<Response>>),
+    Release(Option<Arc<Response>>),
     /// End a stream, or close a WebSocket with this code.
     Close(u16),
 }
@@ -91,15 +91,15 @@ impl Held {
         Self { target: Some((post, address)) }
     }
 
-    /// Answers the request, from any thread.
-    pub fn release(mut self, response: Response) {
+    /// Answers the request, from any thread. Many requests can be answered with one shared response.
+    pub fn release(mut self, response: impl Into<Arc<Response>>) {
         if let Some((post, address)) = self.target.take() {
-            post.post(address, Command::Release(Some(Box::new(response))));
+            post.post(address, Command::Release(Some(response.into())));
         }
     }
 
     /// Answers many requests, handing them over once to each driver in a row of them: on the event loop one lock for all.
-    pub fn release_all(answers: impl IntoIterator<Item = (Self, Response)>) {
+    pub fn release_all(answers: impl IntoIterator<Item = (Self, impl Into<Arc<Response>>)>) {
         let mut commands = Vec::new();
         let mut driver: Option<Arc<dyn Post>> = None;
         for (mut held, response) in answers {
@@ -108,7 +108,7 @@ impl Held {
                 current.post_each(std::mem::take(&mut commands));
             }
             driver.get_or_insert(post);
-            commands.push((address, Command::Release(Some(Box::new(response)))));
+            commands.push((address, Command::Release(Some(response.into()))));
         }
         if let Some(driver) = driver {
             driver.post_each(commands);
