@@ -72,6 +72,8 @@ impl<'a> Reply<'a> {
 
     /// Answers later, from any thread, through the handle; after `wait` the connection answers `fallback` by itself.
     ///
+    /// `fallback` may come late by an eighth of the time, and by a second at the most: the event loop wakes once for all that waits long.
+    ///
     /// A client that goes away ends the hold at once. With [`Duration::MAX`] the handle alone decides. Many holds can share one fallback.
     pub fn hold(self, wait: Duration, fallback: impl Into<Arc<Response>>) -> Held {
         let mut link = Link::new(self.carried);

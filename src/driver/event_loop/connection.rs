@@ -78,7 +78,7 @@ macro_rules! context {
 #[expect(clippy::struct_excessive_bools, reason = "they are independent of each other, and every combination occurs")]
 pub(super) struct Connection {
     socket: TcpStream,
-    /// When the timer heap will bring this connection up.
+    /// The deadline for which the timer heap will bring this connection up.
     pub(super) armed: Option<Instant>,
     /// Input that the session has not used yet.
     input: Vec<u8>,
@@ -124,7 +124,7 @@ impl Connection {
             queued: false,
             session,
         };
-        connection.arm(slot, tools);
+        connection.arm(slot, env, tools);
         connection
     }
 
@@ -210,7 +210,7 @@ impl Connection {
         } else {
             self.output = Some(out);
         }
-        self.arm(slot, tools);
+        self.arm(slot, env, tools);
         verdict
     }
 
@@ -329,13 +329,13 @@ impl Connection {
         Ok(true)
     }
 
-    fn arm(&mut self, slot: u32, tools: &mut Tools) {
+    fn arm(&mut self, slot: u32, env: &Env, tools: &mut Tools) {
         let deadline = match (self.session.deadline(), self.stalled_until) {
             (Some(session), Some(stalled)) => Some(session.min(stalled)),
             (one, other) => one.or(other),
         };
         if let Some(deadline) = deadline {
-            tools.timers.arm(slot, deadline, &mut self.armed);
+            tools.timers.arm(slot, deadline, env.clock.now().instant(), &mut self.armed);
         }
     }
 

@@ -34,6 +34,9 @@ use connection::{Connection, Env, Tools, Verdict};
 
 /// Events taken from the system at once: 64 of a busy loop take some 0.3 ms, and a larger batch saves nothing any more.
 const EVENTS_PER_TURN: usize = 256;
+/// Timers that come up in one turn: thousands of heartbeats that are due at the same second take a millisecond each time, and let others
+/// in between.
+const TIMERS_PER_TURN: usize = 256;
 /// Connections accepted in one turn, so that a storm of new ones does not keep the others waiting.
 const ACCEPTS_PER_TURN: usize = 64;
 
@@ -278,7 +281,8 @@ impl EventLoop {
         let armed = |slot| self.connections.get(slot as usize).and_then(|connection| connection.armed);
         self.tools.timers.sweep(self.connections.len(), armed);
         let now = self.env.clock.now().instant();
-        while let Some((due, slot)) = self.tools.timers.pop_due(now) {
+        for _ in 0..TIMERS_PER_TURN {
+            let Some((due, slot)) = self.tools.timers.pop_due(now) else { return };
             // An entry that is no longer the connection's own is left over from an earlier deadline or an earlier connection.
             let Some(connection) = self.connections.get_mut(slot as usize) else { continue };
             if !self.tools.timers.is_armed(due, connection.armed) {

@@ -87,6 +87,20 @@ both! {
         assert_eq!(lab.stats().held, 0);
     }
 
+    /// More than the event loop takes in one turn run out of time together.
+    fn thousand_timed_out(model) {
+        let lab = Lab::start(model);
+        let mut clients = lab.connect_many(1_000);
+        for client in &mut clients {
+            client.get("/brief?ms=100");
+        }
+        for client in &mut clients {
+            assert_eq!(client.answer().status, 204);
+        }
+        eventually("nothing is held", || lab.stats().held == 0);
+        assert_eq!(lab.stats().hold_timeouts, 1_000);
+    }
+
     fn thousand_released_at_once(model) {
         let lab = Lab::start(model);
         let mut clients = lab.connect_many(1_000);
