@@ -48,18 +48,18 @@ struct Place {
     nth: u32,
 }
 
-/// What is to be done next.
-pub(crate) enum Step<'a> {
-    /// Send messages. There is nothing else for the connection in this turn.
-    Burst(Address, &'a Burst<'a>),
-    /// Send a message.
-    Push(Address, &'a Frame),
-    /// Carry out a command.
-    Apply(Address, Command),
-    /// End the connection: something for it did not fit into the inbox.
-    Overflow(Address),
+/// Who carries the postings out.
+pub(crate) trait Carrier {
+    /// Sends messages. There is nothing else for the connection in this turn.
+    fn send(&mut self, to: Address, burst: &Burst<'_>);
+    /// Sends a message.
+    fn push(&mut self, to: Address, frame: &Frame);
+    /// Carries out another command.
+    fn apply(&mut self, to: Address, command: Command);
+    /// Ends a connection: something for it did not fit into the inbox.
+    fn overflow(&mut self, to: Address);
     /// The connection in this slot has got all that there is for it.
-    Drive(u32),
+    fn drive(&mut self, slot: u32);
 }
 
 impl Deliveries {
@@ -68,25 +68,25 @@ impl Deliveries {
         self.missed = inbox.take(&mut self.postings);
     }
 
-    /// Goes through all steps, and is empty then.
-    pub(crate) fn for_each(&mut self, mut carry_out: impl FnMut(Step<'_>)) {
+    /// Hands everything to the carrier, and is empty then.
+    pub(crate) fn hand_to(&mut self, carrier: &mut impl Carrier) {
         let Missed { overflowed, lost } = std::mem::take(&mut self.missed);
         for address in overflowed {
-            carry_out(Step::Overflow(address));
-            carry_out(Step::Drive(address.slot));
+            carrier.overflow(address);
+            carrier.drive(address.slot);
         }
         for (address, count) in lost {
-            carry_out(Step::Apply(address, Command::Lost(count)));
-            carry_out(Step::Drive(address.slot));
+            carrier.apply(address, Command::Lost(count));
+            carrier.drive(address.slot);
         }
         if self.postings.is_empty() {
             return;
         }
         self.bundle();
         self.mark();
-        self.for_each_crossing(&mut carry_out);
-        self.for_each_bundled(&mut carry_out);
-        self.for_each_alone(&mut carry_out);
+        self.hand_over_crossing(carrier);
+        self.hand_over_bundled(carrier);
+        self.hand_over_alone(carrier);
         self.postings.clear();
     }
 
@@ -139,48 +139,48 @@ impl Deliveries {
         crossing.sort_by_key(|place| place.address.slot);
     }
 
-    fn for_each_crossing(&mut self, carry_out: &mut impl FnMut(Step<'_>)) {
+    fn hand_over_crossing(&mut self, carrier: &mut impl Carrier) {
         let Self { postings, crossing, .. } = self;
         for places in crossing.chunk_by(|one, next| one.address.slot == next.address.slot) {
             for Place { address, nth } in places {
                 match &mut postings[*nth as usize] {
                     Posting::One(_, command) => match command.take() {
-                        Some(Command::Push(frame)) => carry_out(Step::Push(*address, &frame)),
-                        Some(command) => carry_out(Step::Apply(*address, command)),
+                        Some(Command::Push(frame)) => carrier.push(*address, &frame),
+                        Some(command) => carrier.apply(*address, command),
                         None => {}
                     },
-                    Posting::Many(_, frame) => carry_out(Step::Push(*address, frame)),
+                    Posting::Many(_, frame) => carrier.push(*address, frame),
                 }
             }
-            carry_out(Step::Drive(places[0].address.slot));
+            carrier.drive(places[0].address.slot);
         }
         crossing.clear();
         crossing.shrink_to(PLACES_KEPT);
     }
 
-    fn for_each_bundled(&mut self, carry_out: &mut impl FnMut(Step<'_>)) {
+    fn hand_over_bundled(&mut self, carrier: &mut impl Carrier) {
         for Bundle { audience, first, frames } in self.bundles.drain(..) {
             let joined = Burst::join(&frames);
             let burst = Burst::new(&frames, joined.as_ref());
             for address in &*audience {
                 if self.marks.is_set(address.slot, first) {
-                    carry_out(Step::Burst(*address, &burst));
+                    carrier.send(*address, &burst);
                 }
             }
         }
     }
 
-    fn for_each_alone(&mut self, carry_out: &mut impl FnMut(Step<'_>)) {
+    fn hand_over_alone(&mut self, carrier: &mut impl Carrier) {
         for (nth, posting) in self.postings.iter_mut().enumerate() {
             let Posting::One(address, command) = posting else { continue };
             if !self.marks.is_set(address.slot, nth) {
                 continue;
             }
             match command.take() {
-                Some(Command::Push(frame)) => carry_out(Step::Burst(*address, &Burst::one(&frame))),
+                Some(Command::Push(frame)) => carrier.send(*address, &Burst::one(&frame)),
                 Some(command) => {
-                    carry_out(Step::Apply(*address, command));
-                    carry_out(Step::Drive(address.slot));
+                    carrier.apply(*address, command);
+                    carrier.drive(address.slot);
                 }
                 None => {}
             }

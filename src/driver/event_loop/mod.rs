@@ -22,7 +22,7 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
 use super::clock::Clock;
-use super::deliveries::{Deliveries, Step};
+use super::deliveries::{Carrier, Deliveries};
 use super::inbox::Inbox;
 use super::listen::{LISTENER, Listening, WAKER, accept, exhausted};
 use super::outboxes::Outboxes;
@@ -198,47 +198,8 @@ impl EventLoop {
     fn take_postings(&mut self) {
         let mut deliveries = std::mem::take(&mut self.deliveries);
         deliveries.take_from(&self.env.inbox);
-        deliveries.for_each(|step| match step {
-            Step::Burst(address, burst) => self.send(address, burst),
-            Step::Push(address, frame) => self.push(address, frame),
-            Step::Apply(address, command) => self.apply(address, command),
-            Step::Overflow(address) => self.overflow(address),
-            Step::Drive(slot) => self.drive(slot),
-        });
+        deliveries.hand_to(self);
         self.deliveries = deliveries;
-    }
-
-    /// Sends what is all that a connection gets in this turn.
-    fn send(&mut self, address: Address, burst: &Burst<'_>) {
-        let Address { slot, serial } = address;
-        let Some(connection) = self.connections.get_mut(slot as usize) else { return };
-        if let Some(verdict) = connection.write_burst(serial, burst, slot, &self.env, &mut self.tools) {
-            return self.follow(slot, verdict);
-        }
-        for frame in burst.frames() {
-            self.push(address, frame);
-        }
-        self.drive(slot);
-    }
-
-    fn push(&mut self, Address { slot, serial }: Address, frame: &Frame) {
-        let Some(connection) = self.connections.get_mut(slot as usize) else { return };
-        if !connection.push(serial, frame, slot, &self.env, &mut self.tools) {
-            // A burst is no reason to call a reader slow before anything was written.
-            self.drive(slot);
-        }
-    }
-
-    fn apply(&mut self, Address { slot, serial }: Address, command: Command) {
-        if let Some(connection) = self.connections.get_mut(slot as usize) {
-            connection.apply(serial, command, slot, &self.env, &mut self.tools);
-        }
-    }
-
-    fn overflow(&mut self, Address { slot, serial }: Address) {
-        if let Some(connection) = self.connections.get_mut(slot as usize) {
-            connection.overflow(serial, slot, &self.env);
-        }
     }
 
     fn drive_later(&mut self, slot: u32) {
@@ -247,12 +208,6 @@ impl EventLoop {
         {
             self.again.push(slot);
         }
-    }
-
-    fn drive(&mut self, slot: u32) {
-        let Some(connection) = self.connections.get_mut(slot as usize) else { return };
-        let verdict = connection.drive(slot, &self.env, &mut self.tools);
-        self.follow(slot, verdict);
     }
 
     #[inline]
@@ -308,5 +263,46 @@ impl EventLoop {
 
     fn close(&mut self, slot: u32, reason: CloseReason) {
         self.connections.remove(slot as usize).close(reason, slot, &self.env);
+    }
+}
+
+impl Carrier for EventLoop {
+    #[inline]
+    fn send(&mut self, address: Address, burst: &Burst<'_>) {
+        let Address { slot, serial } = address;
+        let Some(connection) = self.connections.get_mut(slot as usize) else { return };
+        if let Some(verdict) = connection.write_burst(serial, burst, slot, &self.env, &mut self.tools) {
+            return self.follow(slot, verdict);
+        }
+        for frame in burst.frames() {
+            self.push(address, frame);
+        }
+        self.drive(slot);
+    }
+
+    fn push(&mut self, Address { slot, serial }: Address, frame: &Frame) {
+        let Some(connection) = self.connections.get_mut(slot as usize) else { return };
+        if !connection.push(serial, frame, slot, &self.env, &mut self.tools) {
+            // A burst is no reason to call a reader slow before anything was written.
+            self.drive(slot);
+        }
+    }
+
+    fn apply(&mut self, Address { slot, serial }: Address, command: Command) {
+        if let Some(connection) = self.connections.get_mut(slot as usize) {
+            connection.apply(serial, command, slot, &self.env, &mut self.tools);
+        }
+    }
+
+    fn overflow(&mut self, Address { slot, serial }: Address) {
+        if let Some(connection) = self.connections.get_mut(slot as usize) {
+            connection.overflow(serial, slot, &self.env);
+        }
+    }
+
+    fn drive(&mut self, slot: u32) {
+        let Some(connection) = self.connections.get_mut(slot as usize) else { return };
+        let verdict = connection.drive(slot, &self.env, &mut self.tools);
+        self.follow(slot, verdict);
     }
 }
