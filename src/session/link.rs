@@ -164,13 +164,13 @@ impl Pusher {
         let mut driver: Option<&Arc<dyn Post>> = None;
         for pusher in pushers {
             if let Some(current) = driver.filter(|current| !Arc::ptr_eq(current, &pusher.post)) {
-                current.post_many(&Arc::new(std::mem::take(&mut addresses)), frame);
+                post_to_all(&**current, &mut addresses, frame);
             }
             driver = Some(&pusher.post);
             addresses.push(pusher.address);
         }
         if let Some(driver) = driver {
-            driver.post_many(&Arc::new(addresses), frame);
+            post_to_all(&**driver, &mut addresses, frame);
         }
     }
 
@@ -189,6 +189,15 @@ impl fmt::Debug for Pusher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Pusher").field(&self.address).finish()
     }
+}
+
+/// Posts to these addresses, and leaves none. With a thread per connection there is just one each time.
+fn post_to_all(driver: &dyn Post, addresses: &mut Vec<Address>, frame: &Frame) {
+    match addresses[..] {
+        [address] => driver.post(address, Command::Push(frame.clone())),
+        _ => return driver.post_many(&Arc::new(std::mem::take(addresses)), frame),
+    }
+    addresses.clear();
 }
 
 /// A connection's end of the link: what its handles are addressed to, what it carries, what waits for it.
