@@ -45,9 +45,9 @@ impl Ticker {
         Pusher::push_all(audience.sockets.values(), &Frame::text(&text));
         let polls = std::mem::take(&mut audience.polls);
         drop(audience);
-        let answer = Response::text(Arc::<[u8]>::from(text.into_bytes())).field("Cache-Control", "no-store");
+        let answer = Arc::new(Response::text(text).field("Cache-Control", "no-store"));
         for held in polls.into_values() {
-            held.release(answer.clone());
+            held.release(Arc::clone(&answer));
         }
     }
 }

@@ -53,7 +53,7 @@ fn step(world: &mut World, input: &mut Input<'_>) {
         18 => {
             let command = match input.below(3) {
                 0 => Command::Push(made_up_frame(input)),
-                1 => Command::Release(Some(Box::new(made_up_response(input)))),
+                1 => Command::Release(Some(made_up_response(input).into())),
                 _ => Command::Close(1000),
             };
             world.deliver_stale(command);

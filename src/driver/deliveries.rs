@@ -1,23 +1,44 @@
 //! From postings to connections.
 //!
 //! Owns the order in which a turn's postings are carried out: connection by connection, so that one that got many messages writes them at
-//! once, and all of them gather their output in the same outbox, one after the other. Refuses to carry them out.
+//! once. Refuses to carry them out.
+//!
+//! ```text
+//!   postings      a: ①②③   b: ③④   c: ⑤   a: ①②③         (audiences in letters, connections in circles)
+//!   bundles       a, a ─▶ ① ②         for all of an audience the same: joined once
+//!                 b    ─▶ ④
+//!   alone         c    ─▶ ⑤
+//!   crossing      ③ ─▶ a b a          in several audiences: one by one, in the order of posting
+//! ```
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::inbox::{Inbox, Missed, Posting};
 use crate::proto::Frame;
-use crate::session::{Address, Command};
+use crate::session::{Address, Burst, Command};
 
-/// Room for orderings that is kept from turn to turn: 1 MiB.
-const ORDER_KEPT: usize = 64 * 1024;
+/// Room for crossing deliveries that is kept from turn to turn: 1 MiB.
+const PLACES_KEPT: usize = 64 * 1024;
+/// A posting is compared with so many bundles before it. One that belongs to an earlier bundle makes its connections crossing ones.
+const BUNDLES_COMPARED: usize = 16;
 
 /// The postings of one turn.
 #[derive(Default)]
 pub(crate) struct Deliveries {
     postings: VecDeque<Posting>,
     missed: Missed,
-    order: Vec<Place>,
+    bundles: Vec<Bundle>,
+    marks: Marks,
+    crossing: Vec<Place>,
+}
+
+/// Messages of one turn to the same audience.
+struct Bundle {
+    audience: Arc<Vec<Address>>,
+    /// Which of the postings is the first.
+    first: usize,
+    frames: Vec<Frame>,
 }
 
 /// One posting's way to one connection.
@@ -27,16 +48,18 @@ struct Place {
     nth: u32,
 }
 
-/// What is to be done next.
-pub(crate) enum Step<'a> {
-    /// Send a message.
-    Push(Address, &'a Frame),
-    /// Carry out a command.
-    Apply(Address, Command),
-    /// End the connection: something for it did not fit into the inbox.
-    Overflow(Address),
+/// Who carries the postings out.
+pub(crate) trait Carrier {
+    /// Sends messages. There is nothing else for the connection in this turn.
+    fn send(&mut self, to: Address, burst: &Burst<'_>);
+    /// Sends a message.
+    fn push(&mut self, to: Address, frame: &Frame);
+    /// Carries out another command.
+    fn apply(&mut self, to: Address, command: Command);
+    /// Ends a connection: something for it did not fit into the inbox.
+    fn overflow(&mut self, to: Address);
     /// The connection in this slot has got all that there is for it.
-    Drive(u32),
+    fn drive(&mut self, slot: u32);
 }
 
 impl Deliveries {
@@ -45,69 +68,165 @@ impl Deliveries {
         self.missed = inbox.take(&mut self.postings);
     }
 
-    /// Goes through all steps, and is empty then.
-    pub(crate) fn for_each(&mut self, mut carry_out: impl FnMut(Step<'_>)) {
+    /// Hands everything to the carrier, and is empty then.
+    pub(crate) fn hand_to(&mut self, carrier: &mut impl Carrier) {
         let Missed { overflowed, lost } = std::mem::take(&mut self.missed);
         for address in overflowed {
-            carry_out(Step::Overflow(address));
-            carry_out(Step::Drive(address.slot));
+            carrier.overflow(address);
+            carrier.drive(address.slot);
         }
         for (address, count) in lost {
-            carry_out(Step::Apply(address, Command::Lost(count)));
-            carry_out(Step::Drive(address.slot));
+            carrier.apply(address, Command::Lost(count));
+            carrier.drive(address.slot);
         }
-        if let Some(audience) = self.common_audience() {
-            for address in audience {
-                for posting in &self.postings {
-                    if let Posting::Many(_, frame) = posting {
-                        carry_out(Step::Push(*address, frame));
-                    }
-                }
-                carry_out(Step::Drive(address.slot));
-            }
-        } else if !self.postings.is_empty() {
-            self.for_each_in_order(carry_out);
+        if self.postings.is_empty() {
+            return;
         }
+        self.bundle();
+        self.mark();
+        self.hand_over_crossing(carrier);
+        self.hand_over_bundled(carrier);
+        self.hand_over_alone(carrier);
         self.postings.clear();
     }
 
-    /// The connections that all postings are for, when they are for the same ones: nearly always in a fan-out, and nothing needs ordering.
-    fn common_audience(&self) -> Option<&[Address]> {
-        let mut audience = None;
-        for posting in &self.postings {
-            match posting {
-                Posting::Many(addresses, _) if *audience.get_or_insert(addresses) == addresses => {}
-                _ => return None,
+    /// Collects the postings to each audience.
+    fn bundle(&mut self) {
+        for (first, posting) in self.postings.iter().enumerate() {
+            let Posting::Many(audience, frame) = posting else { continue };
+            let is_same = |bundle: &&mut Bundle| Arc::ptr_eq(&bundle.audience, audience) || bundle.audience == *audience;
+            match self.bundles.iter_mut().rev().take(BUNDLES_COMPARED).find(is_same) {
+                Some(bundle) => bundle.frames.push(frame.clone()),
+                None => self.bundles.push(Bundle { audience: Arc::clone(audience), first, frames: vec![frame.clone()] }),
             }
         }
-        audience.map(Vec::as_slice)
     }
 
-    fn for_each_in_order(&mut self, mut carry_out: impl FnMut(Step<'_>)) {
-        let Self { postings, order, .. } = self;
-        for (nth, posting) in postings.iter().enumerate() {
-            let place = |&address: &Address| Place { address, nth: nth as u32 };
-            match posting {
-                Posting::One(address, _) => order.push(place(address)),
-                Posting::Many(addresses, _) => order.extend(addresses.iter().map(place)),
+    /// Finds the connections that are in several audiences.
+    fn mark(&mut self) {
+        let Self { postings, bundles, marks, crossing, .. } = self;
+        marks.begin(postings.len());
+        if let [Bundle { frames, .. }] = &bundles[..]
+            && frames.len() == postings.len()
+        {
+            // Nearly always in a fan-out.
+            marks.all_are_one = true;
+            return;
+        }
+        let mut has_crossing = false;
+        for Bundle { audience, first, .. } in &*bundles {
+            for address in &**audience {
+                has_crossing |= !marks.set(address.slot, *first);
             }
         }
+        for (nth, posting) in postings.iter().enumerate() {
+            if let Posting::One(address, _) = posting {
+                has_crossing |= !marks.set(address.slot, nth);
+            }
+        }
+        if !has_crossing {
+            return;
+        }
+        for (nth, posting) in postings.iter().enumerate() {
+            let addresses = match posting {
+                Posting::One(address, _) => std::slice::from_ref(address),
+                Posting::Many(addresses, _) => addresses,
+            };
+            let places = addresses.iter().filter(|address| marks.is_crossing(address.slot));
+            crossing.extend(places.map(|&address| Place { address, nth: nth as u32 }));
+        }
         // Stable: each connection gets its messages in the order in which they were posted.
-        order.sort_by_key(|place| place.address.slot);
-        for places in order.chunk_by(|one, next| one.address.slot == next.address.slot) {
+        crossing.sort_by_key(|place| place.address.slot);
+    }
+
+    fn hand_over_crossing(&mut self, carrier: &mut impl Carrier) {
+        let Self { postings, crossing, .. } = self;
+        for places in crossing.chunk_by(|one, next| one.address.slot == next.address.slot) {
             for Place { address, nth } in places {
                 match &mut postings[*nth as usize] {
                     Posting::One(_, command) => match command.take() {
-                        Some(Command::Push(frame)) => carry_out(Step::Push(*address, &frame)),
-                        Some(command) => carry_out(Step::Apply(*address, command)),
+                        Some(Command::Push(frame)) => carrier.push(*address, &frame),
+                        Some(command) => carrier.apply(*address, command),
                         None => {}
                     },
-                    Posting::Many(_, frame) => carry_out(Step::Push(*address, frame)),
+                    Posting::Many(_, frame) => carrier.push(*address, frame),
                 }
             }
-            carry_out(Step::Drive(places[0].address.slot));
+            carrier.drive(places[0].address.slot);
         }
-        order.clear();
-        order.shrink_to(ORDER_KEPT);
+        crossing.clear();
+        crossing.shrink_to(PLACES_KEPT);
+    }
+
+    fn hand_over_bundled(&mut self, carrier: &mut impl Carrier) {
+        for Bundle { audience, first, frames } in self.bundles.drain(..) {
+            let joined = Burst::join(&frames);
+            let burst = Burst::new(&frames, joined.as_ref());
+            for address in &*audience {
+                if self.marks.is_set(address.slot, first) {
+                    carrier.send(*address, &burst);
+                }
+            }
+        }
+    }
+
+    fn hand_over_alone(&mut self, carrier: &mut impl Carrier) {
+        for (nth, posting) in self.postings.iter_mut().enumerate() {
+            let Posting::One(address, command) = posting else { continue };
+            if !self.marks.is_set(address.slot, nth) {
+                continue;
+            }
+            match command.take() {
+                Some(Command::Push(frame)) => carrier.send(*address, &Burst::one(&frame)),
+                Some(command) => {
+                    carrier.apply(*address, command);
+                    carrier.drive(address.slot);
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+/// For each slot what it was posted to by in this turn: the first posting of a bundle, a posting alone, or several.
+#[derive(Default)]
+struct Marks {
+    /// Numbers of postings, counted over all turns: what is left from earlier ones is lower than `start`.
+    by_slot: Vec<u64>,
+    /// The number of this turn's first posting.
+    start: u64,
+    /// Stands for several, and is the number of none.
+    crossing: u64,
+    /// There is only one bundle, and nothing needs a mark.
+    all_are_one: bool,
+}
+
+impl Marks {
+    fn begin(&mut self, postings: usize) {
+        self.start = self.crossing + 1;
+        self.crossing = self.start + postings as u64;
+        self.all_are_one = false;
+    }
+
+    /// Returns whether the slot had no mark of this turn.
+    #[inline]
+    fn set(&mut self, slot: u32, nth: usize) -> bool {
+        let slot = slot as usize;
+        if slot >= self.by_slot.len() {
+            self.by_slot.resize(slot + 1, 0);
+        }
+        let mark = &mut self.by_slot[slot];
+        let is_first = *mark < self.start;
+        *mark = if is_first { self.start + nth as u64 } else { self.crossing };
+        is_first
+    }
+
+    #[inline]
+    fn is_set(&self, slot: u32, nth: usize) -> bool {
+        self.all_are_one || self.by_slot[slot as usize] == self.start + nth as u64
+    }
+
+    fn is_crossing(&self, slot: u32) -> bool {
+        self.by_slot[slot as usize] == self.crossing
     }
 }

@@ -17,7 +17,7 @@ use crate::session::{Address, Command, Post, SlowConsumer, Stats};
 pub(crate) enum Posting {
     /// The command is taken out when it is carried out.
     One(Address, Option<Command>),
-    Many(Vec<Address>, Frame),
+    Many(Arc<Vec<Address>>, Frame),
 }
 
 impl Posting {
@@ -62,7 +62,7 @@ impl Queue {
             if policy == SlowConsumer::Disconnect && self.bytes + bytes > limit_bytes {
                 match posting {
                     Posting::One(address, _) => _ = self.missed.overflowed.insert(address),
-                    Posting::Many(addresses, _) => self.missed.overflowed.extend(addresses),
+                    Posting::Many(addresses, _) => self.missed.overflowed.extend(&*addresses),
                 }
                 return;
             }
@@ -162,8 +162,8 @@ impl Post for Inbox {
         self.push([Posting::One(address, Some(command))]);
     }
 
-    fn post_many(&self, addresses: &[Address], frame: &Frame) {
-        self.push([Posting::Many(addresses.to_vec(), frame.clone())]);
+    fn post_many(&self, addresses: &Arc<Vec<Address>>, frame: &Frame) {
+        self.push([Posting::Many(Arc::clone(addresses), frame.clone())]);
     }
 
     fn post_each(&self, commands: Vec<(Address, Command)>) {

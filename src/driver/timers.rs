@@ -1,7 +1,9 @@
 //! Deadlines of many connections.
 //!
 //! Owns a heap with at most one live entry per connection. Refuses exactness: an entry may come up before its connection is due, because a
-//! deadline that moved later touched nothing; the loop then puts it in again.
+//! deadline that moved later touched nothing; the loop then puts it in again. And it may come up late, by an eighth of the time that it had
+//! and by a second at the most: what is far away comes up at full seconds, so that the heartbeats of ten thousand idle connections wake the
+//! loop once a second, and not four hundred times.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -17,18 +19,26 @@ pub(crate) struct Timers {
 
 /// Entries that are not worth sweeping.
 const SWEEP_ABOVE: usize = 4_096;
+/// The longest that an entry may come up late, which is also how far apart those are that may be as late as that.
+const LATE_MAX_MS: u64 = 1_000;
+/// An entry may come up late by this part of the time to its deadline: as much as a thread's read time-out.
+const LATE_PART: u64 = 8;
 
 impl Timers {
     pub(crate) fn new(start: Instant) -> Self {
         Self { start, heap: BinaryHeap::new() }
     }
 
-    /// Sees to it that `slot` comes up at `deadline` at the latest. `armed` is the connection's own note of when it will come up.
+    /// Sees to it that `slot` comes up not much later than at `deadline`. `armed` is the connection's own note of the deadline for which it
+    /// will come up.
     #[inline]
-    pub(crate) fn arm(&mut self, slot: u32, deadline: Instant, armed: &mut Option<Instant>) {
+    pub(crate) fn arm(&mut self, slot: u32, deadline: Instant, now: Instant, armed: &mut Option<Instant>) {
         if armed.is_none_or(|armed| deadline < armed) {
             *armed = Some(deadline);
-            self.heap.push(Reverse((self.due(deadline), slot)));
+            let left_ms = deadline.saturating_duration_since(now).as_millis() as u64;
+            let due = self.due(deadline);
+            let may_be_late = left_ms / LATE_PART >= LATE_MAX_MS;
+            self.heap.push(Reverse((if may_be_late { at_full_second(due) } else { due }, slot)));
         }
     }
 
@@ -37,9 +47,9 @@ impl Timers {
         deadline.saturating_duration_since(self.start).as_millis() as u64 + 1
     }
 
-    /// Whether an entry is the one that a connection noted.
+    /// Whether an entry is the one for the deadline that a connection noted, in time or late.
     pub(crate) fn is_armed(&self, due: u64, armed: Option<Instant>) -> bool {
-        armed.is_some_and(|armed| self.due(armed) == due)
+        armed.map(|armed| self.due(armed)).is_some_and(|armed| due == armed || due == at_full_second(armed))
     }
 
     /// Forgets the entries that are nobody's any more, once they outnumber those of `live` connections: otherwise many short connections
@@ -67,5 +77,73 @@ impl Timers {
         }
         self.heap.pop();
         Some(entry)
+    }
+}
+
+const fn at_full_second(due: u64) -> u64 {
+    due.next_multiple_of(LATE_MAX_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Arms slot 7 in a second-old loop for a time from now, and says after how many milliseconds it comes up.
+    fn comes_up_after(timers: &mut Timers, left_ms: u64, armed: &mut Option<Instant>) -> u128 {
+        let now = timers.start + Duration::from_millis(1_234);
+        timers.arm(7, now + Duration::from_millis(left_ms), now, armed);
+        let up = timers.next_in(now).expect("an entry");
+        assert_eq!(timers.pop_due(now + up.saturating_sub(Duration::from_nanos(1))), None);
+        up.as_millis()
+    }
+
+    #[test]
+    fn what_is_near_is_exact_and_what_is_far_is_at_full_seconds() {
+        for (left_ms, up_ms) in [(0, 1), (50, 51), (7_999, 8_000), (8_000, 8_766), (8_765, 8_766), (8_766, 9_766), (25_000, 25_766)] {
+            let mut timers = Timers::new(Instant::now());
+            assert_eq!(comes_up_after(&mut timers, left_ms, &mut None), up_ms, "{left_ms}");
+        }
+    }
+
+    #[test]
+    fn far_deadlines_share_a_turn() {
+        let mut timers = Timers::new(Instant::now());
+        let now = timers.start;
+        for slot in 0..1_000 {
+            timers.arm(slot, now + Duration::from_millis(25_000 + u64::from(slot) % 999), now, &mut None);
+        }
+        let up = now + timers.next_in(now).expect("an entry");
+        assert_eq!((0..1_000).filter(|_| timers.pop_due(up).is_some()).count(), 1_000);
+        assert!(up <= now + Duration::from_secs(26));
+    }
+
+    #[test]
+    fn a_deadline_that_moves() {
+        let mut timers = Timers::new(Instant::now());
+        let mut armed = None;
+        assert_eq!(comes_up_after(&mut timers, 25_000, &mut armed), 25_766);
+        for later in [25_000, 25_001, 60_000] {
+            assert_eq!(comes_up_after(&mut timers, later, &mut armed), 25_766);
+            assert_eq!(timers.heap.len(), 1, "it touches nothing");
+        }
+        assert_eq!(comes_up_after(&mut timers, 100, &mut armed), 101);
+        assert_eq!(timers.heap.len(), 2, "the first entry is nobody's any more");
+        timers.sweep(0, |_| armed);
+        assert_eq!(timers.heap.len(), 2, "not worth it");
+        for _ in 0..SWEEP_ABOVE {
+            timers.heap.push(Reverse((30_000, 7)));
+        }
+        timers.sweep(0, |_| armed);
+        assert_eq!(timers.heap.into_vec(), [Reverse((1_335, 7))]);
+    }
+
+    #[test]
+    fn whose_entry_it_is() {
+        let timers = Timers::new(Instant::now());
+        let deadline = Some(timers.start + Duration::from_millis(25_300));
+        for (due, is_armed) in [(25_300, false), (25_301, true), (25_302, false), (26_000, true), (27_000, false)] {
+            assert_eq!(timers.is_armed(due, deadline), is_armed, "{due}");
+        }
+        assert!(!timers.is_armed(26_000, None));
     }
 }

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 /// The bounds of one connection. All of them hold for every connection; there is no way to switch one off, only to raise it.
+/// A driver may keep a time late by an eighth of it.
 ///
 /// ```
 /// use pushlab::proto::Limits;

@@ -112,10 +112,12 @@ impl Call<'_> {
             if !missed.is_whole || left == 0 {
                 return opened.end();
             }
-            let left_bytes = plan.limit_bytes.map(|_| left);
-            let sink = Sink::Stream { pusher: pusher.clone(), wire: plan.wire.clone(), left_bytes };
+            let sink = Sink::Stream { pusher: pusher.clone(), wire: plan.wire.clone() };
             match self.hub.join(&self.wish(plan.technique, missed.last), sink) {
                 Joined::Subscribed(leave, drops) => {
+                    if plan.limit_bytes.is_some() {
+                        opened.end_after(left);
+                    }
                     let gap = plan.gap.map(|gap| Frame::chunk(&gap(self, envelope::DROPPED)));
                     opened.on_drop(move |count| {
                         drops.add(count);
@@ -165,6 +167,14 @@ impl Opened<'_> {
         match self {
             Self::Stream(stream) => stream.on_drop(call),
             Self::Events(stream) => stream.on_drop(call),
+        }
+    }
+
+    fn end_after(&mut self, bytes: usize) {
+        match self {
+            Self::Stream(stream) => stream.end_after(bytes),
+            // A browser forgets what it has dispatched: an event stream need not end.
+            Self::Events(_) => {}
         }
     }
 

@@ -284,7 +284,7 @@ impl Hub {
         let leave = self.leave(&mut state, wish);
         let (number, who) = (leave.number, leave.who.clone());
         reply.carry(leave);
-        let held = reply.hold(wait, shape.empty(missed.last));
+        let held = reply.hold(wait, state.empty_answer(shape, missed.last));
         let poll = WaitingPoll { held, shape: shape.clone(), cursor: missed.last, client: wish.client.cloned() };
         state.insert(number, wish.topics, wish.technique, Sink::Poll(poll));
         state.enter(wish.topics, &who, wish.technique, now);
@@ -293,8 +293,8 @@ impl Hub {
 
     fn leave(&self, state: &mut State, wish: &Wish<'_>) -> Leave {
         let number = state.number();
-        let who = wish.client.cloned().map_or(Who::Subscription(number), Who::Token);
-        Leave { hub: self.clone(), number, topics: wish.topics.clone(), who }
+        let who = wish.client.cloned().map_or(Who::Subscription, Who::Token);
+        Leave { hub: self.clone(), number, topics: wish.topics.clone(), technique: wish.technique, who }
     }
 
     /// A client with a token was there, for a moment.
@@ -304,7 +304,7 @@ impl Hub {
         let (mut state, who) = (self.lock(), Who::Token(Arc::clone(client)));
         state.expire(now);
         state.enter(topics, &who, technique, now);
-        state.leave(topics, &who, now);
+        state.leave(topics, &who, technique, now);
     }
 }
 
@@ -344,6 +344,7 @@ pub(super) struct Leave {
     hub: Hub,
     number: u64,
     topics: Topics,
+    technique: Technique,
     who: Who,
 }
 
@@ -352,7 +353,7 @@ impl Drop for Leave {
         let now = self.hub.config().clock.now();
         let mut state = self.hub.lock();
         let subscriber = state.remove(self.number);
-        state.leave(&self.topics, &self.who, now);
+        state.leave(&self.topics, &self.who, self.technique, now);
         // What it has is dropped outside the lock.
         drop(state);
         drop(subscriber);

@@ -45,9 +45,26 @@ impl FromStr for Id {
 
     /// Takes exactly what `Display` writes, so that one message has one name.
     fn from_str(text: &str) -> Result<Self, BadCursor> {
-        let (epoch, sequence) = text.split_once('-').ok_or(BadCursor)?;
-        let epoch = u64::from_str_radix(epoch, 16).map_err(|_| BadCursor)?;
-        let id = Self { epoch, sequence: sequence.parse().map_err(|_| BadCursor)? };
-        if id.to_string() == text { Ok(id) } else { Err(BadCursor) }
+        let bytes = text.as_bytes();
+        let dash = bytes.iter().position(|byte| *byte == b'-').ok_or(BadCursor)?;
+        Ok(Self { epoch: number(&bytes[..dash], 16)?, sequence: number(&bytes[dash + 1..], 10)? })
     }
+}
+
+/// A number in small digits, without leading zeros.
+fn number(digits: &[u8], radix: u128) -> Result<u64, BadCursor> {
+    // No number of 64 bits has more than 20 digits, and 20 digits of either radix fit into 128 bits.
+    if !(1..=20).contains(&digits.len()) || (digits[0] == b'0' && digits.len() > 1) {
+        return Err(BadCursor);
+    }
+    let mut number = 0;
+    for digit in digits {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' if radix == 16 => digit - b'a' + 10,
+            _ => return Err(BadCursor),
+        };
+        number = number * radix + u128::from(value);
+    }
+    u64::try_from(number).map_err(|_| BadCursor)
 }

@@ -14,11 +14,12 @@ use super::{PerTechnique, Technique};
 pub(super) enum Who {
     /// A client that named itself: the same one over any number of requests and connections.
     Token(Arc<str>),
-    /// A connection or a held request, by the number of its subscription.
-    Subscription(u64),
+    /// A connection or a held request, which is somebody of its own.
+    Subscription,
 }
 
-type Key = (Arc<str>, Who);
+/// A topic, and a client with a token.
+type Key = (Arc<str>, Arc<str>);
 
 #[derive(Debug)]
 struct Member {
@@ -29,8 +30,10 @@ struct Member {
     leaves: Option<Instant>,
 }
 
+/// Connections and requests without a token are counted and not remembered: each is somebody else, and is online for as long as it lasts.
 #[derive(Debug, Default)]
 pub(super) struct Presence {
+    /// Clients with a token.
     members: HashMap<Key, Member>,
     online: HashMap<Arc<str>, PerTechnique>,
     /// In order: the grace time is the same for all.
@@ -42,25 +45,30 @@ impl Presence {
     pub(super) fn enter(&mut self, topic: &Arc<str>, who: &Who, technique: Technique) -> bool {
         let online = self.online.entry(Arc::clone(topic)).or_default();
         online[technique] += 1;
-        if let Some(member) = self.members.get_mut(&(Arc::clone(topic), who.clone())) {
+        let Who::Token(token) = who else { return true };
+        if let Some(member) = self.members.get_mut(&(Arc::clone(topic), Arc::clone(token))) {
             online[member.technique] -= 1;
             (member.technique, member.leaves) = (technique, None);
             member.live += 1;
             return false;
         }
-        self.members.insert((Arc::clone(topic), who.clone()), Member { technique, live: 1, leaves: None });
+        self.members.insert((Arc::clone(topic), Arc::clone(token)), Member { technique, live: 1, leaves: None });
         true
     }
 
-    /// A subscription ends. Returns the technique of who has left by it.
-    pub(super) fn leave(&mut self, topic: &Arc<str>, who: &Who, now: Instant, grace: Duration) -> Option<Technique> {
-        let key = (Arc::clone(topic), who.clone());
+    /// A subscription by this technique ends. Returns the technique of who has left by it.
+    pub(super) fn leave(&mut self, topic: &Arc<str>, who: &Who, by: Technique, now: Instant, grace: Duration) -> Option<Technique> {
+        let Who::Token(token) = who else {
+            self.count_out(topic, by);
+            return Some(by);
+        };
+        let key = (Arc::clone(topic), Arc::clone(token));
         let member = self.members.get_mut(&key)?;
         member.live = member.live.saturating_sub(1);
         if member.live > 0 {
             return None;
         }
-        if let (Who::Token(_), Some(due)) = (who, now.checked_add(grace)) {
+        if let Some(due) = now.checked_add(grace) {
             member.leaves = Some(due);
             self.leaving.push_back((due, key));
             return None;
@@ -83,13 +91,17 @@ impl Presence {
 
     fn remove(&mut self, key: &Key) -> Option<Technique> {
         let technique = self.members.remove(key)?.technique;
-        if let Some(online) = self.online.get_mut(&key.0) {
+        self.count_out(&key.0, technique);
+        Some(technique)
+    }
+
+    fn count_out(&mut self, topic: &Arc<str>, technique: Technique) {
+        if let Some(online) = self.online.get_mut(topic) {
             online[technique] -= 1;
             if online.sum() == 0 {
-                self.online.remove(&key.0);
+                self.online.remove(topic);
             }
         }
-        Some(technique)
     }
 
     pub(super) fn online(&self, topic: &str) -> PerTechnique {

@@ -3,6 +3,8 @@
 //! Owns paths, methods, publishing and figures over HTTP, and the checks that come before every technique. Refuses what is not below its prefix,
 //! and gives the reply back.
 
+use std::borrow::Cow;
+
 use super::call::Call;
 use super::cors::Cors;
 use super::query::{Query, Rejection};
@@ -46,7 +48,7 @@ impl Hub {
         let cors = Cors::of(request, self.config());
         let (topics, technique) = path.split_once('/').map_or((path, None), |(topics, technique)| (topics, Some(technique)));
         // A page that encodes its list encodes the commas.
-        let topics = topics.replace("%2C", ",").replace("%2c", ",");
+        let topics = if topics.contains('%') { topics.replace("%2C", ",").replace("%2c", ",").into() } else { Cow::Borrowed(topics) };
         match technique {
             None => self.serve_topic(request, &topics, &cors, reply),
             Some(technique) => self.serve_technique(request, &topics, technique, &cors, reply),

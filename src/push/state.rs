@@ -3,10 +3,12 @@
 //! Owns topics, subscriptions and the one sequence; every operation is whole under the lock, and none of them waits: pushing and releasing
 //! only post to drivers. Refuses HTTP.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
+
+use slab::Slab;
 
 use super::answer::Shape;
 use super::history::History;
@@ -59,9 +61,7 @@ pub(super) struct Topic {
     used: u64,
     audiences: [Audience; Form::COUNT],
     scripts: HashMap<Arc<str>, Audience>,
-    polls: HashSet<u64>,
-    /// Streams that end after some bytes.
-    metered: HashSet<u64>,
+    polls: BTreeSet<u64>,
 }
 
 impl Topic {
@@ -82,7 +82,7 @@ pub(super) struct Subscriber {
 }
 
 pub(super) enum Sink {
-    Stream { pusher: Pusher, wire: Wire, left_bytes: Option<usize> },
+    Stream { pusher: Pusher, wire: Wire },
     Poll(WaitingPoll),
 }
 
@@ -102,10 +102,16 @@ pub(super) struct State {
     pub(super) presence: Presence,
     /// The place up to which messages of forgotten topics may be gone.
     forgotten_to: u64,
-    subscribers: HashMap<u64, Subscriber>,
-    last_subscriber: u64,
+    /// By the lower half of their numbers.
+    subscribers: Slab<(u64, Subscriber)>,
+    /// The upper half of the last number that was given out.
+    last_subscriber: u32,
     polls_of_clients: HashMap<(Arc<str>, Topics), u64>,
     uses: u64,
+    /// Topics on which joining and leaving is published.
+    presence_topics: usize,
+    /// The latest answer to a poll that nothing came for. Nearly all polls wait behind the same message, and share it.
+    empty: Option<(Shape, Id, Arc<Response>)>,
 }
 
 impl State {
@@ -116,26 +122,29 @@ impl State {
             topics: HashMap::new(),
             presence: Presence::default(),
             forgotten_to: 0,
-            subscribers: HashMap::new(),
+            subscribers: Slab::new(),
             last_subscriber: 0,
             polls_of_clients: HashMap::new(),
             uses: 0,
+            presence_topics: 0,
+            empty: None,
         }
     }
 
-    /// The topic of this name, made if need be. `None` where there is no room for it.
-    fn topic(&mut self, name: &Arc<str>) -> Option<&mut Topic> {
-        if !self.topics.contains_key(name) {
-            if self.topics.len() >= self.constants.config.topics {
-                self.forget_one()?;
-            }
-            let topic = Topic { history: History::unknown_to(self.forgotten_to), ..Topic::default() };
-            self.topics.insert(Arc::clone(name), topic);
-        }
+    /// Makes a topic if need be. Returns whether there is room for it.
+    fn make_one(&mut self, name: &Arc<str>) -> bool {
         self.uses += 1;
-        let topic = self.topics.get_mut(name)?;
-        topic.used = self.uses;
-        Some(topic)
+        if let Some(topic) = self.topics.get_mut(name) {
+            topic.used = self.uses;
+            return true;
+        }
+        if self.topics.len() >= self.constants.config.topics && self.forget_one().is_none() {
+            return false;
+        }
+        let topic = Topic { history: History::unknown_to(self.forgotten_to), used: self.uses, ..Topic::default() };
+        self.topics.insert(Arc::clone(name), topic);
+        self.presence_topics += usize::from(name.ends_with(PRESENCE));
+        true
     }
 
     /// Forgets the topic that was used least recently, of those that nobody listens to. What it had is gone, and which topic it was is
@@ -144,6 +153,7 @@ impl State {
         let idle = self.topics.iter().filter(|(_, topic)| topic.subscribers.sum() == 0);
         let name = Arc::clone(idle.min_by_key(|(_, topic)| topic.used)?.0);
         let topic = self.topics.remove(&name)?;
+        self.presence_topics -= usize::from(name.ends_with(PRESENCE));
         self.forgotten_to = self.forgotten_to.max(topic.history.last());
         Some(())
     }
@@ -151,13 +161,17 @@ impl State {
     /// Makes these topics. Returns whether there is room for all.
     pub(super) fn make(&mut self, topics: &Topics) -> bool {
         // The last one may have taken the place of the first.
-        topics.shared().iter().all(|name| self.topic(name).is_some()) && topics.shared().iter().all(|name| self.topics.contains_key(name))
+        let are_made = topics.shared().iter().all(|name| self.make_one(name));
+        are_made && (topics.shared().len() == 1 || topics.shared().iter().all(|name| self.topics.contains_key(name)))
     }
 
     pub(super) fn publish(&mut self, name: &Arc<str>, payload: Payload, now: Instant) -> Result<(Id, u64), PublishError> {
         let constants = Arc::clone(&self.constants);
         let id = constants.id(self.sequence + 1);
-        let topic = self.topic(name).ok_or(PublishError::TooManyTopics)?;
+        if !self.make_one(name) {
+            return Err(PublishError::TooManyTopics);
+        }
+        let topic = self.topics.get_mut(name).ok_or(PublishError::TooManyTopics)?;
         let message = Arc::new(Message::new(id, Arc::clone(name), payload, now));
         topic.published += 1;
         topic.history.push(Arc::clone(&message), &constants.config);
@@ -172,27 +186,23 @@ impl State {
             audience.push(&message.script(callback));
         }
         let polls = std::mem::take(&mut topic.polls);
-        let metered: Vec<u64> = topic.metered.iter().copied().collect();
         self.sequence = id.sequence;
         self.release(polls, &message);
-        for number in metered {
-            self.meter(number, &message);
-        }
         Ok((id, reached))
     }
 
     /// Answers the polls that waited for this message. They had everything before it.
-    fn release(&mut self, polls: HashSet<u64>, message: &Message) {
-        let mut last: Option<(Shape, Response)> = None;
+    fn release(&mut self, polls: BTreeSet<u64>, message: &Message) {
+        let mut last: Option<(Shape, Arc<Response>)> = None;
         let mut answers = Vec::with_capacity(polls.len());
         for number in polls {
             let Some(Subscriber { sink: Sink::Poll(poll), .. }) = self.remove(number) else { continue };
             let WaitingPoll { held, shape, .. } = poll;
             match &last {
-                Some((equal, response)) if *equal == shape => answers.push((held, response.clone())),
+                Some((equal, response)) if *equal == shape => answers.push((held, Arc::clone(response))),
                 _ => {
-                    let response = shape.one(message);
-                    answers.push((held, response.clone()));
+                    let response = Arc::new(shape.one(message));
+                    answers.push((held, Arc::clone(&response)));
                     last = Some((shape, response));
                 }
             }
@@ -200,16 +210,15 @@ impl State {
         Held::release_all(answers);
     }
 
-    /// Counts what a stream has got, and ends it when it had enough.
-    fn meter(&mut self, number: u64, message: &Message) {
-        let constants = Arc::clone(&self.constants);
-        let Some(Subscriber { sink: Sink::Stream { pusher, wire, left_bytes: Some(left) }, .. }) = self.subscribers.get_mut(&number) else {
-            return;
-        };
-        *left = left.saturating_sub(wire.frame(message, &constants.boundary).payload().len());
-        if *left == 0 {
-            pusher.close(1000);
-            self.remove(number);
+    /// The answer to a poll that nothing came for.
+    pub(super) fn empty_answer(&mut self, shape: &Shape, cursor: Id) -> Arc<Response> {
+        match &self.empty {
+            Some((same_shape, same_cursor, response)) if same_shape == shape && *same_cursor == cursor => Arc::clone(response),
+            _ => {
+                let response = Arc::new(shape.empty(cursor));
+                self.empty = Some((shape.clone(), cursor, Arc::clone(&response)));
+                response
+            }
         }
     }
 
@@ -262,10 +271,11 @@ impl State {
         Replay { gap: !is_known, from, last, messages: missed, is_whole }
     }
 
-    /// A number for somebody new.
-    pub(super) const fn number(&mut self) -> u64 {
-        self.last_subscriber += 1;
-        self.last_subscriber
+    /// A number for somebody new, who is to be inserted at once: a place, and who is the how manieth to have one, so that who comes too late
+    /// to leave does not take a stranger's.
+    pub(super) fn number(&mut self) -> u64 {
+        self.last_subscriber = self.last_subscriber.wrapping_add(1);
+        u64::from(self.last_subscriber) << 32 | self.subscribers.vacant_key() as u64
     }
 
     /// Adds a subscriber to topics that have just been made.
@@ -274,28 +284,26 @@ impl State {
             let topic = self.topics.get_mut(name).expect("the topic was made");
             topic.subscribers[technique] += 1;
             match &sink {
-                Sink::Stream { pusher, wire, left_bytes } => {
-                    topic.audience(wire).insert(pusher);
-                    if left_bytes.is_some() {
-                        topic.metered.insert(number);
-                    }
-                }
+                Sink::Stream { pusher, wire } => _ = topic.audience(wire).insert(pusher),
                 Sink::Poll(_) => {
                     topic.polls.insert(number);
                 }
             }
         }
+        let mut earlier = None;
         if let Sink::Poll(WaitingPoll { client: Some(client), .. }) = &sink {
             let key = (Arc::clone(client), topics.clone());
-            self.end_poll_of(&key);
-            self.polls_of_clients.insert(key, number);
+            earlier = self.polls_of_clients.insert(key, number);
         }
-        self.subscribers.insert(number, Subscriber { topics: topics.clone(), technique, sink });
+        let place = self.subscribers.insert((number, Subscriber { topics: topics.clone(), technique, sink }));
+        debug_assert_eq!(place, place_of(number), "nobody came in between");
+        if let Some(number) = earlier {
+            self.end_poll(number);
+        }
     }
 
-    /// Ends the poll that a client has open; it comes with the same cursor as it went.
-    pub(super) fn end_poll_of(&mut self, key: &(Arc<str>, Topics)) {
-        let Some(number) = self.polls_of_clients.remove(key) else { return };
+    /// Ends a poll whose client has begun another; it comes with the same cursor as it went.
+    fn end_poll(&mut self, number: u64) {
         if let Some(Subscriber { sink: Sink::Poll(poll), .. }) = self.remove(number) {
             poll.held.release(poll.shape.empty(poll.cursor));
         }
@@ -303,18 +311,18 @@ impl State {
 
     /// Takes a subscriber away. What it had is the caller's to drop.
     pub(super) fn remove(&mut self, number: u64) -> Option<Subscriber> {
-        let subscriber = self.subscribers.remove(&number)?;
+        self.subscribers.get(place_of(number)).filter(|(found, _)| *found == number)?;
+        let (_, subscriber) = self.subscribers.remove(place_of(number));
         for name in subscriber.topics.shared() {
             let Some(topic) = self.topics.get_mut(name) else { continue };
             topic.subscribers[subscriber.technique] -= 1;
             match &subscriber.sink {
-                Sink::Stream { pusher, wire, .. } => {
+                Sink::Stream { pusher, wire } => {
                     let audience = topic.audience(wire);
                     audience.remove(pusher);
                     if let (true, Wire::Script(callback)) = (audience.is_empty(), wire) {
                         topic.scripts.remove(callback);
                     }
-                    topic.metered.remove(&number);
                 }
                 Sink::Poll(_) => {
                     topic.polls.remove(&number);
@@ -338,10 +346,10 @@ impl State {
         }
     }
 
-    pub(super) fn leave(&mut self, topics: &Topics, who: &Who, now: Instant) {
+    pub(super) fn leave(&mut self, topics: &Topics, who: &Who, technique: Technique, now: Instant) {
         let grace = self.constants.config.presence_grace;
         for name in topics.shared().iter().filter(|name| !name.ends_with(PRESENCE)) {
-            if let Some(technique) = self.presence.leave(name, who, now, grace) {
+            if let Some(technique) = self.presence.leave(name, who, technique, now, grace) {
                 self.announce(name, "leave", technique, now);
             }
         }
@@ -356,6 +364,9 @@ impl State {
 
     /// Tells who wants to know, if somebody has asked.
     fn announce(&mut self, name: &str, event: &str, technique: Technique, now: Instant) {
+        if !self.constants.config.presence_messages && self.presence_topics == 0 {
+            return;
+        }
         let companion: Arc<str> = format!("{name}{PRESENCE}").into();
         if self.constants.config.presence_messages || self.topics.contains_key(&companion) {
             let (online, technique) = (self.presence.online(name).sum(), technique.name());
@@ -364,6 +375,11 @@ impl State {
             let _ = self.publish(&companion, Payload::text(text).event(event), now);
         }
     }
+}
+
+/// Where the subscriber of this number is, if it is still there.
+const fn place_of(number: u64) -> usize {
+    (number & u32::MAX as u64) as usize
 }
 
 /// In the order of their audiences.

@@ -13,7 +13,8 @@ use crate::proto::Frame;
 /// A group of pushers to which one message goes at once.
 ///
 /// [`Pusher::push_all`] collects the addresses of its pushers at each call. An audience keeps them collected, so that a publish to it costs
-/// one call of each driver and one copy of the list, and on the event loop takes one lock, however many there are.
+/// one call of each driver, and on the event loop one lock and one reference, however many there are. The list is copied only when the group
+/// changes while a message to it is on its way.
 ///
 /// ```
 /// use pushlab::proto::Frame;
@@ -32,7 +33,7 @@ pub struct Audience {
 /// The members that one driver reaches: all of them on the event loop, one with a thread per connection.
 struct Group {
     post: Arc<dyn Post>,
-    addresses: Vec<Address>,
+    addresses: Arc<Vec<Address>>,
 }
 
 impl Audience {
@@ -40,11 +41,11 @@ impl Audience {
     pub fn insert(&mut self, pusher: &Pusher) -> bool {
         let (post, address) = pusher.target();
         let key = key(post);
-        let group = self.groups.entry(key).or_insert_with(|| Group { post: Arc::clone(post), addresses: Vec::new() });
+        let group = self.groups.entry(key).or_insert_with(|| Group { post: Arc::clone(post), addresses: Arc::default() });
         let is_new = !self.places.contains_key(&(key, address));
         if is_new {
             self.places.insert((key, address), group.addresses.len());
-            group.addresses.push(address);
+            Arc::make_mut(&mut group.addresses).push(address);
         }
         is_new
     }
@@ -55,7 +56,7 @@ impl Audience {
         let key = key(post);
         let Some(place) = self.places.remove(&(key, address)) else { return false };
         let Some(group) = self.groups.get_mut(&key) else { return false };
-        group.addresses.swap_remove(place);
+        Arc::make_mut(&mut group.addresses).swap_remove(place);
         if let Some(moved) = group.addresses.get(place) {
             self.places.insert((key, *moved), place);
         } else if group.addresses.is_empty() {

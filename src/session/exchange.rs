@@ -3,6 +3,7 @@
 //! Owns what a connection keeps for a request that is not answered in the handler's call itself: the parts of a body that is still
 //! arriving, a hold, a stream. Refuses to parse or encode.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::link::Link;
@@ -43,13 +44,15 @@ pub(super) struct Hold {
     /// `None` for a time beyond what the clock can name.
     pub(super) until: Option<Instant>,
     /// The answer when time runs out.
-    pub(super) fallback: Response,
+    pub(super) fallback: Arc<Response>,
 }
 
 /// A response whose body has no known end.
 pub(super) struct Streaming {
     pub(super) link: Link,
     pub(super) heartbeat: Option<Heartbeat>,
+    /// Bytes of messages after which the stream ends.
+    pub(super) left_bytes: Option<usize>,
     /// An event stream tells its client when to come back before it ends.
     pub(super) is_event_stream: bool,
 }

@@ -5,13 +5,14 @@
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::exchange::{Exchange, Outcome, Partial, Streaming};
 use super::link::Pushed;
 use super::progress::{Ending, Progress};
-use super::reply::answer;
-use super::{Command, Context, Reply, Request, Response, websocket};
+use super::reply::{answer, answer_shared};
+use super::{Burst, Command, Context, Reply, Request, Response, websocket};
 use crate::proto::http1::{Conn, Content, Event, Head, Next};
 use crate::proto::{CloseReason, Frame, Outbox, RemoteError};
 
@@ -155,7 +156,7 @@ impl Http {
     #[inline]
     pub(super) fn push(&mut self, serial: u64, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) -> Pushed {
         let Exchange::Stream(stream) = &mut self.exchange else { return Pushed::Waiting };
-        let Streaming { link, heartbeat, .. } = &mut **stream;
+        let Streaming { link, heartbeat, left_bytes, .. } = &mut **stream;
         if !link.is_addressed(serial) || link.close_asked().is_some() {
             return Pushed::Waiting;
         }
@@ -163,14 +164,43 @@ impl Http {
             heartbeat.due = cx.now.instant() + every;
         }
         let conn = &mut self.conn;
-        link.push(frame, out, cx, |frame, out| put(conn, frame, out, cx))
+        let pushed = link.push(frame, out, cx, |frame, out| put(conn, frame, out, cx));
+        if let Some(left) = left_bytes {
+            *left = left.saturating_sub(frame.payload().len());
+            if *left == 0 {
+                // The end comes when what was pushed has been written.
+                link.ask_close(0);
+            }
+        }
+        pushed
+    }
+
+    /// Whether these messages can go out as they are, at once.
+    #[inline]
+    pub(super) fn takes_burst(&mut self, serial: u64, burst: &Burst<'_>, cx: &Context<'_>) -> bool {
+        let Exchange::Stream(stream) = &mut self.exchange else { return false };
+        let Streaming { link, heartbeat, left_bytes, .. } = &mut **stream;
+        let is_free = link.is_addressed(serial) && link.close_asked().is_none() && link.is_free();
+        if !is_free || !burst.is_chunks() || !self.conn.is_chunking() {
+            return false;
+        }
+        if let Some(left) = left_bytes {
+            if *left <= burst.payload_bytes() {
+                return false;
+            }
+            *left -= burst.payload_bytes();
+        }
+        if let (Some(heartbeat), Some(every)) = (heartbeat, cx.settings.limits.heartbeat) {
+            heartbeat.due = cx.now.instant() + every;
+        }
+        true
     }
 
     /// Carries out another command that was posted to this connection.
     pub(super) fn apply(&mut self, serial: u64, command: Command, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         match (&mut self.exchange, command) {
             (Exchange::Held(hold), Command::Release(response)) if hold.link.is_addressed(serial) => {
-                let response = response.map_or_else(|| Response::status(500), |response| *response);
+                let response = response.unwrap_or_else(|| Arc::new(Response::status(500)));
                 self.release(response, out, cx)
             }
             (Exchange::Stream(stream), Command::Lost(count)) if stream.link.is_addressed(serial) => {
@@ -189,8 +219,8 @@ impl Http {
     }
 
     /// Answers the held request, and goes on with what the client sent meanwhile.
-    fn release(&mut self, response: Response, out: &mut Outbox, cx: &Context<'_>) -> Progress {
-        answer(&mut self.conn, response, out, cx);
+    fn release(&mut self, response: Arc<Response>, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+        answer_shared(&mut self.conn, response, out, cx);
         self.drop_exchange(cx);
         self.settle(out, cx)
     }
@@ -243,7 +273,7 @@ impl Http {
                     return Progress::Wait;
                 }
                 cx.stats.hold_timeouts.add(1);
-                let fallback = std::mem::replace(&mut hold.fallback, Response::no_content());
+                let fallback = Arc::clone(&hold.fallback);
                 self.release(fallback, out, cx)
             }
             Exchange::Stream(stream) => {
@@ -288,7 +318,7 @@ impl Http {
             Exchange::Idle | Exchange::Partial(_) => self.settle(out, cx),
             Exchange::Held(_) => {
                 let seconds = come_back_ms.div_ceil(1_000).to_string();
-                self.release(Response::status(503).field("Retry-After", &seconds), out, cx)
+                self.release(Response::status(503).field("Retry-After", &seconds).into(), out, cx)
             }
             Exchange::Stream(stream) => {
                 if stream.is_event_stream && stream.link.is_free() {

@@ -3,13 +3,14 @@
 //! Owns the phases of a connection and the one place where it ends, with its one reason. Refuses to know how its phases work inside.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::http::Http;
 use super::link::Pushed;
 use super::progress::{Ending, Progress};
 use super::websocket::WebSocket;
-use super::{Command, Context};
+use super::{Burst, Command, Context};
 use crate::proto::{CloseReason, Frame, Outbox};
 
 /// One connection, whatever drives it.
@@ -96,6 +97,25 @@ impl Session {
         if pushed == Pushed::Overflow {
             self.end(Ending::Abort, CloseReason::SlowConsumer, cx);
         }
+    }
+
+    /// Takes messages that were posted to this connection, all together, where nothing is in their way: these bytes are to be written then,
+    /// before anything else. To be asked only while no output waits; what is not taken is to be [pushed](Self::push).
+    #[inline]
+    pub fn take_burst<'b>(&mut self, serial: u64, burst: &Burst<'b>, cx: &Context<'_>) -> Option<&'b Arc<[u8]>> {
+        let count = burst.frames().len();
+        // One message may be as large as it is. Of several, those that come when the output is full already have to wait.
+        let wire = burst.wire().filter(|wire| count == 1 || wire.len() <= cx.settings.limits.output_bytes)?;
+        let is_taken = match &mut self.phase {
+            Phase::Http(http) => http.takes_burst(serial, burst, cx),
+            Phase::WebSocket(websocket) => websocket.takes_burst(serial, burst),
+            Phase::Over { .. } | Phase::Closed => false,
+        };
+        if !is_taken || wire.is_empty() {
+            return None;
+        }
+        cx.stats.messages_out.add(count as u64);
+        Some(wire)
     }
 
     /// A message that was addressed to this connection had no room before it came here, and the policy is to disconnect.

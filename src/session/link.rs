@@ -28,7 +28,7 @@ pub enum Command {
     /// Say that so many messages were dropped, which stood here.
     Lost(usize),
     /// Answer a held request; `None` where its handle was dropped.
-    Release(Option<Box<Response>>),
+    Release(Option<Arc<Response>>),
     /// End a stream, or close a WebSocket with this code.
     Close(u16),
 }
@@ -38,9 +38,9 @@ pub trait Post: Send + Sync {
     /// Takes one command.
     fn post(&self, address: Address, command: Command);
 
-    /// Takes one message for many connections of the same driver.
-    fn post_many(&self, addresses: &[Address], frame: &Frame) {
-        for address in addresses {
+    /// Takes one message for many connections of the same driver. The list is shared, not copied, by whoever keeps it until delivery.
+    fn post_many(&self, addresses: &Arc<Vec<Address>>, frame: &Frame) {
+        for address in &**addresses {
             self.post(*address, Command::Push(frame.clone()));
         }
     }
@@ -91,15 +91,15 @@ impl Held {
         Self { target: Some((post, address)) }
     }
 
-    /// Answers the request, from any thread.
-    pub fn release(mut self, response: Response) {
+    /// Answers the request, from any thread. Many requests can be answered with one shared response.
+    pub fn release(mut self, response: impl Into<Arc<Response>>) {
         if let Some((post, address)) = self.target.take() {
-            post.post(address, Command::Release(Some(Box::new(response))));
+            post.post(address, Command::Release(Some(response.into())));
         }
     }
 
     /// Answers many requests, handing them over once to each driver in a row of them: on the event loop one lock for all.
-    pub fn release_all(answers: impl IntoIterator<Item = (Self, Response)>) {
+    pub fn release_all(answers: impl IntoIterator<Item = (Self, impl Into<Arc<Response>>)>) {
         let mut commands = Vec::new();
         let mut driver: Option<Arc<dyn Post>> = None;
         for (mut held, response) in answers {
@@ -108,7 +108,7 @@ impl Held {
                 current.post_each(std::mem::take(&mut commands));
             }
             driver.get_or_insert(post);
-            commands.push((address, Command::Release(Some(Box::new(response)))));
+            commands.push((address, Command::Release(Some(response.into()))));
         }
         if let Some(driver) = driver {
             driver.post_each(commands);
@@ -164,14 +164,13 @@ impl Pusher {
         let mut driver: Option<&Arc<dyn Post>> = None;
         for pusher in pushers {
             if let Some(current) = driver.filter(|current| !Arc::ptr_eq(current, &pusher.post)) {
-                current.post_many(&addresses, frame);
-                addresses.clear();
+                post_to_all(&**current, &mut addresses, frame);
             }
             driver = Some(&pusher.post);
             addresses.push(pusher.address);
         }
         if let Some(driver) = driver {
-            driver.post_many(&addresses, frame);
+            post_to_all(&**driver, &mut addresses, frame);
         }
     }
 
@@ -190,6 +189,15 @@ impl fmt::Debug for Pusher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Pusher").field(&self.address).finish()
     }
+}
+
+/// Posts to these addresses, and leaves none. With a thread per connection there is just one each time.
+fn post_to_all(driver: &dyn Post, addresses: &mut Vec<Address>, frame: &Frame) {
+    match addresses[..] {
+        [address] => driver.post(address, Command::Push(frame.clone())),
+        _ => return driver.post_many(&Arc::new(std::mem::take(addresses)), frame),
+    }
+    addresses.clear();
 }
 
 /// A connection's end of the link: what its handles are addressed to, what it carries, what waits for it.

@@ -16,6 +16,7 @@
 
 mod audience;
 mod backlog;
+mod burst;
 mod context;
 mod exchange;
 mod http;
@@ -32,6 +33,7 @@ mod websocket;
 
 pub use audience::Audience;
 pub use backlog::{Backlog, Queued, SlowConsumer};
+pub use burst::Burst;
 pub use context::{Context, Handler, Settings};
 pub use lifecycle::Session;
 pub use link::{Address, Command, Held, Post, Pusher, RemoteSource};

@@ -4,6 +4,7 @@
 //! once. Refuses queues and locks: it acts on the connection directly.
 
 use std::any::Any;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::exchange::{Heartbeat, Hold, Outcome, Streaming, Upgraded};
@@ -71,13 +72,15 @@ impl<'a> Reply<'a> {
 
     /// Answers later, from any thread, through the handle; after `wait` the connection answers `fallback` by itself.
     ///
-    /// A client that goes away ends the hold at once. With [`Duration::MAX`] the handle alone decides.
-    pub fn hold(self, wait: Duration, fallback: Response) -> Held {
+    /// `fallback` may come late by an eighth of the time, and by a second at the most: the event loop wakes once for all that waits long.
+    ///
+    /// A client that goes away ends the hold at once. With [`Duration::MAX`] the handle alone decides. Many holds can share one fallback.
+    pub fn hold(self, wait: Duration, fallback: impl Into<Arc<Response>>) -> Held {
         let mut link = Link::new(self.carried);
         let (post, address) = link.target(self.cx);
         let until = self.cx.now.instant().checked_add(wait);
         self.cx.stats.held.add(1);
-        *self.outcome = Outcome::Held(Box::new(Hold { link, until, fallback }));
+        *self.outcome = Outcome::Held(Box::new(Hold { link, until, fallback: fallback.into() }));
         Held::new(post, address)
     }
 
@@ -117,7 +120,7 @@ impl<'a> Reply<'a> {
             return Stream::ended(conn, out, cx);
         }
         cx.stats.streams.add(1);
-        *outcome = Outcome::Stream(Box::new(Streaming { link: Link::new(carried), heartbeat, is_event_stream }));
+        *outcome = Outcome::Stream(Box::new(Streaming { link: Link::new(carried), heartbeat, left_bytes: None, is_event_stream }));
         let Outcome::Stream(state) = outcome else { unreachable!("it was set in the line above") };
         let mut stream = Stream::live(conn, out, state, cx);
         stream.send(response.body().as_bytes());
@@ -166,6 +169,22 @@ pub(super) fn answer(conn: &mut Conn, response: Response, out: &mut Outbox, cx: 
     let sent = match response.fault() {
         None => send(conn, response, out, cx),
         Some(fault) => Err(fault),
+    };
+    if let Err(error) = sent {
+        answer_mistake(conn, error, out, cx);
+    }
+}
+
+/// As [`answer`], for a response that others may share.
+pub(super) fn answer_shared(conn: &mut Conn, response: Arc<Response>, out: &mut Outbox, cx: &Context<'_>) {
+    let response = match Arc::try_unwrap(response) {
+        Ok(own) => return answer(conn, own, out, cx),
+        Err(shared) => shared,
+    };
+    let sent = match (response.fault(), response.body()) {
+        (Some(fault), _) => Err(fault),
+        (None, Body::Shared(bytes)) => conn.send_response_shared(cx.now, &response.head(), bytes, out),
+        (None, body) => conn.send_response(cx.now, &response.head(), body.as_bytes(), out),
     };
     if let Err(error) = sent {
         answer_mistake(conn, error, out, cx);

@@ -96,7 +96,7 @@ impl<'a> Request<'a> {
 }
 
 fn form_decode(text: &str) -> Cow<'_, str> {
-    if !text.contains(['%', '+']) {
+    if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
         return Cow::Borrowed(text);
     }
     let mut decoded = Vec::with_capacity(text.len());

@@ -76,6 +76,8 @@ counters! {
     bytes_in,
     /// Bytes written to sockets.
     bytes_out,
+    /// Writes that sockets took bytes of. Many messages a write show that output is gathered.
+    writes,
     /// Messages dropped by the slow-consumer policy.
     dropped,
     /// Connections ended by the slow-consumer policy.
@@ -92,4 +94,13 @@ counters! {
     hold_timeouts,
     /// Connections refused for want of a thread (thread-per-connection only).
     thread_refusals,
+}
+
+impl Stats {
+    /// A socket took so many bytes.
+    #[inline]
+    pub(crate) fn wrote(&self, bytes: usize) {
+        self.bytes_out.add(bytes as u64);
+        self.writes.add(1);
+    }
 }

@@ -85,6 +85,14 @@ impl<'a> Stream<'a> {
         }
     }
 
+    /// Ends the response behind the message with which so many bytes of payload have been pushed from now on. Messages that are dropped
+    /// because the client reads slowly count as well.
+    pub fn end_after(&mut self, bytes: usize) {
+        if let Some(state) = &mut self.state {
+            state.left_bytes = Some(bytes);
+        }
+    }
+
     /// Lets the connection carry a value, and drop it when the stream is over.
     pub fn carry(&mut self, value: impl std::any::Any + Send) {
         if let Some(state) = &mut self.state {

@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::exchange::Upgraded;
 use super::link::{Link, Pushed};
 use super::progress::{Ending, Progress};
-use super::{Command, Context, Socket, WebSocketHandler};
+use super::{Burst, Command, Context, Socket, WebSocketHandler};
 use crate::proto::ws::{Conn, Event, Next, Writer};
 use crate::proto::{CloseReason, Frame, Outbox, RemoteError};
 
@@ -145,6 +145,12 @@ impl WebSocket {
         }
         let writer = &mut self.conn.writer;
         self.link.push(frame, out, cx, |frame, out| put(writer, frame, out, cx))
+    }
+
+    /// Whether these messages can go out as they are, at once.
+    #[inline]
+    pub(super) fn takes_burst(&self, serial: u64, burst: &Burst<'_>) -> bool {
+        self.takes_mail(serial) && self.link.is_free() && !burst.is_chunks()
     }
 
     /// Carries out another command that was posted to this connection.

@@ -4,7 +4,7 @@
 //! neither. Refuses to look into either.
 
 use std::cell::Cell;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,7 +19,7 @@ use crate::driver::outboxes::Outboxes;
 use crate::driver::timers::Timers;
 use crate::driver::write::write_once;
 use crate::proto::{CloseReason, Frame, Outbox};
-use crate::session::{Command, Context, Ending, Handler, Post, RemoteSource, Session, Stats};
+use crate::session::{Burst, Command, Context, Ending, Handler, Post, RemoteSource, Session, Stats};
 
 /// What all connections of a loop share and only read.
 pub(super) struct Env {
@@ -78,7 +78,7 @@ macro_rules! context {
 #[expect(clippy::struct_excessive_bools, reason = "they are independent of each other, and every combination occurs")]
 pub(super) struct Connection {
     socket: TcpStream,
-    /// When the timer heap will bring this connection up.
+    /// The deadline for which the timer heap will bring this connection up.
     pub(super) armed: Option<Instant>,
     /// Input that the session has not used yet.
     input: Vec<u8>,
@@ -100,6 +100,7 @@ pub(super) struct Connection {
 }
 
 /// What the loop is to do with a connection after driving it.
+#[derive(Clone, Copy)]
 pub(super) enum Verdict {
     Keep,
     /// It has used up its share of this turn.
@@ -123,7 +124,7 @@ impl Connection {
             queued: false,
             session,
         };
-        connection.arm(slot, tools);
+        connection.arm(slot, env, tools);
         connection
     }
 
@@ -135,6 +136,26 @@ impl Connection {
     pub(super) fn note(&mut self, event: &Event) {
         self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
         self.hangup |= event.is_read_closed() || event.is_error();
+    }
+
+    /// Takes posted messages and writes them, if nothing is in their way. Their bytes are everybody's: a connection that the system takes them
+    /// all from touches no buffer. Returns `None` where they are to be pushed one by one.
+    #[inline]
+    pub(super) fn write_burst(&mut self, serial: u64, burst: &Burst<'_>, slot: u32, env: &Env, tools: &mut Tools) -> Option<Verdict> {
+        if self.output.is_some() {
+            return None;
+        }
+        let wire = self.session.take_burst(serial, burst, &context!(env, slot))?;
+        // An error comes up again when the rest is written.
+        let taken = self.socket.write(wire).unwrap_or(0);
+        if taken > 0 {
+            env.stats.wrote(taken);
+        }
+        if taken == wire.len() {
+            return Some(Verdict::Keep);
+        }
+        self.output.insert(tools.outboxes.take()).push_shared(wire, taken..wire.len());
+        Some(self.drive(slot, env, tools))
     }
 
     /// Takes a posted message; output is gathered until the connection is driven. Returns `false` when there is so much that the connection
@@ -189,7 +210,7 @@ impl Connection {
         } else {
             self.output = Some(out);
         }
-        self.arm(slot, tools);
+        self.arm(slot, env, tools);
         verdict
     }
 
@@ -288,7 +309,7 @@ impl Connection {
         while !out.is_empty() {
             match write_once(&mut self.socket, out) {
                 Ok((taken, offered)) => {
-                    cx.stats.bytes_out.add(taken as u64);
+                    cx.stats.wrote(taken);
                     if taken < offered {
                         self.stalled_until = Some(cx.now.instant() + cx.settings.limits.write_timeout);
                         return Ok(false);
@@ -308,13 +329,13 @@ impl Connection {
         Ok(true)
     }
 
-    fn arm(&mut self, slot: u32, tools: &mut Tools) {
+    fn arm(&mut self, slot: u32, env: &Env, tools: &mut Tools) {
         let deadline = match (self.session.deadline(), self.stalled_until) {
             (Some(session), Some(stalled)) => Some(session.min(stalled)),
             (one, other) => one.or(other),
         };
         if let Some(deadline) = deadline {
-            tools.timers.arm(slot, deadline, &mut self.armed);
+            tools.timers.arm(slot, deadline, env.clock.now().instant(), &mut self.armed);
         }
     }
 

@@ -22,18 +22,21 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
 use super::clock::Clock;
-use super::deliveries::{Deliveries, Step};
+use super::deliveries::{Carrier, Deliveries};
 use super::inbox::Inbox;
 use super::listen::{LISTENER, Listening, WAKER, accept, exhausted};
 use super::outboxes::Outboxes;
 use super::stop::Stop;
 use super::timers::Timers;
-use crate::proto::CloseReason;
-use crate::session::{Address, Handler};
+use crate::proto::{CloseReason, Frame};
+use crate::session::{Address, Burst, Command, Handler};
 use connection::{Connection, Env, Tools, Verdict};
 
 /// Events taken from the system at once: 64 of a busy loop take some 0.3 ms, and a larger batch saves nothing any more.
 const EVENTS_PER_TURN: usize = 256;
+/// Timers that come up in one turn: thousands of heartbeats that are due at the same second take a millisecond each time, and let others
+/// in between.
+const TIMERS_PER_TURN: usize = 256;
 /// Connections accepted in one turn, so that a storm of new ones does not keep the others waiting.
 const ACCEPTS_PER_TURN: usize = 64;
 
@@ -195,26 +198,7 @@ impl EventLoop {
     fn take_postings(&mut self) {
         let mut deliveries = std::mem::take(&mut self.deliveries);
         deliveries.take_from(&self.env.inbox);
-        deliveries.for_each(|step| match step {
-            Step::Push(Address { slot, serial }, frame) => {
-                let Some(connection) = self.connections.get_mut(slot as usize) else { return };
-                if !connection.push(serial, frame, slot, &self.env, &mut self.tools) {
-                    // A burst is no reason to call a reader slow before anything was written.
-                    self.drive(slot);
-                }
-            }
-            Step::Apply(Address { slot, serial }, command) => {
-                if let Some(connection) = self.connections.get_mut(slot as usize) {
-                    connection.apply(serial, command, slot, &self.env, &mut self.tools);
-                }
-            }
-            Step::Overflow(Address { slot, serial }) => {
-                if let Some(connection) = self.connections.get_mut(slot as usize) {
-                    connection.overflow(serial, slot, &self.env);
-                }
-            }
-            Step::Drive(slot) => self.drive(slot),
-        });
+        deliveries.hand_to(self);
         self.deliveries = deliveries;
     }
 
@@ -226,9 +210,9 @@ impl EventLoop {
         }
     }
 
-    fn drive(&mut self, slot: u32) {
-        let Some(connection) = self.connections.get_mut(slot as usize) else { return };
-        match connection.drive(slot, &self.env, &mut self.tools) {
+    #[inline]
+    fn follow(&mut self, slot: u32, verdict: Verdict) {
+        match verdict {
             Verdict::Keep => {}
             Verdict::Again => self.drive_later(slot),
             Verdict::Close(reason) => self.close(slot, reason),
@@ -252,7 +236,8 @@ impl EventLoop {
         let armed = |slot| self.connections.get(slot as usize).and_then(|connection| connection.armed);
         self.tools.timers.sweep(self.connections.len(), armed);
         let now = self.env.clock.now().instant();
-        while let Some((due, slot)) = self.tools.timers.pop_due(now) {
+        for _ in 0..TIMERS_PER_TURN {
+            let Some((due, slot)) = self.tools.timers.pop_due(now) else { return };
             // An entry that is no longer the connection's own is left over from an earlier deadline or an earlier connection.
             let Some(connection) = self.connections.get_mut(slot as usize) else { continue };
             if !self.tools.timers.is_armed(due, connection.armed) {
@@ -278,5 +263,46 @@ impl EventLoop {
 
     fn close(&mut self, slot: u32, reason: CloseReason) {
         self.connections.remove(slot as usize).close(reason, slot, &self.env);
+    }
+}
+
+impl Carrier for EventLoop {
+    #[inline]
+    fn send(&mut self, address: Address, burst: &Burst<'_>) {
+        let Address { slot, serial } = address;
+        let Some(connection) = self.connections.get_mut(slot as usize) else { return };
+        if let Some(verdict) = connection.write_burst(serial, burst, slot, &self.env, &mut self.tools) {
+            return self.follow(slot, verdict);
+        }
+        for frame in burst.frames() {
+            self.push(address, frame);
+        }
+        self.drive(slot);
+    }
+
+    fn push(&mut self, Address { slot, serial }: Address, frame: &Frame) {
+        let Some(connection) = self.connections.get_mut(slot as usize) else { return };
+        if !connection.push(serial, frame, slot, &self.env, &mut self.tools) {
+            // A burst is no reason to call a reader slow before anything was written.
+            self.drive(slot);
+        }
+    }
+
+    fn apply(&mut self, Address { slot, serial }: Address, command: Command) {
+        if let Some(connection) = self.connections.get_mut(slot as usize) {
+            connection.apply(serial, command, slot, &self.env, &mut self.tools);
+        }
+    }
+
+    fn overflow(&mut self, Address { slot, serial }: Address) {
+        if let Some(connection) = self.connections.get_mut(slot as usize) {
+            connection.overflow(serial, slot, &self.env);
+        }
+    }
+
+    fn drive(&mut self, slot: u32) {
+        let Some(connection) = self.connections.get_mut(slot as usize) else { return };
+        let verdict = connection.drive(slot, &self.env, &mut self.tools);
+        self.follow(slot, verdict);
     }
 }

@@ -179,7 +179,7 @@ impl Connection {
     fn write(&self, out: &mut Outbox, may_wait: bool) -> Result<(), CloseReason> {
         while !out.is_empty() {
             match write_once(&*self.socket, out) {
-                Ok((taken, _)) => self.shared.stats.bytes_out.add(taken as u64),
+                Ok((taken, _)) => self.shared.stats.wrote(taken),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) if self.mailbox.has_overflowed() => return Err(CloseReason::SlowConsumer),
                 Err(error) if is_timeout(&error) && may_wait => return Err(CloseReason::WriteStalled),

@@ -373,6 +373,12 @@ impl Conn {
         matches!(self.writing, Writing::Length | Writing::Chunked | Writing::UntilClose | Writing::NoBody)
     }
 
+    /// Whether a body is being sent in chunks: a chunk frame's bytes can go out as they are.
+    #[inline]
+    pub(crate) const fn is_chunking(&self) -> bool {
+        matches!(self.writing, Writing::Chunked)
+    }
+
     /// Whether nothing more will be read: after the last response, an error, an expiry or an end of file. The transport is to be closed
     /// once the output is out, in both directions by and by (RFC 9112, section 9.6).
     #[inline]

@@ -84,7 +84,7 @@ impl Connection {
                 }
             }
             let wish = Wish { topics: &self.topics, technique: Technique::Ws, client: self.client.as_ref(), position: self.position };
-            let sink = Sink::Stream { pusher: socket.pusher(), wire: Wire::Form(self.form), left_bytes: None };
+            let sink = Sink::Stream { pusher: socket.pusher(), wire: Wire::Form(self.form) };
             match self.hub.join(&wish, sink) {
                 Joined::Subscribed(leave, drops) => {
                     let gap = (self.form == Form::WsJson).then(|| Frame::text(envelope::DROPPED));

@@ -43,6 +43,10 @@ impl Gate {
         self.opened.notify_all();
     }
 
+    pub fn close(&self) {
+        *self.is_open.lock().unwrap() = false;
+    }
+
     pub fn wait(&self) {
         let guard = self.is_open.lock().unwrap();
         drop(self.opened.wait_timeout_while(guard, NET, |is_open| !*is_open).unwrap());
@@ -67,6 +71,12 @@ impl App {
     pub fn all_held(&self, count: usize) -> Vec<Held> {
         eventually("requests are held", || self.held.lock().unwrap().len() >= count);
         std::mem::take(&mut self.held.lock().unwrap())
+    }
+
+    /// The pusher that was given out last, which stays.
+    pub fn last_pusher(&self, count: usize) -> Pusher {
+        eventually("pushers are given out", || self.pushers.lock().unwrap().len() >= count);
+        self.pushers.lock().unwrap()[count - 1].clone()
     }
 
     pub fn one_pusher(&self) -> Pusher {

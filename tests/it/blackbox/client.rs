@@ -223,12 +223,16 @@ impl Client {
         self.send(frame(first, payload));
     }
 
-    /// The next frame, of up to 125 bytes.
+    /// The next frame.
     #[track_caller]
     pub fn frame(&mut self) -> WsFrame {
         let head = self.take(2);
-        assert!(head[1] <= 125, "a short frame");
-        WsFrame { first: head[0], payload: self.take(head[1].into()) }
+        let len = match head[1] {
+            126 => self.take(2).into_iter().fold(0, |len, byte| len << 8 | usize::from(byte)),
+            127 => self.take(8).into_iter().fold(0, |len, byte| len << 8 | usize::from(byte)),
+            len => len.into(),
+        };
+        WsFrame { first: head[0], payload: self.take(len) }
     }
 }
 

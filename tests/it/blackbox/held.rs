@@ -1,5 +1,6 @@
 //! Requests that are answered later.
 
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
 
@@ -86,19 +87,35 @@ both! {
         assert_eq!(lab.stats().held, 0);
     }
 
+    /// More than the event loop takes in one turn run out of time together.
+    fn thousand_timed_out(model) {
+        let lab = Lab::start(model);
+        let mut clients = lab.connect_many(1_000);
+        for client in &mut clients {
+            client.get("/brief?ms=100");
+        }
+        for client in &mut clients {
+            assert_eq!(client.answer().status, 204);
+        }
+        eventually("nothing is held", || lab.stats().held == 0);
+        assert_eq!(lab.stats().hold_timeouts, 1_000);
+    }
+
     fn thousand_released_at_once(model) {
         let lab = Lab::start(model);
         let mut clients = lab.connect_many(1_000);
         for client in &mut clients {
             client.get("/poll");
         }
-        let held = lab.app.all_held(1_000);
-        Held::release_all(held.into_iter().map(|held| (held, Response::text("news"))));
+        let (held, before) = (lab.app.all_held(1_000), lab.stats());
+        let news = Arc::new(Response::text("news"));
+        Held::release_all(held.into_iter().map(|held| (held, Arc::clone(&news))));
         for client in &mut clients {
             assert_eq!(client.answer().text(), "news");
         }
+        eventually("each answer was one write", || lab.stats().writes == before.writes + 1_000);
         assert_eq!(lab.stats().held, 0);
-        Held::release_all([]);
+        Held::release_all(Vec::<(Held, Response)>::new());
     }
 
     /// What comes behind a held request waits, is kept whole, and is answered in order.

@@ -10,6 +10,7 @@
 mod app;
 mod client;
 mod errors;
+mod fanout;
 mod held;
 mod http;
 mod lab;

@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use pushlab::{Frame, Pusher, SlowConsumer};
+use pushlab::session::Audience;
+use pushlab::{Frame, SlowConsumer};
 
 use super::{Client, IoModel, Lab, both, eventually};
 
@@ -145,13 +146,15 @@ fn block_the_loop(policy: SlowConsumer, frames: usize) -> (Lab, Client, Client) 
     client.get("/stream");
     client.answer_head();
     let pusher = lab.app.one_pusher();
+    let mut all = Audience::default();
+    all.insert(&pusher);
     blocked.get("/block");
     eventually("the handler blocks", || lab.app.at_gate.load(SeqCst) == 1);
     for n in 0..frames {
         if n % 2 == 0 {
             pusher.push(&numbered(n));
         } else {
-            Pusher::push_all([&pusher], &numbered(n));
+            all.push(&numbered(n));
         }
     }
     lab.app.gate.open();

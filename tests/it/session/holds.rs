@@ -2,6 +2,7 @@
 //!
 //! Covers: session::link, session::http
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pushlab::proto::Frame;
@@ -36,6 +37,33 @@ fn timed_out_and_the_late_release_does_nothing() {
     rig.shelf.held().release(Response::text("late"));
     assert_eq!((rig.deliver(), rig.answers()), (1, vec![]));
     assert_eq!(rig.get("/hello").len(), 1);
+}
+
+/// A response goes out in the same way whether others share it or not, whatever its body and its mistakes are.
+#[test]
+fn shared_and_own_responses() {
+    let large = "x".repeat(10_000);
+    for response in [
+        Response::text("static"),
+        Response::text("owned".to_owned()).field("ETag", "\"7\""),
+        Response::text(large.clone()),
+        Response::text(Arc::<[u8]>::from(large.into_bytes())),
+        Response::no_content(),
+        Response::text("a mistake").field("X-Name", "a\r\nb"),
+        Response::text("another").with_status(99),
+    ] {
+        let mut rig = Rig::new();
+        let shared = Arc::new(response.clone());
+        let answers = [response.into(), Arc::clone(&shared), shared].map(|response: Arc<Response>| {
+            rig.send(get("/hold"));
+            rig.shelf.held().release(response);
+            rig.deliver();
+            rig.bytes()
+        });
+        assert!(!answers[0].is_empty());
+        assert_eq!(answers[0], answers[1]);
+        assert_eq!(answers[0], answers[2]);
+    }
 }
 
 #[test]
@@ -89,7 +117,7 @@ fn commands_of_another_kind_do_nothing() {
     rig.apply(serial, Command::Push(Frame::chunk(b"x")));
     rig.apply(serial, Command::Close(1000));
     for other in [0, serial - 1, serial + 1, u64::MAX] {
-        rig.apply(other, Command::Release(Some(Box::new(Response::text("x")))));
+        rig.apply(other, Command::Release(Some(Response::text("x").into())));
     }
     assert_eq!((rig.text().as_str(), rig.stats().held), ("", 1));
     rig.apply(serial, Command::Release(None));
@@ -135,7 +163,7 @@ fn a_hold_without_an_end_of_its_own() {
     rig.send(get("/"));
     assert_eq!((rig.stats().panics, rig.stats().held, rig.due_secs()), (0, 1, None));
     rig.pass_secs(1_000_000);
-    rig.apply(rig.last_serial(), Command::Release(Some(Box::new(Response::text("at last")))));
+    rig.apply(rig.last_serial(), Command::Release(Some(Response::text("at last").into())));
     assert_eq!(rig.answer().text(), "at last");
 }
 

@@ -6,6 +6,7 @@
 mod app;
 mod backlog;
 mod bodies;
+mod bursts;
 mod carried;
 mod closing;
 mod deadlines;

@@ -7,8 +7,8 @@ use std::mem::take;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use pushlab::proto::{CloseReason, Now, Outbox};
-use pushlab::session::{Address, Command, Context, Ending, Handler, Post, RemoteSource, Session, Settings, Snapshot, Stats};
+use pushlab::proto::{CloseReason, Frame, Now, Outbox};
+use pushlab::session::{Address, Burst, Command, Context, Ending, Handler, Post, RemoteSource, Session, Settings, Snapshot, Stats};
 
 use super::app::{Shelf, app};
 use super::wire::{self, Answer};
@@ -72,6 +72,8 @@ pub struct Rig {
     room: Option<usize>,
     /// Bytes that the system took and no assertion has looked at.
     taken: Vec<u8>,
+    /// Messages are delivered together this time, not one by one.
+    bursts: bool,
     pub shelf: Arc<Shelf>,
 }
 
@@ -95,7 +97,7 @@ impl Rig {
         let remote = Remote { posted: Arc::default(), serial: Cell::new(0) };
         let world = World { app: Box::new(handler), settings, stats: Stats::default(), now, remote };
         let session = Session::new("192.0.2.1:4711".parse().unwrap(), &world.cx());
-        Self { world, session, out: Outbox::new(), input: Vec::new(), room: None, taken: Vec::new(), shelf }
+        Self { world, session, out: Outbox::new(), input: Vec::new(), room: None, taken: Vec::new(), bursts: false, shelf }
     }
 
     /// The client sends.
@@ -206,15 +208,46 @@ impl Rig {
         self.session.deadline().map(|deadline| deadline.saturating_duration_since(self.world.now.instant()).as_secs())
     }
 
-    /// Carries out the posted commands. Returns how many there were.
+    /// Carries out the posted commands: as a thread does, one by one, and every other time as the event loop does, messages for the same
+    /// address together. Returns how many there were.
     pub fn deliver(&mut self) -> usize {
         let commands = take(&mut *self.world.remote.posted.0.lock().unwrap());
         let count = commands.len();
+        self.bursts = !self.bursts;
+        let (mut frames, mut to) = (Vec::new(), 0);
         for (address, command) in commands {
             assert_eq!(address.slot, SLOT);
-            self.apply(address.serial, command);
+            if to != address.serial || !matches!(command, Command::Push(_)) {
+                self.burst(to, &take(&mut frames));
+            }
+            match command {
+                Command::Push(frame) if self.bursts => {
+                    to = address.serial;
+                    frames.push(frame);
+                }
+                command => self.apply(address.serial, command),
+            }
         }
+        self.burst(to, &frames);
         count
+    }
+
+    /// Delivers messages together if the session takes them so, and else one by one. Returns whether it did.
+    pub fn burst(&mut self, serial: u64, frames: &[Frame]) -> bool {
+        let joined = Burst::join(frames);
+        let burst = Burst::new(frames, joined.as_ref());
+        let wire = if self.out.is_empty() { self.session.take_burst(serial, &burst, &self.world.cx()) } else { None };
+        if let Some(wire) = wire {
+            let len = self.room.map_or(wire.len(), |room| room.min(wire.len()));
+            self.room = self.room.map(|room| room - len);
+            self.taken.extend(&wire[..len]);
+            self.out.push_shared(wire, len..wire.len());
+            return true;
+        }
+        for frame in frames {
+            self.apply(serial, Command::Push(frame.clone()));
+        }
+        false
     }
 
     pub fn apply(&mut self, serial: u64, command: Command) {

@@ -47,6 +47,47 @@ fn a_stream_to_http_1_0_ends_with_the_connection() {
     assert_eq!((rig.text().as_str(), rig.ending()), ("", Some(Ending::Flush)));
 }
 
+/// Ten bytes, whatever came before the limit was set; what comes behind the last message goes nowhere.
+#[test]
+fn a_stream_that_ends_after_some_bytes() {
+    let limited = || {
+        Rig::serving(|_: &Request<'_>, reply: Reply<'_>| {
+            let mut stream = reply.stream(Response::text("before\n"));
+            stream.end_after(10);
+            // The first handle gives the stream its address.
+            drop(stream.pusher());
+        })
+    };
+    let frames = |texts: &[&str]| texts.iter().map(|text| Frame::chunk(text.as_bytes())).collect::<Vec<_>>();
+    for (bursts, expected) in [
+        (&[&["0123456789"][..]][..], "0123456789"),
+        (&[&["0123456789abc"]], "0123456789abc"),
+        (&[&["0123", "4567", "89", "x"]], "0123456789"),
+        (&[&["0123", "4567"], &["", "8"], &["9", "x"]], "0123456789"),
+        (&[&["0123", "4567"], &["89"], &["x"]], "0123456789"),
+    ] {
+        let mut rig = limited();
+        rig.send(get("/"));
+        assert_eq!(rig.stats().streams, 1);
+        for burst in bursts {
+            rig.burst(rig.last_serial(), &frames(burst));
+        }
+        let answer = rig.answer();
+        assert_eq!((answer.text(), answer.is_whole), (&*format!("before\n{expected}"), true), "{bursts:?}");
+        assert_eq!((rig.stats().streams, rig.ending()), (0, None), "the next request can come");
+    }
+
+    let mut rig = limited();
+    rig.send(get("/"));
+    assert!(rig.burst(rig.last_serial(), &frames(&["0123", "45678"])), "nine");
+    rig.block();
+    rig.burst(rig.last_serial(), &frames(&["9"]));
+    rig.burst(rig.last_serial(), &frames(&["x"]));
+    assert_eq!(rig.stats().streams, 1, "the last message has not been written");
+    rig.unblock();
+    assert_eq!((rig.answer().text(), rig.stats().streams), ("before\n0123456789", 0));
+}
+
 #[test]
 fn an_event_stream() {
     let mut rig = Rig::new();
