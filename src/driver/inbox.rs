@@ -6,10 +6,10 @@
 //! Then the slow-consumer policy acts on what is posted as it does on a connection's own queue; answers and closes are never dropped.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::stop::Stop;
+use super::sync::{Mutex, MutexGuard};
 use crate::proto::Frame;
 use crate::session::{Address, Command, Post, SlowConsumer, Stats};
 
@@ -39,6 +39,8 @@ struct Queue {
     /// What the messages among them weigh.
     bytes: usize,
     missed: Missed,
+    /// The loop is about to sleep, or asleep, and nobody has woken it yet.
+    asleep: bool,
 }
 
 /// What did not fit, by connection.
@@ -96,32 +98,21 @@ pub(crate) struct Inbox {
     limit_bytes: usize,
     policy: SlowConsumer,
     stats: Arc<Stats>,
-    /// The loop is about to sleep, or asleep, and nobody has woken it yet.
-    asleep: AtomicBool,
     stop: Arc<Stop>,
 }
 
 impl Inbox {
     pub(crate) fn new(limit_bytes: usize, policy: SlowConsumer, stats: Arc<Stats>, stop: Arc<Stop>) -> Self {
-        Self { queue: Mutex::new(Some(Queue::default())), limit_bytes, policy, stats, asleep: AtomicBool::new(false), stop }
+        Self { queue: Mutex::new(Some(Queue::default())), limit_bytes, policy, stats, stop }
     }
 
-    /// The loop announces that it goes to sleep. Returns whether it may: nothing was posted before the announcement.
-    ///
-    /// Either the poster's push comes before this look at the queue, and the loop sees it; or it comes after the announcement, and the poster
-    /// sees that.
+    /// The loop announces that it goes to sleep. Returns whether it may: nothing has been posted. It is awake again when it
+    /// [takes](Self::take).
     pub(crate) fn go_to_sleep(&self) -> bool {
-        self.asleep.store(true, SeqCst);
-        let may_sleep = self.queue().as_ref().is_none_or(|queue| queue.postings.is_empty() && queue.missed.is_empty());
-        if !may_sleep {
-            self.asleep.store(false, SeqCst);
-        }
-        may_sleep
-    }
-
-    /// The loop woke up.
-    pub(crate) fn wake_up(&self) {
-        self.asleep.store(false, SeqCst);
+        self.queue().as_mut().is_none_or(|queue| {
+            queue.asleep = queue.postings.is_empty() && queue.missed.is_empty();
+            queue.asleep
+        })
     }
 
     /// Takes everything that was posted, leaving `empty` in its place so that both buffers are used again and again. Returns what did not fit.
@@ -129,6 +120,7 @@ impl Inbox {
         let Some(queue) = &mut *self.queue() else { return Missed::default() };
         std::mem::swap(&mut queue.postings, empty);
         queue.bytes = 0;
+        queue.asleep = false;
         std::mem::take(&mut queue.missed)
     }
 
@@ -139,15 +131,15 @@ impl Inbox {
     }
 
     fn push(&self, postings: impl IntoIterator<Item = Posting>) {
-        match &mut *self.queue() {
-            Some(queue) => {
-                for posting in postings {
-                    queue.push(posting, self.limit_bytes, self.policy, &self.stats);
-                }
-            }
-            None => return,
+        let mut queue = self.queue();
+        let Some(open) = &mut *queue else { return };
+        for posting in postings {
+            open.push(posting, self.limit_bytes, self.policy, &self.stats);
         }
-        if self.asleep.load(SeqCst) && self.asleep.swap(false, SeqCst) {
+        let is_asleep = std::mem::take(&mut open.asleep);
+        // The loop that is woken should find the lock free.
+        drop(queue);
+        if is_asleep {
             self.stop.wake();
         }
     }

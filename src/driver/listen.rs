@@ -10,10 +10,11 @@ use std::time::Duration;
 use std::sync::Arc;
 
 use mio::net::{TcpListener, TcpStream};
-use mio::{Interest, Poll, Token, Waker};
+use mio::{Interest, Poll, Token};
 
 use super::Config;
 use super::stop::Stop;
+use super::sync::Waker;
 use crate::session::Stats;
 
 /// The listening socket's events.

@@ -4,10 +4,11 @@
 //! publisher that posts here never waits for the peer, nor for a handler of this connection that takes long.
 
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Instant;
 
 use super::Config;
+use super::sync::{Condvar, Mutex, MutexGuard};
 use crate::session::{Address, Backlog, Command, Post, Queued, RemoteSource, SlowConsumer, Stats};
 
 /// One connection's mailbox. Handles keep it alive, but neither the connection nor the server.
@@ -45,7 +46,7 @@ pub(crate) enum Mail {
 
 impl Mailbox {
     pub(crate) fn new(slot: u32, config: Arc<Config>, stats: Arc<Stats>, socket: Weak<TcpStream>) -> Self {
-        Self { slot, config, stats, socket, inner: Mutex::default(), filled: Condvar::new() }
+        Self { slot, config, stats, socket, inner: Mutex::new(Inner::default()), filled: Condvar::new() }
     }
 
     /// Whether a handle was ever given out.

@@ -23,6 +23,7 @@ mod outboxes;
 mod permits;
 mod server;
 mod stop;
+mod sync;
 pub(crate) mod thread_per_conn;
 mod timers;
 mod write;

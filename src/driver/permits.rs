@@ -3,9 +3,10 @@
 //! Owns the count, the gauge, and waking whoever waits for a thread to end. Refuses to start threads.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 
 use super::stop::Stop;
+use super::sync::{AtomicBool, AtomicUsize};
 use crate::session::Stats;
 
 /// Gives out at most so many permits at once.

@@ -5,9 +5,9 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 
-use mio::Waker;
+use super::sync::{AtomicBool, Waker};
 
 /// The shared wish to stop.
 pub(super) struct Stop {
@@ -17,7 +17,7 @@ pub(super) struct Stop {
 }
 
 impl Stop {
-    pub(super) const fn new(waker: Waker) -> Self {
+    pub(super) fn new(waker: Waker) -> Self {
         Self { asked: AtomicBool::new(false), now: AtomicBool::new(false), waker }
     }
 
@@ -27,6 +27,11 @@ impl Stop {
 
     pub(super) fn is_now(&self) -> bool {
         self.now.load(SeqCst)
+    }
+
+    #[cfg(all(test, loom))]
+    pub(super) const fn waker(&self) -> &Waker {
+        &self.waker
     }
 
     pub(super) fn wake(&self) {

@@ -145,7 +145,6 @@ impl EventLoop {
             Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
             _ => {}
         }
-        self.env.inbox.wake_up();
         Ok(())
     }
 

@@ -63,7 +63,9 @@ pub fn check_dependencies(manifest: &Source) -> Vec<Finding> {
             if let Some(name) = table.strip_prefix("dependencies.") {
                 found.push((name.to_owned(), line, false));
             }
-            if table.starts_with("target.") && table.contains("dependencies") || table.starts_with("build-dependencies") {
+            // What only tests of some configuration need reaches nobody who uses the library.
+            let is_for_target = table.starts_with("target.") && table.contains("dependencies") && !table.contains(".dev-dependencies");
+            if is_for_target || table.starts_with("build-dependencies") {
                 findings.push(Finding::new(manifest, line, format!("[{table}] is not agreed")));
             }
             continue;
