@@ -8,7 +8,7 @@ use std::sync::Arc;
 use pushlab::proto::http1::Method;
 use pushlab::proto::ws::origin;
 use pushlab::push::Mounted;
-use pushlab::session::{Handler, Stats};
+use pushlab::session::{Body, Handler, Stats};
 use pushlab::{Reply, Request, Response};
 use serde_json::{Value, json};
 
@@ -47,8 +47,8 @@ impl Handler for App {
             "/" => file("text/html; charset=utf-8", Arc::clone(&self.page)),
             "/style.css" => file("text/css; charset=utf-8", STYLE),
             "/app.js" => file("text/javascript; charset=utf-8", SCRIPT),
-            "/people" => fresh(&self.room.people()),
-            "/stats" => fresh(&self.stats.snapshot().entries().collect()),
+            "/people" => fresh(self.room.people()),
+            "/stats" => fresh(json_line(&self.stats.snapshot().entries().collect())),
             _ if request.method() == Method::Post => self.change(request).unwrap_or_else(refuse),
             path => common::asset(path).unwrap_or_else(|| Response::status(404)),
         });
@@ -77,7 +77,7 @@ impl App {
         let needed = |name: &str| text(name)?.ok_or_else(|| Refusal::bad(format!("`{name}` is missing")));
         Ok(match request.path() {
             "/join" => self.join(request, needed("name")?, text("token")?)?,
-            "/say" => fresh(&json!({ "id": self.room.say(needed("token")?, text("to")?, needed("text")?)? })).with_status(202),
+            "/say" => fresh(json_line(&json!({ "id": self.room.say(needed("token")?, text("to")?, needed("text")?)? }))).with_status(202),
             _ => Response::no_content().field("Set-Cookie", &forget(&self.room.leave(needed("token")?)?)),
         })
     }
@@ -94,7 +94,7 @@ impl App {
         });
         // Scripts cannot read it, pages of other sites cannot send it. A browser can be several people, one a tab.
         let cookie = format!("chat-{}={}; Path=/; HttpOnly; SameSite=Strict", joined.id, joined.token);
-        let mut response = fresh(&answer).with_status(if joined.is_new { 201 } else { 200 }).field("Set-Cookie", &cookie);
+        let mut response = fresh(json_line(&answer)).with_status(if joined.is_new { 201 } else { 200 }).field("Set-Cookie", &cookie);
         for (id, token) in cookies(request) {
             if !self.room.is(id, token) {
                 response = response.field("Set-Cookie", &forget(id));
@@ -114,8 +114,12 @@ fn forget(id: &str) -> String {
     format!("chat-{id}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0")
 }
 
-fn fresh(answer: &Value) -> Response {
-    Response::json(format!("{answer}\n")).field("Cache-Control", "no-store")
+fn fresh(json: impl Into<Body>) -> Response {
+    Response::json(json).field("Cache-Control", "no-store")
+}
+
+fn json_line(value: &Value) -> String {
+    format!("{value}\n")
 }
 
 fn refuse(Refusal(status, sentence): Refusal) -> Response {

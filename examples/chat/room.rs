@@ -48,8 +48,13 @@ pub(crate) struct Room {
 /// What changes when somebody comes, leaves or changes the technique.
 type Trace = (u64, PerTechnique);
 
-/// By id. Ids are public; whoever has the token of one is this person.
-type People = HashMap<String, Person>;
+#[derive(Default)]
+struct People {
+    /// Ids are public; whoever has the token of one is this person.
+    by_id: HashMap<String, Person>,
+    /// Who is online, as it was told last, and the trace that it was made from. All pages ask at once when somebody comes.
+    told: Option<(Trace, Arc<[u8]>)>,
+}
 
 struct Person {
     name: String,
@@ -72,7 +77,7 @@ pub(crate) struct Joined {
 
 impl Room {
     pub(crate) fn open() -> Arc<Self> {
-        let people = Arc::new(Mutex::new(People::new()));
+        let people = Arc::new(Mutex::new(People::default()));
         let members = Arc::clone(&people);
         let config = HubConfig {
             presence_grace: GRACE,
@@ -92,18 +97,18 @@ impl Room {
     pub(crate) fn join(&self, name: &str, token: Option<&str>) -> Result<Joined, Refusal> {
         let name = check_name(name)?;
         let mut people = lock(&self.people);
-        let found = people.iter().find(|(_, person)| fold(&person.name) == fold(name));
+        let found = people.by_id.iter().find(|(_, person)| fold(&person.name) == fold(name));
         let (id, token, is_new) = match found {
             Some((id, person)) if Some(&*person.token) == token => (id.clone(), person.token.clone(), false),
             Some(_) => return Err(Refusal(409, format!("somebody called {name} is here already; please choose another name"))),
-            None if people.len() >= PEOPLE_MAX => {
+            None if people.by_id.len() >= PEOPLE_MAX => {
                 return Err(Refusal(503, format!("the room is full: {PEOPLE_MAX} people are here")));
             }
             None => (random()?, random()?, true),
         };
         if is_new {
             let person = Person { name: name.to_owned(), token: token.clone(), since: Instant::now(), technique: None };
-            people.insert(id.clone(), person);
+            people.by_id.insert(id.clone(), person);
             self.tell("room", &json!({ "kind": "join", "name": name, "at": now_ms() }))?;
         }
         let topics = Topics::parse(&format!("room,private-{id}"), 2).expect("ids are made of what names are made of");
@@ -125,7 +130,7 @@ impl Room {
         }
         let mut message = json!({ "kind": "say", "from": from, "name": speaker.name, "text": text, "at": now_ms() });
         let Some(to) = to else { return self.tell("room", &message) };
-        let found = people.iter().find(|(_, person)| fold(&person.name) == fold(to.trim()));
+        let found = people.by_id.iter().find(|(_, person)| fold(&person.name) == fold(to.trim()));
         let (to, hearer) = found.ok_or_else(|| Refusal(404, format!("nobody called {} is here", shorten(to))))?;
         if to == from {
             return Err(Refusal::bad("a private message must be to somebody else"));
@@ -152,15 +157,20 @@ impl Room {
         has_token(&lock(&self.people), id, token)
     }
 
-    /// Who is online, by name, and by which technique.
-    pub(crate) fn people(&self) -> Value {
-        let people = lock(&self.people);
-        let mut online: Vec<_> = people.iter().filter_map(|(id, person)| Some((id, &person.name, self.technique(id)?.name()))).collect();
+    /// Who is online, by name, and by which technique, in JSON.
+    pub(crate) fn people(&self) -> Arc<[u8]> {
+        let mut people = lock(&self.people);
+        let trace = self.trace();
+        if let Some((_, json)) = people.told.as_ref().filter(|(told, _)| Some(*told) == trace) {
+            return Arc::clone(json);
+        }
+        let online = people.by_id.iter().filter_map(|(id, person)| Some((id, &person.name, self.technique(id)?.name())));
+        let mut online: Vec<_> = online.collect();
         online.sort_unstable_by_key(|(id, name, _)| (fold(name), *id));
-        json!({
-            "online": online.len(),
-            "people": online.iter().map(|(id, name, technique)| json!({ "id": id, "name": name, "technique": technique })).collect::<Value>(),
-        })
+        let list = online.iter().map(|(id, name, technique)| json!({ "id": id, "name": name, "technique": technique }));
+        let json: Arc<[u8]> = format!("{}\n", json!({ "online": online.len(), "people": list.collect::<Value>() })).into_bytes().into();
+        people.told = trace.map(|trace| (trace, Arc::clone(&json)));
+        json
     }
 
     fn technique(&self, id: &str) -> Option<Technique> {
@@ -184,11 +194,11 @@ impl Room {
     fn look(&self, seen: Option<Trace>) -> Result<Option<Trace>, Refusal> {
         let mut people = lock(&self.people);
         let trace = self.trace();
-        if seen == trace && people.values().all(|person| person.technique.is_some()) {
+        if seen == trace && people.by_id.values().all(|person| person.technique.is_some()) {
             return Ok(seen);
         }
         let (mut is_changed, mut gone) = (false, Vec::new());
-        for (id, person) in &mut *people {
+        for (id, person) in &mut people.by_id {
             let technique = self.technique(id);
             is_changed |= technique != person.technique;
             // Who has been seen has had the grace time from the hub; others get it from when they came.
@@ -211,7 +221,7 @@ impl Room {
     }
 
     fn remove(&self, people: &mut People, id: &str) -> Result<(), Refusal> {
-        if let Some(person) = people.remove(id) {
+        if let Some(person) = people.by_id.remove(id) {
             self.tell("room", &json!({ "kind": "leave", "name": person.name, "at": now_ms() }))?;
         }
         Ok(())
@@ -248,11 +258,11 @@ fn lock(people: &Mutex<People>) -> MutexGuard<'_, People> {
 }
 
 fn has_token(people: &People, id: &str, token: &str) -> bool {
-    people.get(id).is_some_and(|person| is_equal(&person.token, token))
+    people.by_id.get(id).is_some_and(|person| is_equal(&person.token, token))
 }
 
 fn member<'a>(people: &'a People, token: &str) -> Result<(&'a str, &'a Person), Refusal> {
-    let found = people.iter().find(|(_, person)| is_equal(&person.token, token));
+    let found = people.by_id.iter().find(|(_, person)| is_equal(&person.token, token));
     found.map(|(id, person)| (&**id, person)).ok_or_else(|| Refusal(403, "you are not in the room any more; please join again".to_owned()))
 }
 

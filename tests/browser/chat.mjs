@@ -164,6 +164,14 @@ async function refusals(server, page) {
   }
   await post(server, "/leave", { token: eve.token });
 
+  // Nobody speaks through the socket that they listen to.
+  const closed = await page.evaluate(() => {
+    const socket = new WebSocket(`${location.origin.replace("http", "ws")}/topics/room/ws`);
+    socket.onopen = () => socket.send("without a name");
+    return new Promise((resolve) => (socket.onclose = ({ code }) => resolve(code)));
+  });
+  assert.equal(closed, 1008, "the close code of a socket that was spoken through");
+
   // Text that could not be sent stays where it is, with the reason.
   await page.fill("#text", "to nobody");
   await page.evaluate(() => document.getElementById("to").add(new Option("Nobody", "Nobody")));
