@@ -1,24 +1,13 @@
 // The chat's page as people see it: who is there, what is said to all and to one, and the way down from WebSocket to long polling.
 //
-// node chat.mjs BINARIES PICTURES [event-loop|threads ...]
+// node chat.mjs EXAMPLES PICTURES [event-loop|threads ...]
 
 import assert from "node:assert/strict";
 import { setTimeout } from "node:timers/promises";
-import { fitsOnAPhone, inBothIoModels, open, start, stop } from "./support.mjs";
+import { HOSTILE, closePage, fitsPhone, newPage, onBothModels, picture, start, stop } from "./support.mjs";
 
-const [binaries, pictures, ...asked] = process.argv.slice(2);
-
-// What would break out of markup, of a script, of a string, of a line.
-const HOSTILE = [
-  `</script><img src=x onerror="document.title='broken'">`,
-  `"quotes' \`and\` \\ backslashes`,
-  "a\u2028b\u2029c \u{1f469}\u200d\u{1f4bb} e\u0301 \u0000 \ufeff",
-  "a\r\nb\rc\nd\n\n data: x\n\nid: 7",
-  "<!--<script>",
-  "&lt;b&gt; &amp; {{io}} ${1}",
-];
-
-const join = async (page, name) => {
+const join = async (page, server, name) => {
+  await page.goto(server.url);
   await page.fill("#name", name);
   await page.click("#join button");
   await page.waitForSelector('body[data-state="live"]');
@@ -56,17 +45,17 @@ async function post(server, path, body, headers = {}) {
   return { status: response.status, text, json: response.ok && text !== "" ? JSON.parse(text) : null };
 }
 
-async function people(browser, io) {
-  const server = await start(`${binaries}/chat`, io);
+async function people(io) {
+  const server = await start("chat", io);
   const pages = [];
   for (const name of ["Ada", "Bob", "Cleo"]) {
-    const opened = await open(browser, server.url);
-    pages.push(opened);
-    await join(opened.page, name);
-    await isOnline(opened.page, pages.length);
-    await isOnline(pages[0].page, pages.length);
+    const page = await newPage();
+    pages.push(page);
+    await join(page, server, name);
+    await isOnline(page, pages.length);
+    await isOnline(pages[0], pages.length);
   }
-  const [ada, bob, cleo] = pages.map(({ page }) => page);
+  const [ada, bob, cleo] = pages;
   assert.equal(await ada.getAttribute("#model", "data-io"), io);
   await isBy(ada, "3 by WebSocket");
 
@@ -83,7 +72,7 @@ async function people(browser, io) {
 
   await hostile(server, ada);
   await refusals(server, ada);
-  await ada.screenshot({ path: `${pictures}/chat-${io}.png` });
+  await picture(ada, `chat-${io}`);
 
   // A reload is the same person, and shows what was said.
   await bob.reload();
@@ -96,25 +85,25 @@ async function people(browser, io) {
   await isOnline(ada, 2);
   await sees(ada, "Cleo left");
   // Who just goes away is given a moment to come back.
-  await pages[1].close();
+  await closePage(bob);
   await isOnline(ada, 1);
   await sees(ada, "Bob left");
   assert.ok(!(await systemLines(ada)).includes("Mallory left"), "Mallory is there for longer than others");
 
-  await fitsOnAPhone(ada);
+  await fitsPhone(ada);
   await outage(server, io, ada);
-  for (const { errors } of pages) assert.deepEqual(errors, [], "errors in the page's scripts");
-  for (const opened of [pages[0], pages[2]]) await opened.close();
+  await closePage(ada);
+  await closePage(cleo);
 }
 
 async function hostile(server, page) {
   const { json: mallory } = await post(server, "/join", { name: `<b>"Mallory"</b>` });
-  for (const text of HOSTILE) {
+  for (const text of [...HOSTILE, "\u0000 {{io}} ${1}"]) {
     assert.equal((await post(server, "/say", { token: mallory.token, text })).status, 202);
     await hears(page, "say", text);
   }
-  assert.equal(await page.title(), "pushlab: chat");
   assert.equal(await page.$("#log img, #log b b, #log script"), null, "elements made of what was said");
+  assert.equal(await page.evaluate(() => window.hacked), undefined, "what was said has run");
   await say(page, HOSTILE[0]);
   await page.waitForFunction(
     (wanted) => [...document.querySelectorAll("#log .own .text")].some((element) => element.textContent === wanted),
@@ -188,7 +177,7 @@ async function refusals(server, page) {
 async function outage(server, io, page) {
   await stop(server);
   await page.waitForSelector('body[data-state="down"]');
-  const again = await start(`${binaries}/chat`, io, server.port);
+  const again = await start("chat", io, server.port);
   await technique(page, "ws");
   await isOnline(page, 1);
   await say(page, "still here");
@@ -199,9 +188,9 @@ async function outage(server, io, page) {
 }
 
 /** Messages are said all the time while a page goes down the techniques: each is heard, once, in order. */
-async function fallback(browser, io, without, settles, by) {
-  const server = await start(`${binaries}/chat`, io, 0, ["--without", without]);
-  const { page, errors, close } = await open(browser, server.url);
+async function fallback(io, without, settles, by) {
+  const server = await start("chat", io, 0, ["--without", without]);
+  const page = await newPage();
   const { json: talker } = await post(server, "/join", { name: "Talker" });
   // Who speaks is online.
   const presence = new AbortController();
@@ -220,13 +209,13 @@ async function fallback(browser, io, without, settles, by) {
       await setTimeout(10);
     }
   })();
-  await join(page, "Ada");
+  await join(page, server, "Ada");
   await technique(page, settles);
   for (const name of without.split(",")) {
     const title = name === "ws" ? "WebSocket" : "SSE + POST";
     assert.match(await page.textContent("#fell"), new RegExp(`${title.replace("+", "\\+")} does not get through \\(.+\\)`));
   }
-  await page.screenshot({ path: `${pictures}/chat-${io}-${settles}.png` });
+  await picture(page, `chat-${io}-${settles}`);
   await isBy(page, by);
 
   // By hand, back and forth, with messages all the time.
@@ -241,31 +230,29 @@ async function fallback(browser, io, without, settles, by) {
   assert.deepEqual(shown, said.slice(-shown.length), `what is shown of ${said.length}`);
   assert.ok(shown.length > 50 || shown.length === said.length, `shown ${shown.length} of ${said.length}`);
   assert.ok(!(await systemLines(page)).some((line) => line.includes("missing")), "a gap is told");
-  assert.deepEqual(errors, [], "errors in the page's scripts");
   presence.abort();
-  await close();
+  await closePage(page);
   await stop(server);
 }
 
 /** What neither gets through nor fails, as behind some proxies, gives way, too. */
-async function swallowed(browser, io) {
-  const server = await start(`${binaries}/chat`, io, 0, ["--without", "ws"]);
-  const { page, errors, close } = await open(browser, server.url);
+async function swallowed(io) {
+  const server = await start("chat", io, 0, ["--without", "ws"]);
+  const page = await newPage();
   await page.route("**/events?*", () => {}); // never answered
-  await join(page, "Ada");
+  await join(page, server, "Ada");
   await technique(page, "long-poll");
   assert.match(await page.textContent("#fell"), /SSE \+ POST does not get through \(no answer in \d+ s\)/);
   await say(page, "through after all");
   await hears(page, "say", "through after all");
   assert.deepEqual(await systemLines(page), ["Ada joined"]);
-  assert.deepEqual(errors, [], "errors in the page's scripts");
-  await close();
+  await closePage(page);
   await stop(server);
 }
 
-await inBothIoModels("chat", asked, async (browser, io) => {
-  await people(browser, io);
-  await fallback(browser, io, "ws", "events", "1 by SSE + POST, 1 by stream");
-  await fallback(browser, io, "ws,events", "long-poll", "1 by long polling, 1 by stream");
-  await swallowed(browser, io);
+await onBothModels("chat", async (io) => {
+  await people(io);
+  await fallback(io, "ws", "events", "1 by SSE + POST, 1 by stream");
+  await fallback(io, "ws,events", "long-poll", "1 by long polling, 1 by stream");
+  await swallowed(io);
 });

@@ -1,14 +1,13 @@
 // The feeds' page as its reader sees it: every topic counts up, over one connection, by whatever technique is chosen.
 //
-// node feeds.mjs BINARIES PICTURES [event-loop|threads ...]
+// node feeds.mjs EXAMPLES PICTURES [event-loop|threads ...]
 
 import assert from "node:assert/strict";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fitsOnAPhone, inBothIoModels, open, start, stop } from "./support.mjs";
+import { closePage, fitsPhone, newPage, onBothModels, picture, start, stop } from "./support.mjs";
 
-const [binaries, pictures, ...asked] = process.argv.slice(2);
 const TECHNIQUES = ["ws", "long-poll", "stream", "iframe", "multipart", "script-poll", "poll", "jsonp", "page", "events"];
 
 /** Numbers of messages by topic, as the page counts them. */
@@ -51,11 +50,12 @@ async function fakeMachine() {
 
 const textOf = (page, card) => page.textContent(`[data-card="${card}"]`);
 
-async function onAFakeMachine(browser, io) {
+async function onAFakeMachine(io) {
   const root = await fakeMachine();
   try {
-    const server = await start(`${binaries}/feeds`, io, 0, ["--root", root]);
-    const { page, errors, close } = await open(browser, server.url);
+    const server = await start("feeds", io, 0, ["--root", root]);
+    const page = await newPage();
+    await page.goto(server.url);
     await untilAllCount(page, { monitor: 1 });
     await page.waitForFunction(() => document.querySelector('[data-card="sensors"]').textContent.includes("°C"));
     assert.equal(await textOf(page, "sensors"), "Sensorschip in01.05 Vchip Package <b>41.5 °C");
@@ -69,10 +69,9 @@ async function onAFakeMachine(browser, io) {
     await page.waitForFunction(() => document.getElementById("plug").textContent.includes("block device sdb came"));
     await rm(join(root, "sys/class/net/eth0"), { recursive: true });
     await page.waitForFunction(() => document.getElementById("plug").textContent.includes("network interface eth0 went"));
-    await page.screenshot({ path: `${pictures}/feeds-${io}-fake.png` });
+    await picture(page, `feeds-${io}-fake`);
 
-    assert.deepEqual(errors, [], "errors in the page's scripts");
-    await close();
+    await closePage(page);
     await stop(server);
   } finally {
     await rm(root, { recursive: true });
@@ -80,21 +79,23 @@ async function onAFakeMachine(browser, io) {
 }
 
 /** A system without `/proc`. */
-async function withQuotesOnly(browser, io) {
+async function withQuotesOnly(io) {
   const root = await mkdtemp(join(tmpdir(), "pushlab-feeds-"));
-  const server = await start(`${binaries}/feeds`, io, 0, ["--root", root]);
+  const server = await start("feeds", io, 0, ["--root", root]);
   await rm(root, { recursive: true });
-  const { page, close } = await open(browser, server.url);
+  const page = await newPage();
+  await page.goto(server.url);
   await page.waitForSelector("#no-monitor", { state: "visible" });
   await untilAllCount(page, { quotes: 5 });
   assert.ok(await page.isHidden("#monitor"));
-  await close();
+  await closePage(page);
   await stop(server);
 }
 
-async function onThisMachine(browser, io) {
-  const server = await start(`${binaries}/feeds`, io);
-  const { page, errors, close } = await open(browser, server.url);
+async function onThisMachine(io) {
+  const server = await start("feeds", io);
+  const page = await newPage();
+  await page.goto(server.url);
   assert.equal(await page.getAttribute("#model", "data-io"), io);
   await page.waitForSelector('body[data-state="live"]');
   await untilAllCount(page, { monitor: 2, quotes: 8 });
@@ -102,7 +103,7 @@ async function onThisMachine(browser, io) {
   assert.deepEqual({ streams, websockets, held }, { streams: 1, websockets: 0, held: 0 }, "what carries three topics");
   assert.match(await textOf(page, "cpu"), /^Busy\d+ %load [\d.]+, [\d.]+, [\d.]+$/);
   assert.match(await textOf(page, "process"), /^This server[\d.]+ [KM]iB(one thread|\d+ threads)$/);
-  await page.screenshot({ path: `${pictures}/feeds-${io}.png` });
+  await picture(page, `feeds-${io}`);
 
   for (const technique of TECHNIQUES) {
     await page.selectOption("#technique", technique);
@@ -114,14 +115,13 @@ async function onThisMachine(browser, io) {
   assert.equal(counted, Number(last.split("-")[1]), `messages up to ${last}`);
   assert.ok(await page.isHidden("#gap"), "no gap is told");
 
-  await fitsOnAPhone(page);
-  assert.deepEqual(errors, [], "errors in the page's scripts");
-  await close();
+  await fitsPhone(page);
+  await closePage(page);
   await stop(server);
 }
 
-await inBothIoModels("feeds", asked, async (browser, io) => {
-  await onThisMachine(browser, io);
-  await onAFakeMachine(browser, io);
-  await withQuotesOnly(browser, io);
+await onBothModels("feeds", async (io) => {
+  await onThisMachine(io);
+  await onAFakeMachine(io);
+  await withQuotesOnly(io);
 });
