@@ -91,9 +91,28 @@ async function people(io) {
   assert.ok(!(await systemLines(ada)).includes("Mallory left"), "Mallory is there for longer than others");
 
   await fitsPhone(ada);
+  await scrolling(server, ada);
   await outage(server, io, ada);
   await closePage(ada);
   await closePage(cleo);
+}
+
+/** Who reads what was said before is not torn away by what is said now. */
+async function scrolling(server, page) {
+  const { json: dora } = await post(server, "/join", { name: "Dora" });
+  await page.evaluate(() => (document.getElementById("log").scrollTop = 0));
+  await post(server, "/say", { token: dora.token, text: "news" });
+  await page.waitForSelector("#newest", { state: "visible" });
+  assert.equal(await page.evaluate(() => document.getElementById("log").scrollTop), 0);
+  await page.click("#newest");
+  await page.waitForSelector("#newest", { state: "hidden" });
+  await post(server, "/leave", { token: dora.token });
+  await sees(page, "Dora left");
+  const below = await page.evaluate(() => {
+    const log = document.getElementById("log");
+    return log.scrollHeight - log.scrollTop - log.clientHeight;
+  });
+  assert.ok(below < 2, `${below} px are out of sight at the end`);
 }
 
 async function hostile(server, page) {
