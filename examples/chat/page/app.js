@@ -184,7 +184,7 @@ function take({ topic, data }) {
 }
 
 function gap() {
-  line("system warning", "Some messages are missing here: this page was away for longer than the server remembers.");
+  line("system warning", "Some messages may be missing here: the server does not remember as far back as this page does.");
 }
 
 function line(kind, text) {
