@@ -2,9 +2,10 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `options` | `--io`, `--listen`, `--help`, and how every option is read |
+//! | `options` | `--io`, `--listen`, `--allow-origin`, `--help`, and how every option is read |
 //! | `signals` | Ctrl-C and SIGTERM |
 //! | `push.js` | a subscription by any technique, in the browser |
+//! | `fallback.js` | the next technique where one does not get through |
 //! | `base.css` | colours and type, light and dark |
 //!
 //! Refuses what one example alone needs.
@@ -92,6 +93,7 @@ pub(crate) fn keep_time(hub: &Hub) {
 pub(crate) fn asset(path: &str) -> Option<Response> {
     match path {
         "/push.js" => Some(file("text/javascript; charset=utf-8", include_str!("push.js"))),
+        "/fallback.js" => Some(file("text/javascript; charset=utf-8", include_str!("fallback.js"))),
         "/base.css" => Some(file("text/css; charset=utf-8", include_str!("base.css"))),
         _ => None,
     }

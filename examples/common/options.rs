@@ -49,6 +49,10 @@ pub(crate) fn parse(
             "--help" | "-h" => return Ok(None),
             "--io" => options.io = values.value("event-loop or threads")?,
             "--listen" => options.listen = values.value::<Listen>("an address and a port, as in 127.0.0.1:8080")?.0,
+            "--allow-origin" => {
+                let origin: Origin = values.value("an origin as in https://example.org, or *")?;
+                values.config.settings.allow_origins.push(origin.0);
+            }
             _ if option(&flag, &mut values)? => {}
             _ => return Err(format!("`{flag}` is not an option")),
         }
@@ -66,5 +70,16 @@ impl FromStr for Listen {
         let (host, port) = text.rsplit_once(':').ok_or(())?;
         let is_bare_ipv6 = host.contains(':') && !host.ends_with(']');
         if host.is_empty() || is_bare_ipv6 || port.parse::<u16>().is_err() { Err(()) } else { Ok(Self(text.to_owned())) }
+    }
+}
+
+struct Origin(String);
+
+impl FromStr for Origin {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let is_origin = text.split_once("://").is_some_and(|(scheme, host)| !scheme.is_empty() && !host.is_empty() && !host.contains('/'));
+        if is_origin || matches!(text, "*" | "null") { Ok(Self(text.to_owned())) } else { Err(()) }
     }
 }

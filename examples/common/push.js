@@ -52,6 +52,7 @@ export class Subscription {
   downBytes = 0;
   messages = 0;
   gaps = 0;
+  trouble = ""; // why the last attempt ended
 
   #attempt = new AbortController();
   #pauseMs = 0;
@@ -92,7 +93,10 @@ export class Subscription {
         this.cursor ??= await place(this, signal);
         await this.run(this, signal);
       } catch (error) {
-        if (!signal.aborted) console.debug(`${this.technique}: ${error.message}`);
+        if (!signal.aborted) {
+          this.trouble = error.message;
+          console.debug(`${this.technique}: ${error.message}`);
+        }
       }
       if (this.#isClosed) return;
       if (signal.aborted) {
@@ -476,7 +480,7 @@ export const TECHNIQUES = {
           subscription.received(frameBytes(bytesOf(data)));
           subscription.take(JSON.parse(data));
         };
-        socket.onclose = ({ code, reason }) => reject(new Error(`closed with ${code} ${reason}`));
+        socket.onclose = ({ code, reason }) => reject(new Error(`closed with ${code} ${reason}`.trim()));
         signal.addEventListener(
           "abort",
           () => {

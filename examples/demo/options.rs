@@ -36,10 +36,6 @@ pub(crate) fn take(flag: &str, values: &mut Values<'_>, publish_token: &Cell<Opt
     match flag {
         "--heartbeat" => values.config.settings.limits.heartbeat = heartbeat(values.value("a whole number of seconds, 0 for none")?),
         "--slow-consumer" => values.config.settings.slow_consumer = values.value("disconnect, drop-oldest or keep-latest")?,
-        "--allow-origin" => {
-            let origin: Origin = values.value("an origin as in https://example.org, or *")?;
-            values.config.settings.allow_origins.push(origin.0);
-        }
         "--publish-token" => publish_token.set(Some(values.value("8 to 128 letters, digits, `-`, `_` and `.`")?)),
         "--max-message-bytes" => values.config.settings.limits.message_bytes = count(values)?,
         "--max-fragments" => values.config.settings.limits.message_fragments = count(values)?,
@@ -57,17 +53,6 @@ fn count(values: &mut Values<'_>) -> Result<usize, String> {
 
 const fn heartbeat(seconds: u32) -> Option<Duration> {
     if seconds == 0 { None } else { Some(Duration::from_secs(seconds as u64)) }
-}
-
-struct Origin(String);
-
-impl FromStr for Origin {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let is_origin = text.split_once("://").is_some_and(|(scheme, host)| !scheme.is_empty() && !host.is_empty() && !host.contains('/'));
-        if is_origin || matches!(text, "*" | "null") { Ok(Self(text.to_owned())) } else { Err(()) }
-    }
 }
 
 /// What a publisher has to know (RFC 6750, section 2.1).
