@@ -14,6 +14,7 @@ pub(crate) mod options;
 mod signals;
 
 use std::io::{self, Write};
+use std::net::{TcpListener, ToSocketAddrs};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -22,9 +23,13 @@ use std::time::Duration;
 use pushlab::push::Hub;
 use pushlab::session::{Body, Handler, Settings, Stats};
 use pushlab::{IoModel, Response, Server};
+use socket2::{Domain, Socket, Type};
 
 use options::{Options, Values};
 use signals::Signals;
+
+/// Connections that may wait to be accepted; Linux cuts it to `net.core.somaxconn`, 4,096 by default.
+const BACKLOG: i32 = 4_096;
 
 /// What an application may want to know about the server that it is made for.
 pub(crate) struct Started<'a> {
@@ -59,7 +64,12 @@ pub(crate) fn run<H: Handler>(
 fn serve<H: Handler>(name: &str, options: Options, app: impl FnOnce(&Started<'_>) -> H) -> Result<(), String> {
     let Options { io, listen, config } = options;
     let (settings, grace) = (config.settings.clone(), config.shutdown_grace);
-    let server = Server::bind(&*listen, config).map_err(|error| match error.to_string() {
+    let server = match listener(&listen, &settings) {
+        Ok(listener) => Server::from_listener(listener, config),
+        // It has the better words for what is wrong.
+        Err(_) => Server::bind(&*listen, config),
+    };
+    let server = server.map_err(|error| match error.to_string() {
         // A name that cannot be resolved comes without its name.
         text if text.starts_with("cannot listen on") => text,
         text => format!("cannot listen on {listen}: {text}"),
@@ -76,6 +86,29 @@ fn serve<H: Handler>(name: &str, options: Options, app: impl FnOnce(&Started<'_>
     // Whoever wanted only the address may have closed the other end of a pipe since.
     let _ = writeln!(io::stdout(), "{how}; served {} connections, {} requests, {} messages", end.accepted, end.requests, end.messages_out);
     Ok(())
+}
+
+/// A socket with options that the standard library does not have: a backlog for crowds, and on Linux the time after which a client that
+/// vanished without a word is given up, which makes it two heartbeats at the most.
+fn listener(address: &str, settings: &Settings) -> io::Result<TcpListener> {
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in address.to_socket_addrs()? {
+        let listen = || {
+            let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+            #[cfg(unix)]
+            socket.set_reuse_address(true)?;
+            #[cfg(target_os = "linux")]
+            socket.set_tcp_user_timeout(settings.limits.heartbeat)?;
+            socket.bind(&address.into())?;
+            socket.listen(BACKLOG)?;
+            Ok(socket.into())
+        };
+        match listen() {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 /// Lets a hub forget what is too old, and tell who has left, for as long as the program runs.
