@@ -1,4 +1,7 @@
 //! What the tests share.
 
 pub mod cases;
+pub mod frames;
+pub mod handshakes;
 pub mod splits;
+pub mod tables;

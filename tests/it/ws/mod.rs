@@ -3,10 +3,10 @@
 mod assembler;
 mod close;
 mod frame;
-mod handshake;
+mod frames;
 mod mask;
 mod messages;
 mod origin;
-mod peer;
+pub mod peer;
 mod utf8;
 mod writer;
