@@ -2,6 +2,7 @@
 
 mod assembler;
 mod close;
+mod differential;
 mod frame;
 mod frames;
 mod mask;
