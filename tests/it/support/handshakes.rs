@@ -47,8 +47,8 @@ pub fn transcript(case: &Case, mut bytes: &[u8]) -> Vec<String> {
             bytes = &bytes[length..];
         }
         let told = fields().filter(|(name, _)| matches!(*name, "Connection" | "Upgrade") || name.starts_with("Sec-WebSocket-"));
-        let told: String = told.map(|(name, value)| format!(" | {name}: {value}")).collect();
-        lines.push(format!("{status}{told}"));
+        let told = told.map(|(name, value)| format!("{name}: {value}"));
+        lines.push([status.to_owned()].into_iter().chain(told).collect::<Vec<_>>().join(" | "));
         if status == "101" {
             let then = frames(bytes, &mut lines);
             lines.push(format!("then {then}"));
