@@ -1,16 +1,17 @@
 //! Writes the committed seeds of every fuzz target: `cargo run --example seed`.
 //!
-//! The inputs of HTTP/1.1 come from the case files of the tests, the others from here. An input begins with a few bytes of decisions, as
+//! The inputs of HTTP/1.1 and of WebSockets come from the case files of the tests, the others from here. An input begins with a few bytes of decisions, as
 //! the properties read them.
 
 use std::fs;
 use std::path::Path;
 
-use pushlab::proto::ws::{FrameHead, Opcode, mask};
-
 #[path = "../../tests/it/support/cases.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
 mod cases;
+#[path = "../../tests/it/support/tables.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
+mod tables;
 
 /// Seeds of one target.
 const SEEDS_MAX: usize = 40;
@@ -33,7 +34,7 @@ type Seed = (String, Vec<u8>);
 
 fn seeds(target: &str, root: &Path) -> Vec<Seed> {
     match target {
-        "http1_events" => some_cases(root, &[1], |_| true),
+        "http1_events" => [some_cases(root, &[1], |_| true), some_handshakes(root, &[1])].concat(),
         "http1_split" => some_cases(root, &[0, 3, 0, 6, 40], |_| true),
         "http1_differential" => some_cases(root, &[], |case| !case.transcript.iter().any(|line| line.starts_with("error"))),
         "chunked" => chunked(),
@@ -44,8 +45,8 @@ fn seeds(target: &str, root: &Path) -> Vec<Seed> {
         "session_ops" => named(&SESSION),
         "sse_decode" => SSE.iter().map(|(name, bytes)| ((*name).to_owned(), [b"\x02\x00\x04\x00", *bytes].concat())).collect(),
         "sse_roundtrip" => named(&SSE_EVENTS),
-        "ws_frames" => websocket(&[1, 1]),
-        "ws_split" => websocket(&[1, 1, 2, 0, 4]),
+        "ws_frames" => [some_frames(root, &[1, 1]), closing(&[1, 1])].concat(),
+        "ws_split" => [some_frames(root, &[1, 1, 2, 0, 4]), closing(&[1, 1, 2, 0, 4])].concat(),
         "ws_roundtrip" => named(&WS_MESSAGES),
         _ => panic!("{target} has no seeds"),
     }
@@ -133,50 +134,37 @@ const SSE_EVENTS: [(&str, &[u8]); 4] = [
     ("white", b"\x00\x00\x03 x \x02\x01:\x01 \x04\x00\x00"),
 ];
 
-fn websocket(decisions: &[u8]) -> Vec<Seed> {
-    let frame = |fin: bool, opcode: Opcode, payload: &[u8]| {
-        let key = [0x37, 0xFA, 0x21, 0x3D];
-        let mut bytes = FrameHead { fin, ..FrameHead::client(opcode, payload.len() as u64, key) }.encode().to_vec();
-        let start = bytes.len();
-        bytes.extend_from_slice(payload);
-        mask::apply(key, 0, &mut bytes[start..]);
-        bytes
-    };
-    let text = frame(true, Opcode::Text, "κόσμε".as_bytes());
-    let first = frame(false, Opcode::Text, b"\xCE\xBA\xE1");
-    let middle = frame(false, Opcode::Continuation, b"\xBD\xB9");
-    let last = frame(true, Opcode::Continuation, b"\xCF\x83");
-    let ping = frame(true, Opcode::Ping, b"ping");
-    let close = |code: u16| frame(true, Opcode::Close, &[&code.to_be_bytes(), &b"bye"[..]].concat());
-    let seeds = [
-        ("text", text.clone()),
-        ("binary-126", frame(true, Opcode::Binary, &[0xFF; 126])),
-        ("fragments", [&first[..], &ping, &middle, &last, &text].concat()),
-        ("fragments-many", [&first[..], &frame(false, Opcode::Continuation, b""), &middle, &middle, &last].concat()),
-        ("fragments-disorder", [&first[..], &text].concat()),
-        ("continuation-of-nothing", last.clone()),
-        ("not-utf8", frame(true, Opcode::Text, b"\xED\xA0\x80")),
-        ("pong", frame(true, Opcode::Pong, b"")),
-        ("close", [&text[..], &close(1000), &text].concat()),
-        ("close-empty", frame(true, Opcode::Close, b"")),
-        ("close-1006", close(1006)),
-        ("close-short", frame(true, Opcode::Close, b"x")),
-        ("large", frame(true, Opcode::Binary, &[1; 201])),
-        ("long-form", b"\x82\xFF\x00\x00\x00\x00\x00\x01\x00\x00abcd".to_vec()),
-        ("long-form-short", b"\x82\xFF\x00\x00\x00\x00\x00\x00\x00\x05abcd".to_vec()),
-        ("highest-bit", b"\x82\xFF\x80\x00".to_vec()),
-        ("not-masked", b"\x81\x05Hello".to_vec()),
-        ("reserved-bits", b"\xC1\x80abcd".to_vec()),
-        ("reserved-opcode", b"\x83\x80abcd".to_vec()),
-        ("ping-fragment", b"\x09\x80abcd".to_vec()),
-        ("ping-long", b"\x89\xFE\x00\x7E".to_vec()),
-    ];
-    let closing = [0x02, 0x06].map(|manner| {
+/// Cases from all over a table, as many as are allowed, behind the decisions.
+fn some(table: Vec<tables::Case>, count: usize, decisions: &[u8], input: fn(&tables::Case) -> Vec<u8>) -> Vec<Seed> {
+    let short: Vec<_> = table.iter().map(|case| (case, input(case))).filter(|(_, input)| input.len() < 400).collect();
+    let seeds = short.iter().step_by(short.len().div_ceil(count)).map(|(case, input)| {
+        let name = case.name.split_once(": ").map_or("", |(_, name)| name);
+        (name.to_owned(), [decisions, input].concat())
+    });
+    seeds.collect()
+}
+
+fn package(root: &Path) -> String {
+    root.join("..").to_string_lossy().into_owned()
+}
+
+fn some_handshakes(root: &Path, decisions: &[u8]) -> Vec<Seed> {
+    some(tables::read(&package(root), "ws/handshake.txt"), SEEDS_MAX / 2, decisions, tables::Case::text_input)
+}
+
+fn some_frames(root: &Path, decisions: &[u8]) -> Vec<Seed> {
+    some(tables::read(&package(root), "ws/frames.txt"), SEEDS_MAX, decisions, tables::Case::frame_input)
+}
+
+/// A conversation that the server ends, at different points.
+fn closing(decisions: &[u8]) -> Vec<Seed> {
+    let frames = tables::bytes("81 85 37FA213D ^\"Hello\" 01 83 37FA213D ^CEBAE1 89 84 37FA213D ^\"ping\" 88 85 37FA213D ^(03E9 \"bye\")");
+    let seeds = [0x02, 0x06].map(|manner| {
         let mut bytes = decisions.to_vec();
         bytes[1] = manner;
-        (format!("closed-by-us-{manner}"), [&bytes[..], &text, &first, &ping, &close(1001)].concat())
+        (format!("closed-by-us-{manner}"), [bytes, frames.clone()].concat())
     });
-    seeds.into_iter().map(|(name, bytes)| (name.to_owned(), [decisions, &bytes].concat())).chain(closing).collect()
+    seeds.to_vec()
 }
 
 /// Kind, payload with its length, fragments, and what stands between them.

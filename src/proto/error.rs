@@ -61,7 +61,8 @@ pub enum RemoteError {
     NotAWebSocketRequest,
     /// `Sec-WebSocket-Version` is not 13 (RFC 6455, section 4.4).
     UnsupportedWebSocketVersion,
-    /// The handshake is malformed: `Sec-WebSocket-Key` missing, repeated or not 16 bytes of base64 (RFC 6455, section 4.2.1).
+    /// The handshake is malformed: `Sec-WebSocket-Key` missing, repeated or not 16 bytes of base64, or a list of subprotocols or extensions
+    /// that is none (RFC 6455, sections 4.2.1 and 9.1).
     BadHandshake,
     /// The `Origin` is not allowed to open a WebSocket here (RFC 6455, section 10.2).
     ForbiddenOrigin,
@@ -139,7 +140,9 @@ impl RemoteError {
             Self::UnexpectedEof => "the connection ended in the middle of a message",
             Self::NotAWebSocketRequest => "this resource needs a WebSocket upgrade (GET, Connection: Upgrade, Upgrade: websocket)",
             Self::UnsupportedWebSocketVersion => "Sec-WebSocket-Version must be 13",
-            Self::BadHandshake => "Sec-WebSocket-Key must be given exactly once, as 16 bytes in base64",
+            Self::BadHandshake => {
+                "Sec-WebSocket-Key must be given exactly once, as 16 bytes in base64, and the lists beside it must be lists"
+            }
             Self::ForbiddenOrigin => "this Origin is not allowed",
             Self::ReservedBits => "a reserved bit is set",
             Self::ReservedOpcode => "the opcode is reserved",

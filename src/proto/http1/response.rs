@@ -190,6 +190,8 @@ pub(super) enum ConnectionField {
     UpgradeRequired,
     /// `Upgrade, close`, likewise.
     UpgradeRequiredAndClose,
+    /// `Upgrade, keep-alive`, likewise, for HTTP/1.0.
+    UpgradeRequiredAndKeepAlive,
 }
 
 /// Writes a head that was checked with [`check`].
@@ -224,6 +226,7 @@ fn encode_into(now: &Now, head: &ResponseHead<'_>, framing: FramingField, connec
         ConnectionField::Upgrade => out.extend_from_slice(b"\r\nConnection: Upgrade\r\nUpgrade: websocket"),
         // RFC 9110, section 7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option".
         ConnectionField::UpgradeRequired => out.extend_from_slice(b"\r\nConnection: Upgrade"),
+        ConnectionField::UpgradeRequiredAndKeepAlive => out.extend_from_slice(b"\r\nConnection: Upgrade, keep-alive"),
         ConnectionField::UpgradeRequiredAndClose => out.extend_from_slice(b"\r\nConnection: Upgrade, close"),
     }
     if head.fields.is_empty() {

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use sha1::{Digest as _, Sha1};
 
 use super::super::error::RemoteError;
+use super::lists::{ListGrammar, elements, is_extension, is_token};
 use super::origin;
 
 /// What is hashed behind the client's key, to prove that the server speaks WebSocket (RFC 6455, section 1.3).
@@ -58,6 +59,8 @@ pub struct HandshakeRequest<'a> {
     origin: Single<'a>,
     /// Every `Sec-WebSocket-Protocol`, in order; together they are one list.
     protocols: Vec<&'a [u8]>,
+    protocol_list: ListGrammar,
+    extension_list: ListGrammar,
 }
 
 impl<'a> HandshakeRequest<'a> {
@@ -75,11 +78,15 @@ impl<'a> HandshakeRequest<'a> {
         // Most names differ from all of these in length already.
         match name.len() {
             6 if name.eq_ignore_ascii_case("Origin") => self.origin.add(value),
-            7 if name.eq_ignore_ascii_case("Upgrade") => self.upgrade_websocket |= list(value).any(is("websocket")),
-            10 if name.eq_ignore_ascii_case("Connection") => self.connection_upgrade |= list(value).any(is("upgrade")),
+            7 if name.eq_ignore_ascii_case("Upgrade") => self.upgrade_websocket |= elements(value).any(is("websocket")),
+            10 if name.eq_ignore_ascii_case("Connection") => self.connection_upgrade |= elements(value).any(is("upgrade")),
             17 if name.eq_ignore_ascii_case("Sec-WebSocket-Key") => self.key.add(value),
             21 if name.eq_ignore_ascii_case("Sec-WebSocket-Version") => self.version.add(value),
-            22 if name.eq_ignore_ascii_case("Sec-WebSocket-Protocol") => self.protocols.push(value),
+            22 if name.eq_ignore_ascii_case("Sec-WebSocket-Protocol") => {
+                self.protocol_list.add(value, is_token);
+                self.protocols.push(value);
+            }
+            24 if name.eq_ignore_ascii_case("Sec-WebSocket-Extensions") => self.extension_list.add(value, is_extension),
             _ => {}
         }
     }
@@ -126,8 +133,9 @@ impl Accept {
 ///
 /// In this order: [`NotAWebSocketRequest`](RemoteError::NotAWebSocketRequest) if it does not ask to,
 /// [`UnsupportedWebSocketVersion`](RemoteError::UnsupportedWebSocketVersion) unless the version is 13, given once,
-/// [`BadHandshake`](RemoteError::BadHandshake) for the key, [`ForbiddenOrigin`](RemoteError::ForbiddenOrigin) by the policy. Offers of extensions
-/// are ignored. No subprotocol in common is not an error: the client decides what that means (section 4.1).
+/// [`BadHandshake`](RemoteError::BadHandshake) for the key and for lists that are none,
+/// [`ForbiddenOrigin`](RemoteError::ForbiddenOrigin) by the policy. Offers of extensions are declined. No subprotocol in common is not an error:
+/// the client decides what that means (section 4.1).
 pub fn negotiate(request: &HandshakeRequest<'_>, policy: &HandshakePolicy<'_>) -> Result<Accept, RemoteError> {
     if !request.is_upgrade() {
         return Err(RemoteError::NotAWebSocketRequest);
@@ -137,6 +145,12 @@ pub fn negotiate(request: &HandshakeRequest<'_>, policy: &HandshakePolicy<'_>) -
     }
     let Single::Given(key) = request.key else { return Err(RemoteError::BadHandshake) };
     let key = std::str::from_utf8(key).ok().filter(|key| is_nonce(key)).ok_or(RemoteError::BadHandshake)?;
+    // "If the server, while reading the handshake, finds that the client did not send a handshake that matches the description below [...],
+    // including but not limited to any violations of the ABNF grammar specified for the components of the handshake, the server MUST stop
+    // processing the client's handshake" (RFC 6455, section 4.2.1; section 9.1 has it again for extensions).
+    if request.protocol_list.is_broken() || request.extension_list.is_broken() {
+        return Err(RemoteError::BadHandshake);
+    }
     let origin = match request.origin {
         Single::Missing => None,
         Single::Given(origin) => Some(std::str::from_utf8(origin).map_err(|_| RemoteError::ForbiddenOrigin)?),
@@ -145,7 +159,7 @@ pub fn negotiate(request: &HandshakeRequest<'_>, policy: &HandshakePolicy<'_>) -
     if !origin::is_allowed(origin, request.host, policy.origins) {
         return Err(RemoteError::ForbiddenOrigin);
     }
-    let mut offered = request.protocols.iter().flat_map(|value| list(value));
+    let mut offered = request.protocols.iter().flat_map(|value| elements(value));
     // Names of subprotocols are compared as they are, unlike the other tokens (RFC 6455, section 11.3.4).
     let protocol = offered.find_map(|offer| policy.protocols.iter().copied().find(|known| known.as_bytes() == offer));
     Ok(Accept { key: accept_key(key), protocol })
@@ -169,19 +183,6 @@ pub fn accept_key(key: &str) -> [u8; 28] {
 fn is_nonce(key: &str) -> bool {
     let mut nonce = [0; 18];
     key.len() == 24 && BASE64.decode_slice(key, &mut nonce) == Ok(16)
-}
-
-/// The elements of a comma-separated list (RFC 9110, section 5.6.1).
-fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|byte| *byte == b',').map(|element| {
-        let end = element.iter().rposition(|byte| !is_blank(*byte)).map_or(0, |last| last + 1);
-        let start = element[..end].iter().position(|byte| !is_blank(*byte)).unwrap_or(end);
-        &element[start..end]
-    })
-}
-
-const fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t')
 }
 
 fn is(token: &str) -> impl Fn(&[u8]) -> bool {

@@ -1,6 +1,6 @@
 //! The server's side of WebSocket (RFC 6455), version 13.
 //!
-//! Owns the opening handshake, frames, messages and the closing handshake. Refuses extensions: an offer of one is ignored, as RFC 6455,
+//! Owns the opening handshake, frames, messages and the closing handshake. Refuses extensions: an offer of one is declined, as RFC 6455,
 //! section 9.1 allows, and a reserved bit is an error.
 
 pub mod assembler;
@@ -9,6 +9,7 @@ pub mod conn;
 pub mod event;
 pub mod frame;
 pub mod handshake;
+mod lists;
 pub mod mask;
 pub mod origin;
 pub mod reader;

@@ -194,6 +194,13 @@ impl Client {
         assert!(self.unread.is_empty(), "the end came after {}", self.show_unread());
     }
 
+    /// Everything up to the end of file.
+    #[track_caller]
+    pub fn take_to_end(&mut self) -> Vec<u8> {
+        while self.read_more() {}
+        std::mem::take(&mut self.unread)
+    }
+
     /// Reads on until the connection ends in whatever way, and says how many bytes came.
     #[track_caller]
     pub fn drain(&mut self) -> usize {

@@ -31,19 +31,6 @@ both! {
         assert_eq!(lab.stats().remote_errors, cases.len() as u64);
     }
 
-    fn refused_handshakes_keep_the_connection(model) {
-        let lab = Lab::start(model);
-        let mut client = lab.connect();
-        assert_eq!(client.fetch("/ws").status, 426);
-        client.send(
-            "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 8\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        );
-        let answer = client.answer();
-        assert_eq!((answer.status, answer.field("Sec-WebSocket-Version")), (426, Some("13")));
-        assert_eq!(client.fetch("/hello").status, 200);
-    }
-
     /// The client has sent megabytes past the answer when it reads it: no reset may take the answer away.
     fn too_large_while_still_sending(model) {
         let lab = Lab::start(model);

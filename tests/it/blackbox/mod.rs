@@ -11,6 +11,8 @@ mod app;
 mod client;
 mod errors;
 mod fanout;
+mod frames;
+mod handshakes;
 mod held;
 mod http;
 mod lab;

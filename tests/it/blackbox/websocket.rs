@@ -66,19 +66,6 @@ both! {
         assert_eq!((client.frame().payload, client.frame().payload), (b"one".to_vec(), b"two".to_vec()));
     }
 
-    /// Frames that come in the same packet as the handshake belong to the WebSocket.
-    fn frames_right_behind_the_handshake(model) {
-        let lab = Lab::start(model);
-        let mut client = lab.connect();
-        client.send([
-            b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".to_vec(),
-            frame(0x81, b"early"),
-        ].concat());
-        assert_eq!(client.answer_head().status, 101);
-        assert_eq!(client.frame().payload, b"early");
-    }
-
     fn subprotocol(model) {
         let lab = Lab::start(model);
         let mut request = format!("ws://{}/ws", lab.address).into_client_request().unwrap();

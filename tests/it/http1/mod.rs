@@ -8,3 +8,4 @@ mod head;
 mod limits;
 mod peer;
 mod response;
+mod smuggling;

@@ -10,6 +10,7 @@ mod bursts;
 mod carried;
 mod closing;
 mod deadlines;
+mod handshakes;
 mod holds;
 mod model;
 mod panics;

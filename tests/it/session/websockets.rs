@@ -39,6 +39,23 @@ fn a_ping_is_answered() {
     assert_eq!(rig.shelf.calls(), [""; 0]);
 }
 
+/// RFC 6455, section 5.5.2 wants an answer for each, and section 10.4 wants this side to protect itself.
+#[test]
+fn a_flood_of_pings_that_reads_nothing_waits() {
+    let limits = Limits { output_bytes: 1_000, ..Limits::default() };
+    let mut rig = Rig::with(Settings { limits, ..Settings::default() });
+    rig.open();
+    rig.block();
+    let ping = frame(0x89, &[b'x'; 100]);
+    for _ in 0..50 {
+        rig.send(ping.repeat(20));
+        assert!(rig.out_len() <= 1_000 + 102, "{} bytes of pongs wait", rig.out_len());
+    }
+    assert!(!rig.wants_read(), "nothing more is read from such a peer");
+    rig.unblock();
+    assert_eq!(rig.frames(), vec![(PONG, vec![b'x'; 100]); 1_000]);
+}
+
 #[test]
 fn a_silent_peer_is_pinged_and_given_up() {
     let mut rig = rig();

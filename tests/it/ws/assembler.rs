@@ -6,7 +6,7 @@ use pushlab::proto::ws::assembler::Assembler;
 use pushlab::proto::ws::{Conn, Event, FrameHead, Message, Next, Opcode};
 use pushlab::proto::{Limits, Outbox, RemoteError};
 
-use super::peer::{Seen, Server, frame, run_with, text};
+use super::peer::{Seen, Server, frame, text};
 
 #[test]
 fn fragments_are_one_message() {
@@ -30,52 +30,6 @@ fn order_of_fragments() {
         assembler.admit(opcode, 0, &limits).unwrap();
         assert_eq!(assembler.admit(opcode, 0, &limits), Err(RemoteError::BadFragment));
     }
-}
-
-#[test]
-fn message_bytes_at_the_limit_and_one_past_it() {
-    let limits = Limits { message_bytes: 300, ..Limits::default() };
-    let (most, more) = ("x".repeat(300), "x".repeat(301));
-    assert_eq!(run_with(&text(&most), &limits).0, [Seen::Text(most.clone())]);
-    assert_eq!(run_with(&text(&more), &limits).0, [Seen::Error(RemoteError::MessageTooLarge)]);
-    // The head is enough to know.
-    let head = FrameHead::client(Opcode::Binary, 301, *b"mask").encode();
-    assert_eq!(run_with(&head, &limits).0, [Seen::Error(RemoteError::MessageTooLarge)]);
-    // All fragments together.
-    let first = frame(false, Opcode::Binary, &[7; 200]);
-    let at = [first.clone(), frame(true, Opcode::Continuation, &[7; 100])].concat();
-    assert_eq!(run_with(&at, &limits).0, [Seen::Binary(vec![7; 300])]);
-    let past = [first, FrameHead::client(Opcode::Continuation, 101, *b"mask").encode().to_vec()].concat();
-    let (seen, output) = run_with(&past, &limits);
-    assert_eq!(seen, [Seen::Error(RemoteError::MessageTooLarge)]);
-    assert_eq!(output[2..4], 1009_u16.to_be_bytes());
-    // A short one, of the form that most have.
-    let limits = Limits { message_bytes: 2, ..Limits::default() };
-    assert_eq!(run_with(&text("ab"), &limits).0, [Seen::Text("ab".into())]);
-    assert_eq!(run_with(&text("abc"), &limits).0, [Seen::Error(RemoteError::MessageTooLarge)]);
-}
-
-#[test]
-fn carried_bytes_of_a_character_count() {
-    let limits = Limits { message_bytes: 4, ..Limits::default() };
-    let fragments = |last: &[u8]| [frame(false, Opcode::Text, b"\xf0\x9f\x98"), frame(true, Opcode::Continuation, last)].concat();
-    assert_eq!(run_with(&fragments(b"\x80"), &limits).0, [Seen::Text("😀".into())]);
-    assert_eq!(run_with(&fragments(b"\x80!"), &limits).0, [Seen::Error(RemoteError::MessageTooLarge)]);
-}
-
-#[test]
-fn message_fragments_at_the_limit_and_one_past_it() {
-    let limits = Limits { message_fragments: 3, ..Limits::default() };
-    let message = |middle: usize| {
-        let mut wire = frame(false, Opcode::Text, b"a");
-        wire.extend(frame(false, Opcode::Continuation, b"").repeat(middle));
-        wire.extend(frame(true, Opcode::Continuation, b"z"));
-        wire
-    };
-    assert_eq!(run_with(&message(1), &limits).0, [Seen::Text("az".into())]);
-    let (seen, output) = run_with(&message(2), &limits);
-    assert_eq!(seen, [Seen::Error(RemoteError::TooManyFragments)]);
-    assert_eq!(output[2..4], 1008_u16.to_be_bytes());
 }
 
 #[test]

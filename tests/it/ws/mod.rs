@@ -2,11 +2,12 @@
 
 mod assembler;
 mod close;
+mod differential;
 mod frame;
-mod handshake;
+mod frames;
 mod mask;
 mod messages;
 mod origin;
-mod peer;
+pub mod peer;
 mod utf8;
 mod writer;

@@ -6,7 +6,7 @@ use pushlab::proto::{Limits, Outbox, RemoteError};
 use crate::support::splits::splits;
 
 /// A masked frame.
-pub(super) fn frame(fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+pub fn frame(fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     let key = [0x37, 0xFA, 0x21, 0x3D];
     let mut bytes = FrameHead { fin, ..FrameHead::client(opcode, payload.len() as u64, key) }.encode().to_vec();
     let start = bytes.len();
@@ -15,17 +15,17 @@ pub(super) fn frame(fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-pub(super) fn text(payload: &str) -> Vec<u8> {
+pub fn text(payload: &str) -> Vec<u8> {
     frame(true, Opcode::Text, payload.as_bytes())
 }
 
-pub(super) fn close(code: u16, reason: &[u8]) -> Vec<u8> {
+pub fn close(code: u16, reason: &[u8]) -> Vec<u8> {
     frame(true, Opcode::Close, &[&code.to_be_bytes(), reason].concat())
 }
 
 /// An event that outlives its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
+pub enum Seen {
     Text(String),
     Binary(Vec<u8>),
     Ping(Vec<u8>),
@@ -48,21 +48,31 @@ impl Seen {
 
 /// A server's connection that is fed pieces.
 #[derive(Debug, Default)]
-pub(super) struct Server {
+pub struct Server {
     pub conn: Conn,
     pub limits: Limits,
     pub seen: Vec<Seen>,
     out: Outbox,
     left: Vec<u8>,
+    arrived: usize,
 }
 
 impl Server {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub fn new(limits: &Limits) -> Self {
         Self { limits: limits.clone(), ..Self::default() }
     }
 
-    /// One read of a socket.
-    pub(super) fn feed(&mut self, piece: &[u8]) {
+    /// One read of a socket. What has arrived bounds the memory of the reader and the answers, whatever was announced.
+    pub fn feed(&mut self, piece: &[u8]) {
+        self.arrived += piece.len();
+        self.work(piece);
+        let (capacity, most) = (self.conn.reader.capacity(), 2 * self.arrived.min(self.limits.message_bytes.saturating_mul(2)));
+        assert!(capacity <= 512 + most, "{capacity} bytes of memory for {} that have arrived", self.arrived);
+        // A pong is shorter than its ping, and there is one close frame.
+        assert!(self.out.len() <= self.arrived + 127, "{} bytes of output for {} that have arrived", self.out.len(), self.arrived);
+    }
+
+    fn work(&mut self, piece: &[u8]) {
         self.left.extend_from_slice(piece);
         let mut at = 0;
         loop {
@@ -85,17 +95,17 @@ impl Server {
         }
     }
 
-    pub(super) fn close(&mut self) {
+    pub fn close(&mut self) {
         self.conn.writer.send_close(1001, "", &mut self.out).unwrap();
     }
 
-    pub(super) fn output(&self) -> Vec<u8> {
+    pub fn output(&self) -> Vec<u8> {
         self.out.chunks().collect::<Vec<_>>().concat()
     }
 }
 
 /// Runs `input` whole, byte by byte and at random cuts, and gives back the events and the output, which are the same each time.
-pub(super) fn run_with(input: &[u8], limits: &Limits) -> (Vec<Seen>, Vec<u8>) {
+pub fn run_with(input: &[u8], limits: &Limits) -> (Vec<Seen>, Vec<u8>) {
     let runs = splits(input.len(), 40).map(|pieces| {
         let (mut server, mut rest) = (Server::new(limits), input);
         for piece in &pieces {
@@ -111,13 +121,4 @@ pub(super) fn run_with(input: &[u8], limits: &Limits) -> (Vec<Seen>, Vec<u8>) {
     })
     .unwrap()
     .0
-}
-
-pub(super) fn run(input: &[u8]) -> (Vec<Seen>, Vec<u8>) {
-    run_with(input, &Limits::default())
-}
-
-/// What a connection makes of `input`, without its output.
-pub(super) fn seen(input: &[u8]) -> Vec<Seen> {
-    run(input).0
 }

@@ -1,12 +1,9 @@
-//! UTF-8 in pieces, alone and inside frames: the first wrong byte is the one that is refused.
+//! UTF-8 in pieces: the first wrong byte is the one that is refused. Inside frames it is in the table of frames.
 //!
 //! Covers: proto::ws::utf8
 
-use pushlab::proto::RemoteError;
-use pushlab::proto::ws::{FrameHead, Opcode, Utf8Validator, mask};
-use pushlab::proto::{Limits, ws::InvalidUtf8};
+use pushlab::proto::ws::{InvalidUtf8, Utf8Validator};
 
-use super::peer::{Seen, Server, frame, seen};
 use crate::support::splits::splits;
 
 /// Invalid sequences, and the index of the byte that makes them so.
@@ -68,8 +65,6 @@ fn a_truncated_character_is_known_only_at_the_end() {
         let mut utf8 = Utf8Validator::new();
         assert_eq!(utf8.push(bytes), Ok(()));
         assert_eq!(utf8.finish(), Err(InvalidUtf8));
-        assert_eq!(seen(&frame(true, Opcode::Text, bytes)), [Seen::Error(RemoteError::InvalidUtf8)]);
-        assert_eq!(seen(&frame(false, Opcode::Text, bytes)), []);
     }
 }
 
@@ -81,56 +76,5 @@ fn every_pair_of_bytes_is_judged_as_the_standard_library_does() {
             let in_pieces = utf8.push(&bytes[..1]).and_then(|()| utf8.push(&bytes[1..])).and_then(|()| utf8.finish());
             assert_eq!(in_pieces.is_ok(), std::str::from_utf8(&bytes).is_ok(), "{bytes:x?}");
         }
-    }
-}
-
-/// A frame that announces `announced` bytes and brings `payload`.
-fn partial_frame(announced: u64, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = FrameHead::client(Opcode::Text, announced, *b"abcd").encode().to_vec();
-    let start = bytes.len();
-    bytes.extend_from_slice(payload);
-    mask::apply(*b"abcd", 0, &mut bytes[start..]);
-    bytes
-}
-
-#[test]
-fn a_partial_frame_fails_at_its_first_wrong_byte() {
-    for (bytes, wrong) in INVALID {
-        let wire = partial_frame(1000, bytes);
-        let head = wire.len() - bytes.len();
-        let mut server = Server::new(&Limits::default());
-        for byte in &wire[..head + wrong] {
-            server.feed(&[*byte]);
-        }
-        assert_eq!(server.seen, [], "{bytes:x?} before {wrong}");
-        server.feed(&wire[head + wrong..=head + wrong]);
-        assert_eq!(server.seen, [Seen::Error(RemoteError::InvalidUtf8)], "{bytes:x?} at {wrong}");
-        assert!(server.output().starts_with(b"\x88\x14\x03\xef"), "close 1007");
-        assert_eq!(seen(&wire), [Seen::Error(RemoteError::InvalidUtf8)]);
-    }
-}
-
-#[test]
-fn fragments_fail_at_the_first_wrong_byte_before_the_message_ends() {
-    for (bytes, wrong) in INVALID {
-        let mut server = Server::new(&Limits::default());
-        for (i, byte) in bytes[..*wrong].iter().enumerate() {
-            server.feed(&frame(false, if i == 0 { Opcode::Text } else { Opcode::Continuation }, &[*byte]));
-        }
-        assert_eq!(server.seen, [], "{bytes:x?} before {wrong}");
-        server.feed(&frame(false, if *wrong == 0 { Opcode::Text } else { Opcode::Continuation }, &bytes[*wrong..=*wrong]));
-        assert_eq!(server.seen, [Seen::Error(RemoteError::InvalidUtf8)], "{bytes:x?} at {wrong}");
-    }
-}
-
-#[test]
-fn characters_may_be_cut_by_fragments() {
-    for text in VALID.iter().filter(|text| !text.is_empty()) {
-        let mut wire = frame(false, Opcode::Text, b"");
-        for byte in text.bytes() {
-            wire.extend(frame(false, Opcode::Continuation, &[byte]));
-        }
-        wire.extend(frame(true, Opcode::Continuation, b""));
-        assert_eq!(seen(&wire), [Seen::Text((*text).into())]);
     }
 }

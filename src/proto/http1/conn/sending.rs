@@ -88,6 +88,7 @@ impl Conn {
         let connection = match self.version {
             _ if head.status == 426 && self.close => ConnectionField::UpgradeRequiredAndClose,
             Version::Http11 if head.status == 426 => ConnectionField::UpgradeRequired,
+            Version::Http10 if head.status == 426 => ConnectionField::UpgradeRequiredAndKeepAlive,
             _ if self.close => ConnectionField::Close,
             Version::Http10 => ConnectionField::KeepAlive,
             Version::Http11 => ConnectionField::None,
