@@ -132,7 +132,7 @@ impl RemoteError {
             Self::TargetTooLong => "the request target is longer than the limit",
             Self::BodyTooLarge => "the request body is larger than the limit",
             Self::UnknownMethod => "the request method is not implemented",
-            Self::UnsupportedVersion => "the HTTP version must be 1.0 or 1.1",
+            Self::UnsupportedVersion => "the major version of HTTP must be 1",
             Self::UnknownExpectation => "the only expectation supported is 100-continue",
             Self::HeadTimeout => "the request head took too long to arrive",
             Self::BodyTimeout => "the request body took too long to arrive",

@@ -96,6 +96,7 @@ impl<'a> Head<'a> {
         let allowed = limits.head_fields.min(Limits::HEAD_FIELDS_MAX);
         match Self::parse_fields::<USUAL_FIELDS>(input, allowed, limits) {
             Err(RemoteError::TooManyFields) if allowed > USUAL_FIELDS => Self::parse_many_fields(input, allowed, limits),
+            Err(RemoteError::UnsupportedVersion) => Self::parse_later_version(input, limits),
             result => result,
         }
     }
@@ -104,6 +105,34 @@ impl<'a> Head<'a> {
     #[inline(never)]
     fn parse_many_fields(input: &'a [u8], allowed: usize, limits: &Limits) -> Result<Option<Self>, RemoteError> {
         Self::parse_fields::<{ Limits::HEAD_FIELDS_MAX }>(input, allowed, limits)
+    }
+
+    /// A recipient "SHOULD process the message as if it were in the highest minor version within that major version to which the recipient
+    /// is conformant" (RFC 9110, section 2.5). `httparse` knows no version behind 1.1, so that it is given a copy that says 1.1.
+    #[cold]
+    #[inline(never)]
+    fn parse_later_version(input: &'a [u8], limits: &Limits) -> Result<Option<Self>, RemoteError> {
+        let line_len = input.iter().position(|&byte| byte == b'\n').unwrap_or(input.len()).saturating_sub(b"\r".len());
+        let mut copy = input.to_vec();
+        match copy[..line_len].last_chunk_mut() {
+            Some([b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'2'..=b'9']) => *minor = b'1',
+            _ => return Err(RemoteError::UnsupportedVersion),
+        }
+        let Some(head) = Head::parse_prefix(&copy, limits)? else { return Ok(None) };
+        let target = &input[head.method.as_str().len() + 1..][..head.target.len()];
+        Ok(Some(Self {
+            raw: &input[..head.raw.len()],
+            target: std::str::from_utf8(target).expect("the same target was parsed in the copy"),
+            content: head.content,
+            path: head.path,
+            host: head.host,
+            fields_at: head.fields_at,
+            method: head.method,
+            version: head.version,
+            keep_alive: head.keep_alive,
+            expects_continue: head.expects_continue,
+            upgrade: head.upgrade,
+        }))
     }
 
     #[inline]
