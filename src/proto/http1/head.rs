@@ -317,9 +317,11 @@ impl Facts {
                 self.host = Some(Span::new(value.as_ptr().addr() - raw.as_ptr().addr(), value.len()));
             }
             6 if name.eq_ignore_ascii_case("expect") => {
-                let known = value.eq_ignore_ascii_case(b"100-continue");
-                self.expects_continue |= known;
-                self.expects_unknown |= !known;
+                for expectation in elements(value) {
+                    let known = expectation.eq_ignore_ascii_case(b"100-continue");
+                    self.expects_continue |= known;
+                    self.expects_unknown |= !known;
+                }
             }
             10 if name.eq_ignore_ascii_case("connection") => self.connection(value),
             14 if name.eq_ignore_ascii_case("content-length") => self.framing.content_length(value)?,
