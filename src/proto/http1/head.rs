@@ -170,7 +170,7 @@ impl<'a> Head<'a> {
             return Err(if request.headers.is_empty() { RemoteError::BadRequestLine } else { RemoteError::BadField });
         }
         let content = facts.framing.content(version)?;
-        let expects_continue = version == Version::Http11 && facts.expects(content)?;
+        let expects_continue = version == Version::Http11 && facts.expects()?;
         // An absolute target's authority replaces Host, which must be there all the same (RFC 9112, section 3.2.2).
         let host = match facts.host {
             None if version == Version::Http11 => return Err(RemoteError::BadHost),
@@ -255,6 +255,12 @@ impl<'a> Head<'a> {
     /// Whether the peer awaits `100 Continue` before it sends the body (RFC 9110, section 10.1.1). Never without a body.
     #[inline]
     pub fn expects_continue(&self) -> bool {
+        self.expects_continue && self.content != Content::None
+    }
+
+    /// As [`expects_continue`](Self::expects_continue), with a body or without one.
+    #[inline]
+    pub(super) fn names_continue(&self) -> bool {
         self.expects_continue
     }
 
@@ -342,11 +348,8 @@ impl Facts {
         }
     }
 
-    fn expects(&self, content: Content) -> Result<bool, RemoteError> {
-        if self.expects_unknown {
-            return Err(RemoteError::UnknownExpectation);
-        }
-        Ok(self.expects_continue && content != Content::None)
+    fn expects(&self) -> Result<bool, RemoteError> {
+        if self.expects_unknown { Err(RemoteError::UnknownExpectation) } else { Ok(self.expects_continue) }
     }
 }
 
