@@ -25,6 +25,8 @@ pub enum RemoteError {
     BadField,
     /// The request target is in no form that its method allows (RFC 9112, section 3.2).
     BadTarget,
+    /// The request target is an `https` one, and the connection is not secured (RFC 9110, section 7.4).
+    MisdirectedTarget,
     /// `Host` is missing in HTTP/1.1, repeated, or not a valid `host[:port]` (RFC 9112, section 3.2).
     BadHost,
     /// `Content-Length` is repeated, a list, signed, empty or overflows (RFC 9112, section 6.3).
@@ -98,6 +100,7 @@ impl RemoteError {
             Self::BodyTooLarge => 413,
             Self::TargetTooLong => 414,
             Self::UnknownExpectation => 417,
+            Self::MisdirectedTarget => 421,
             Self::NotAWebSocketRequest | Self::UnsupportedWebSocketVersion => 426,
             Self::HeadTooLarge | Self::TooManyFields => 431,
             Self::UnknownMethod | Self::UnknownTransferCoding => 501,
@@ -121,6 +124,7 @@ impl RemoteError {
             Self::BadRequestLine => "the request line is malformed",
             Self::BadField => "a header field line is malformed",
             Self::BadTarget => "the request target is malformed or not allowed with this method",
+            Self::MisdirectedTarget => "https is not spoken here",
             Self::BadHost => "Host must be given exactly once, as host or host:port",
             Self::BadContentLength => "Content-Length must be one decimal number",
             Self::ConflictingFraming => "Content-Length and Transfer-Encoding must not come together",

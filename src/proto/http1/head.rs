@@ -220,10 +220,13 @@ impl<'a> Head<'a> {
         self.target
     }
 
-    /// The path as sent, not decoded, without the query: it starts with `/`, or is `*` (`OPTIONS` alone).
+    /// The path as sent, not decoded, without the query: it starts with `/`, or is `*` (`OPTIONS` alone). The absolute form without a path
+    /// means `/`, but "when not being used as the target of an OPTIONS request" only (RFC 9110, section 4.2.3): there it means `*` (RFC
+    /// 9112, section 3.2.4).
     #[inline]
     pub fn path(&self) -> &'a str {
         match &self.target[self.path.range()] {
+            "" if self.method == Method::Options && self.query().is_none() => "*",
             "" => "/",
             path => path,
         }

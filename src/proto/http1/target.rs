@@ -42,7 +42,7 @@ impl Target {
     }
 }
 
-/// The authority in an absolute form of the schemes that this server can be addressed by.
+/// The authority in an absolute form of the one scheme that this server can be addressed by.
 #[cold]
 fn absolute_authority(bytes: &[u8]) -> Result<Range<usize>, RemoteError> {
     let scheme = |name: &[u8]| bytes.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)).then_some(name.len());
@@ -52,6 +52,11 @@ fn absolute_authority(bytes: &[u8]) -> Result<Range<usize>, RemoteError> {
     // An empty host is invalid in these schemes, and user information is refused (RFC 9110, sections 4.2.1 and 4.2.4).
     if start == end || !is_authority(&bytes[start..end]) {
         return Err(RemoteError::BadTarget);
+    }
+    // RFC 9110, section 7.4: "a request for an "https" resource MUST be rejected unless it has been received over a connection that has been
+    // secured". A gateway that does this for us sends the origin form.
+    if start == b"https://".len() {
+        return Err(RemoteError::MisdirectedTarget);
     }
     Ok(start..end)
 }
