@@ -197,9 +197,16 @@ impl<'a> Head<'a> {
     #[cold]
     pub(super) fn too_large(input: &[u8], limits: &Limits) -> RemoteError {
         let seen = &input[..input.len().min(Self::largest(limits))];
-        let line_len = seen.iter().position(|&byte| byte == b'\n').unwrap_or(usize::MAX);
-        let target_len = seen.split(|&byte| byte == b' ').nth(1).map_or(0, <[u8]>::len);
-        if line_len == usize::MAX || target_len > limits.target_bytes { RemoteError::TargetTooLong } else { RemoteError::HeadTooLarge }
+        let line = seen.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        let mut words = line.split(|&byte| byte == b' ');
+        match (words.next(), words.next(), words.next()) {
+            (_, Some(target), _) if target.len() > limits.target_bytes => RemoteError::TargetTooLong,
+            _ if line.len() < seen.len() => RemoteError::HeadTooLarge,
+            (_, Some(_), None) => RemoteError::TargetTooLong,
+            // "A server that receives a method longer than any that it implements SHOULD respond with a 501" (RFC 9112, section 3).
+            (Some(method), None, _) if syntax::is_token(method) => RemoteError::UnknownMethod,
+            _ => RemoteError::BadRequestLine,
+        }
     }
 
     /// The method.

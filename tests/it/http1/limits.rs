@@ -38,7 +38,7 @@ fn head_bytes() {
     assert_eq!(last(&head(1_000)[..65], &limits), refusal(RemoteError::HeadTooLarge));
     // Even when it is not a head at all.
     assert_eq!(last(&format!("GET / HTTP/1.1\r\n{}", " ".repeat(60)), &limits), refusal(RemoteError::HeadTooLarge));
-    assert_eq!(last(&"G".repeat(65), &limits), refusal(RemoteError::TargetTooLong));
+    assert_eq!(last(&"G".repeat(65), &limits), refusal(RemoteError::UnknownMethod));
 }
 
 #[test]
