@@ -6,5 +6,5 @@ mod conn;
 mod date;
 mod head;
 mod limits;
-mod peer;
+pub mod peer;
 mod response;
