@@ -61,7 +61,7 @@ fn some_cases(root: &Path, decisions: &[u8], wanted: impl Fn(&cases::Case) -> bo
     let cases = cases::read_path(&root.join("../tests/cases/http1"));
     let cases: Vec<_> = cases.into_iter().filter(wanted).filter(|case| case.input.len() < 400).collect();
     let seeds = cases.iter().step_by(cases.len().div_ceil(SEEDS_MAX)).map(|case| {
-        let name = case.name.rsplit(": ").next().unwrap_or_default().to_owned();
+        let name = case.name.split_once(": ").map_or_else(String::new, |(_, title)| title.to_owned());
         (name, [decisions, &case.input].concat())
     });
     seeds.collect()

@@ -285,7 +285,11 @@ fn compare_head(raw: &[u8], content: Content, limits: &Limits) {
     let head = Head::parse(raw, limits).expect("it was parsed before");
     let mut fields = [httparse::EMPTY_HEADER; 128];
     let mut request = httparse::Request::new(&mut fields);
-    assert_eq!(request.parse(raw), Ok(httparse::Status::Complete(raw.len())));
+    // `httparse` refuses minor versions that are later than 1.1, which are to be read as 1.1.
+    let mut known = raw.to_vec();
+    let line_len = raw.iter().position(|byte| *byte == b'\r').expect("a head has lines");
+    known[line_len - 1] = known[line_len - 1].min(b'1');
+    assert_eq!(request.parse(&known), Ok(httparse::Status::Complete(raw.len())));
     assert_eq!(request.method, Some(head.method().as_str()));
     assert_eq!(request.path, Some(head.target()));
     assert_eq!(request.version, Some(u8::from(head.version() == Version::Http11)));
@@ -296,9 +300,12 @@ fn compare_head(raw: &[u8], content: Content, limits: &Limits) {
     for (name, _) in &theirs {
         assert_eq!(head.field(name), named(name).first().copied());
     }
-    match (&named("content-length")[..], &named("transfer-encoding")[..]) {
-        ([], []) => assert_eq!(content, Content::None),
+    let codings = named("transfer-encoding").join(&b',');
+    let codings: Vec<_> = codings.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|coding| !coding.is_empty()).collect();
+    match (&named("content-length")[..], &codings[..]) {
+        ([], []) => assert_eq!((content, named("transfer-encoding").len()), (Content::None, 0)),
         ([length], []) => {
+            assert_eq!(named("transfer-encoding").len(), 0);
             assert!(length.iter().all(u8::is_ascii_digit));
             let length = std::str::from_utf8(length).expect("digits").parse().expect("a number");
             assert_eq!(content, if length == 0 { Content::None } else { Content::Length(length) });

@@ -25,6 +25,8 @@ pub enum RemoteError {
     BadField,
     /// The request target is in no form that its method allows (RFC 9112, section 3.2).
     BadTarget,
+    /// The request target is an `https` one, and the connection is not secured (RFC 9110, section 7.4).
+    MisdirectedTarget,
     /// `Host` is missing in HTTP/1.1, repeated, or not a valid `host[:port]` (RFC 9112, section 3.2).
     BadHost,
     /// `Content-Length` is repeated, a list, signed, empty or overflows (RFC 9112, section 6.3).
@@ -99,6 +101,7 @@ impl RemoteError {
             Self::BodyTooLarge => 413,
             Self::TargetTooLong => 414,
             Self::UnknownExpectation => 417,
+            Self::MisdirectedTarget => 421,
             Self::NotAWebSocketRequest | Self::UnsupportedWebSocketVersion => 426,
             Self::HeadTooLarge | Self::TooManyFields => 431,
             Self::UnknownMethod | Self::UnknownTransferCoding => 501,
@@ -122,6 +125,7 @@ impl RemoteError {
             Self::BadRequestLine => "the request line is malformed",
             Self::BadField => "a header field line is malformed",
             Self::BadTarget => "the request target is malformed or not allowed with this method",
+            Self::MisdirectedTarget => "https is not spoken here",
             Self::BadHost => "Host must be given exactly once, as host or host:port",
             Self::BadContentLength => "Content-Length must be one decimal number",
             Self::ConflictingFraming => "Content-Length and Transfer-Encoding must not come together",
@@ -133,7 +137,7 @@ impl RemoteError {
             Self::TargetTooLong => "the request target is longer than the limit",
             Self::BodyTooLarge => "the request body is larger than the limit",
             Self::UnknownMethod => "the request method is not implemented",
-            Self::UnsupportedVersion => "the HTTP version must be 1.0 or 1.1",
+            Self::UnsupportedVersion => "the major version of HTTP must be 1",
             Self::UnknownExpectation => "the only expectation supported is 100-continue",
             Self::HeadTimeout => "the request head took too long to arrive",
             Self::BodyTimeout => "the request body took too long to arrive",

@@ -23,7 +23,8 @@ pub struct Limits {
     pub target_bytes: usize,
     /// Bytes of one request body after chunked decoding. 413 past it. Default 1 MiB (nginx `client_max_body_size 1m`).
     pub body_bytes: usize,
-    /// Bytes of one chunk-size line with its extensions, and of one trailer section. 400 past it. Default 4 KiB (Go's `maxLineLength` 4 KiB; CVE-2023-39326).
+    /// Bytes of one chunk-size line with its extensions, and of one trailer section; and of all chunks' framing together beyond 16 bytes a
+    /// chunk and twice its data. 400 past it. Default 4 KiB (Go's `maxLineLength` 4 KiB; CVE-2023-39326).
     pub chunk_line_bytes: usize,
     /// Bytes of pipelined input kept while a response is in progress; past it the socket is not read. Default 16 KiB (one head).
     pub pipeline_bytes: usize,

@@ -34,7 +34,8 @@ pub struct ChunkedDecoder {
     left: u64,
     /// Bytes of all chunks announced so far.
     total: u64,
-    /// Bytes of the current size line or of the trailer section so far.
+    /// Bytes of framing that [`Limits::chunk_line_bytes`] bounds: of the trailer section so far; or of the current size line so far, and of
+    /// what was before it beyond what is due to the data.
     line: u32,
     state: State,
 }
@@ -135,7 +136,8 @@ impl ChunkedDecoder {
             (State::SizeLf, b'\n') => self.sized(limits)?,
             (State::DataCr, b'\r') => State::DataLf,
             (State::DataLf, b'\n') => {
-                self.line = 0;
+                // This line end belongs to no size line.
+                self.line = self.line.saturating_sub(2);
                 State::Size
             }
             (State::Trailer, b'\r') => State::EndLf,
@@ -159,12 +161,19 @@ impl ChunkedDecoder {
 
     /// The end of a size line.
     fn sized(&mut self, limits: &Limits) -> Result<State, RemoteError> {
-        self.line = 0;
         self.total = self.total.saturating_add(self.left);
         match self.left {
-            0 => Ok(State::Trailer),
+            0 => {
+                self.line = 0;
+                Ok(State::Trailer)
+            }
             _ if self.total > limits.body_bytes as u64 => Err(RemoteError::BodyTooLarge),
-            _ => Ok(State::Data),
+            data => {
+                // "A server ought to limit the total length of chunk extensions received in a request" (section 7.1.1): what is due to a
+                // chunk is as Go has it, 16 bytes and twice its data (CVE-2023-39326).
+                self.line = self.line.saturating_sub(u32::try_from(data.saturating_mul(2)).unwrap_or(u32::MAX).saturating_add(16));
+                Ok(State::Data)
+            }
         }
     }
 }

@@ -71,7 +71,7 @@ pub struct Conn {
     version: Version,
     /// Whether the current request is a HEAD: its response has no body.
     head_only: bool,
-    /// Whether 100 Continue is still owed to the current request.
+    /// Whether the current request names 100-continue and has not been told so yet.
     expects_continue: bool,
     /// Whether the connection closes after the current response, or after the next one when there is none.
     close: bool,
@@ -140,6 +140,8 @@ enum Writing {
 
 /// Empty lines that may come before a request line (RFC 9112, section 2.2: "SHOULD ignore at least one").
 const EMPTY_LINES: u8 = 4;
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 impl Conn {
     /// A fresh connection. It is idle: [`Limits::keep_alive_timeout`] runs until its first byte.
@@ -274,7 +276,7 @@ impl Conn {
         self.writing = Writing::Owed;
         self.version = head.version();
         self.head_only = head.method() == Method::Head;
-        self.expects_continue = head.expects_continue();
+        self.expects_continue = head.names_continue();
         self.close |= !head.keep_alive();
         Ok((skipped + head.raw().len(), Next::Event(Event::Head(head))))
     }
@@ -283,7 +285,7 @@ impl Conn {
         // RFC 9110, section 10.1.1 lets a server omit this when some of the body has come already; whether it has depends on how the
         // input was split, and what is answered must not.
         if std::mem::take(&mut self.expects_continue) && self.writing == Writing::Owed {
-            out.extend(b"HTTP/1.1 100 Continue\r\n\r\n");
+            out.extend(CONTINUE);
         }
         let (used, event) = match &mut self.reading {
             Reading::Length(0) => (0, ChunkedEvent::End),

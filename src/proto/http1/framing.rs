@@ -4,8 +4,8 @@
 //! proxy in front may have read it the other way (request smuggling, section 11.2). Refuses to touch the body itself.
 
 use super::super::error::RemoteError;
+use super::fields::elements;
 use super::method::Version;
-use super::syntax;
 
 /// How the body of a request is framed.
 ///
@@ -32,20 +32,23 @@ pub(super) struct Framing {
 enum Coding {
     #[default]
     None,
+    /// The field is there, and names nothing yet.
+    Empty,
     /// Nothing but one `chunked`.
     Chunked,
     /// Others, ended by one `chunked`.
     UnknownThenChunked,
     /// Others, without `chunked`.
     Unknown,
-    /// `chunked` in a place where it must not be, or something that is not a coding.
+    /// `chunked` in a place where it must not be.
     Bad,
 }
 
 impl Framing {
     /// Takes the value of a `Content-Length` field.
     ///
-    /// Section 6.3, rule 5 allows to merge equal repetitions; it also allows to refuse them, which leaves nothing to disagree about.
+    /// Equal repetitions may be merged (section 6.3, rule 5) or refused (RFC 9110, section 8.6); to refuse them leaves nothing to disagree
+    /// about.
     pub(super) fn content_length(&mut self, value: &[u8]) -> Result<(), RemoteError> {
         match (self.length, decimal(value)) {
             (None, Some(length)) => {
@@ -56,16 +59,18 @@ impl Framing {
         }
     }
 
-    /// Takes the value of a `Transfer-Encoding` field; several fields are one list. Empty list elements are refused: some recipients
-    /// skip them, others then do not recognize the `chunked` behind them.
+    /// Takes the value of a `Transfer-Encoding` field; several fields are one list, in which "a recipient MUST parse and ignore a reasonable
+    /// number of empty list elements" (RFC 9110, section 5.6.1.2).
     pub(super) fn transfer_encoding(&mut self, value: &[u8]) {
-        for coding in value.split(|&byte| byte == b',').map(syntax::trim) {
+        if self.coding == Coding::None {
+            self.coding = Coding::Empty;
+        }
+        for coding in elements(value) {
             self.coding = match self.coding {
-                _ if coding.is_empty() => Coding::Bad,
-                Coding::None if coding.eq_ignore_ascii_case(b"chunked") => Coding::Chunked,
+                Coding::Empty if coding.eq_ignore_ascii_case(b"chunked") => Coding::Chunked,
                 Coding::Unknown if coding.eq_ignore_ascii_case(b"chunked") => Coding::UnknownThenChunked,
                 // "chunked" has no parameters (section 7.1), so that one with parameters is another coding here.
-                Coding::None | Coding::Unknown => Coding::Unknown,
+                Coding::None | Coding::Empty | Coding::Unknown => Coding::Unknown,
                 Coding::Chunked | Coding::UnknownThenChunked | Coding::Bad => Coding::Bad,
             };
         }
@@ -81,7 +86,7 @@ impl Framing {
             _ if version == Version::Http10 => Err(RemoteError::BadTransferEncoding),
             (Coding::Chunked, None) => Ok(Content::Chunked),
             (Coding::UnknownThenChunked, None) => Err(RemoteError::UnknownTransferCoding),
-            (Coding::Unknown | Coding::Bad, None) => Err(RemoteError::BadTransferEncoding),
+            (Coding::Empty | Coding::Unknown | Coding::Bad, None) => Err(RemoteError::BadTransferEncoding),
         }
     }
 }

@@ -96,6 +96,7 @@ impl<'a> Head<'a> {
         let allowed = limits.head_fields.min(Limits::HEAD_FIELDS_MAX);
         match Self::parse_fields::<USUAL_FIELDS>(input, allowed, limits) {
             Err(RemoteError::TooManyFields) if allowed > USUAL_FIELDS => Self::parse_many_fields(input, allowed, limits),
+            Err(RemoteError::UnsupportedVersion) => Self::parse_later_version(input, limits),
             result => result,
         }
     }
@@ -104,6 +105,34 @@ impl<'a> Head<'a> {
     #[inline(never)]
     fn parse_many_fields(input: &'a [u8], allowed: usize, limits: &Limits) -> Result<Option<Self>, RemoteError> {
         Self::parse_fields::<{ Limits::HEAD_FIELDS_MAX }>(input, allowed, limits)
+    }
+
+    /// A recipient "SHOULD process the message as if it were in the highest minor version within that major version to which the recipient
+    /// is conformant" (RFC 9110, section 2.5). `httparse` knows no version behind 1.1, so that it is given a copy that says 1.1.
+    #[cold]
+    #[inline(never)]
+    fn parse_later_version(input: &'a [u8], limits: &Limits) -> Result<Option<Self>, RemoteError> {
+        let line_len = input.iter().position(|&byte| byte == b'\n').unwrap_or(input.len()).saturating_sub(b"\r".len());
+        let mut copy = input.to_vec();
+        match copy[..line_len].last_chunk_mut() {
+            Some([b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'2'..=b'9']) => *minor = b'1',
+            _ => return Err(RemoteError::UnsupportedVersion),
+        }
+        let Some(head) = Head::parse_prefix(&copy, limits)? else { return Ok(None) };
+        let target = &input[head.method.as_str().len() + 1..][..head.target.len()];
+        Ok(Some(Self {
+            raw: &input[..head.raw.len()],
+            target: std::str::from_utf8(target).expect("the same target was parsed in the copy"),
+            content: head.content,
+            path: head.path,
+            host: head.host,
+            fields_at: head.fields_at,
+            method: head.method,
+            version: head.version,
+            keep_alive: head.keep_alive,
+            expects_continue: head.expects_continue,
+            upgrade: head.upgrade,
+        }))
     }
 
     #[inline]
@@ -141,7 +170,7 @@ impl<'a> Head<'a> {
             return Err(if request.headers.is_empty() { RemoteError::BadRequestLine } else { RemoteError::BadField });
         }
         let content = facts.framing.content(version)?;
-        let expects_continue = version == Version::Http11 && facts.expects(content)?;
+        let expects_continue = version == Version::Http11 && facts.expects()?;
         // An absolute target's authority replaces Host, which must be there all the same (RFC 9112, section 3.2.2).
         let host = match facts.host {
             None if version == Version::Http11 => return Err(RemoteError::BadHost),
@@ -168,9 +197,16 @@ impl<'a> Head<'a> {
     #[cold]
     pub(super) fn too_large(input: &[u8], limits: &Limits) -> RemoteError {
         let seen = &input[..input.len().min(Self::largest(limits))];
-        let line_len = seen.iter().position(|&byte| byte == b'\n').unwrap_or(usize::MAX);
-        let target_len = seen.split(|&byte| byte == b' ').nth(1).map_or(0, <[u8]>::len);
-        if line_len == usize::MAX || target_len > limits.target_bytes { RemoteError::TargetTooLong } else { RemoteError::HeadTooLarge }
+        let line = seen.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        let mut words = line.split(|&byte| byte == b' ');
+        match (words.next(), words.next(), words.next()) {
+            (_, Some(target), _) if target.len() > limits.target_bytes => RemoteError::TargetTooLong,
+            _ if line.len() < seen.len() => RemoteError::HeadTooLarge,
+            (_, Some(_), None) => RemoteError::TargetTooLong,
+            // "A server that receives a method longer than any that it implements SHOULD respond with a 501" (RFC 9112, section 3).
+            (Some(method), None, _) if syntax::is_token(method) => RemoteError::UnknownMethod,
+            _ => RemoteError::BadRequestLine,
+        }
     }
 
     /// The method.
@@ -191,10 +227,13 @@ impl<'a> Head<'a> {
         self.target
     }
 
-    /// The path as sent, not decoded, without the query: it starts with `/`, or is `*` (`OPTIONS` alone).
+    /// The path as sent, not decoded, without the query: it starts with `/`, or is `*` (`OPTIONS` alone). The absolute form without a path
+    /// means `/`, but "when not being used as the target of an OPTIONS request" only (RFC 9110, section 4.2.3): there it means `*` (RFC
+    /// 9112, section 3.2.4).
     #[inline]
     pub fn path(&self) -> &'a str {
         match &self.target[self.path.range()] {
+            "" if self.method == Method::Options && self.query().is_none() => "*",
             "" => "/",
             path => path,
         }
@@ -226,6 +265,12 @@ impl<'a> Head<'a> {
     /// Whether the peer awaits `100 Continue` before it sends the body (RFC 9110, section 10.1.1). Never without a body.
     #[inline]
     pub fn expects_continue(&self) -> bool {
+        self.expects_continue && self.content != Content::None
+    }
+
+    /// As [`expects_continue`](Self::expects_continue), with a body or without one.
+    #[inline]
+    pub(super) fn names_continue(&self) -> bool {
         self.expects_continue
     }
 
@@ -288,9 +333,11 @@ impl Facts {
                 self.host = Some(Span::new(value.as_ptr().addr() - raw.as_ptr().addr(), value.len()));
             }
             6 if name.eq_ignore_ascii_case("expect") => {
-                let known = value.eq_ignore_ascii_case(b"100-continue");
-                self.expects_continue |= known;
-                self.expects_unknown |= !known;
+                for expectation in elements(value) {
+                    let known = expectation.eq_ignore_ascii_case(b"100-continue");
+                    self.expects_continue |= known;
+                    self.expects_unknown |= !known;
+                }
             }
             10 if name.eq_ignore_ascii_case("connection") => self.connection(value),
             14 if name.eq_ignore_ascii_case("content-length") => self.framing.content_length(value)?,
@@ -311,11 +358,8 @@ impl Facts {
         }
     }
 
-    fn expects(&self, content: Content) -> Result<bool, RemoteError> {
-        if self.expects_unknown {
-            return Err(RemoteError::UnknownExpectation);
-        }
-        Ok(self.expects_continue && content != Content::None)
+    fn expects(&self) -> Result<bool, RemoteError> {
+        if self.expects_unknown { Err(RemoteError::UnknownExpectation) } else { Ok(self.expects_continue) }
     }
 }
 

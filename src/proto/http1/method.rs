@@ -75,7 +75,7 @@ impl fmt::Display for Method {
 pub enum Version {
     /// HTTP/1.0: no chunked coding, and the connection closes unless the request asks otherwise.
     Http10,
-    /// HTTP/1.1.
+    /// HTTP/1.1, and what a later minor version is read as (RFC 9110, section 2.5).
     Http11,
 }
 

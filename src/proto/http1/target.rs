@@ -3,6 +3,7 @@
 //! Owns the forms of RFC 9112, section 3.2 and the authority of RFC 3986, section 3.2. Refuses to decode or normalize anything: paths
 //! and queries stay as they were sent.
 
+use std::net::Ipv6Addr;
 use std::ops::Range;
 
 use super::super::error::RemoteError;
@@ -41,7 +42,7 @@ impl Target {
     }
 }
 
-/// The authority in an absolute form of the schemes that this server can be addressed by.
+/// The authority in an absolute form of the one scheme that this server can be addressed by.
 #[cold]
 fn absolute_authority(bytes: &[u8]) -> Result<Range<usize>, RemoteError> {
     let scheme = |name: &[u8]| bytes.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)).then_some(name.len());
@@ -51,6 +52,11 @@ fn absolute_authority(bytes: &[u8]) -> Result<Range<usize>, RemoteError> {
     // An empty host is invalid in these schemes, and user information is refused (RFC 9110, sections 4.2.1 and 4.2.4).
     if start == end || !is_authority(&bytes[start..end]) {
         return Err(RemoteError::BadTarget);
+    }
+    // RFC 9110, section 7.4: "a request for an "https" resource MUST be rejected unless it has been received over a connection that has been
+    // secured". A gateway that does this for us sends the origin form.
+    if start == b"https://".len() {
+        return Err(RemoteError::MisdirectedTarget);
     }
     Ok(start..end)
 }
@@ -67,23 +73,18 @@ pub(super) fn is_authority(text: &[u8]) -> bool {
     }
 }
 
-/// Decimal digits, perhaps none (RFC 3986, section 3.2.3).
+/// Decimal digits, perhaps none (RFC 3986, section 3.2.3), of a number that TCP has a port for.
 #[inline]
 fn is_port(digits: &[u8]) -> bool {
-    digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit)
+    const BEYOND: u32 = 1 << 16;
+    digits.iter().all(u8::is_ascii_digit) && digits.iter().fold(0, |port, digit| (port * 10 + u32::from(digit - b'0')).min(BEYOND)) < BEYOND
 }
 
 /// As [`is_authority`], for every form.
 #[cold]
 fn is_special_authority(text: &[u8]) -> bool {
     let host_len = match text {
-        [b'[', rest @ ..] => {
-            let inside = rest.iter().take_while(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')).count();
-            if inside < 2 || rest.get(inside) != Some(&b']') {
-                return false;
-            }
-            inside + 2
-        }
+        [b'[', ..] => text.iter().position(|&byte| byte == b']').map_or(text.len(), |at| at + 1),
         _ => text.iter().position(|&byte| byte == b':').unwrap_or(text.len()),
     };
     let (host, port) = text.split_at(host_len);
@@ -92,7 +93,23 @@ fn is_special_authority(text: &[u8]) -> bool {
         [b':', digits @ ..] => is_port(digits),
         _ => false,
     };
-    port_is_valid && (host.starts_with(b"[") || is_name(host))
+    let host_is_valid = match host {
+        [b'[', literal @ .., b']'] => is_ip_literal(literal),
+        name => is_name(name),
+    };
+    port_is_valid && host_is_valid
+}
+
+/// `IPv6address` or `IPvFuture` (RFC 3986, section 3.2.2).
+fn is_ip_literal(literal: &[u8]) -> bool {
+    let [b'v' | b'V', future @ ..] = literal else {
+        return std::str::from_utf8(literal).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok());
+    };
+    let digits = future.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    match &future[digits..] {
+        [b'.', address @ ..] => digits > 0 && !address.is_empty() && address.iter().all(|&byte| byte == b':' || syntax::is_host_byte(byte)),
+        _ => false,
+    }
 }
 
 /// `reg-name`, not empty: host bytes and percent-encoded ones.

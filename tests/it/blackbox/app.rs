@@ -15,6 +15,8 @@ use super::{NET, eventually};
 /// What the handlers leave behind for the test to use.
 #[derive(Default)]
 pub struct App {
+    /// Instead of all that is below.
+    pub answer: Option<fn(&Request<'_>, Reply<'_>)>,
     /// Serves what is below `/topics`.
     pub hub: Hub,
     pub held: Mutex<Vec<Held>>,
@@ -93,6 +95,9 @@ impl App {
     }
 
     pub fn handle(self: &Arc<Self>, request: &Request<'_>, mut reply: Reply<'_>) {
+        if let Some(answer) = self.answer {
+            return answer(request, reply);
+        }
         let number = |name| request.query_value(name).and_then(|value| value.parse::<usize>().ok()).unwrap_or_default();
         match request.path() {
             "/hello" => reply.send(Response::text("hello\n")),

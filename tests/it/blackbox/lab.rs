@@ -25,24 +25,30 @@ impl Lab {
         Self::with(model, |_| {})
     }
 
+    /// With other answers than the tests' own application has.
+    pub fn answering(model: IoModel, answer: fn(&Request<'_>, Reply<'_>)) -> Self {
+        let app = App { answer: Some(answer), ..App::default() };
+        Self::run(app, model, |_| {}, |config| Server::bind("127.0.0.1:0", config))
+    }
+
     pub fn with(model: IoModel, configure: impl FnOnce(&mut Config)) -> Self {
         Self::with_on("127.0.0.1:0", model, configure)
     }
 
     pub fn with_on(address: &str, model: IoModel, configure: impl FnOnce(&mut Config)) -> Self {
-        Self::run(model, configure, |config| Server::bind(address, config))
+        Self::run(App::default(), model, configure, |config| Server::bind(address, config))
     }
 
     pub fn with_listener(listener: TcpListener, model: IoModel, configure: impl FnOnce(&mut Config)) -> Self {
-        Self::run(model, configure, |config| Server::from_listener(listener, config))
+        Self::run(App::default(), model, configure, |config| Server::from_listener(listener, config))
     }
 
-    fn run(model: IoModel, configure: impl FnOnce(&mut Config), make: impl FnOnce(Config) -> io::Result<Server>) -> Self {
+    fn run(app: App, model: IoModel, configure: impl FnOnce(&mut Config), make: impl FnOnce(Config) -> io::Result<Server>) -> Self {
         let mut config = Config::default();
         configure(&mut config);
         let server = make(config).unwrap();
         let (address, stopper, stats) = (server.local_addr(), server.stopper(), server.stats());
-        let app = Arc::<App>::default();
+        let app = Arc::new(app);
         let handling = Arc::clone(&app);
         let (send, receive) = channel();
         thread::spawn(move || send.send(server.run(model, move |request: &Request<'_>, reply: Reply<'_>| handling.handle(request, reply))));

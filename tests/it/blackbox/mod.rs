@@ -8,6 +8,7 @@
 //! Covers: driver::server, driver::stop, driver::deliveries, driver::timers, driver::write, driver::event_loop, driver::thread_per_conn
 
 mod app;
+mod cases;
 mod client;
 mod errors;
 mod fanout;

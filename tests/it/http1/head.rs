@@ -36,6 +36,19 @@ fn a_head_without_fields_has_none() {
 }
 
 #[test]
+fn a_later_minor_version_is_read_as_the_last_that_is_known() {
+    for fields in [0, 40] {
+        let raw = format!("GET /a?b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{}\r\n", "A: b\r\n".repeat(fields));
+        let later = raw.replace("HTTP/1.1", "HTTP/1.7");
+        let (head, as_head) = (parse(&later).unwrap(), parse(&raw).unwrap());
+        assert_eq!(head.raw(), later.as_bytes());
+        assert_eq!((head.target(), head.path(), head.query(), head.host()), ("/a?b", "/a", Some("b"), Some("h")));
+        assert_eq!((head.method(), head.version(), head.keep_alive()), (Method::Get, Version::Http11, false));
+        assert!(head.fields().eq(as_head.fields()));
+    }
+}
+
+#[test]
 fn text_that_is_not_utf8_is_not_text() {
     let head = Head::parse(b"GET / HTTP/1.0\r\nX: \xff\r\n\r\n", &Limits::default()).unwrap();
     assert_eq!((head.field("x"), head.field_text("x")), (Some(&b"\xff"[..]), None));

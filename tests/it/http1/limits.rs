@@ -38,7 +38,11 @@ fn head_bytes() {
     assert_eq!(last(&head(1_000)[..65], &limits), refusal(RemoteError::HeadTooLarge));
     // Even when it is not a head at all.
     assert_eq!(last(&format!("GET / HTTP/1.1\r\n{}", " ".repeat(60)), &limits), refusal(RemoteError::HeadTooLarge));
-    assert_eq!(last(&"G".repeat(65), &limits), refusal(RemoteError::TargetTooLong));
+    // What comes before the fields is told which part of it is too long.
+    assert_eq!(last(&"G".repeat(65), &limits), refusal(RemoteError::UnknownMethod));
+    assert_eq!(last(&format!("G({}", "G".repeat(65)), &limits), refusal(RemoteError::BadRequestLine));
+    assert_eq!(last(&format!("GET /{}", "x".repeat(65)), &limits), refusal(RemoteError::TargetTooLong));
+    assert_eq!(last(&format!("GET / {}", "x".repeat(65)), &limits), refusal(RemoteError::BadRequestLine));
 }
 
 #[test]
@@ -92,6 +96,25 @@ fn chunk_line_bytes() {
         assert_eq!(last(&body(at), &limits), "eof", "{at:?}");
         assert_eq!(last(&body(past), &limits), refusal(RemoteError::BadChunk), "{past:?}");
     }
+}
+
+#[test]
+fn chunk_framing_is_bounded_together() {
+    let limits = Limits { chunk_line_bytes: 40, ..Limits::default() };
+    let body = |chunks: usize, extension: usize| {
+        let chunk = format!("1;{}\r\nx\r\n", "e".repeat(extension));
+        format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n", chunk.repeat(chunks))
+    };
+    // A chunk of one byte has a size line of 18 bytes free; 4 of them are not the extension's.
+    assert_eq!(last(&body(1_000, 14), &limits), "eof");
+    // Each of these goes a byte further, and the last of them meets the limit with its 19 bytes.
+    assert_eq!(last(&body(22, 15), &limits), "eof");
+    assert_eq!(last(&body(23, 15), &limits), refusal(RemoteError::BadChunk));
+    assert_eq!(last(&body(1_000, 15), &limits), refusal(RemoteError::BadChunk));
+    // Data pays for it: size lines at the limit, as many as come.
+    let chunk = format!("64;{}\r\n{}\r\n", "e".repeat(35), "x".repeat(100));
+    let paid = format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n", chunk.repeat(100));
+    assert_eq!(last(&paid, &limits), "eof");
 }
 
 #[test]

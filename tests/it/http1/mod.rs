@@ -6,6 +6,6 @@ mod conn;
 mod date;
 mod head;
 mod limits;
-mod peer;
+pub mod peer;
 mod response;
 mod smuggling;

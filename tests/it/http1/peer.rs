@@ -1,4 +1,4 @@
-//! A server of a few fixed answers around one connection, which writes down what happens.
+//! A server of a few fixed answers around one connection, which writes down what happens. `blackbox::cases` has the same answers.
 
 use std::time::{Instant, SystemTime};
 
@@ -32,6 +32,8 @@ pub struct Peer {
     path: String,
     transcript: Vec<String>,
     body: Vec<u8>,
+    /// What answers a request that has no other answer: its path and its body.
+    echo: Vec<u8>,
     refused: bool,
 }
 
@@ -48,6 +50,7 @@ impl Peer {
             path: String::new(),
             transcript: Vec::new(),
             body: Vec::new(),
+            echo: Vec::new(),
             refused: false,
         };
         let mut rest = input;
@@ -70,6 +73,7 @@ impl Peer {
                     Event::Head(head) => {
                         self.transcript.push(describe(&head));
                         head.path().clone_into(&mut self.path);
+                        head.path().as_bytes().clone_into(&mut self.echo);
                         if head.content() == Content::None || self.path == "/early" {
                             self.respond();
                         }
@@ -77,6 +81,7 @@ impl Peer {
                     Event::Body(bytes) => {
                         assert!(!bytes.is_empty(), "a body event carries bytes");
                         self.body.extend_from_slice(bytes);
+                        self.echo.extend_from_slice(bytes);
                     }
                     Event::End => {
                         self.flush_body();
@@ -120,6 +125,15 @@ impl Peer {
         match self.path.as_str() {
             "/none" => conn.send_response(now, &ResponseHead::new(204, ""), b"", out),
             "/same" => conn.send_response(now, &ResponseHead { fields: b"ETag: \"a\"\r\n", ..ResponseHead::new(304, "") }, b"", out),
+            "/fixed" => {
+                let head = ResponseHead { fields: b"Allow: GET, HEAD\r\n", ..ResponseHead::new(405, "text/plain; charset=utf-8") };
+                conn.send_response(now, &head, b"405 Method Not Allowed\n", out)
+            }
+            "/reset" => conn.send_response(now, &ResponseHead::new(205, ""), b"", out),
+            "*" => {
+                let fields = b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n";
+                conn.send_response(now, &ResponseHead { fields, ..ResponseHead::new(204, "") }, b"", out)
+            }
             "/upgrade" => conn.send_switching_protocols(now, b"Sec-WebSocket-Accept: x\r\n", out),
             "/stream" => conn.send_head(now, &ResponseHead::new(200, "text/plain"), BodySize::Stream, out).and_then(|()| {
                 conn.send_body(b"one\n", out)?;
@@ -128,7 +142,7 @@ impl Peer {
                 conn.send_frame(&Frame::text("three\n"), out)?;
                 conn.send_end(now, out)
             }),
-            path => conn.send_response(now, &ResponseHead::new(200, "text/plain"), path.as_bytes(), out),
+            _ => conn.send_response(now, &ResponseHead::new(200, "text/plain"), &self.echo, out),
         }
         .unwrap();
     }
@@ -144,7 +158,10 @@ impl Peer {
         } else {
             match self.conn.handle_eof() {
                 Ok(()) => "eof".to_owned(),
-                Err(error) => format!("eof {error:?}"),
+                Err(error) => {
+                    self.conn.send_error(&self.now, error, &mut self.out);
+                    format!("eof {error:?}")
+                }
             }
         };
         self.transcript.push(last);

@@ -1,10 +1,14 @@
 //! Text cases: what the peer sends, and the transcript of what must come of it.
 //!
-//! A file is a list of cases. `## name` begins one; `> ` lines are the input and `= ` lines the output, joined without anything between them;
-//! `< ` lines are the transcript. In input and output `\r \n \t \0 \\ \"` and `\xNN` stand for bytes. A case without `= ` lines does not
-//! say anything about its output. Lines with `# ` are comments.
+//! A file is a list of cases. `## name` begins one; `@ ` names the clauses that it is about; `> ` lines are the input and `= ` lines the
+//! output, joined without anything between them; `< ` lines are the transcript. In input and output `\r \n \t \0 \\ \"` and `\xNN` stand for
+//! bytes. `>20 `, `<20 ` and `=20 ` are 20 such lines, in which `{n}` counts from 1. A case without `= ` lines does not say anything about
+//! its output. `! ` says why a case cannot be seen from outside, over a socket. Lines with `# ` are comments.
+//!
+//! A clause is `RFC 9112, 6.3`, and several are joined by `; `. A case without one, or one that was there before, is not a case.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 /// One case of a file.
 #[derive(Debug, Default)]
@@ -14,6 +18,10 @@ pub struct Case {
     pub input: Vec<u8>,
     pub transcript: Vec<String>,
     pub output: Option<Vec<u8>>,
+    /// What the case is about, at least one.
+    pub clauses: Vec<String>,
+    /// Why it is about the core alone.
+    pub core_only: Option<String>,
 }
 
 /// All cases of a directory below `tests/cases`.
@@ -25,10 +33,34 @@ pub fn read(directory: &str) -> Vec<Case> {
 pub fn read_path(directory: &Path) -> Vec<Case> {
     let mut files: Vec<_> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    files.iter().flat_map(|file| parse(&file.file_name().unwrap().to_string_lossy(), &std::fs::read_to_string(file).unwrap())).collect()
+    let read = |file: &PathBuf| parse(&file.file_name().unwrap().to_string_lossy(), &std::fs::read_to_string(file).unwrap());
+    let cases: Vec<_> = files.iter().flat_map(read).collect();
+    check(&cases);
+    cases
 }
 
-fn parse(file: &str, text: &str) -> Vec<Case> {
+/// Panics where a case says nothing of its own, or does not say on whose authority.
+pub fn check(cases: &[Case]) {
+    let (mut titles, mut inputs) = (HashMap::new(), HashMap::new());
+    for case in cases {
+        assert!(!case.clauses.is_empty(), "{} names no clause", case.name);
+        assert!(!case.transcript.is_empty(), "{} expects nothing", case.name);
+        let title = case.name.split_once(": ").map(|(_, title)| title);
+        let before = titles.insert(title, &case.name).or(inputs.insert(&case.input, &case.name));
+        assert!(before.is_none(), "{} was there before: {before:?}", case.name);
+    }
+}
+
+/// Whether a text is such as `RFC 9112, 6.3`.
+fn is_clause(text: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.strip_prefix("RFC ")
+        .and_then(|text| text.split_once(", "))
+        .is_some_and(|(rfc, section)| rfc.len() == 4 && is_number(rfc) && section.split('.').all(is_number))
+}
+
+/// The cases of a text, not checked yet.
+pub fn parse(file: &str, text: &str) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
     for (number, line) in text.lines().enumerate() {
         if let Some(name) = line.strip_prefix("## ") {
@@ -39,11 +71,21 @@ fn parse(file: &str, text: &str) -> Vec<Case> {
             continue;
         }
         let case = cases.last_mut().unwrap_or_else(|| panic!("{file}: a case begins with ##"));
-        match line.split_at_checked(2) {
-            Some(("> ", input)) => case.input.extend(unescape(input)),
-            Some(("= ", output)) => case.output.get_or_insert_default().extend(unescape(output)),
-            Some(("< ", event)) => case.transcript.push(event.to_owned()),
-            _ => panic!("{file}:{}: {line:?} is not a line of a case", number + 1),
+        let place = format!("{file}:{}: {line:?}", number + 1);
+        let (mark, text) = line.split_once(' ').unwrap_or_else(|| panic!("{place} is not a line of a case"));
+        let (mark, count) = mark.split_at(1);
+        let count = if count.is_empty() { 1 } else { count.parse().unwrap_or_else(|_| panic!("{place} has no count")) };
+        let lines = (1..=count).map(|n| text.replace("{n}", &n.to_string()));
+        match mark {
+            ">" => case.input.extend(lines.flat_map(|line| unescape(&line))),
+            "=" => case.output.get_or_insert_default().extend(lines.flat_map(|line| unescape(&line))),
+            "<" => case.transcript.extend(lines),
+            "@" => {
+                assert!(text.split("; ").all(is_clause), "{place} is not a list of clauses");
+                case.clauses.extend(text.split("; ").map(str::to_owned));
+            }
+            "!" => case.core_only = Some(text.to_owned()),
+            _ => panic!("{place} is not a line of a case"),
         }
     }
     cases

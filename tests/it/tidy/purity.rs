@@ -23,6 +23,7 @@ pub fn check(source: &Source) -> Vec<Finding> {
         let segments: Vec<_> = path.segments.iter().map(String::as_str).collect();
         let is_forbidden = match segments[..] {
             ["std", "net", "SocketAddr" | "IpAddr"] if layer == "session" => false,
+            ["std", "net", "Ipv6Addr"] if layer == "proto" => false,
             ["std", "net" | "thread" | "fs" | "process" | "os", ..]
             | ["mio", ..]
             | ["std", "io", "Read" | "Write" | "prelude" | "*", ..]

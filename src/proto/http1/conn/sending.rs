@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::super::super::{Frame, FrameKind, LocalError, Now, Outbox, RemoteError};
 use super::super::method::Version;
 use super::super::response::{self, BodySize, ConnectionField, FramingField, ResponseHead};
-use super::{Conn, Reading, Writing};
+use super::{CONTINUE, Conn, Reading, Writing};
 
 impl Conn {
     /// Sends a whole response. A HEAD request gets the head alone.
@@ -166,6 +166,11 @@ impl Conn {
     pub fn send_switching_protocols(&mut self, now: &Now, fields: &[u8], out: &mut Outbox) -> Result<(), LocalError> {
         if self.writing != Writing::Owed || !matches!(self.reading, Reading::Done) {
             return Err(LocalError::WrongState);
+        }
+        // RFC 9110, section 7.8: "If a server receives both an Upgrade and an Expect header field with the "100-continue" expectation, the
+        // server MUST send a 100 (Continue) response before sending a 101 (Switching Protocols) response." With a body it is sent already.
+        if std::mem::take(&mut self.expects_continue) {
+            out.extend(CONTINUE);
         }
         let head = ResponseHead { status: 101, content_type: "", fields };
         response::encode(now, &head, FramingField::None, ConnectionField::Upgrade, out);
