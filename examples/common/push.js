@@ -263,6 +263,8 @@ async function* readBytes(response) {
 }
 
 async function pollByScript(subscription, endpoint, parameters, options) {
+  // What took the last answer may have closed the subscription, and a script element does not know of signals.
+  options.signal.throwIfAborted();
   subscription.requests += 1;
   const call = (callback) => subscription.url(endpoint, { callback, ...parameters });
   const json = await loadScript(call, options);
