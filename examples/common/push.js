@@ -169,7 +169,7 @@ export class Subscription {
 // ---- What goes over the wire -----------------------------------------------------------------------------------------------------
 
 /** Bytes of a response head, from the fields that the browser shows. */
-function headBytes(response) {
+export function headBytes(response) {
   let bytes = bytesOf(`HTTP/1.1 ${response.status} ${response.statusText}\r\n\r\n`);
   for (const [name, value] of response.headers) bytes += bytesOf(`${name}: ${value}\r\n`);
   return bytes;
