@@ -136,6 +136,8 @@ export class Subscription {
 
   /** Takes what came in an envelope: a message, or word of a gap. */
   take(envelope) {
+    // What came along with the message at which this was closed is behind its cursor.
+    if (this.#isClosed) return undefined;
     this.live();
     if (envelope.gap) {
       this.gaps += 1;
@@ -152,7 +154,7 @@ export class Subscription {
     this.live();
     if (gap) this.take({ gap, from });
     for (const message of messages) this.take(message);
-    this.cursor = last;
+    if (!this.#isClosed) this.cursor = last;
   }
 
   /** The address of a technique's endpoint, with the cursor and what else it takes. */
@@ -192,6 +194,7 @@ const frameBytes = (payload) => payload + (payload < 126 ? 2 : payload < 65536 ?
 const SWITCHING_BYTES = 166;
 
 async function request(subscription, url, { signal, patienceMs = PATIENCE_MS, headers } = {}) {
+  signal.throwIfAborted(); // a request that is not sent does not count
   subscription.requests += 1;
   const patience = patienceMs === null ? signal : AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]);
   const response = await fetch(url, { cache: "no-store", headers, signal: patience });
