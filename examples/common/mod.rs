@@ -6,6 +6,7 @@
 //! | `signals` | Ctrl-C and SIGTERM |
 //! | `push.js` | a subscription by any technique, in the browser |
 //! | `fallback.js` | the next technique where one does not get through |
+//! | `clock.js` | when something was published, by the clock of the browser's machine |
 //! | `base.css` | colours and type, light and dark |
 //!
 //! Refuses what one example alone needs.
@@ -127,6 +128,7 @@ pub(crate) fn asset(path: &str) -> Option<Response> {
     match path {
         "/push.js" => Some(file("text/javascript; charset=utf-8", include_str!("push.js"))),
         "/fallback.js" => Some(file("text/javascript; charset=utf-8", include_str!("fallback.js"))),
+        "/clock.js" => Some(file("text/javascript; charset=utf-8", include_str!("clock.js"))),
         "/base.css" => Some(file("text/css; charset=utf-8", include_str!("base.css"))),
         _ => None,
     }

@@ -136,6 +136,8 @@ export class Subscription {
 
   /** Takes what came in an envelope: a message, or word of a gap. */
   take(envelope) {
+    // What came along with the message at which this was closed is behind its cursor.
+    if (this.#isClosed) return undefined;
     this.live();
     if (envelope.gap) {
       this.gaps += 1;
@@ -152,7 +154,7 @@ export class Subscription {
     this.live();
     if (gap) this.take({ gap, from });
     for (const message of messages) this.take(message);
-    this.cursor = last;
+    if (!this.#isClosed) this.cursor = last;
   }
 
   /** The address of a technique's endpoint, with the cursor and what else it takes. */
@@ -169,7 +171,7 @@ export class Subscription {
 // ---- What goes over the wire -----------------------------------------------------------------------------------------------------
 
 /** Bytes of a response head, from the fields that the browser shows. */
-function headBytes(response) {
+export function headBytes(response) {
   let bytes = bytesOf(`HTTP/1.1 ${response.status} ${response.statusText}\r\n\r\n`);
   for (const [name, value] of response.headers) bytes += bytesOf(`${name}: ${value}\r\n`);
   return bytes;
@@ -192,6 +194,7 @@ const frameBytes = (payload) => payload + (payload < 126 ? 2 : payload < 65536 ?
 const SWITCHING_BYTES = 166;
 
 async function request(subscription, url, { signal, patienceMs = PATIENCE_MS, headers } = {}) {
+  signal.throwIfAborted(); // a request that is not sent does not count
   subscription.requests += 1;
   const patience = patienceMs === null ? signal : AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]);
   const response = await fetch(url, { cache: "no-store", headers, signal: patience });
@@ -263,6 +266,8 @@ async function* readBytes(response) {
 }
 
 async function pollByScript(subscription, endpoint, parameters, options) {
+  // What took the last answer may have closed the subscription, and a script element does not know of signals.
+  options.signal.throwIfAborted();
   subscription.requests += 1;
   const call = (callback) => subscription.url(endpoint, { callback, ...parameters });
   const json = await loadScript(call, options);

@@ -18,7 +18,6 @@ use crate::source::{self, Pace, Source};
 
 const APP: &str = include_str!("page/app.js");
 const PANEL: &str = include_str!("page/panel.js");
-const CLOCK: &str = include_str!("page/clock.js");
 const CONNECTIONS: &str = include_str!("page/connections.js");
 
 pub(crate) struct App {
@@ -57,7 +56,6 @@ impl<'a> Endpoint<'a> {
             "/style.css" => (Self::Style, READ),
             "/app.js" => (Self::Script(APP), READ),
             "/panel.js" => (Self::Script(PANEL), READ),
-            "/clock.js" => (Self::Script(CLOCK), READ),
             "/connections.js" => (Self::Script(CONNECTIONS), READ),
             "/plaintext" => (Self::Plaintext, READ),
             "/echo" => (Self::Echo, "GET, HEAD, POST"),

@@ -74,6 +74,37 @@ async function onceAndInOrder(server, techniques) {
   await closePage(page);
 }
 
+/** What closes itself at a message takes nothing behind it, keeps its cursor there, and asks no more. */
+async function closesAtMessage(server, techniques) {
+  const page = await newPage();
+  await page.goto(`${server.url}plaintext`);
+  const topic = `close-${techniques[0]}`;
+  const [first] = [await publish(server, topic, "first"), await publish(server, topic, "second")];
+  const ended = await page.evaluate(
+    async ([keys, name]) => {
+      const { Subscription } = await import("/push.js");
+      const end = async (key) => {
+        const got = [];
+        const asked = await new Promise((closed) => {
+          const message = ({ data }) => {
+            got.push(data);
+            window[key].close();
+            closed(window[key].requests);
+          };
+          window[key] = new Subscription(key, name, { message }, { after: "earliest", every: 1 });
+        });
+        // One that goes on asking does not finish.
+        await Promise.race([window[key].finished, new Promise((late) => setTimeout(late, 10_000))]);
+        return { key, got, cursor: window[key].cursor, asked: window[key].requests - asked };
+      };
+      return Promise.all(keys.map(end));
+    },
+    [techniques, topic],
+  );
+  assert.deepEqual(ended, techniques.map((key) => ({ key, got: ["first"], cursor: first, asked: 0 })));
+  await closePage(page);
+}
+
 /** One client, one cursor, two topics: by server-sent events, then long polling, then WebSocket, while publishing goes on. */
 async function changesTechnique(server) {
   const page = await newPage();
@@ -115,7 +146,10 @@ async function changesTechnique(server) {
 
 await onBothModels("techniques", async (io) => {
   const server = await start("demo", io);
-  for (const techniques of GROUPS) await onceAndInOrder(server, techniques);
+  for (const techniques of GROUPS) {
+    await onceAndInOrder(server, techniques);
+    await closesAtMessage(server, techniques);
+  }
   await changesTechnique(server);
   await stop(server);
 });

@@ -1,7 +1,7 @@
 // The demo's page: ten subscriptions to one hub, side by side, and what the reader can do to them.
 
 import { publish, sleep, token } from "/push.js";
-import { compareClocks, describeClock, wallClock } from "./clock.js";
+import { compareClocks, describeClock, wallClock } from "/clock.js";
 import { SHARED } from "./connections.js";
 import { bytes, Panel } from "./panel.js";
 

@@ -1,7 +1,7 @@
 // One technique's panel: its subscription, and the account of what came by it.
 
 import { bytesOf, Subscription, TECHNIQUES } from "/push.js";
-import { serverClock } from "./clock.js";
+import { serverClock } from "/clock.js";
 import { takeConnection } from "./connections.js";
 
 const WINDOW = 500; // latencies kept for the percentiles

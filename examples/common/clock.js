@@ -26,4 +26,4 @@ export function compareClocks(sent, received, serverTime) {
 export const describeClock = () =>
   sameMachine
     ? "Server and browser share this machine's clock."
-    : `The server's clock is compared with this one's by the quickest answer of /stats so far; the error is at most half of its ${Math.min(clock.roundTrip, 9999).toFixed(1)} ms.`;
+    : `The server's clock is compared with this one's by the quickest answer so far; the error is at most half of its ${Math.min(clock.roundTrip, 9999).toFixed(1)} ms.`;

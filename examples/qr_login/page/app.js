@@ -1,0 +1,280 @@
+// The computer's page: a code, what becomes of it, and what it costs to learn that.
+//
+// Owns one login after another, each with a subscription to its topic. Whatever the technique, only the server says where a login is, and
+// only this browser, by a cookie that scripts cannot read, can fetch its session.
+
+import { Subscription, TECHNIQUES, sleep } from "/push.js";
+import { compareClocks, describeClock, serverClock, wallClock } from "/clock.js";
+import "/held.js";
+
+const POLL_S = 3; // between short polls, as JD's page does; Taobao's waits 5 s
+const PATIENCE_MS = 5000; // for what is answered at once
+const RETRY_MS = 2000;
+const TOLD_MS = 700; // that the server may take to tell that a code has expired, before it is asked
+const RENDER_MS = 100;
+
+const ABOUT = {
+  poll: `asks every ${POLL_S} seconds, as JD does; Taobao every 5`,
+  "long-poll": "asks, and is answered when there is news, or after 25\u00a0s",
+  "script-poll": "the same by a script element: works across origins, without CORS",
+  events: "one response that does not end; the browser reconnects by itself",
+  ws: "one connection, both ways",
+  wait: "without the hub: 408 nothing yet, 201 scanned, 200 confirmed",
+};
+
+const MODELS = { "event-loop": "one event loop", threads: "a thread per connection" };
+const number = new Intl.NumberFormat("en");
+const $ = (id) => document.getElementById(id);
+
+let technique = "events";
+let login = null;
+
+const duration = (ms) => (ms < 10 ? `${Math.max(ms, 0).toFixed(1)} ms` : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`);
+const kilobytes = (count) => (count < 10_000 ? `${number.format(count)} B` : `${number.format(Math.round(count / 1000))} kB`);
+const ask = (path, options = {}) => fetch(path, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS), ...options });
+
+function showTrouble(sentence) {
+  $("trouble").hidden = sentence === null;
+  $("trouble").textContent = sentence ?? "";
+}
+
+// ---- One login after another -----------------------------------------------------------------------------------------------------
+
+async function begin() {
+  leave();
+  show("begin");
+  const mine = (login = { view: { code: 408, state: "new" }, known: {}, requests: 0, bytes: 0 });
+  while (mine === login) {
+    try {
+      const sent = wallClock();
+      const response = await ask("/login", { method: "POST" });
+      if (!response.ok) throw new Error((await response.text()).trim());
+      const begun = await response.json();
+      compareClocks(sent, wallClock(), begun.now_ms);
+      showTrouble(null);
+      if (mine !== login) return;
+      const life = begun.expires_in * 1000;
+      Object.assign(mine, begun, { cursor: begun.after, life, until: performance.now() + life });
+      subscribe();
+      return show("new");
+    } catch (error) {
+      showTrouble(`No code could be had: ${error.message}. This page keeps trying.`);
+      await sleep(RETRY_MS);
+    }
+  }
+}
+
+/** Listens by the chosen technique, from where another has left off. What it costs counts from here, as long as there was nothing to learn. */
+function subscribe() {
+  const mine = login;
+  stopListening(mine);
+  if (mine.view.state === "new") Object.assign(mine, { techniques: [], requests: 0, bytes: 0, began: performance.now() });
+  mine.techniques.push(technique);
+  const current = (hook) => (argument) => (mine === login ? hook(argument) : undefined);
+  const hooks = {
+    message: current(({ data }) => learn(JSON.parse(data))),
+    gap: current(look),
+    state: current((state) => ($("figures").dataset.state = state)),
+  };
+  mine.subscription = new Subscription(technique, mine.topic, hooks, { after: mine.cursor, every: POLL_S, login: mine });
+}
+
+function stopListening(of) {
+  const { subscription } = of;
+  if (!subscription) return;
+  of.subscription = null;
+  of.cursor = subscription.cursor;
+  of.requests += subscription.requests;
+  of.bytes += subscription.downBytes;
+  subscription.close();
+}
+
+function leave() {
+  if (login) stopListening(login);
+  login = null;
+  $("figures").dataset.state = "closed";
+}
+
+/** Where the login is, from whatever has told it; who comes second tells nothing new. */
+function learn(view) {
+  if (view.code === login.view.code || login.isOver) return;
+  login.view = view;
+  login.known[view.state] = { after: serverClock() - view.since_ms, at: performance.now() - login.began };
+  if (view.state === "scanned") return show("scanned");
+  login.isOver = true;
+  stopListening(login);
+  $("figures").dataset.state = "closed";
+  if (view.state === "confirmed") return enter();
+  if (view.state === "refused") {
+    note();
+    return show("refused");
+  }
+  return renew();
+}
+
+/** Asks where the login is, where nobody has told it. */
+async function look() {
+  const mine = login;
+  const response = await ask(`/login/${mine.id}`).catch(() => null);
+  if (mine !== login) return;
+  if (response?.ok) return learn(await response.json());
+  // The server has forgotten it, or began anew.
+  if (response) return renew();
+  showTrouble("The server does not answer. This page keeps trying.");
+  await sleep(RETRY_MS);
+  if (mine === login) return look();
+}
+
+/** Fetches the session; its cookie is for the browser alone. */
+async function enter() {
+  const mine = login;
+  note();
+  show("confirmed");
+  const response = await ask(`/login/${mine.id}/session`, { method: "POST" }).catch(() => null);
+  if (mine !== login) return;
+  if (!response?.ok) {
+    showTrouble(response ? `Not logged in: ${(await response.text()).trim()}.` : "The login was confirmed, but its session did not arrive.");
+    return show("refused");
+  }
+  return welcome((await response.json()).user);
+}
+
+/** A new code by itself; but not for a page that nobody looks at. */
+async function renew() {
+  const mine = login;
+  stopListening(mine);
+  show("expired");
+  while (document.hidden) await new Promise((seen) => document.addEventListener("visibilitychange", seen, { once: true }));
+  if (mine === login) return begin();
+}
+
+function welcome(user) {
+  $("veil").textContent = `Welcome, ${user}`;
+  show("welcome");
+}
+
+$("again").onclick = () => {
+  showTrouble(null);
+  begin();
+};
+
+$("log-out").onclick = async () => {
+  await ask("/logout", { method: "POST" }).catch(() => null);
+  begin();
+};
+
+// ---- What is seen ----------------------------------------------------------------------------------------------------------------
+
+const STEPS = ["new", "scanned", "confirmed"];
+const VEILS = { begin: "", new: "", scanned: "Confirm on your phone", confirmed: "Logging in", refused: "Refused", expired: "Expired" };
+
+function show(is) {
+  $("login").dataset.is = is;
+  if (is in VEILS) $("veil").textContent = VEILS[is];
+  $("login-title").textContent = is === "welcome" ? "Logged in" : "Scan with your phone";
+  $("again").hidden = is !== "refused";
+  $("log-out").hidden = is !== "welcome";
+  $("here").hidden = $("picture").hidden = !["new", "scanned"].includes(is);
+  if (is === "new") {
+    $("picture").src = `/login/${login.id}/qr.svg`;
+    $("here").href = `/scan/${login.id}`;
+    const { hostname, host } = new URL(login.url);
+    $("loopback").hidden = !/^(localhost|127\..*|\[::1\])$/.test(hostname);
+    $("host").textContent = host;
+    $("clock").textContent = describeClock();
+  }
+  showSteps(is);
+}
+
+function showSteps(is) {
+  const at = is === "welcome" ? STEPS.length : { scanned: 1, confirmed: 2, refused: 2 }[is] ?? 0;
+  for (const item of $("steps").children) {
+    const { step } = item.dataset;
+    const index = STEPS.indexOf(step);
+    item.dataset.done = String(index < at);
+    item.dataset.now = String(index === at && is !== "refused");
+    const known = login?.known[step === "confirmed" && is === "refused" ? is : step];
+    item.querySelector("small").textContent = known ? `known ${duration(known.after)} later` : "";
+  }
+  const [, scanned, confirmed] = [...$("steps").children].map((item) => item.querySelector("span"));
+  scanned.textContent = login?.view.phone ? `Scanned by ${login.view.phone}` : "Scanned";
+  confirmed.textContent = is === "refused" ? "Refused" : "Confirmed";
+}
+
+function render() {
+  const left = login?.until ? Math.max(0, login.until - performance.now()) : 0;
+  const isOpen = ["new", "scanned"].includes($("login").dataset.is);
+  $("bar").style.width = isOpen ? `${(100 * left) / login.life}%` : "0";
+  $("left").textContent = isOpen ? `Valid for ${Math.ceil(left / 1000)} s; the next comes by itself` : "\u00a0";
+  if (isOpen && left === 0 && !login.isOverdue) {
+    const mine = login;
+    mine.isOverdue = true;
+    sleep(TOLD_MS).then(() => (mine === login && mine.subscription ? look() : undefined));
+  }
+  if (!login) return;
+  const { subscription } = login;
+  $("requests").textContent = number.format(login.requests + (subscription?.requests ?? 0));
+  $("bytes").textContent = kilobytes(login.bytes + (subscription?.downBytes ?? 0));
+  $("state").textContent = $("figures").dataset.state;
+  const last = Object.values(login.known).at(-1);
+  $("latency").textContent = last ? duration(last.after) : "–";
+}
+
+// ---- The logins so far -----------------------------------------------------------------------------------------------------------
+
+const KEPT = 12;
+
+function kept() {
+  try {
+    return JSON.parse(sessionStorage.getItem("logins")) ?? [];
+  } catch {
+    return [];
+  }
+}
+
+/** A login that was confirmed or refused becomes a line. */
+function note() {
+  const { requests, bytes, known } = login;
+  const answer = known.confirmed ?? known.refused;
+  const cells = [
+    login.techniques.map((key) => TECHNIQUES[key].title).join(" → "),
+    number.format(requests),
+    kilobytes(bytes),
+    duration(answer.at),
+    known.scanned ? duration(known.scanned.after) : "with the answer",
+    `${duration(answer.after)}${known.refused ? ", refused" : ""}`,
+  ];
+  sessionStorage.setItem("logins", JSON.stringify([cells, ...kept()].slice(0, KEPT)));
+  showLogins();
+}
+
+function showLogins() {
+  const lines = kept().map((cells) => {
+    const line = document.createElement("tr");
+    for (const text of cells) line.insertCell().textContent = text;
+    return line;
+  });
+  if (lines.length > 0) $("logins").replaceChildren(...lines);
+}
+
+// ---- Together --------------------------------------------------------------------------------------------------------------------
+
+for (const [key, about] of Object.entries(ABOUT)) {
+  const [label, input, title, words] = ["label", "input", "b", "small"].map((name) => document.createElement(name));
+  Object.assign(input, { type: "radio", name: "technique", value: key, checked: key === technique });
+  input.onchange = () => {
+    technique = key;
+    if (login?.subscription) subscribe();
+  };
+  title.textContent = TECHNIQUES[key].title;
+  words.textContent = about;
+  label.append(input, title, words);
+  $("techniques").append(label);
+}
+
+$("model").textContent = MODELS[$("model").dataset.io];
+showLogins();
+setInterval(render, RENDER_MS);
+const me = await ask("/me").then((response) => response.json()).catch(() => ({ user: null }));
+if (me.user) welcome(me.user);
+else begin();

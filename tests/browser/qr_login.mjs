@@ -1,0 +1,257 @@
+// Scan to login as two people see it: one at a computer, one with a phone that reads the picture of the code and nothing else.
+
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { closePage, fitsPhone, newPage, onBothModels, PATIENCE, picture, start, stop } from "./support.mjs";
+
+const TECHNIQUES = ["poll", "long-poll", "script-poll", "events", "ws", "wait"];
+const JSQR = createRequire(import.meta.url).resolve("jsqr");
+const IPHONE = {
+  viewport: { width: 360, height: 740 },
+  deviceScaleFactor: 2,
+  isMobile: true,
+  hasTouch: true,
+  userAgent: "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1",
+};
+
+const until = (page, is) =>
+  page.waitForSelector(`[data-is="${is}"]`, PATIENCE).catch(async (error) => {
+    throw new Error(`wanted ${is}, the page says: ${await page.innerText("body")}`, { cause: error });
+  });
+
+const idOf = (url) => url.split("/").pop();
+const codeOf = (page) => page.getAttribute("#here", "href").then(idOf);
+const status = (page, path, options = {}) => page.evaluate(async ([to, how]) => (await fetch(to, how)).status, [path, options]);
+const post = (page, path) => status(page, path, { method: "POST" });
+const user = (page) => page.evaluate(async () => (await (await fetch("/me")).json()).user);
+
+/** A computer with a code on its screen, which hears of it by some technique. */
+async function computer(server, technique, options = {}) {
+  const page = await newPage(options);
+  await page.goto(server.url);
+  await choose(page, technique);
+  return page;
+}
+
+async function choose(page, technique) {
+  await until(page, "new");
+  await page.check(`input[value="${technique}"]`);
+  await page.waitForSelector('#figures[data-state="live"]', PATIENCE);
+}
+
+/** What a phone's camera would read from the screen. */
+async function read(page) {
+  await page.waitForFunction(() => document.getElementById("picture").complete && document.getElementById("picture").naturalWidth > 0, null, PATIENCE);
+  const screen = (await page.locator("#login").screenshot()).toString("base64");
+  const reader = await newPage();
+  await reader.addScriptTag({ path: JSQR });
+  const text = await reader.evaluate(async (png) => {
+    const image = new Image();
+    image.src = `data:image/png;base64,${png}`;
+    await image.decode();
+    const canvas = new OffscreenCanvas(image.width, image.height).getContext("2d");
+    canvas.drawImage(image, 0, 0);
+    const { data, width, height } = canvas.getImageData(0, 0, image.width, image.height);
+    // No inverse: black on white is what every phone reads.
+    return window.jsQR(data, width, height, { inversionAttempts: "dontInvert" })?.data;
+  }, screen);
+  await closePage(reader);
+  return text;
+}
+
+async function phone(url, options = {}) {
+  const page = await newPage({ ...IPHONE, ...options });
+  await page.goto(url);
+  return page;
+}
+
+async function logsIn(server, technique, io) {
+  const page = await computer(server, technique, { colorScheme: technique === "poll" ? "light" : "dark" });
+  await picture(page, `qr_login-${io}-${technique}-new`);
+  const url = await read(page);
+  assert.equal(url, `${server.url}scan/${await codeOf(page)}`, `what the code holds, ${technique}`);
+
+  const hand = await phone(url, { colorScheme: "dark" });
+  await until(hand, "asking");
+  assert.match(await hand.innerText("#browser"), /^Chrome on Linux$/);
+  await until(page, "scanned");
+  assert.match(await page.innerText("#steps"), /Scanned by Safari on iPhone/);
+  assert.equal(await user(page), null, "nobody is logged in by a scan alone");
+  await picture(page, `qr_login-${io}-${technique}-scanned`);
+  await picture(hand, `qr_login-${io}-${technique}-phone`);
+
+  // A reload of the phone's page is still the same phone.
+  await hand.reload();
+  await until(hand, "asking");
+  await fitsPhone(hand);
+  await hand.fill("#user", "Grace <b>Hopper</b>");
+  await hand.tap("#confirm");
+  await until(hand, "confirm");
+  await until(page, "welcome");
+  assert.equal(await page.innerText("#veil"), "Welcome, Grace <b>Hopper</b>");
+  assert.equal(await user(page), "Grace <b>Hopper</b>");
+  assert.equal(await user(hand), null, "the phone got no session of the computer's");
+  await picture(page, `qr_login-${io}-${technique}-welcome`);
+  await picture(hand, `qr_login-${io}-${technique}-done`);
+
+  const cookies = await page.context().cookies();
+  assert.deepEqual(cookies.map(({ name }) => name), ["session"], "the login's own cookie is spent");
+  assert.ok(cookies[0].httpOnly && cookies[0].sameSite === "Strict", JSON.stringify(cookies));
+  assert.equal(await page.evaluate(() => document.cookie), "");
+  assert.equal(await post(page, `/login/${idOf(url)}/session`), 403, "a code is good for one login");
+
+  const title = await page.innerText(`label:has(input[value="${technique}"]) b`);
+  const line = await page.locator("#logins tr").first().locator("td").allInnerTexts();
+  assert.equal(line[0], title);
+  assert.ok(Number(line[1]) >= 1 && line.slice(2).every((text) => /\d/.test(text)), `the line says ${line}`);
+  // A stream is asked for once, a held request once for each answer; who polls asks again and again.
+  const most = { events: 1, ws: 1, poll: Infinity }[technique] ?? 4;
+  assert.ok(Number(line[1]) <= most, `${technique} has made ${line[1]} requests`);
+
+  await page.reload();
+  await until(page, "welcome");
+  await page.click("#log-out");
+  await until(page, "new");
+  assert.equal(await user(page), null);
+  assert.notEqual(await codeOf(page), idOf(url));
+  await closePage(hand);
+  await closePage(page);
+}
+
+async function refuses(server, technique) {
+  const page = await computer(server, technique);
+  const hand = await phone(await read(page));
+  await until(hand, "asking");
+  await hand.tap("#refuse");
+  await until(hand, "refuse");
+  await until(page, "refused");
+  assert.equal(await user(page), null);
+  assert.match(await page.locator("#logins tr").first().innerText(), /refused/);
+  await page.click("#again");
+  await until(page, "new");
+  await closePage(hand);
+  await closePage(page);
+}
+
+/** On one login: a preview of its link, a second phone, and browsers that know the code but have not begun it. */
+async function othersGetNothing(server) {
+  const page = await computer(server, "events");
+  const url = await read(page);
+  const id = idOf(url);
+  const preview = await fetch(url, { headers: { "User-Agent": "Slackbot-LinkExpanding 1.0" } });
+  assert.equal(preview.status, 200);
+  await preview.text();
+  assert.equal((await page.evaluate(async (code) => (await fetch(`/login/${code}`)).json(), id)).state, "new", "a preview is no scan");
+
+  const [first, second] = [await phone(url), await newPage(IPHONE)];
+  await until(first, "asking");
+  await second.goto(url);
+  await until(second, "failed");
+  assert.match(await second.innerText("#sentence"), /another phone has scanned/i);
+  for (const what of ["confirm", "refuse"]) {
+    const wrong = { method: "POST", body: "Eve", headers: { Authorization: "Bearer AAAAAAAAAAAAAAAAAAAAAA" } };
+    assert.equal(await status(second, `/login/${id}/${what}`, wrong), 409, `${what} by a second phone`);
+  }
+
+  const eve = await newPage();
+  await eve.goto(server.url);
+  await until(eve, "new");
+  const paths = [`/login/${id}`, `/login/${id}/wait`, `/topics/login-${id}/poll`, `/topics/login-${id}/events`, `/topics/login-${id}`];
+  for (const path of paths) assert.equal(await status(eve, path), 403, path);
+  assert.equal(await status(eve, `/topics/login-${id}`, { method: "POST", body: '{"code":200}' }), 403, "publishing from outside");
+  assert.equal(await status(page, `/topics/login-${id}`, { method: "POST", body: '{"code":200}' }), 403, "publishing by the browser itself");
+  await first.tap("#confirm");
+  // Before, while and after the right one fetches it.
+  assert.equal(await post(eve, `/login/${id}/session`), 403);
+  await until(page, "welcome");
+  assert.equal(await post(eve, `/login/${id}/session`), 403);
+  assert.equal(await user(eve), null);
+  assert.equal(await user(page), "Ada");
+  assert.equal(await eve.getAttribute("#login", "data-is"), "new");
+  for (const one of [first, second, eve, page]) await closePage(one);
+}
+
+/** One login, heard of by one technique after another. */
+async function changesTechnique(server) {
+  const page = await computer(server, "poll");
+  const url = await read(page);
+  for (const technique of ["ws", "wait", "script-poll"]) await choose(page, technique);
+  const hand = await phone(url);
+  await until(page, "scanned");
+  for (const technique of ["long-poll", "wait", "events"]) {
+    await page.check(`input[value="${technique}"]`);
+    await page.waitForSelector('#figures[data-state="live"]', PATIENCE);
+  }
+  await until(hand, "asking");
+  await hand.tap("#confirm");
+  await until(page, "welcome");
+  // Those that were chosen before there was anything to learn have taught nothing.
+  const used = ["Script-tag long polling", "Long polling", "WeChat's held request", "Server-sent events"];
+  assert.equal(await page.locator("#logins td").first().innerText(), used.join(" → "));
+  await closePage(hand);
+  await closePage(page);
+}
+
+/** A code expires and the next one comes by itself, whatever the technique; so it does when the server was away. */
+async function expires(io) {
+  let server = await start("qr_login", io, 0, ["--expires", "2"]);
+  const pages = await Promise.all(TECHNIQUES.map((technique) => computer(server, technique)));
+  const codes = await Promise.all(pages.map(codeOf));
+  const changed = async (page, code) => {
+    const isOther = (old) => {
+      const link = document.getElementById("here");
+      return !link.hidden && !link.href.endsWith(old);
+    };
+    await page.waitForFunction(isOther, code, PATIENCE);
+  };
+  await Promise.all(pages.map((page, index) => changed(page, codes[index])));
+  const late = await phone(`${server.url}scan/${codes[0]}`);
+  await until(late, "failed");
+  assert.match(await late.innerText("#sentence"), /scan the one that is on the screen now/);
+
+  // Scanned, and then never answered.
+  const scanned = await codeOf(pages[3]);
+  const slow = await phone(`${server.url}scan/${scanned}`);
+  await until(slow, "failed");
+  await changed(pages[3], scanned);
+  for (const page of [late, slow, ...pages.slice(0, 3)]) await closePage(page);
+
+  const { port } = server;
+  await stop(server);
+  await pages[3].waitForSelector("#trouble", { state: "visible", ...PATIENCE });
+  server = await start("qr_login", io, port);
+  for (const page of pages.slice(3)) {
+    await until(page, "new");
+    await page.waitForSelector("#trouble", { state: "hidden", ...PATIENCE });
+    await page.waitForSelector('#figures[data-state="live"]', PATIENCE);
+    await closePage(page);
+  }
+  await stop(server);
+}
+
+async function namesAnotherAddress(io) {
+  const server = await start("qr_login", io, 0, ["--url", "https://login.example/"]);
+  const page = await newPage();
+  await page.goto(server.url);
+  await until(page, "new");
+  assert.equal(await read(page), `https://login.example/scan/${await codeOf(page)}`);
+  assert.ok(await page.isHidden("#loopback"));
+  const [cookie] = await page.context().cookies();
+  assert.ok(cookie.secure, "behind https cookies are for https");
+  await closePage(page);
+  await stop(server);
+}
+
+await onBothModels("qr_login", async (io) => {
+  const server = await start("qr_login", io);
+  for (const technique of TECHNIQUES) await logsIn(server, technique, io);
+  for (const technique of ["poll", "wait", "ws"]) await refuses(server, technique);
+  await othersGetNothing(server);
+  await changesTechnique(server);
+  const page = await computer(server, "events");
+  await fitsPhone(page);
+  await closePage(page);
+  await stop(server);
+  await expires(io);
+  await namesAnotherAddress(io);
+});
