@@ -142,6 +142,11 @@ impl App {
         for (name, value) in self.stats.snapshot().entries() {
             let _ = write!(json, r#","{name}":{value}"#);
         }
+        json.push_str(r#","broken_rules":{"#);
+        for (at, (rule, count)) in self.stats.broken_rules().enumerate() {
+            let _ = write!(json, r#"{}"{rule:?}":{count}"#, if at > 0 { "," } else { "" });
+        }
+        json.push('}');
         let Pace { per_second, bytes } = self.source.pace();
         let _ = write!(json, r#","pace":{{"per_second":{per_second},"bytes":{bytes}}}"#);
         let _ = write!(json, r#","publish_token":{}"#, self.publish_token.is_some());

@@ -77,8 +77,9 @@ pub(crate) fn accept(listener: &TcpListener) -> io::Result<Option<(TcpStream, So
 
 /// Takes note that the system lacks something for one more connection, and says for how long to rest.
 pub(crate) fn exhausted(error: &io::Error, stats: &Stats) -> Duration {
-    stats.accept_errors.add(1);
-    log::warn!("cannot accept, and rests for {ACCEPT_REST:?}: {error}");
+    if let Some(count) = stats.accept_errors.add_and_report() {
+        log::warn!("cannot accept, and rests for {ACCEPT_REST:?}: {error} (failure {count})");
+    }
     ACCEPT_REST
 }
 

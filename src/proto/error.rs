@@ -93,6 +93,45 @@ pub enum RemoteError {
 }
 
 impl RemoteError {
+    /// Every rule, in the order of declaration.
+    pub const ALL: [Self; Self::Silent as usize + 1] = [
+        Self::BadRequestLine,
+        Self::BadField,
+        Self::BadTarget,
+        Self::MisdirectedTarget,
+        Self::BadHost,
+        Self::BadContentLength,
+        Self::ConflictingFraming,
+        Self::BadTransferEncoding,
+        Self::UnknownTransferCoding,
+        Self::BadChunk,
+        Self::HeadTooLarge,
+        Self::TooManyFields,
+        Self::TargetTooLong,
+        Self::BodyTooLarge,
+        Self::UnknownMethod,
+        Self::UnsupportedVersion,
+        Self::UnknownExpectation,
+        Self::HeadTimeout,
+        Self::BodyTimeout,
+        Self::UnexpectedEof,
+        Self::NotAWebSocketRequest,
+        Self::UnsupportedWebSocketVersion,
+        Self::BadHandshake,
+        Self::ForbiddenOrigin,
+        Self::ReservedBits,
+        Self::ReservedOpcode,
+        Self::UnmaskedFrame,
+        Self::BadPayloadLength,
+        Self::BadControlFrame,
+        Self::BadFragment,
+        Self::InvalidUtf8,
+        Self::BadCloseFrame,
+        Self::MessageTooLarge,
+        Self::TooManyFragments,
+        Self::Silent,
+    ];
+
     /// The status code of the answer (RFC 9110, section 15). WebSocket frame errors, which come after the upgrade, map to 400.
     pub const fn status(self) -> u16 {
         match self {

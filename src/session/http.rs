@@ -332,7 +332,7 @@ impl Http {
     }
 
     fn fail(&mut self, error: RemoteError, out: &mut Outbox, cx: &Context<'_>) -> Progress {
-        cx.stats.remote_errors.add(1);
+        cx.stats.count_broken(error);
         self.conn.send_error(cx.now, error, out);
         Progress::End(Ending::Linger, CloseReason::Remote(error))
     }

@@ -194,8 +194,9 @@ pub(super) fn answer_shared(conn: &mut Conn, response: Arc<Response>, out: &mut 
 /// Answers 500 in the place of a response that must not be sent. Without an answer, this request and all behind it would wait for ever.
 #[cold]
 fn answer_mistake(conn: &mut Conn, error: LocalError, out: &mut Outbox, cx: &Context<'_>) {
-    cx.stats.local_errors.add(1);
-    log::error!("a handler's response was not sent: {error}");
+    if let Some(count) = cx.stats.local_errors.add_and_report() {
+        log::error!("a handler's response was not sent: {error} (mistake {count} of handlers)");
+    }
     send(conn, Response::status(500), out, cx).expect("a request waits, and nothing is wrong with this answer");
 }
 

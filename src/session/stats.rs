@@ -4,6 +4,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use crate::proto::RemoteError;
+
 /// A number that goes up, and for gauges down. Relaxed: readers want figures, not an order of events.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
@@ -12,6 +14,13 @@ impl Counter {
     #[inline]
     pub(crate) fn add(&self, amount: u64) {
         self.0.fetch_add(amount, Relaxed);
+    }
+
+    /// Counts something that goes wrong again and again once it does. Returns the count where it is worth a line in the log: the first time,
+    /// and each time that it has doubled, so that no peer can fill a disk.
+    pub(crate) fn add_and_report(&self) -> Option<u64> {
+        let count = self.0.fetch_add(1, Relaxed) + 1;
+        count.is_power_of_two().then_some(count)
     }
 
     #[inline]
@@ -29,7 +38,10 @@ macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// The live counters of one server, shared by its threads.
         #[derive(Debug, Default)]
-        pub struct Stats { $(pub(crate) $name: Counter,)* }
+        pub struct Stats {
+            $(pub(crate) $name: Counter,)*
+            rules: Rules,
+        }
 
         /// The counters at one moment. Gauges are marked; all others only grow.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -102,5 +114,43 @@ impl Stats {
     pub(crate) fn wrote(&self, bytes: usize) {
         self.bytes_out.add(bytes as u64);
         self.writes.add(1);
+    }
+}
+
+/// A counter for each rule that a peer can break.
+#[derive(Debug)]
+struct Rules([Counter; RemoteError::ALL.len()]);
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Counter::default()))
+    }
+}
+
+impl Stats {
+    /// Connections ended by each rule, limit or deadline that a peer broke, for those that occurred. `remote_errors` is their sum.
+    ///
+    /// ```
+    /// let stats = pushlab::Stats::default();
+    /// assert_eq!(stats.broken_rules().count(), 0);
+    /// ```
+    pub fn broken_rules(&self) -> impl Iterator<Item = (RemoteError, u64)> {
+        RemoteError::ALL.into_iter().zip(&self.rules.0).map(|(rule, counter)| (rule, counter.read())).filter(|(_, count)| *count > 0)
+    }
+
+    pub(crate) fn count_broken(&self, rule: RemoteError) {
+        self.remote_errors.add(1);
+        self.rules.0[rule as usize].add(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_goes_wrong_again_and_again_is_reported_ever_more_rarely() {
+        let counter = super::Counter::default();
+        let reported: Vec<u64> = (0..1_000).filter_map(|_| counter.add_and_report()).collect();
+        assert_eq!(reported, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]);
+        assert_eq!(counter.read(), 1_000);
     }
 }

@@ -126,8 +126,9 @@ impl WebSocket {
         {
             let writer = &mut self.conn.writer;
             if writer.send_close(code, "", out).is_err() {
-                cx.stats.local_errors.add(1);
-                log::error!("a WebSocket was closed with 1000 because {code} must not be sent");
+                if let Some(count) = cx.stats.local_errors.add_and_report() {
+                    log::error!("a WebSocket was closed with 1000 because {code} must not be sent (mistake {count} of handlers)");
+                }
                 let _ = writer.send_close(1000, "", out);
             }
         }
@@ -208,14 +209,14 @@ impl WebSocket {
                     return Progress::Wait;
                 }
                 if !self.heard {
-                    cx.stats.remote_errors.add(1);
+                    cx.stats.count_broken(RemoteError::Silent);
                     return Progress::End(Ending::Abort, CloseReason::Remote(RemoteError::Silent));
                 }
                 let every = cx.settings.limits.heartbeat.unwrap_or_default();
                 self.timer = Timer::Ping(now + every.saturating_sub(cx.settings.limits.pong_timeout));
             }
             Timer::Close(due) if due <= now => {
-                cx.stats.remote_errors.add(1);
+                cx.stats.count_broken(RemoteError::Silent);
                 return Progress::End(Ending::Abort, CloseReason::Remote(RemoteError::Silent));
             }
             _ => {}
@@ -237,7 +238,7 @@ impl WebSocket {
     }
 
     fn fail(&mut self, error: RemoteError, out: &mut Outbox, cx: &Context<'_>) -> Progress {
-        cx.stats.remote_errors.add(1);
+        cx.stats.count_broken(error);
         self.conn.writer.fail(error, out);
         Progress::End(Ending::Linger, CloseReason::Remote(error))
     }

@@ -49,7 +49,9 @@ const TABLE: [(RemoteError, u16, u16); 35] = [
 #[test]
 fn every_remote_error_has_a_status_a_close_code_and_a_sentence_of_its_own() {
     let mut sentences = HashSet::new();
-    for (error, status, close_code) in TABLE {
+    assert_eq!(TABLE.map(|(error, ..)| error), RemoteError::ALL);
+    for (at, (error, status, close_code)) in TABLE.into_iter().enumerate() {
+        assert_eq!(error as usize, at, "counters stand in this order");
         assert_eq!((error.status(), error.close_code()), (status, close_code), "{error:?}");
         let sentence = error.to_string();
         assert!(sentence.is_ascii() && sentence.len() <= 123 && !sentence.contains(char::is_control), "{error:?} fits a close frame");

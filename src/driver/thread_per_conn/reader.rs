@@ -133,8 +133,9 @@ impl Reader {
             shared.spawn(permit, move || writer::run(&connection)).ok()
         });
         if started.is_none() {
-            shared.stats.thread_refusals.add(1);
-            log::warn!("a connection that is to be pushed to was refused: there is no thread for it");
+            if let Some(count) = shared.stats.thread_refusals.add_and_report() {
+                log::warn!("a connection that is to be pushed to was refused: there is no thread for it (refusal {count})");
+            }
             connection.refuse(&self.clock);
         }
     }

@@ -1,5 +1,6 @@
 //! The text cases of tests/cases/http1 over sockets: what a driver's client reads is what the core has written.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
 use pushlab::proto::Limits;
@@ -48,10 +49,14 @@ both! {
     fn every_case(model) {
         let lab = Lab::answering(model, answer);
         let (mut failures, mut tried, mut numbers) = (Vec::new(), 0, Seeded::new(1));
+        let mut broken = BTreeMap::new();
         for case in cases::read("http1").iter().filter(|case| case.core_only.is_none()) {
             let (_, expected) = Peer::run(&case.input, &[case.input.len()], &Limits::default());
             // Whole, and in two writes, which the system may or may not keep apart. What comes behind a last answer may reset it away.
             let cut = if case.transcript.ends_with(&["closing".to_owned()]) { case.input.len() } else { numbers.below(case.input.len() + 1) };
+            for rule in case.transcript.iter().filter_map(|line| line.strip_prefix("error ").or(line.strip_prefix("eof "))) {
+                *broken.entry(rule.split(' ').next().unwrap_or(rule).to_owned()).or_insert(0) += 2;
+            }
             for first in [case.input.len(), cut] {
                 let mut client = lab.connect();
                 let (first, second) = case.input.split_at(first);
@@ -73,5 +78,7 @@ both! {
         }
         assert!(failures.is_empty(), "{}", failures.join("\n"));
         assert_eq!(lab.stats().accepted, tried);
+        assert_eq!(lab.broken_rules(), broken, "each rule is counted by its name");
+        assert_eq!(lab.stats().remote_errors, broken.values().sum::<u64>());
     }
 }

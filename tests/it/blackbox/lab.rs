@@ -1,5 +1,6 @@
 //! A server in a thread of its own, and the guard that ends it.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
@@ -71,6 +72,11 @@ impl Lab {
             client
         };
         (0..count as u64).map(connect).collect()
+    }
+
+    /// How often each rule was broken, by its name.
+    pub fn broken_rules(&self) -> BTreeMap<String, u64> {
+        self.stats.broken_rules().map(|(rule, count)| (format!("{rule:?}"), count)).collect()
     }
 
     pub fn stats(&self) -> Snapshot {

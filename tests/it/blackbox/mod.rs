@@ -18,6 +18,7 @@ mod held;
 mod http;
 mod lab;
 mod lifecycle;
+mod logged;
 mod push;
 mod room;
 mod silent;

@@ -1,0 +1,78 @@
+//! The log, read by somebody whose terminal obeys control characters.
+//!
+//! Covers: session::lifecycle
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, Once};
+
+use log::{LevelFilter, Log, Metadata, Record};
+
+use super::client::request;
+use super::{Lab, both, eventually};
+
+/// Keeps what must never be logged, by any test of this binary from now on.
+#[derive(Default)]
+struct Reader {
+    lines: AtomicUsize,
+    forged: Mutex<Vec<String>>,
+}
+
+impl Log for Reader {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("pushlab")
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            let line = record.args().to_string();
+            if line.contains(char::is_control) || line.contains("forged") {
+                self.forged.lock().unwrap().push(line);
+            }
+            self.lines.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+static READER: Reader = Reader { lines: AtomicUsize::new(0), forged: Mutex::new(Vec::new()) };
+
+fn read_log() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        log::set_logger(&READER).unwrap();
+        log::set_max_level(LevelFilter::Trace);
+    });
+}
+
+both! {
+    /// A line for each connection says why it ended, and nothing of what the client has sent.
+    fn no_client_writes_into_the_log(model) {
+        read_log();
+        let lab = Lab::start(model);
+        let before = READER.lines.load(Relaxed);
+        let forgeries = [
+            "GET /\x1b[2Jforged HTTP/1.1\r\nHost: a\r\n\r\n",
+            "forged\x07 / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: forged\x1b]0;forged\x07\r\n\r\n",
+            "GET / HTTP/1.1\r\nforged\x0b: a\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n forged\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: forged\x1b\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nforged\x1b\r\n",
+        ];
+        for forgery in forgeries {
+            let mut client = lab.connect();
+            client.send(forgery);
+            assert!(client.take_to_end().starts_with(b"HTTP/1.1 "));
+        }
+        let mut client = lab.connect();
+        client.upgrade("/topics/a/ws");
+        client.send_frame(0x88, b"\x0f\xa0forged\r\n\x1b[31m");
+        client.take_to_end();
+        let mut client = lab.connect();
+        client.send(request("/forged%0d%0a%1b"));
+        drop(client);
+        eventually("each end is logged", || READER.lines.load(Relaxed) >= before + forgeries.len() + 2);
+        assert_eq!(*READER.forged.lock().unwrap(), [""; 0]);
+    }
+}
