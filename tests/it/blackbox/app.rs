@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use pushlab::proto::sse;
-use pushlab::push::{Hub, Mounted};
+use pushlab::push::{Hub, Mounted, Payload};
 use pushlab::session::Upgrade;
 use pushlab::{CloseReason, Held, Message, Pusher, Reply, Request, Response, Socket, WebSocketHandler};
 
@@ -61,6 +61,15 @@ struct Carried(Arc<App>);
 impl Drop for Carried {
     fn drop(&mut self) {
         self.0.dropped.fetch_add(1, SeqCst);
+    }
+}
+
+/// Tells the hub that its connection is over, out of its own drop.
+struct Farewell(Arc<App>);
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        self.0.hub.publish("a", Payload::text("farewell")).unwrap();
     }
 }
 
@@ -140,6 +149,10 @@ impl App {
                     None
                 });
                 self.pushers.lock().unwrap().push(stream.pusher());
+            }
+            "/farewell" => {
+                reply.carry(Farewell(Arc::clone(self)));
+                drop(reply.event_stream());
             }
             // Nobody can push to this one.
             "/quiet" => drop(reply.event_stream()),

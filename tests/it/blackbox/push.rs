@@ -229,4 +229,22 @@ both! {
         publisher.join().unwrap();
         assert_eq!(lab.app.hub.last().sequence, RACED);
     }
+
+    /// A value that is dropped with its connection publishes, wherever the driver drops it: to others, at the end of the server, too.
+    fn publishing_while_being_dropped(model) {
+        let lab = Lab::start(model);
+        let mut subscriber = open(&lab, "/topics/a/events");
+        assert!(subscriber.text_chunk().starts_with("id: "));
+        for reset in [false, true] {
+            let leaving = open(&lab, "/farewell");
+            if reset { leaving.reset() } else { drop(leaving) }
+            assert!(subscriber.text_chunk().ends_with("data: farewell\n\n"));
+        }
+        let staying = open(&lab, "/farewell");
+        lab.stopper.stop();
+        subscriber.take_to_end();
+        lab.join();
+        drop(staying);
+        assert_eq!(lab.app.hub.info("a").unwrap().published, 3);
+    }
 }
