@@ -1,6 +1,6 @@
 //! The beginning and the end of servers, and handlers that misbehave.
 
-use std::io::{ErrorKind, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::TcpStream;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
@@ -168,6 +168,48 @@ both! {
             stopper.stop();
             lab.join();
             storm.join().unwrap();
+        }
+    }
+
+    /// Stops while clients ask without a pause: each request that a handler has seen is answered, and each answer is read to its end.
+    fn stop_under_load(model) {
+        for _ in 0..10 {
+            let lab = Lab::start(model);
+            let ask = |stream: TcpStream| {
+                let (mut reader, mut answers) = (BufReader::new(stream), 0_u64);
+                while reader.get_mut().write_all(request("/hello").as_bytes()).is_ok() {
+                    let (mut line, mut is_last) = (String::new(), false);
+                    loop {
+                        line.clear();
+                        // Between two requests the connection may end; within an answer it may not.
+                        match reader.read_line(&mut line) {
+                            Ok(1..) => {}
+                            _ => return answers,
+                        }
+                        is_last |= line == "Connection: close\r\n";
+                        if line == "\r\n" {
+                            break;
+                        }
+                    }
+                    line.clear();
+                    reader.read_line(&mut line).unwrap();
+                    assert_eq!(line, "hello\n");
+                    answers += 1;
+                    if is_last {
+                        assert_eq!(reader.read_line(&mut line).unwrap(), 0, "nothing follows the last answer");
+                        break;
+                    }
+                }
+                answers
+            };
+            let streams: Vec<_> = (0..16).map(|_| TcpStream::connect(lab.address).unwrap()).collect();
+            eventually("all are accepted", || lab.stats().accepted == 16);
+            let clients: Vec<_> = streams.into_iter().map(|stream| std::thread::spawn(move || ask(stream))).collect();
+            eventually("all are at it", || lab.stats().requests > 500);
+            lab.stopper.stop();
+            let answers: u64 = clients.into_iter().map(|client| client.join().unwrap()).sum();
+            lab.join();
+            assert_eq!(answers, lab.stats().requests, "each request that reached the handler is answered");
         }
     }
 
