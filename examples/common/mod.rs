@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `options` | `--io`, `--listen`, `--allow-origin`, `--help`, and how every option is read |
+//! | `quotes` | made-up share prices, for those that push some |
 //! | `signals` | Ctrl-C and SIGTERM |
 //! | `push.js` | a subscription by any technique, in the browser |
 //! | `fallback.js` | the next technique where one does not get through |

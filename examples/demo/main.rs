@@ -9,7 +9,6 @@
 //! | `app` | which path leads where; the small endpoints |
 //! | `drip` | `/stream/{n}`: a response that comes line by line |
 //! | `source` | what is published: quotes, at the pace that was asked for |
-//! | `quotes` | the numbers of the feed, made up |
 //! | `senders` | how much each client has sent, for the page's account |
 //! | `page/` | what the browser gets; plain files, no build |
 
@@ -18,6 +17,7 @@ mod app;
 mod common;
 mod drip;
 mod options;
+#[path = "../common/quotes.rs"]
 mod quotes;
 mod senders;
 mod source;

@@ -1,6 +1,6 @@
 //! What the page watches: quotes, published to the topic `feed` by a thread of their own, as often and as large as asked for.
 //!
-//! A message is `{"seq":7,"sent_ms":1785000000000.123,"name":"ALDER","value":42.17,"pad":"......"}`: its number in this run of the server,
+//! A message is `{"seq":7,"sent_ms":1785000000000.123,"name":"ALDER","value":42.17,"opening":42.00,"pad":"......"}`: its number in this run of the server,
 //! so that a reader can tell what was lost; Unix time in milliseconds; the quote; and dots, up to the size that was asked for.
 
 use std::fmt::Write as _;
@@ -10,12 +10,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use pushlab::push::{Hub, Payload};
 
-use crate::quotes::Quotes;
+use crate::quotes::{Quote, Quotes};
 
 pub(crate) const TOPIC: &str = "feed";
 pub(crate) const PER_SECOND: RangeInclusive<u32> = 1..=100;
 /// The smallest is what a message has without dots.
-pub(crate) const BYTES: RangeInclusive<usize> = 100..=16_384;
+pub(crate) const BYTES: RangeInclusive<usize> = 128..=16_384;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
@@ -70,9 +70,9 @@ impl Source {
     }
 }
 
-fn message(seq: u64, (name, hundredths): (&str, u32), bytes: usize) -> String {
-    let (sent_ms, whole, part) = (now_ms(), hundredths / 100, hundredths % 100);
-    let mut json = format!(r#"{{"seq":{seq},"sent_ms":{sent_ms:.3},"name":"{name}","value":{whole}.{part:02},"pad":""#);
+fn message(seq: u64, Quote { name, price, opening }: Quote, bytes: usize) -> String {
+    let (sent_ms, value, opening) = (now_ms(), f64::from(price) / 100.0, f64::from(opening) / 100.0);
+    let mut json = format!(r#"{{"seq":{seq},"sent_ms":{sent_ms:.3},"name":"{name}","value":{value:.2},"opening":{opening:.2},"pad":""#);
     let dots = bytes.saturating_sub(json.len() + 2);
     let _ = write!(json, "{:.<dots$}\"}}", "");
     json

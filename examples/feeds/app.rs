@@ -11,12 +11,12 @@ use std::time::{Duration, SystemTime};
 use pushlab::push::{Access, Hub, HubConfig, Mounted, Payload};
 use pushlab::session::{Handler, Stats};
 use pushlab::{Reply, Request, Response};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::common::{self, Started, file};
 use crate::monitor::Monitor;
 use crate::plug::Devices;
-use crate::quotes::Quotes;
+use crate::quotes::{Quote, Quotes};
 
 const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/app.js");
@@ -64,7 +64,7 @@ impl App {
         let hub = Hub::with_policy(config, |_, access, topic| access == Access::Subscribe && TOPICS.contains(&topic));
 
         let mut quotes = Quotes::new();
-        publish(&hub, "quotes", QUOTE, move || vec![quotes.next()]);
+        publish(&hub, "quotes", QUOTE, move || vec![quote(&quotes.next())]);
         let monitor = Monitor::open(root);
         let has_monitor = monitor.is_some();
         if let Some(mut monitor) = monitor {
@@ -110,4 +110,8 @@ fn publish(hub: &Hub, topic: &'static str, pause: Duration, mut next: impl FnMut
 
 fn now_ms() -> u64 {
     SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_millis() as u64)
+}
+
+fn quote(Quote { name, price, opening }: &Quote) -> Value {
+    json!({ "name": name, "price": f64::from(*price) / 100.0, "opening": f64::from(*opening) / 100.0 })
 }

@@ -25,7 +25,6 @@
 //! | `monitor` | the kernel's figures |
 //! | `sensors` | temperatures and voltages |
 //! | `plug` | devices that come and go |
-//! | `quotes` | the prices, made up |
 //! | `page/` | what the browser gets; plain files, no build |
 
 mod app;
@@ -33,6 +32,7 @@ mod app;
 mod common;
 mod monitor;
 mod plug;
+#[path = "../common/quotes.rs"]
 mod quotes;
 mod sensors;
 

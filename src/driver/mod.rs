@@ -17,6 +17,8 @@ mod config;
 mod deliveries;
 pub(crate) mod event_loop;
 mod inbox;
+#[cfg(all(test, loom))]
+mod interleavings;
 mod listen;
 mod mailbox;
 mod outboxes;

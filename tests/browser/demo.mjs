@@ -61,9 +61,9 @@ async function check(io) {
 
   // The sliders are the page's own way to the feed's pace.
   await page.locator("#rate").fill("40");
-  await page.locator("#size").fill("10");
-  await page.waitForFunction(async () => (await (await fetch("/stats")).json()).pace.bytes === 1000, null, PATIENCE);
-  await untilCounting(page, OPEN, 80, "at 40 messages of 1,000 bytes a second");
+  await page.locator("#size").fill("9");
+  await page.waitForFunction(async () => (await (await fetch("/stats")).json()).pace.bytes === 1024, null, PATIENCE);
+  await untilCounting(page, OPEN, 80, "at 40 messages of 1,024 bytes a second");
 
   for (const text of HOSTILE.filter((text) => !/[\r\n]/.test(text))) await publishes(page, OPEN, text);
   assert.equal(await page.evaluate(() => window.hacked), undefined, "a script of a payload has run");

@@ -108,9 +108,9 @@ function showPace({ per_second, bytes: size }) {
   $("size-now").textContent = bytes(size);
 }
 
-// A logarithmic slider: 100 B to 16 KiB in 22 steps.
-const sizeOf = (step) => Math.min(16_384, Math.round(100 * 10 ** (step / 10)));
-const stepOf = (size) => Math.round(Math.log10(size / 100) * 10);
+// A logarithmic slider: 128 B to 16 KiB, twice as much every three steps.
+const sizeOf = (step) => Math.round(128 * 2 ** (step / 3));
+const stepOf = (size) => Math.round(Math.log2(size / 128) * 3);
 
 function showStats(stats) {
   const texts = {

@@ -152,7 +152,7 @@ impl App {
             }
             "/farewell" => {
                 reply.carry(Farewell(Arc::clone(self)));
-                drop(reply.event_stream());
+                let _quiet = reply.event_stream();
             }
             // Nobody can push to this one.
             "/quiet" => drop(reply.event_stream()),

@@ -4,7 +4,8 @@
 //! nets under a test that fails, never the way in which one that succeeds waits: that is a reply, an end of file, or a counter through
 //! [`eventually`].
 //!
-//! Covers: driver::clock, driver::config, driver::inbox, driver::listen, driver::mailbox, driver::outboxes, driver::permits, driver::sync
+//! Covers: driver::clock, driver::config, driver::inbox, driver::listen, driver::mailbox, driver::outboxes, driver::interleavings, driver::permits
+//! Covers: driver::sync
 //! Covers: driver::server, driver::stop, driver::deliveries, driver::timers, driver::write, driver::event_loop, driver::thread_per_conn
 
 mod app;

@@ -8,7 +8,7 @@ use pushlab::push::{Payload, Technique};
 use pushlab::{Config, IoModel, SlowConsumer};
 
 use super::client::request;
-use super::{Lab, both, eventually};
+use super::{Client, Lab, both, eventually};
 
 /// Long enough for a loaded machine to answer a ping in.
 const HEARTBEAT: Duration = Duration::from_millis(500);
@@ -34,6 +34,15 @@ fn impatient() -> std::net::TcpListener {
     socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     socket.listen(1024).unwrap();
     socket.into()
+}
+
+/// A subscriber that is gone as soon as it has begun to read.
+fn vanished(lab: &Lab, target: &str) -> Client {
+    let mut client = lab.connect();
+    client.get(&format!("/topics/a/{target}"));
+    assert_eq!(client.answer_head().status, 200);
+    client.vanish();
+    client
 }
 
 /// Subscribers of a technique, which are as many as are online.
@@ -92,13 +101,7 @@ both! {
             config.settings.limits.queue_bytes = 128 * 1024;
         });
         let targets = ["events", "multipart", "stream?max_bytes=1000000000", "iframe?callback=f&max_bytes=1000000000"];
-        let clients = targets.map(|target| {
-            let mut client = lab.connect();
-            client.get(&format!("/topics/a/{target}"));
-            assert_eq!(client.answer_head().status, 200);
-            client.vanish();
-            client
-        });
+        let clients = targets.map(|target| vanished(&lab, target));
         eventually("all are subscribed", || lab.app.hub.info("a").unwrap().subscribers.sum() == 4);
         for technique in [Technique::Sse, Technique::Multipart, Technique::Stream, Technique::Iframe] {
             assert_eq!(count(&lab, technique), 1);
@@ -119,13 +122,7 @@ both! {
     fn quiet_streams(model) {
         let lab = Lab::with_listener(impatient(), model, beat);
         let targets = ["events", "multipart", "stream", "iframe?callback=f"];
-        let clients = targets.map(|target| {
-            let mut client = lab.connect();
-            client.get(&format!("/topics/a/{target}"));
-            assert_eq!(client.answer_head().status, 200);
-            client.vanish();
-            client
-        });
+        let clients = targets.map(|target| vanished(&lab, target));
         eventually("all are subscribed", || lab.app.hub.info("a").unwrap().subscribers.sum() == 4);
         expect_nobody(&lab);
         eventually("the connections are closed", || lab.stats().open == 0);

@@ -1,0 +1,181 @@
+//! Every order in which threads can meet on the ways of commands, walked through by loom.
+//!
+//! Owns the tests of what [`sync`](super::sync) is used for: `RUSTFLAGS="--cfg loom" cargo test --release --lib loom`. Refuses sockets: the waker of
+//! the server's thread is a model of the real one.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+
+use loom::thread;
+
+use super::Config;
+use super::inbox::{Inbox, Posting};
+use super::mailbox::{Mail, Mailbox};
+use super::permits::Permits;
+use super::stop::Stop;
+use super::sync::Waker;
+use crate::proto::Frame;
+use crate::session::{Address, Command, Post, RemoteSource, SlowConsumer};
+
+const ADDRESS: Address = Address { slot: 1, serial: 1 };
+
+fn push(text: &[u8]) -> Command {
+    Command::Push(Frame::chunk(text))
+}
+
+fn post(to: &dyn Post, address: Address, command: Command) {
+    to.post(address, command);
+}
+
+fn payload(command: &Command) -> Option<u8> {
+    match command {
+        Command::Push(frame) => frame.payload().first().copied(),
+        _ => None,
+    }
+}
+
+/// Sleeps and takes, as the event loop's turn does, until so many have come.
+fn take(inbox: &Inbox, stop: &Stop, count: usize) -> Vec<u8> {
+    let (mut taken, mut postings) = (Vec::new(), VecDeque::new());
+    while taken.len() < count {
+        if inbox.go_to_sleep() {
+            stop.waker().wait();
+        }
+        inbox.take(&mut postings);
+        let commands = postings.drain(..).filter_map(|posting| match posting {
+            Posting::One(_, command) => command,
+            Posting::Many(..) => None,
+        });
+        taken.extend(commands.filter_map(|command| payload(&command)));
+    }
+    taken
+}
+
+#[test]
+fn loom_inbox_loses_no_wake_up() {
+    loom::model(|| {
+        let stop = Arc::new(Stop::new(Waker::default()));
+        let inbox = Arc::new(Inbox::new(1 << 20, SlowConsumer::Disconnect, Arc::default(), Arc::clone(&stop)));
+        let poster = |text: &'static [u8]| {
+            let inbox = Arc::clone(&inbox);
+            thread::spawn(move || post(&*inbox, ADDRESS, push(text)))
+        };
+        let posters = [poster(b"a"), poster(b"b")];
+        let mut taken = take(&inbox, &stop, 2);
+        taken.sort_unstable();
+        assert_eq!(taken, b"ab");
+        for poster in posters {
+            poster.join().expect("it posts");
+        }
+    });
+}
+
+#[test]
+fn loom_inbox_keeps_the_order_of_one_poster() {
+    loom::model(|| {
+        let stop = Arc::new(Stop::new(Waker::default()));
+        let inbox = Arc::new(Inbox::new(1 << 20, SlowConsumer::Disconnect, Arc::default(), Arc::clone(&stop)));
+        let posting = Arc::clone(&inbox);
+        let poster = thread::spawn(move || {
+            post(&*posting, ADDRESS, push(b"a"));
+            post(&*posting, ADDRESS, push(b"b"));
+        });
+        assert_eq!(take(&inbox, &stop, 2), b"ab");
+        poster.join().expect("it posts");
+    });
+}
+
+/// A stopper asks while the loop goes to sleep.
+#[test]
+fn loom_stop_wakes_the_loop() {
+    loom::model(|| {
+        let stop = Arc::new(Stop::new(Waker::default()));
+        let inbox = Inbox::new(1 << 20, SlowConsumer::Disconnect, Arc::default(), Arc::clone(&stop));
+        let stopper = super::Stopper::new(Arc::clone(&stop));
+        let stopping = thread::spawn(move || stopper.stop());
+        while !stop.is_asked() {
+            if inbox.go_to_sleep() {
+                stop.waker().wait();
+            }
+            inbox.take(&mut VecDeque::new());
+        }
+        stopping.join().expect("it stops");
+    });
+}
+
+fn mailbox() -> Arc<Mailbox> {
+    Arc::new(Mailbox::new(1, Arc::new(Config::default()), Arc::default(), Weak::new()))
+}
+
+#[test]
+fn loom_mailbox_hands_over_everything() {
+    loom::model(|| {
+        let mailbox = mailbox();
+        let serial = mailbox.issue_serial();
+        let address = Address { slot: 1, serial };
+        let posting = Arc::clone(&mailbox);
+        let poster = thread::spawn(move || {
+            post(&*posting, address, push(b"a"));
+            post(&*posting, address, push(b"b"));
+            post(&*posting, address, Command::Close(1000));
+        });
+        let mut taken = Vec::new();
+        loop {
+            match mailbox.wait(None) {
+                Mail::Command(_, Command::Close(_)) => break,
+                Mail::Command(_, command) => taken.extend(payload(&command)),
+                Mail::Nothing | Mail::Closed => panic!("there is no deadline, and nobody closes"),
+            }
+        }
+        assert_eq!(taken, b"ab");
+        poster.join().expect("it posts");
+    });
+}
+
+/// The connection ends while somebody posts and the writer waits.
+#[test]
+fn loom_mailbox_closes() {
+    loom::model(|| {
+        let mailbox = mailbox();
+        let address = Address { slot: 1, serial: mailbox.issue_serial() };
+        let (posting, writing) = (Arc::clone(&mailbox), Arc::clone(&mailbox));
+        let poster = thread::spawn(move || post(&*posting, address, push(b"a")));
+        let writer = thread::spawn(move || while !matches!(writing.wait(None), Mail::Closed) {});
+        mailbox.close();
+        poster.join().expect("it posts");
+        writer.join().expect("it ends");
+    });
+}
+
+/// What is posted to an earlier hold never reaches the next one.
+#[test]
+fn loom_mailbox_forgets_what_comes_too_late() {
+    loom::model(|| {
+        let mailbox = mailbox();
+        let early = Address { slot: 1, serial: mailbox.issue_serial() };
+        let posting = Arc::clone(&mailbox);
+        let poster = thread::spawn(move || post(&*posting, early, push(b"a")));
+        let late = mailbox.issue_serial();
+        assert!(mailbox.try_take().is_none());
+        poster.join().expect("it posts");
+        assert!(mailbox.try_take().is_none());
+        post(&*mailbox, Address { slot: 1, serial: late }, push(b"b"));
+        assert!(mailbox.try_take().is_some_and(|(serial, command)| serial == late && payload(&command) == Some(b'b')));
+    });
+}
+
+/// The server's thread, which found no permit, is woken when one comes back.
+#[test]
+fn loom_permits_wake_who_waits() {
+    loom::model(|| {
+        let stop = Arc::new(Stop::new(Waker::default()));
+        let permits = Permits::new(1, Arc::default(), Arc::clone(&stop));
+        let permit = permits.take().expect("there is one");
+        let working = thread::spawn(move || drop(permit));
+        while permits.take_or_be_woken(|| true).is_none() {
+            stop.waker().wait();
+        }
+        working.join().expect("it ends");
+        assert_eq!(permits.taken(), 0);
+    });
+}
