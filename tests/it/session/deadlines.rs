@@ -117,3 +117,37 @@ fn a_gauge_goes_down_once_whoever_ends_the_connection() {
         assert_eq!((stats.open, stats.held, stats.streams), (0, 0, 0), "{path}");
     }
 }
+
+/// A machine that was suspended makes up for nothing: each connection does once what was due.
+#[test]
+fn a_clock_that_has_jumped_ahead() {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let mut rig = Rig::new();
+    rig.oversleep(DAY);
+    assert_eq!((rig.ending(), rig.text().as_str()), (Some(Ending::Flush), ""));
+
+    let mut rig = Rig::new();
+    rig.send("GET /hello HTTP/1.1\r\n");
+    rig.oversleep(DAY);
+    assert_eq!((rig.answer().status, rig.ending()), (408, Some(Ending::Linger)));
+
+    let mut rig = Rig::new();
+    rig.send(get("/hold"));
+    rig.oversleep(DAY);
+    assert_eq!((rig.answer().status, rig.ending(), rig.stats().hold_timeouts), (204, None, 1));
+    assert_eq!(rig.due_secs(), Some(75), "from now on it is idle");
+
+    let mut rig = Rig::new();
+    rig.send(get("/events"));
+    rig.bytes();
+    rig.oversleep(DAY);
+    assert_eq!((rig.text().as_str(), rig.ending(), rig.due_secs()), ("3\r\n:\n\n\r\n", None, Some(25)));
+
+    let mut rig = Rig::new();
+    rig.open();
+    rig.oversleep(DAY);
+    assert_eq!(rig.frames(), [(9, Vec::new())], "one ping");
+    assert_eq!(rig.ending(), None, "it has not had the time to answer");
+    rig.oversleep(DAY);
+    assert_eq!(rig.ending(), Some(Ending::Abort));
+}

@@ -196,6 +196,12 @@ impl Rig {
         self.pass(Duration::from_secs(seconds));
     }
 
+    /// Time passes in which nobody calls: the machine was suspended, or a handler blocked the loop. Then the session is told once.
+    pub fn oversleep(&mut self, time: Duration) {
+        self.world.now.advance(time);
+        self.time_out();
+    }
+
     /// The session is told that its time has come, be it true or not.
     pub fn time_out(&mut self) {
         self.session.handle_timeout(&mut self.out, &self.world.cx());
