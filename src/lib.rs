@@ -26,8 +26,25 @@
 //! - A request is answered exactly once: [`Reply`] is consumed by value, and dropping it answers 500.
 //! - A publisher never waits for a peer: what a slow reader cannot take waits in one bounded queue, under one policy ([`SlowConsumer`]).
 //! - An idle connection of the event loop owns no buffer.
-//! - Every bound has a name in [`Limits`] or [`Config`], a default, and a precedent.
+//! - Every bound has a name in [`Limits`], [`Config`] or [`push::HubConfig`], a default, and a precedent. Past it comes an answer that names
+//!   it, and a counter ([`Stats::broken_rules`]).
 //! - A peer that breaks a rule gets an answer that names the rule, and can read it: the connection is ended by halves.
+//! - An announced length allocates nothing: memory follows what has arrived.
+//! - What a connection holds is bounded whatever its peer does: input, output, the queue of messages, time.
+//! - Of a topic, sent = delivered + declared gap, by whatever technique a client comes back.
+//! - A handler that panics costs its connection; one that blocks stops everybody on the event loop, and nobody else with threads.
+//! - A shutdown answers what was accepted, tells who waits when to come back, and ends within [`Config::shutdown_grace`].
+//! - Nothing that a client sends is written to the log.
+//!
+//! README.md says which test shows which of them.
+//!
+//! # Limits of this design
+//!
+//! - One thread is one event loop: a server uses one processor for its connections, and a second server on another port the next one.
+//! - `bind` has the standard library's backlog of 128; [`Server::from_listener`] takes a socket with a longer one, and with
+//!   `TCP_USER_TIMEOUT`, without which the system gives a vanished client of a quiet stream up only after a quarter of an hour.
+//! - The write time-out begins anew with each byte of room that the system reports, not with each that the peer has acknowledged.
+//! - A half-received request may use up the whole grace time of a shutdown: it counts as accepted.
 //!
 //! # Reading order
 //!
