@@ -28,7 +28,10 @@ impl Permits {
     }
 
     pub(crate) fn take(self: &Arc<Self>) -> Option<Permit> {
-        self.taken.fetch_update(SeqCst, SeqCst, |taken| (taken < self.most).then_some(taken + 1)).ok()?;
+        let before = self.taken.fetch_update(SeqCst, SeqCst, |taken| (taken < self.most).then_some(taken + 1)).ok()?;
+        if before + 1 == self.most {
+            self.stats.accept_pauses.add(1);
+        }
         self.stats.threads.add(1);
         Some(Permit(Arc::clone(self)))
     }

@@ -78,6 +78,8 @@ counters! {
     accepted,
     /// Times that accepting failed for want of descriptors or threads.
     accept_errors,
+    /// Times that the last place was taken, of `Config::max_connections` or of `Config::max_threads`: who comes then waits in the system's backlog.
+    accept_pauses,
     /// Requests that reached the handler.
     requests,
     /// WebSocket messages received.

@@ -186,10 +186,13 @@ impl EventLoop {
         };
         let entry = self.connections.vacant_entry();
         let slot = entry.key();
-        let connection = entry.insert(Connection::new(socket, peer, slot as u32, &self.env, &mut self.tools));
+        entry.insert(Connection::new(socket, peer, slot as u32, &self.env, &mut self.tools));
+        if self.connections.len() == self.env.config.max_connections {
+            self.env.stats.accept_pauses.add(1);
+        }
         // Edge-triggered, both directions at once: never registered again.
         let interest = Interest::READABLE | Interest::WRITABLE;
-        let registered = self.poll.registry().register(connection.socket(), Token(slot), interest);
+        let registered = self.poll.registry().register(self.connections[slot].socket(), Token(slot), interest);
         registered.inspect_err(|_| self.close(slot as u32, CloseReason::Transport))
     }
 

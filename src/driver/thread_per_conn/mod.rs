@@ -122,7 +122,11 @@ impl Accepting<'_> {
             let mut connections = self.shared.connections();
             let entry = connections.vacant_entry();
             let connection = Connection::new(socket, peer, entry.key() as u32, self.shared, &self.clock);
-            Arc::clone(entry.insert(Arc::new(connection)))
+            let connection = Arc::clone(entry.insert(Arc::new(connection)));
+            if connections.len() == self.shared.config.max_connections {
+                self.shared.stats.accept_pauses.add(1);
+            }
+            connection
         };
         let of_thread = Arc::clone(&connection);
         let started = self.shared.spawn(permit, move || reader::run(&of_thread));

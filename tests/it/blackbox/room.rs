@@ -24,7 +24,7 @@ both! {
         third.get("/hello");
         fourth.get("/hello");
         expect_nothing(&mut third);
-        assert_eq!((lab.stats().open, lab.stats().accepted), (2, 2));
+        assert_eq!((lab.stats().open, lab.stats().accepted, lab.stats().accept_pauses), (2, 2, 1));
         drop(first);
         assert_eq!(third.answer().status, 200);
         expect_nothing(&mut fourth);
@@ -55,6 +55,7 @@ fn threads() {
     first.get("/poll");
     let held = lab.app.one_held();
     eventually("the first has its writer", || lab.stats().threads == 3);
+    assert_eq!(lab.stats().accept_pauses, 1);
     let mut third = lab.connect();
     third.get("/hello");
     expect_nothing(&mut third);
