@@ -36,9 +36,18 @@ pub(super) struct Env {
 pub(super) struct Tools {
     /// The one receive buffer.
     pub(super) receive: Vec<u8>,
+    pub(super) share: Share,
     /// A connection without unsent output has none.
     pub(super) outboxes: Outboxes,
     pub(super) timers: Timers,
+}
+
+/// What one connection may do in a turn, so that others have theirs soon.
+#[derive(Clone, Copy)]
+pub(super) struct Share {
+    pub(super) read_bytes: usize,
+    /// Past it no further input is worked on in this turn, though all of its answers have left.
+    pub(super) write_bytes: usize,
 }
 
 /// How handles reach one connection of the loop.
@@ -202,7 +211,7 @@ impl Connection {
     pub(super) fn drive(&mut self, slot: u32, env: &Env, tools: &mut Tools) -> Verdict {
         let mut out = self.output.take().unwrap_or_else(|| tools.outboxes.take());
         let mut receive = std::mem::take(&mut tools.receive);
-        let verdict = self.drive_with(&mut receive, &mut out, &context!(env, slot));
+        let verdict = self.drive_with(&mut receive, tools.share, &mut out, &context!(env, slot));
         tools.receive = receive;
         if out.is_empty() {
             self.stalled_until = None;
@@ -214,23 +223,22 @@ impl Connection {
         verdict
     }
 
-    fn drive_with(&mut self, receive: &mut [u8], out: &mut Outbox, cx: &Context<'_>) -> Verdict {
+    fn drive_with(&mut self, receive: &mut [u8], share: Share, out: &mut Outbox, cx: &Context<'_>) -> Verdict {
         let mut filled = self.input.len();
         if filled > 0 {
             receive[..filled].copy_from_slice(&self.input);
             self.input = Vec::new();
         }
-        let verdict = self.work(receive, &mut filled, out, cx);
+        let verdict = self.work(receive, &mut filled, share, out, cx);
         if filled > 0 {
             self.input = receive[..filled].to_vec();
         }
         verdict
     }
 
-    fn work(&mut self, receive: &mut [u8], filled: &mut usize, out: &mut Outbox, cx: &Context<'_>) -> Verdict {
-        let mut share = receive.len();
+    fn work(&mut self, receive: &mut [u8], filled: &mut usize, mut share: Share, out: &mut Outbox, cx: &Context<'_>) -> Verdict {
         loop {
-            if let Err(reason) = self.digest(receive, filled, out, cx) {
+            if let Err(reason) = self.digest(receive, filled, &mut share, out, cx) {
                 return Verdict::Close(reason);
             }
             match self.session.ending() {
@@ -245,24 +253,35 @@ impl Connection {
                 }
                 _ => {}
             }
+            if share.write_bytes == 0 && *filled > 0 && out.is_empty() {
+                return Verdict::Again;
+            }
             if !self.readable || self.eof || *filled == receive.len() || !self.session.wants_read(*filled, out.len(), cx) {
                 return Verdict::Keep;
             }
-            if share == 0 {
+            if share.read_bytes == 0 {
                 return Verdict::Again;
             }
-            match self.read(&mut receive[*filled..], cx) {
+            let room = receive.len().min(*filled + share.read_bytes);
+            match self.read(&mut receive[*filled..room], cx) {
                 Ok(taken) => {
                     *filled += taken;
-                    share = share.saturating_sub(taken);
+                    share.read_bytes = share.read_bytes.saturating_sub(taken);
                 }
                 Err(_) => return Verdict::Close(CloseReason::Transport),
             }
         }
     }
 
-    /// Works on the input that is there until it is used up, needs more behind it, or its answers cannot be written.
-    fn digest(&mut self, receive: &mut [u8], filled: &mut usize, out: &mut Outbox, cx: &Context<'_>) -> Result<(), CloseReason> {
+    /// Works on the input that is there until it is used up, needs more behind it, its answers cannot be written, or they are this turn's share.
+    fn digest(
+        &mut self,
+        receive: &mut [u8],
+        filled: &mut usize,
+        share: &mut Share,
+        out: &mut Outbox,
+        cx: &Context<'_>,
+    ) -> Result<(), CloseReason> {
         loop {
             let used = if *filled > 0 { self.session.receive(&mut receive[..*filled], out, cx) } else { 0 };
             if used < *filled {
@@ -275,8 +294,9 @@ impl Connection {
             }
             // Written output may have been all that the next request waited for.
             let moved = used > 0 || !out.is_empty();
+            share.write_bytes = share.write_bytes.saturating_sub(out.len());
             let flushed = self.flush(out, cx).map_err(|_| CloseReason::Transport)?;
-            if !flushed || !moved || *filled == 0 {
+            if !flushed || !moved || *filled == 0 || share.write_bytes == 0 {
                 return Ok(());
             }
         }

@@ -30,7 +30,7 @@ use super::stop::Stop;
 use super::timers::Timers;
 use crate::proto::{CloseReason, Frame};
 use crate::session::{Address, Burst, Command, Handler};
-use connection::{Connection, Env, Tools, Verdict};
+use connection::{Connection, Env, Share, Tools, Verdict};
 
 /// Events taken from the system at once: 64 of a busy loop take some 0.3 ms, and a larger batch saves nothing any more.
 const EVENTS_PER_TURN: usize = 256;
@@ -46,6 +46,7 @@ pub(crate) fn run(listening: Listening, app: impl Handler) -> io::Result<()> {
     let clock = Clock::new();
     let tools = Tools {
         receive: vec![0; config.receive_buffer_bytes.max(config.settings.limits.head_bytes * 2)],
+        share: Share { read_bytes: 0, write_bytes: 0 },
         outboxes: Outboxes::default(),
         timers: Timers::new(clock.now().instant()),
     };
@@ -109,6 +110,14 @@ impl EventLoop {
             self.wait(&mut events)?;
             self.env.clock.read();
             self.take_postings();
+            // Who has company leaves half of the buffer: the turn comes round sooner, and large messages still come in few reads.
+            let is_alone = events.iter().nth(1).is_none() && self.again.is_empty();
+            let (read_bytes, write_bytes) = (self.tools.receive.len(), self.env.config.settings.limits.output_bytes);
+            self.tools.share = if is_alone {
+                Share { read_bytes, write_bytes: 4 * write_bytes }
+            } else {
+                Share { read_bytes: read_bytes / 2, write_bytes }
+            };
             for event in &events {
                 match event.token() {
                     LISTENER if self.accept == Accept::Waiting => self.accept = Accept::Ready,

@@ -40,6 +40,10 @@ pub struct Gate {
 }
 
 impl Gate {
+    pub const fn new() -> Self {
+        Self { is_open: Mutex::new(false), opened: Condvar::new() }
+    }
+
     pub fn open(&self) {
         *self.is_open.lock().unwrap() = true;
         self.opened.notify_all();

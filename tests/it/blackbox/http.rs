@@ -1,8 +1,12 @@
 //! Requests and answers, however they are cut and piled up.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread;
 
+use pushlab::{IoModel, Reply, Request, Response};
+
+use super::app::Gate;
 use super::client::request;
 use super::{Client, Lab, both, eventually};
 
@@ -161,4 +165,35 @@ both! {
         used.expect_end();
         assert_eq!(lab.stats().remote_errors, 0);
     }
+}
+
+/// A connection with much to ask, whose answers are large, does not use up the turn of one that comes behind it.
+#[test]
+fn a_greedy_connection_leaves_others_their_turn() {
+    static GREEDY: AtomicU64 = AtomicU64::new(0);
+    static BEFORE: AtomicU64 = AtomicU64::new(u64::MAX);
+    static GATE: Gate = Gate::new();
+    fn answer(request: &Request<'_>, reply: Reply<'_>) {
+        match request.path() {
+            "/gate" => GATE.wait(),
+            "/modest" => BEFORE.store(GREEDY.load(SeqCst), SeqCst),
+            _ => _ = GREEDY.fetch_add(1, SeqCst),
+        }
+        reply.send(Response::text("x".repeat(16 * 1024)));
+    }
+    let lab = Lab::answering(IoModel::EventLoop, answer);
+    let (mut gate, mut greedy, mut modest) = (lab.connect(), lab.connect(), lab.connect());
+    assert_eq!((greedy.fetch("/").status, modest.fetch("/").status), (200, 200));
+    gate.get("/gate");
+    // While the loop is kept, both ask, the greedy one first.
+    eventually("the loop is kept", || lab.stats().requests == 3);
+    greedy.send(request("/").repeat(2_000));
+    modest.get("/modest");
+    GATE.open();
+    modest.answer();
+    let before = BEFORE.load(SeqCst) - 2;
+    // 256 KiB of answers are its share.
+    assert!((1..=17).contains(&before), "{before} answers came first");
+    drop(greedy);
+    gate.answer();
 }
