@@ -38,6 +38,8 @@ const SWEEP_ABOVE: usize = 4_096;
 const LATE_MAX_MS: u64 = 1_000;
 /// An entry may come up late by this part of the time to its deadline: as much as a thread's read time-out.
 const LATE_PART: u64 = 8;
+/// Later deadlines come up early: 34 years.
+const DUE_MAX_MS: u64 = 1 << 40;
 
 impl Timers {
     pub(crate) fn new(start: Instant) -> Self {
@@ -59,9 +61,10 @@ impl Timers {
         }
     }
 
-    /// Rounded up: a timer never comes up before its deadline by rounding.
+    /// Rounded up: a timer never comes up before its deadline by rounding. But it does where the deadline is beyond all that a server lives.
     fn due(&self, deadline: Instant) -> u64 {
-        deadline.saturating_duration_since(self.start).as_millis() as u64 + 1
+        let after = deadline.saturating_duration_since(self.start).as_millis();
+        u64::try_from(after).map_or(DUE_MAX_MS, |after| after.min(DUE_MAX_MS)) + 1
     }
 
     /// Whether an entry is the one that a connection noted.
@@ -162,6 +165,14 @@ mod tests {
             timers.arm(7, now + Duration::from_millis(later_ms), now, &mut armed);
             assert_eq!((timers.next_in(now), timers.heap.len()), (Some(Duration::from_millis(201)), 2), "once");
         }
+    }
+
+    #[test]
+    fn a_deadline_beyond_all_others() {
+        let mut timers = Timers::new(Instant::now());
+        let now = timers.start + Duration::from_millis(1_234);
+        timers.arm(7, now + Duration::from_millis(u64::MAX), now, &mut None);
+        assert!(timers.next_in(now).expect("an entry") > Duration::from_secs(365 * 86_400));
     }
 
     #[test]
