@@ -8,7 +8,7 @@
 //!   bundles       a, a ─▶ ① ②         for all of an audience the same: joined once
 //!                 b    ─▶ ④
 //!   alone         c    ─▶ ⑤
-//!   crossing      ③ ─▶ a b a          in several audiences: one by one, in the order of posting
+//!   crossing      ③ ─▶ a b a          in several audiences, or twice in one: one by one, in the order of posting
 //! ```
 
 use std::collections::VecDeque;
@@ -102,14 +102,12 @@ impl Deliveries {
         }
     }
 
-    /// Finds the connections that are in several audiences.
+    /// Finds the connections that are in several audiences, or several times in one.
     fn mark(&mut self) {
         let Self { postings, bundles, marks, crossing, .. } = self;
         marks.begin(postings.len());
-        if let [Bundle { frames, .. }] = &bundles[..]
-            && frames.len() == postings.len()
-        {
-            // Nearly always in a fan-out.
+        if let ([Bundle { .. }], 1) = (&bundles[..], postings.len()) {
+            // Nearly always in a fan-out. Of several messages, who is in the list twice would hear the last before the first again.
             marks.all_are_one = true;
             return;
         }
@@ -197,7 +195,7 @@ struct Marks {
     start: u64,
     /// Stands for several, and is the number of none.
     crossing: u64,
-    /// There is only one bundle, and nothing needs a mark.
+    /// There is only one posting, and nothing needs a mark.
     all_are_one: bool,
 }
 

@@ -57,6 +57,15 @@ pub(super) struct Streaming {
     pub(super) is_event_stream: bool,
 }
 
+impl Streaming {
+    /// The end comes when what was put out has been written.
+    pub(super) fn end_if_enough(&mut self) {
+        if self.left_bytes == Some(0) {
+            self.link.ask_close(0);
+        }
+    }
+}
+
 /// Bytes sent after a time without messages.
 #[derive(Clone, Copy)]
 pub(super) struct Heartbeat {

@@ -164,14 +164,8 @@ impl Http {
             heartbeat.due = cx.now.instant() + every;
         }
         let conn = &mut self.conn;
-        let pushed = link.push(frame, out, cx, |frame, out| put(conn, frame, out, cx));
-        if let Some(left) = left_bytes {
-            *left = left.saturating_sub(frame.payload().len());
-            if *left == 0 {
-                // The end comes when what was pushed has been written.
-                link.ask_close(0);
-            }
-        }
+        let pushed = link.push(frame, out, cx, |frame, out| put(conn, left_bytes, frame, out, cx));
+        stream.end_if_enough();
         pushed
     }
 
@@ -204,8 +198,10 @@ impl Http {
                 self.release(response, out, cx)
             }
             (Exchange::Stream(stream), Command::Lost(count)) if stream.link.is_addressed(serial) => {
-                let conn = &mut self.conn;
-                match stream.link.lost(count, out, cx, |frame, out| put(conn, frame, out, cx)) {
+                let (conn, Streaming { link, left_bytes, .. }) = (&mut self.conn, &mut **stream);
+                let pushed = link.lost(count, out, cx, |frame, out| put(conn, left_bytes, frame, out, cx));
+                stream.end_if_enough();
+                match pushed {
                     Pushed::Sent | Pushed::Waiting => Progress::Wait,
                     Pushed::Overflow => Progress::End(Ending::Abort, CloseReason::SlowConsumer),
                 }
@@ -228,8 +224,9 @@ impl Http {
     /// All output has been handed to the system: there is room for what waits.
     pub(super) fn drained(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         if let Exchange::Stream(stream) = &mut self.exchange {
-            let conn = &mut self.conn;
-            stream.link.refill(out, cx, |frame, out| put(conn, frame, out, cx));
+            let (conn, Streaming { link, left_bytes, .. }) = (&mut self.conn, &mut **stream);
+            link.refill(out, cx, |frame, out| put(conn, left_bytes, frame, out, cx));
+            stream.end_if_enough();
         }
         self.settle(out, cx)
     }
@@ -363,7 +360,14 @@ impl Http {
     }
 }
 
-fn put(conn: &mut Conn, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) {
+/// Puts a frame out, unless the stream has had enough.
+fn put(conn: &mut Conn, left_bytes: &mut Option<usize>, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) {
+    if let Some(left) = left_bytes {
+        if *left == 0 {
+            return;
+        }
+        *left = left.saturating_sub(frame.payload().len());
+    }
     cx.stats.messages_out.add(1);
     conn.send_frame(frame, out).expect("a live stream takes body bytes");
 }

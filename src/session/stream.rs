@@ -85,11 +85,12 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Ends the response behind the message with which so many bytes of payload have been pushed from now on. Messages that are dropped
-    /// because the client reads slowly count as well.
+    /// Ends the response behind the pushed message with which the client was sent so many bytes of payload from now on, or more. Messages
+    /// that are dropped because the client reads slowly do not count; what [`on_drop`](Self::on_drop) says in their place does.
     pub fn end_after(&mut self, bytes: usize) {
         if let Some(state) = &mut self.state {
-            state.left_bytes = Some(bytes);
+            // With 0 the end would be there without anything that brings it.
+            state.left_bytes = Some(bytes.max(1));
         }
     }
 

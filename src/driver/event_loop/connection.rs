@@ -16,7 +16,7 @@ use crate::driver::Config;
 use crate::driver::clock::Clock;
 use crate::driver::inbox::Inbox;
 use crate::driver::outboxes::Outboxes;
-use crate::driver::timers::Timers;
+use crate::driver::timers::{Armed, Timers};
 use crate::driver::write::write_once;
 use crate::proto::{CloseReason, Frame, Outbox};
 use crate::session::{Burst, Command, Context, Ending, Handler, Post, RemoteSource, Session, Stats};
@@ -87,8 +87,8 @@ macro_rules! context {
 #[expect(clippy::struct_excessive_bools, reason = "they are independent of each other, and every combination occurs")]
 pub(super) struct Connection {
     socket: TcpStream,
-    /// The deadline for which the timer heap will bring this connection up.
-    pub(super) armed: Option<Instant>,
+    /// When the timer heap will bring this connection up.
+    pub(super) armed: Option<Armed>,
     /// Input that the session has not used yet.
     input: Vec<u8>,
     /// Output that the system has not taken yet, or that is being gathered in this turn.

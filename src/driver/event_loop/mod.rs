@@ -251,7 +251,7 @@ impl EventLoop {
             let Some((due, slot)) = self.tools.timers.pop_due(now) else { return };
             // An entry that is no longer the connection's own is left over from an earlier deadline or an earlier connection.
             let Some(connection) = self.connections.get_mut(slot as usize) else { continue };
-            if !self.tools.timers.is_armed(due, connection.armed) {
+            if !Timers::is_armed(due, connection.armed) {
                 continue;
             }
             match connection.handle_timer(slot, &self.env, &mut self.tools) {

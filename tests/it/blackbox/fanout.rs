@@ -121,6 +121,19 @@ both! {
         }
     }
 
+    /// Who is in a list twice hears everything twice, and still in the order of posting.
+    fn twice_in_a_list(model) {
+        let lab = Lab::start(model);
+        let (mut subscribers, pushers): (Vec<_>, Vec<_>) = subscribe(&lab, 2).into_iter().unzip();
+        in_one_turn(&lab, || {
+            for text in ["1", "2"] {
+                Pusher::push_all([&pushers[0], &pushers[1], &pushers[0]], &frame(text, true));
+            }
+        });
+        subscribers[0].expect(&["1", "1", "2", "2"]);
+        subscribers[1].expect(&["1", "2"]);
+    }
+
     /// Large messages are written one by one, and are whole all the same.
     fn large_messages(model) {
         let lab = Lab::start(model);

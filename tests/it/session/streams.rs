@@ -2,8 +2,10 @@
 //!
 //! Covers: session::stream, session::link
 
+use std::sync::Arc;
+
 use pushlab::proto::{Frame, Limits, LocalError, sse};
-use pushlab::session::{Ending, Pusher, Reply, Request, Response, Settings};
+use pushlab::session::{Ending, Pusher, Reply, Request, Response, Settings, SlowConsumer};
 
 use super::rig::Rig;
 use super::wire::get;
@@ -45,6 +47,49 @@ fn a_stream_to_http_1_0_ends_with_the_connection() {
     rig.shelf.pusher().close(0);
     rig.deliver();
     assert_eq!((rig.text().as_str(), rig.ending()), ("", Some(Ending::Flush)));
+}
+
+/// The next message is the last one then. An empty one is none, and does not leave a stream that neither takes a message nor ends.
+#[test]
+fn a_stream_that_ends_after_no_bytes() {
+    let mut rig = Rig::serving(|_: &Request<'_>, reply: Reply<'_>| {
+        let mut stream = reply.stream(Response::text("before\n"));
+        stream.end_after(0);
+        drop(stream.pusher());
+    });
+    rig.send(get("/"));
+    for text in ["", "last", "x"] {
+        rig.burst(rig.last_serial(), &[Frame::chunk(text.as_bytes())]);
+    }
+    let answer = rig.answer();
+    assert_eq!((answer.text(), answer.is_whole, rig.stats().streams), ("before\nlast", true, 0));
+}
+
+/// What was dropped was not sent, wherever it was dropped, and does not bring the end nearer; and behind the end comes nothing that waits.
+#[test]
+fn a_stream_that_ends_after_what_was_sent() {
+    let limits = Limits { output_bytes: 10, queue_bytes: 30, ..Limits::default() };
+    let settings = Settings { limits, slow_consumer: SlowConsumer::DropOldest, ..Settings::default() };
+    let mut rig = Rig::serving_with(settings, Arc::default(), |_: &Request<'_>, reply: Reply<'_>| {
+        let mut stream = reply.stream(Response::text("before\n"));
+        stream.end_after(49);
+        drop(stream.pusher());
+    });
+    rig.send(get("/"));
+    let push = |rig: &mut Rig, numbers: std::ops::Range<u32>| {
+        for n in numbers {
+            rig.burst(rig.last_serial(), &[Frame::chunk(format!("{n:010}").as_bytes())]);
+        }
+    };
+    rig.block();
+    push(&mut rig, 0..10);
+    rig.unblock();
+    assert_eq!((rig.stats().streams, rig.stats().dropped), (1, 7), "30 bytes were sent");
+    rig.block();
+    push(&mut rig, 10..13);
+    rig.unblock();
+    let answer = rig.answer();
+    assert_eq!((answer.text(), answer.is_whole, rig.stats().streams), ("before\n00000000000000000008000000000900000000100000000011", true, 0));
 }
 
 /// Ten bytes, whatever came before the limit was set; what comes behind the last message goes nowhere.
