@@ -256,6 +256,10 @@ impl Connection {
             if share.write_bytes == 0 && *filled > 0 && out.is_empty() {
                 return Verdict::Again;
             }
+            if self.has_left(*filled, out.len(), cx) {
+                self.eof = true;
+                continue;
+            }
             if !self.readable || self.eof || *filled == receive.len() || !self.session.wants_read(*filled, out.len(), cx) {
                 return Verdict::Keep;
             }
@@ -271,6 +275,13 @@ impl Connection {
                 Err(_) => return Verdict::Close(CloseReason::Transport),
             }
         }
+    }
+
+    /// Whether the peer ended while it is owed an answer, and its end stands behind more input than is read meanwhile. With less input before
+    /// its end it would be let go, too.
+    fn has_left(&self, backlog: usize, out_len: usize, cx: &Context<'_>) -> bool {
+        let has_room = out_len < cx.settings.limits.output_bytes;
+        self.hangup && !self.eof && has_room && self.session.ending().is_none() && !self.session.wants_read(backlog, out_len, cx)
     }
 
     /// Works on the input that is there until it is used up, needs more behind it, its answers cannot be written, or they are this turn's share.

@@ -1,6 +1,7 @@
 //! The first thread of a connection.
 //!
-//! Owns reading. Refuses to wait for anything but the socket and room for output.
+//! Owns reading. Refuses to wait for anything but the socket and room for output. Who cannot read cannot see an end: a client that leaves
+//! behind more pipelined input than is taken while it is owed an answer is found gone only when it is written to. The event loop is told.
 
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;

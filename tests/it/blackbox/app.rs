@@ -25,6 +25,8 @@ pub struct App {
     pub dropped: AtomicUsize,
     /// Messages that streams were told to have lost.
     pub lost: AtomicUsize,
+    /// Requests that have come.
+    pub requests: AtomicUsize,
     /// Handlers that have reached the gate.
     pub at_gate: AtomicUsize,
     pub gate: Gate,
@@ -111,12 +113,17 @@ impl App {
         if let Some(answer) = self.answer {
             return answer(request, reply);
         }
+        let requests = self.requests.fetch_add(1, SeqCst) + 1;
         let number = |name| request.query_value(name).and_then(|value| value.parse::<usize>().ok()).unwrap_or_default();
         match request.path() {
             "/hello" => reply.send(Response::text("hello\n")),
+            "/count" => reply.send(Response::text(requests.to_string())),
             "/number" => reply.send(Response::text(number("n").to_string())),
             "/big" => reply.send(Response::text(vec![b'x'; number("n")])),
             "/echo" => reply.send(Response::new("application/octet-stream", request.body().to_vec())),
+            // Which thread this is, as a directory below /proc.
+            #[cfg(target_os = "linux")]
+            "/thread" => reply.send(Response::text(std::fs::read_link("/proc/thread-self").unwrap().display().to_string())),
             "/poll" => {
                 reply.carry(Carried(Arc::clone(self)));
                 let held = reply.hold(NET, Response::no_content());

@@ -128,6 +128,13 @@ impl Client {
         format!("{} bytes: {:?}", self.unread.len(), String::from_utf8_lossy(&self.unread[..self.unread.len().min(200)]))
     }
 
+    /// Waits for something to be there, and takes nothing of it.
+    #[track_caller]
+    pub fn wait(&self) {
+        assert!(self.unread.is_empty(), "{}", self.show_unread());
+        assert_eq!(self.stream.peek(&mut [0]).unwrap(), 1);
+    }
+
     #[track_caller]
     pub fn take(&mut self, len: usize) -> Vec<u8> {
         while self.unread.len() < len {

@@ -1,13 +1,14 @@
 //! Requests that are answered later.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc::channel;
 use std::thread;
 
 use pushlab::{Frame, Held, Pusher, Response};
 
 use super::client::request;
-use super::{Client, Lab, both, eventually};
+use super::{Client, IoModel, Lab, both, eventually};
 use crate::support::splits::Seeded;
 
 both! {
@@ -52,6 +53,41 @@ both! {
             assert_eq!(lab.app.dropped(), before + 1);
             held.release(Response::text("too late"));
         }
+    }
+
+    /// The end stands behind more pipelined input than is read while a request is held. The event loop is told of it all the same; a thread
+    /// finds out when it writes.
+    fn client_that_goes_away_behind_its_input(model) {
+        let lab = Lab::start(model);
+        let leave: [fn(Client); 3] = [drop, |client| client.end_sending(), Client::reset];
+        for (before, leave) in leave.into_iter().enumerate() {
+            let mut client = lab.connect();
+            client.send(request("/poll") + &request("/hello").repeat(2_000));
+            let held = lab.app.one_held();
+            leave(client);
+            if model == IoModel::ThreadPerConnection {
+                held.release(Response::text("to nobody"));
+            }
+            eventually("the hold is let go", || lab.stats().held == 0 && lab.stats().open == 0);
+            assert_eq!(lab.app.dropped(), before + 1);
+        }
+    }
+
+    /// An end of sending that has come already does not stop what comes before it: all is read up to it, and answered.
+    fn end_behind_much_input_that_is_not_held_up(model) {
+        let lab = Lab::with(model, |config| config.settings.limits.output_bytes = 1024);
+        let (mut client, mut blocker) = (lab.connect(), lab.connect());
+        if model == IoModel::EventLoop {
+            blocker.get("/block");
+            eventually("the loop is blocked", || lab.app.at_gate.load(SeqCst) == 1);
+        }
+        client.send(request("/number?n=7").repeat(2_000));
+        client.end_sending();
+        lab.app.gate.open();
+        for _ in 0..2_000 {
+            assert_eq!(client.answer().text(), "7");
+        }
+        client.expect_end();
     }
 
     fn handle_of_an_earlier_request(model) {

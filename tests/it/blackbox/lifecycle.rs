@@ -128,6 +128,19 @@ both! {
         half.drain();
     }
 
+    /// A request that has begun may become whole as long as there is grace: it is not cut off before.
+    fn shutdown_with_half_a_head(model) {
+        let lab = Lab::with(model, |config| config.shutdown_grace = Duration::from_millis(300));
+        let mut half = lab.connect();
+        half.send("GET /hel");
+        eventually("half a request is there", || lab.stats().bytes_in == 8);
+        let start = Instant::now();
+        lab.stopper.stop();
+        assert_eq!(half.drain(), 0);
+        assert!(start.elapsed() >= Duration::from_millis(300), "{:?}", start.elapsed());
+        lab.join();
+    }
+
     fn stop_now(model) {
         let lab = Lab::start(model);
         let mut crowd = Crowd::gather(&lab);

@@ -9,9 +9,12 @@
 //! Covers: driver::server, driver::stop, driver::deliveries, driver::timers, driver::write, driver::event_loop, driver::thread_per_conn
 
 mod app;
+mod busy;
 mod cases;
 mod client;
 mod errors;
+#[cfg(target_os = "linux")]
+mod exhausted;
 mod fanout;
 mod frames;
 mod handshakes;
@@ -24,6 +27,8 @@ mod push;
 mod room;
 mod silent;
 mod slow;
+#[cfg(target_os = "linux")]
+mod spin;
 mod stream;
 mod websocket;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use pushlab::session::Audience;
 use pushlab::{Frame, SlowConsumer};
 
-use super::{Client, IoModel, Lab, both, eventually};
+use super::{Client, IoModel, Lab, NET, both, eventually};
 
 const FRAME_BYTES: usize = 64 * 1024;
 
@@ -118,6 +118,53 @@ both! {
             lab.stats().write_stalls == 1 && lab.stats().open == 0
         });
         assert_eq!(lab.app.dropped(), 1);
+    }
+
+    /// The end comes while the output is full, behind a request that waits. It is found when the output has gone, without another message; with
+    /// threads, where output that is being written is out of the way, at once.
+    fn end_while_output_is_full(model) {
+        let lab = Lab::with(model, |config| config.settings.limits.queue_bytes = 64 * 1024 * 1024);
+        let mut client = Client::connect_with_little_room(lab.address);
+        client.get("/stream");
+        client.answer_head();
+        // More than the system takes.
+        let pusher = lab.app.one_pusher();
+        pusher.push(&Frame::chunk(&vec![b'x'; 16 * 1024 * 1024]));
+        client.wait();
+        let before = lab.stats().bytes_in;
+        client.get("/hello");
+        client.end_sending();
+        eventually("the server has read it", || lab.stats().bytes_in > before);
+        // Events come in their order: who is answered now came after the end.
+        let mut other = lab.connect();
+        for _ in 0..2 {
+            assert_eq!(other.fetch("/hello").status, 200);
+        }
+        drop(other);
+        if model == IoModel::EventLoop {
+            assert_eq!((lab.stats().streams, lab.app.dropped()), (1, 0));
+        }
+        client.drain();
+        eventually("the stream has ended", || lab.stats().streams == 0 && lab.stats().open == 0);
+        assert_eq!((lab.app.dropped(), lab.stats().requests), (1, 3));
+    }
+
+    /// Whoever ends the connection does not wait until a peer that takes nothing has been given up.
+    fn end_while_a_write_is_stuck(model) {
+        let lab = Lab::with(model, |config| {
+            config.settings.limits.queue_bytes = 64 * 1024 * 1024;
+            config.settings.limits.write_timeout = 60 * NET;
+        });
+        let mut client = Client::connect_with_little_room(lab.address);
+        client.get("/stream");
+        client.answer_head();
+        // More than the system takes. When the first bytes are there, the write goes on.
+        lab.app.one_pusher().push(&Frame::chunk(&vec![b'x'; 16 * 1024 * 1024]));
+        client.wait();
+        client.end_sending();
+        eventually("the connection ends", || lab.stats().open == 0);
+        assert_eq!((lab.app.dropped(), lab.stats().streams, lab.stats().write_stalls), (1, 0, 0));
+        assert!(client.drain() < 16 * 1024 * 1024);
     }
 
     /// A reader that takes a little now and then is slow, and not stalled. The system says that there is room only when a third of its
