@@ -89,7 +89,10 @@ fn a_stream_that_ends_after_what_was_sent() {
     push(&mut rig, 10..13);
     rig.unblock();
     let answer = rig.answer();
-    assert_eq!((answer.text(), answer.is_whole, rig.stats().streams), ("before\n00000000000000000008000000000900000000100000000011", true, 0));
+    assert_eq!(
+        (answer.text(), answer.is_whole, rig.stats().streams),
+        ("before\n00000000000000000008000000000900000000100000000011", true, 0)
+    );
 }
 
 /// Ten bytes, whatever came before the limit was set; what comes behind the last message goes nowhere.
