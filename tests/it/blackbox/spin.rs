@@ -37,7 +37,7 @@ impl Thread {
         Duration::from_nanos(self.read("schedstat").split(' ').next().unwrap().parse().unwrap())
     }
 
-    /// Looks on while nothing happens but one hold on another connection, which has been held before.
+    /// Looks on while nothing happens but one hold on another connection.
     #[track_caller]
     fn expect_quiet(&self, clock: &mut Client) {
         let (sleeps, ran) = (self.sleeps(), self.ran());
