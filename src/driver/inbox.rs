@@ -26,9 +26,10 @@ impl Posting {
         let (frame, readers) = match self {
             Self::One(_, Some(Command::Push(frame))) => (frame, 1),
             Self::One(..) => return None,
+            // The list is the audience's own: a burst of messages shares it.
             Self::Many(addresses, frame) => (frame, addresses.len()),
         };
-        Some((size_of::<Self>() + readers * size_of::<Address>() + frame.wire().len(), readers))
+        Some((size_of::<Self>() + frame.wire().len(), readers))
     }
 }
 
