@@ -163,3 +163,26 @@ impl Post for Inbox {
         self.push(commands.into_iter().map(|(address, command)| Posting::One(address, Some(command))));
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::driver::sync::Waker;
+
+    /// A burst to many readers is as heavy as its frames: all of its messages share the list of readers.
+    #[test]
+    fn readers_do_not_weigh() {
+        let poll = mio::Poll::new().expect("a poll");
+        let waker = Waker::new(poll.registry(), mio::Token(0)).expect("a waker");
+        let inbox = Inbox::new(1024 * 1024, SlowConsumer::Disconnect, Arc::default(), Arc::new(Stop::new(waker)));
+        let readers = Arc::new(vec![Address { slot: 1, serial: 1 }; 10_000]);
+        let mut postings = VecDeque::new();
+        for _ in 0..1_000 {
+            inbox.post_many(&readers, &Frame::chunk(b"a message"));
+        }
+        assert!(inbox.take(&mut postings).overflowed.is_empty());
+        assert_eq!(postings.len(), 1_000);
+        inbox.post_many(&readers, &Frame::chunk(&vec![b'x'; 1024 * 1024]));
+        assert!(!inbox.take(&mut postings).overflowed.is_empty(), "frames do");
+    }
+}

@@ -74,8 +74,16 @@ impl Call<'_> {
         Ok(state.since(&self.topics, cursor, limit_bytes, self.hub.config().clock.now()))
     }
 
+    /// Serves a technique that streams, from where the field or one of the parameters says.
+    pub(super) fn serve_stream(&self, reply: Reply<'_>, plan: Result<Plan, Rejection>, field: Option<&str>, parameters: &[&str]) {
+        match plan.and_then(|plan| Ok((plan, self.cursor(field, parameters)?))) {
+            Ok((plan, cursor)) => self.stream(reply, cursor, &plan),
+            Err(rejection) => self.reject(reply, &rejection),
+        }
+    }
+
     /// Begins a stream and subscribes it.
-    pub(super) fn stream(&self, reply: Reply<'_>, cursor: Cursor, plan: &Plan) {
+    fn stream(&self, reply: Reply<'_>, cursor: Cursor, plan: &Plan) {
         let limit_bytes = plan.limit_bytes.unwrap_or(usize::MAX);
         let mut missed = match self.replay(cursor, self.hub.config().replay_bytes.min(limit_bytes)) {
             Ok(missed) => missed,

@@ -17,11 +17,7 @@ pub(in super::super) const PARAMETERS: &[&str] = &["callback", "max_bytes"];
 const HEAD_BYTES: usize = 1_100;
 
 pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
-    let read = plan(call).and_then(|plan| Ok((plan, call.cursor(None, &["after"])?)));
-    match read {
-        Ok((plan, cursor)) => call.stream(reply, cursor, &plan),
-        Err(rejection) => call.reject(reply, &rejection),
-    }
+    call.serve_stream(reply, plan(call), None, &["after"]);
 }
 
 fn plan(call: &Call<'_>) -> Result<Plan, Rejection> {

@@ -14,11 +14,7 @@ use crate::session::Reply;
 pub(in super::super) const PARAMETERS: &[&str] = &["format"];
 
 pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
-    let read = plan(call).and_then(|plan| Ok((plan, call.cursor(None, &["after"])?)));
-    match read {
-        Ok((plan, cursor)) => call.stream(reply, cursor, &plan),
-        Err(rejection) => call.reject(reply, &rejection),
-    }
+    call.serve_stream(reply, plan(call), None, &["after"]);
 }
 
 fn plan(call: &Call<'_>) -> Result<Plan, Rejection> {

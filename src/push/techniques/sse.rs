@@ -21,11 +21,7 @@ use crate::session::Reply;
 pub(in super::super) const PARAMETERS: &[&str] = &["format", "last_event_id"];
 
 pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
-    let read = plan(call).and_then(|plan| Ok((plan, call.cursor(Some("Last-Event-ID"), &["last_event_id", "after"])?)));
-    match read {
-        Ok((plan, cursor)) => call.stream(reply, cursor, &plan),
-        Err(rejection) => call.reject(reply, &rejection),
-    }
+    call.serve_stream(reply, plan(call), Some("Last-Event-ID"), &["last_event_id", "after"]);
 }
 
 fn plan(call: &Call<'_>) -> Result<Plan, Rejection> {

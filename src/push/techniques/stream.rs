@@ -17,11 +17,7 @@ pub(in super::super) const PARAMETERS: &[&str] = &["format", "max_bytes", "pad"]
 const PAD_MAX: u64 = 64 * 1024;
 
 pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
-    let read = plan(call).and_then(|plan| Ok((plan, call.cursor(None, &["after"])?)));
-    match read {
-        Ok((plan, cursor)) => call.stream(reply, cursor, &plan),
-        Err(rejection) => call.reject(reply, &rejection),
-    }
+    call.serve_stream(reply, plan(call), None, &["after"]);
 }
 
 fn plan(call: &Call<'_>) -> Result<Plan, Rejection> {
