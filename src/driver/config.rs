@@ -27,8 +27,8 @@ pub struct Config {
     /// Bytes of stack per connection's thread (thread-per-connection only). Address space, of which only what is touched becomes memory.
     /// Default 256 KiB (musl's default is 128 KiB, the C library's 8 MiB).
     pub stack_bytes: usize,
-    /// Bytes of the event loop's one receive buffer, which is also what one connection may read in a turn; half of it where others have something
-    /// to say, too. Default 256 KiB: 64 KiB messages take twice as long with 64 KiB, and nothing is gained above 512 KiB.
+    /// Bytes of the event loop's one receive buffer, which is also what one connection may read in a turn; half of it at most where others have
+    /// something to say, too. With threads, the largest that a connection's own buffer grows to. Default 256 KiB: 64 KiB messages take twice as long with 64 KiB, and nothing is gained above 512 KiB.
     pub receive_buffer_bytes: usize,
     /// Bytes of messages that wait for the event loop as a whole. Past it the slow-consumer policy acts on what is posted. Default 64 MiB
     /// (twice Redis's `client-output-buffer-limit pubsub 32mb`, which is for one client).

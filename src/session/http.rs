@@ -14,7 +14,7 @@ use super::progress::{Ending, Progress};
 use super::reply::{answer, answer_shared};
 use super::{Burst, Command, Context, Reply, Request, Response, websocket};
 use crate::proto::http1::{Conn, Content, Event, Head, Next};
-use crate::proto::{CloseReason, Frame, Outbox, RemoteError};
+use crate::proto::{CloseReason, Frame, Limits, Outbox, RemoteError};
 
 pub(super) struct Http {
     conn: Conn,
@@ -357,6 +357,12 @@ impl Http {
     /// Whether the client's next request can only be worked on after something of ours: an answer, a stream's end.
     pub(super) const fn is_answering(&self) -> bool {
         matches!(self.exchange, Exchange::Held(_) | Exchange::Stream(_))
+    }
+
+    /// How many bytes of input can be of use, those that wait included.
+    #[inline]
+    pub(super) fn wanted_bytes(&self, limits: &Limits) -> usize {
+        self.conn.wanted_bytes(limits)
     }
 }
 

@@ -202,14 +202,17 @@ impl Session {
         self.advance(progress, out, cx);
     }
 
-    /// Whether input should be read while `backlog` bytes of it already wait and `out_len` bytes of output are unsent.
-    pub fn wants_read(&self, backlog: usize, out_len: usize, cx: &Context<'_>) -> bool {
+    /// How many bytes of input should be read at most while `backlog` bytes of it already wait and `out_len` bytes of output are unsent.
+    /// Without a limit, a body in chunks and a WebSocket, it is the driver's buffer that bounds them.
+    #[inline]
+    pub fn wanted_bytes(&self, backlog: usize, out_len: usize, cx: &Context<'_>) -> usize {
         let limits = &cx.settings.limits;
         match &self.phase {
-            Phase::Http(http) if http.is_answering() => backlog < limits.pipeline_bytes,
-            Phase::Http(_) | Phase::WebSocket(_) => out_len < limits.output_bytes,
-            Phase::Over { ending, .. } => *ending == Ending::Linger,
-            Phase::Closed => false,
+            Phase::Http(http) if http.is_answering() => limits.pipeline_bytes.saturating_sub(backlog),
+            Phase::Http(_) | Phase::WebSocket(_) if out_len >= limits.output_bytes => 0,
+            Phase::Http(http) => http.wanted_bytes(limits).saturating_sub(backlog),
+            Phase::WebSocket(_) | Phase::Over { ending: Ending::Linger, .. } => usize::MAX,
+            Phase::Over { .. } | Phase::Closed => 0,
         }
     }
 

@@ -98,15 +98,16 @@ impl World {
         }
     }
 
-    fn wants_read(&mut self) -> bool {
+    fn wanted_bytes(&mut self) -> usize {
         let waiting = self.shown;
-        call!(self, |session, out, cx| session.wants_read(waiting, out.len(), cx))
+        call!(self, |session, out, cx| session.wanted_bytes(waiting, out.len(), cx))
     }
 
     /// The session is shown up to `more` bytes beyond those that it has been shown.
     pub(super) fn receive(&mut self, more: usize) {
+        let more = more.min(self.wanted_bytes());
         let given = self.shown.saturating_add(more).min(self.input.len());
-        if given == 0 || given > self.shown && !self.wants_read() {
+        if given == 0 {
             return;
         }
         let mut shown = self.input[..given].to_vec();
@@ -226,7 +227,7 @@ impl World {
     pub(super) fn end_of_file(&mut self) {
         self.exchange();
         // A driver that cannot read does not learn of the end.
-        if !self.eof && self.wants_read() {
+        if !self.eof && self.wanted_bytes() > 0 {
             self.eof = true;
             call!(self, |session, out, cx| session.handle_eof(out, cx));
         }

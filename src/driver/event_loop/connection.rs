@@ -260,14 +260,16 @@ impl Connection {
                 self.eof = true;
                 continue;
             }
-            if !self.readable || self.eof || *filled == receive.len() || !self.session.wants_read(*filled, out.len(), cx) {
+            let wanted = if self.readable && !self.eof { self.session.wanted_bytes(*filled, out.len(), cx) } else { 0 };
+            let room = &mut receive[*filled..];
+            let wanted = wanted.min(room.len());
+            if wanted == 0 {
                 return Verdict::Keep;
             }
             if share.read_bytes == 0 {
                 return Verdict::Again;
             }
-            let room = receive.len().min(*filled + share.read_bytes);
-            match self.read(&mut receive[*filled..room], cx) {
+            match self.read(&mut room[..wanted.min(share.read_bytes)], cx) {
                 Ok(taken) => {
                     *filled += taken;
                     share.read_bytes = share.read_bytes.saturating_sub(taken);
@@ -281,7 +283,7 @@ impl Connection {
     /// its end it would be let go, too.
     fn has_left(&self, backlog: usize, out_len: usize, cx: &Context<'_>) -> bool {
         let has_room = out_len < cx.settings.limits.output_bytes;
-        self.hangup && !self.eof && has_room && self.session.ending().is_none() && !self.session.wants_read(backlog, out_len, cx)
+        self.hangup && !self.eof && has_room && self.session.ending().is_none() && self.session.wanted_bytes(backlog, out_len, cx) == 0
     }
 
     /// Works on the input that is there until it is used up, needs more behind it, its answers cannot be written, or they are this turn's share.
@@ -293,24 +295,28 @@ impl Connection {
         out: &mut Outbox,
         cx: &Context<'_>,
     ) -> Result<(), CloseReason> {
+        let mut done = 0;
         loop {
-            let used = if *filled > 0 { self.session.receive(&mut receive[..*filled], out, cx) } else { 0 };
-            if used < *filled {
-                receive.copy_within(used..*filled, 0);
-            }
-            *filled -= used;
+            let used = if done < *filled { self.session.receive(&mut receive[done..*filled], out, cx) } else { 0 };
+            done += used;
             // Input that waits only for room in the output still comes before the end.
-            if self.eof && (*filled == 0 || out.len() < cx.settings.limits.output_bytes) {
+            if self.eof && (done == *filled || out.len() < cx.settings.limits.output_bytes) {
                 self.session.handle_eof(out, cx);
             }
             // Written output may have been all that the next request waited for.
             let moved = used > 0 || !out.is_empty();
             share.write_bytes = share.write_bytes.saturating_sub(out.len());
             let flushed = self.flush(out, cx).map_err(|_| CloseReason::Transport)?;
-            if !flushed || !moved || *filled == 0 || share.write_bytes == 0 {
-                return Ok(());
+            if !flushed || !moved || done == *filled || share.write_bytes == 0 {
+                break;
             }
         }
+        // Once, however many answers it took to get here.
+        if done > 0 && done < *filled {
+            receive.copy_within(done..*filled, 0);
+        }
+        *filled -= done;
+        Ok(())
     }
 
     /// Reads once. A short read is the end of what is there: asking again would only be answered "would block".

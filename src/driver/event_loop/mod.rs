@@ -37,6 +37,13 @@ const EVENTS_PER_TURN: usize = 256;
 /// Timers that come up in one turn: thousands of heartbeats that are due at the same second take a millisecond each time, and let others
 /// in between.
 const TIMERS_PER_TURN: usize = 256;
+/// Letting go of a peer that took nothing counts as so many: the system frees megabytes of unsent output, for a millisecond.
+const TIMERS_PER_STALL: usize = 32;
+/// Input read and output written in a turn where many connections want more than their share, so that the turn takes some 20 ms at the most: a
+/// hundred requests take 50 us, 64 KiB of output as long. No share is smaller than [`SHARE_MIN`].
+const READ_PER_TURN: usize = 2 * 1024 * 1024;
+const WRITTEN_PER_TURN: usize = 4 * 1024 * 1024;
+const SHARE_MIN: usize = 16 * 1024;
 /// Connections accepted in one turn, so that a storm of new ones does not keep the others waiting.
 const ACCEPTS_PER_TURN: usize = 64;
 
@@ -57,6 +64,7 @@ pub(crate) fn run(listening: Listening, app: impl Handler) -> io::Result<()> {
         listener: Some(listener),
         connections: Slab::new(),
         again: Vec::new(),
+        unfinished: Vec::new(),
         deliveries: Deliveries::default(),
         accept: Accept::Waiting,
         ends_at: None,
@@ -74,6 +82,8 @@ struct EventLoop {
     connections: Slab<Connection>,
     /// Connections to be driven before the end of the turn.
     again: Vec<u32>,
+    /// Those that have used up their share of this turn.
+    unfinished: Vec<u32>,
     deliveries: Deliveries,
     accept: Accept,
     /// When the shutdown's grace ends.
@@ -110,14 +120,7 @@ impl EventLoop {
             self.wait(&mut events)?;
             self.env.clock.read();
             self.take_postings();
-            // Who has company leaves half of the buffer: the turn comes round sooner, and large messages still come in few reads.
-            let is_alone = events.iter().nth(1).is_none() && self.again.is_empty();
-            let (read_bytes, write_bytes) = (self.tools.receive.len(), self.env.config.settings.limits.output_bytes);
-            self.tools.share = if is_alone {
-                Share { read_bytes, write_bytes: 4 * write_bytes }
-            } else {
-                Share { read_bytes: read_bytes / 2, write_bytes }
-            };
+            self.tools.share = self.share(events.iter().count() + self.again.len());
             for event in &events {
                 match event.token() {
                     LISTENER if self.accept == Accept::Waiting => self.accept = Accept::Ready,
@@ -126,7 +129,10 @@ impl EventLoop {
                     Token(slot) => {
                         if let Some(connection) = self.connections.get_mut(slot) {
                             connection.note(event);
-                            self.drive(slot as u32);
+                            // Who is in the list already has no second share.
+                            if !connection.queued {
+                                self.drive(slot as u32);
+                            }
                         }
                     }
                 }
@@ -139,6 +145,19 @@ impl EventLoop {
             self.drive_again();
         }
         Ok(())
+    }
+
+    /// What each of `ready` connections may do in a turn. Who is alone has the whole buffer; in company a turn comes round soon, and large
+    /// messages still come in few reads.
+    fn share(&self, ready: usize) -> Share {
+        let (buffer, output) = (self.tools.receive.len(), self.env.config.settings.limits.output_bytes);
+        match ready {
+            0 | 1 => Share { read_bytes: buffer, write_bytes: 4 * output },
+            _ => Share {
+                read_bytes: (READ_PER_TURN / ready).max(SHARE_MIN).min(buffer / 2),
+                write_bytes: (WRITTEN_PER_TURN / ready).max(SHARE_MIN).min(output),
+            },
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -213,24 +232,32 @@ impl EventLoop {
         self.deliveries = deliveries;
     }
 
+    /// Before the end of this turn.
     fn drive_later(&mut self, slot: u32) {
-        if let Some(connection) = self.connections.get_mut(slot as usize)
-            && !std::mem::replace(&mut connection.queued, true)
-        {
+        if self.put_in_list(slot) {
             self.again.push(slot);
         }
+    }
+
+    /// Whether a connection is to be put into the list of those to be driven, and not in it already.
+    fn put_in_list(&mut self, slot: u32) -> bool {
+        self.connections.get_mut(slot as usize).is_some_and(|connection| !std::mem::replace(&mut connection.queued, true))
     }
 
     #[inline]
     fn follow(&mut self, slot: u32, verdict: Verdict) {
         match verdict {
             Verdict::Keep => {}
-            Verdict::Again => self.drive_later(slot),
+            Verdict::Again => {
+                if self.put_in_list(slot) {
+                    self.unfinished.push(slot);
+                }
+            }
             Verdict::Close(reason) => self.close(slot, reason),
         }
     }
 
-    /// Drives what was put off in this turn; what is put off again waits for the next one, behind everybody else.
+    /// Drives what was put off until now. Who has used up this turn's share waits for the next one, behind everybody else.
     fn drive_again(&mut self) {
         let mut due = std::mem::take(&mut self.again);
         for slot in due.drain(..) {
@@ -239,7 +266,7 @@ impl EventLoop {
                 self.drive(slot);
             }
         }
-        due.append(&mut self.again);
+        std::mem::swap(&mut due, &mut self.unfinished);
         self.again = due;
     }
 
@@ -247,7 +274,9 @@ impl EventLoop {
         let armed = |slot| self.connections.get(slot as usize).and_then(|connection| connection.armed);
         self.tools.timers.sweep(self.connections.len(), armed);
         let now = self.env.clock.now().instant();
-        for _ in 0..TIMERS_PER_TURN {
+        let mut left = TIMERS_PER_TURN;
+        while left > 0 {
+            left -= 1;
             let Some((due, slot)) = self.tools.timers.pop_due(now) else { return };
             // An entry that is no longer the connection's own is left over from an earlier deadline or an earlier connection.
             let Some(connection) = self.connections.get_mut(slot as usize) else { continue };
@@ -256,7 +285,10 @@ impl EventLoop {
             }
             match connection.handle_timer(slot, &self.env, &mut self.tools) {
                 None => self.drive_later(slot),
-                Some(reason) => self.close(slot, reason),
+                Some(reason) => {
+                    self.close(slot, reason);
+                    left = left.saturating_sub(TIMERS_PER_STALL);
+                }
             }
         }
     }

@@ -190,9 +190,9 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether the reader is to read on.
-    pub(super) fn wants_read(&self, state: &State, clock: &Clock) -> bool {
-        !state.eof && state.session.wants_read(state.input.len(), state.out.len(), &self.context(clock))
+    /// How many bytes the reader is to read at most; 0 for not at all.
+    pub(super) fn wanted_bytes(&self, state: &State, clock: &Clock) -> usize {
+        if state.eof { 0 } else { state.session.wanted_bytes(state.input.len(), state.out.len(), &self.context(clock)) }
     }
 
     /// Waits for the other thread to write or to change the session, but not longer than `most`.

@@ -53,9 +53,10 @@ impl Reader {
             }
             let most = state.session.deadline().map(|deadline| self.clock.until(deadline));
             let mut fresh = 0;
-            if connection.wants_read(&state, &self.clock) {
+            let wanted = connection.wanted_bytes(&state, &self.clock);
+            if wanted > 0 {
                 drop(state);
-                let read = self.read(connection, most);
+                let read = self.read(connection, wanted, most);
                 state = connection.lock();
                 match read {
                     // The end is our own: the mailbox has cut the connection.
@@ -78,11 +79,12 @@ impl Reader {
         }
     }
 
-    /// Reads once: bytes, 0 at the end of file, `None` when there was nothing for so long.
-    fn read(&mut self, connection: &Connection, most: Option<Duration>) -> Result<Option<usize>, CloseReason> {
+    /// Reads `wanted` bytes at most, once: bytes, 0 at the end of file, `None` when there was nothing for so long.
+    fn read(&mut self, connection: &Connection, wanted: usize, most: Option<Duration>) -> Result<Option<usize>, CloseReason> {
         self.set_time_out(connection, most).map_err(|_| CloseReason::Transport)?;
+        let wanted = wanted.min(self.buffer.len());
         loop {
-            match (&*connection.socket).read(&mut self.buffer) {
+            match (&*connection.socket).read(&mut self.buffer[..wanted]) {
                 Ok(len) => {
                     connection.shared.stats.bytes_in.add(len as u64);
                     return Ok(Some(len));

@@ -381,6 +381,19 @@ impl Conn {
         matches!(self.writing, Writing::Chunked)
     }
 
+    /// How many bytes of input, those that wait included, can be of use now: those of the largest head, the rest of a body of known length and
+    /// [`Limits::pipeline_bytes`] behind it. Of chunks nobody knows.
+    #[inline]
+    pub(crate) fn wanted_bytes(&self, limits: &Limits) -> usize {
+        match self.reading {
+            // One byte past the largest head makes it too large.
+            Reading::Idle | Reading::Head => limits.pipeline_bytes.max(Head::largest(limits) + 1),
+            Reading::Length(left) => usize::try_from(left).unwrap_or(usize::MAX).saturating_add(limits.pipeline_bytes),
+            Reading::Done => limits.pipeline_bytes,
+            Reading::Chunked(_) | Reading::Switched | Reading::Over => usize::MAX,
+        }
+    }
+
     /// Whether nothing more will be read: after the last response, an error, an expiry or an end of file. The transport is to be closed
     /// once the output is out, in both directions by and by (RFC 9112, section 9.6).
     #[inline]

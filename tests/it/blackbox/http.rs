@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread;
 
-use pushlab::{IoModel, Reply, Request, Response};
+use pushlab::{IoModel, Limits, Reply, Request, Response};
 
 use super::app::Gate;
 use super::client::request;
@@ -196,4 +196,33 @@ fn a_greedy_connection_leaves_others_their_turn() {
     assert!((1..=17).contains(&before), "{before} answers came first");
     drop(greedy);
     gate.answer();
+}
+
+/// What came while a connection had its turn comes before its next one.
+#[test]
+fn a_share_that_is_used_up_ends_the_turn() {
+    static GREEDY: AtomicU64 = AtomicU64::new(0);
+    static BEFORE: AtomicU64 = AtomicU64::new(u64::MAX);
+    static GATE: Gate = Gate::new();
+    fn answer(request: &Request<'_>, reply: Reply<'_>) {
+        match request.path() {
+            "/gate" => GATE.wait(),
+            "/modest" => BEFORE.store(GREEDY.load(SeqCst), SeqCst),
+            _ => _ = GREEDY.fetch_add(1, SeqCst),
+        }
+        reply.send(Response::text("x".repeat(1024)));
+    }
+    let limits = Limits { output_bytes: 2 * 1024, ..Limits::default() };
+    let lab = Lab::answering_with(IoModel::EventLoop, |config| config.settings.limits = limits, answer);
+    let (mut greedy, mut modest) = (lab.connect(), lab.connect());
+    assert_eq!((greedy.fetch("/").status, modest.fetch("/").status), (200, 200));
+    // The loop is kept by the first of many requests while another client asks.
+    greedy.send([request("/gate"), request("/").repeat(100)].concat());
+    eventually("the loop is kept", || lab.stats().requests == 3);
+    modest.get("/modest");
+    GATE.open();
+    modest.answer();
+    let before = BEFORE.load(SeqCst) - 2;
+    // Who was alone when its turn began has 8 KiB: the answer at the gate and seven more.
+    assert_eq!(before, 7, "answers that came first");
 }

@@ -28,8 +28,12 @@ impl Lab {
 
     /// With other answers than the tests' own application has.
     pub fn answering(model: IoModel, answer: fn(&Request<'_>, Reply<'_>)) -> Self {
+        Self::answering_with(model, |_| {}, answer)
+    }
+
+    pub fn answering_with(model: IoModel, configure: impl FnOnce(&mut Config), answer: fn(&Request<'_>, Reply<'_>)) -> Self {
         let app = App { answer: Some(answer), ..App::default() };
-        Self::run(app, model, |_| {}, |config| Server::bind("127.0.0.1:0", config))
+        Self::run(app, model, configure, |config| Server::bind("127.0.0.1:0", config))
     }
 
     pub fn with(model: IoModel, configure: impl FnOnce(&mut Config)) -> Self {

@@ -99,3 +99,28 @@ fn full_output_stops_the_work_and_room_lets_it_go_on() {
     assert_eq!(rig.answers().len(), 10);
     assert!(rig.wants_read() && rig.input_len() == 0);
 }
+
+#[test]
+fn no_more_is_read_ahead_than_can_be_of_use() {
+    let limits = Limits { head_bytes: 200, pipeline_bytes: 100, output_bytes: 1_000, ..Limits::default() };
+    let with = |limits: &Limits| Rig::with(Settings { limits: limits.clone(), ..Settings::default() });
+    let mut rig = with(&limits);
+    assert_eq!((rig.wanted_bytes_after(0), rig.wanted_bytes_after(150)), (201, 51), "the byte past the largest head refuses it");
+    rig.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n");
+    assert_eq!(rig.wanted_bytes_after(0), 5_100, "the body, and what may wait behind it");
+    rig.send("x".repeat(4_999));
+    assert_eq!(rig.wanted_bytes_after(0), 101);
+    rig.send(["x", "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"].concat());
+    assert_eq!(rig.wanted_bytes_after(0), usize::MAX, "nobody knows how long chunks go on");
+    rig.send("0\r\n\r\n");
+    rig.block();
+    rig.send(get("/large?bytes=1000"));
+    assert_eq!(rig.wanted_bytes_after(0), 0, "the output is full");
+    rig.unblock();
+    rig.send(get("/hold"));
+    assert_eq!((rig.wanted_bytes_after(0), rig.wanted_bytes_after(40), rig.wanted_bytes_after(1_000)), (100, 60, 0));
+
+    // Many small requests come in few reads where they may wait, too.
+    let rig = with(&Limits { pipeline_bytes: 10_000, ..limits });
+    assert_eq!(rig.wanted_bytes_after(0), 10_000);
+}

@@ -287,7 +287,11 @@ impl Rig {
     }
 
     pub fn wants_read_after(&self, input_len: usize) -> bool {
-        self.session.wants_read(input_len, self.out.len(), &self.world.cx())
+        self.wanted_bytes_after(input_len) > 0
+    }
+
+    pub fn wanted_bytes_after(&self, input_len: usize) -> usize {
+        self.session.wanted_bytes(input_len, self.out.len(), &self.world.cx())
     }
 
     /// Input that waits.
