@@ -1,7 +1,7 @@
 //! What hostile, broken and greedy peers do to a server, and what is left of it: a bounded load on this machine that ends by itself.
 //!
 //! `cargo run --release --example abuse` starts a server process for each attack and IO model, lets a well-behaved probe ask all the while, and
-//! prints one table: what was done, the probe's slowest answer, and whether descriptors, threads and memory came back. It fails if a promise
+//! prints one table: what was done, how long the probe's answers took, and whether descriptors, threads and memory came back. It fails if a promise
 //! did not hold. Never point it at anybody else: it only ever talks to the server that it has started on 127.0.0.1.
 //!
 //! | file | owns |
@@ -72,7 +72,7 @@ fn abuse(options: &options::Options) -> Result<bool> {
         "attack",
         "model",
         "what happened",
-        "probe's slowest",
+        "probe's half, 99 %, slowest",
         "left behind",
         "verdict",
     ]);
@@ -83,7 +83,7 @@ fn abuse(options: &options::Options) -> Result<bool> {
             let trial = trial::run(scenario, model, options)?;
             is_well &= trial.broken.is_empty();
             let verdict = if trial.broken.is_empty() { "held".to_owned() } else { format!("BROKEN: {}", trial.broken.join("; ")) };
-            table.add_row([scenario.name, &model.to_string(), &trial.observed, &trial.slowest, &trial.left, &verdict]);
+            table.add_row([scenario.name, &model.to_string(), &trial.observed, &trial.waits, &trial.left, &verdict]);
         }
     }
     println!("{table}\n\n{}", trial::EXPLANATIONS);

@@ -1,6 +1,6 @@
 //! The well-behaved client: it asks for something small all the while, by turns on a connection that it keeps and on a new one.
 //!
-//! Owns the slowest answer. It waits ten seconds for each, so that an answer that is late is told from one that never comes.
+//! Owns how long its answers took. It waits ten seconds for each, so that an answer that is late is told from one that never comes.
 
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,17 +9,31 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use hdrhistogram::Histogram;
+
 use crate::server::PLAINTEXT;
 use crate::{Result, wire};
 
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// What it found.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Findings {
     pub(crate) answers: u64,
     pub(crate) failures: u64,
-    pub(crate) slowest: Duration,
+    /// In microseconds.
+    waits: Histogram<u64>,
+}
+
+impl Findings {
+    fn new() -> Self {
+        Self { answers: 0, failures: 0, waits: Histogram::new(3).expect("three digits are allowed") }
+    }
+
+    /// How long at most so many of a hundred requests waited.
+    pub(crate) fn wait_of(&self, percent: f64) -> Duration {
+        Duration::from_micros(self.waits.value_at_percentile(percent))
+    }
 }
 
 pub(crate) struct Probe {
@@ -36,12 +50,12 @@ impl Probe {
 
     pub(crate) fn finish(self) -> Findings {
         self.ends.store(true, Relaxed);
-        self.thread.join().unwrap_or_default()
+        self.thread.join().unwrap_or_else(|_| Findings { failures: 1, ..Findings::new() })
     }
 }
 
 fn run(address: SocketAddr, ends: &AtomicBool) -> Findings {
-    let (mut findings, mut kept) = (Findings::default(), None);
+    let (mut findings, mut kept) = (Findings::new(), None);
     while !ends.load(Relaxed) {
         let begun = Instant::now();
         let asked = if findings.answers % 2 == 0 { ask_kept(&mut kept, address) } else { wire::get(address, "/plaintext") };
@@ -52,7 +66,8 @@ fn run(address: SocketAddr, ends: &AtomicBool) -> Findings {
                 kept = None;
             }
         }
-        findings.slowest = findings.slowest.max(begun.elapsed());
+        // Longer than a histogram's largest number is half a million years.
+        let _ = findings.waits.record(begun.elapsed().as_micros() as u64);
         thread::sleep(PAUSE);
     }
     findings
