@@ -7,5 +7,6 @@ mod date;
 mod head;
 mod limits;
 pub mod peer;
+mod peers;
 mod response;
 mod smuggling;

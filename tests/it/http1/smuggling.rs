@@ -6,7 +6,7 @@
 
 use std::time::{Instant, SystemTime};
 
-use pushlab::proto::http1::{Conn, Content, Event, Next, ResponseHead, Version};
+use pushlab::proto::http1::{Conn, Content, Event, Head, Next, ResponseHead, Version};
 use pushlab::proto::{Limits, Now, Outbox, RemoteError};
 
 use crate::support::naive_http::{Request, Stop, read};
@@ -16,19 +16,28 @@ use crate::support::{cases, handshakes};
 /// Inputs longer than this are about limits, which the second reader does not have.
 const INPUT_BYTES: usize = 2_000;
 
+/// How the library leaves a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub enum End {
     Waiting,
     /// After a last response.
     Closed,
     Refused(RemoteError),
 }
 
+/// What a server has of a request that it accepts whole.
+pub struct Whole<H> {
+    pub head: H,
+    pub body: Vec<u8>,
+    /// Where it ends in the input.
+    pub end: usize,
+}
+
 /// The requests that a server accepts whole, each answered at its end.
-fn accepted(input: &[u8]) -> (Vec<Request>, End) {
+pub fn accepted_as<H>(input: &[u8], keep: impl Fn(&Head<'_>) -> H) -> (Vec<Whole<H>>, End) {
     let (now, limits) = (Now::new(Instant::now(), SystemTime::UNIX_EPOCH), Limits::default());
     let (mut conn, mut out) = (Conn::new(now.instant(), &limits), Outbox::new());
-    let (mut requests, mut current, mut at) = (Vec::new(), None::<Request>, 0);
+    let (mut requests, mut current, mut at) = (Vec::new(), None::<Whole<H>>, 0);
     loop {
         if conn.is_closing() && !conn.awaits_response() {
             return (requests, End::Closed);
@@ -40,14 +49,7 @@ fn accepted(input: &[u8]) -> (Vec<Request>, End) {
                 match next {
                     Next::NeedData | Next::Paused => return (requests, End::Waiting),
                     Next::Event(Event::Head(head)) => {
-                        current = Some(Request {
-                            method: head.method().as_str().to_owned(),
-                            target: head.target().to_owned(),
-                            is_http10: head.version() == Version::Http10,
-                            fields: head.fields().map(|(name, value)| (name.to_owned(), value.to_vec())).collect(),
-                            body: Vec::new(),
-                            end: 0,
-                        });
+                        current = Some(Whole { head: keep(&head), body: Vec::new(), end: 0 });
                         head.content() == Content::None
                     }
                     Next::Event(Event::Body(bytes)) => {
@@ -59,13 +61,25 @@ fn accepted(input: &[u8]) -> (Vec<Request>, End) {
             }
         };
         if is_whole {
-            requests.push(Request { end: at, ..current.take().unwrap() });
+            requests.push(Whole { end: at, ..current.take().unwrap() });
             conn.send_response(&now, &ResponseHead::new(200, ""), b"", &mut out).unwrap();
         }
     }
 }
 
-fn is_framing(name: &str) -> bool {
+fn accepted(input: &[u8]) -> (Vec<Request>, End) {
+    let (requests, end) = accepted_as(input, |head| Request {
+        method: head.method().as_str().to_owned(),
+        target: head.target().to_owned(),
+        is_http10: head.version() == Version::Http10,
+        fields: head.fields().map(|(name, value)| (name.to_owned(), value.to_vec())).collect(),
+        body: Vec::new(),
+        end: 0,
+    });
+    (requests.into_iter().map(|Whole { head, body, end }| Request { body, end, ..head }).collect(), end)
+}
+
+pub fn is_framing(name: &str) -> bool {
     name.eq_ignore_ascii_case("Content-Length") || name.eq_ignore_ascii_case("Transfer-Encoding")
 }
 
@@ -130,7 +144,7 @@ fn disagreement(input: &[u8]) -> Option<&'static str> {
 }
 
 /// Inputs of all tables.
-fn inputs() -> Vec<Vec<u8>> {
+pub fn inputs() -> Vec<Vec<u8>> {
     let of_http = cases::read("http1").into_iter().map(|case| case.input);
     let of_handshakes = handshakes::read().into_iter().map(|case| case.text_input());
     of_http.chain(of_handshakes).filter(|input| !input.is_empty() && input.len() <= INPUT_BYTES).collect()
@@ -179,7 +193,8 @@ const WORDS: [&[u8]; 32] = [
     b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n",
 ];
 
-fn mutate(numbers: &mut Seeded, inputs: &[Vec<u8>], with_bodies: &[Vec<u8>]) -> Vec<u8> {
+/// An input or two, with a few bytes changed, taken away, added or doubled: mostly about the ends of lines.
+pub fn mutate(numbers: &mut Seeded, inputs: &[Vec<u8>], with_bodies: &[Vec<u8>]) -> Vec<u8> {
     let pick = |numbers: &mut Seeded| {
         let from = if numbers.below(2) == 0 { inputs } else { with_bodies };
         from[numbers.below(from.len())].clone()
