@@ -36,7 +36,7 @@ impl Armed {
 const SWEEP_ABOVE: usize = 4_096;
 /// The longest that an entry may come up late, which is also how far apart those are that may be as late as that.
 const LATE_MAX_MS: u64 = 1_000;
-/// An entry may come up late by this part of the time to its deadline: as much as a thread's read time-out.
+/// An entry may come up late by this part of the time to its deadline.
 const LATE_PART: u64 = 8;
 /// Later deadlines come up early: 34 years.
 const DUE_MAX_MS: u64 = 1 << 40;

@@ -18,6 +18,21 @@ const QUIET_BYTES: usize = 1_536;
 /// So many short reads in a row, and the buffer becomes a quiet one again.
 const SHORT_READS: u32 = 4;
 
+/// How late a read time-out may wake the reader.
+const LATE_MAX: Duration = Duration::from_millis(50);
+
+/// Whether a read that may last for `set` is back in time. Linux keeps a socket's time in a wheel whose slots become wider with the
+/// distance: what is far away comes up late by up to an eighth (`kernel/time/timer.c`), 2 s for 25 s.
+fn is_in_time(set: Duration, wanted: Duration) -> bool {
+    set + set / 8 <= wanted + LATE_MAX
+}
+
+/// Wakes the reader before its time where it is far away, to be set again for the rest. And a deadline that comes nearer with every read,
+/// as the next ping of a busy WebSocket does, costs a system call only now and then.
+fn time_out_for(wanted: Duration) -> Duration {
+    if wanted / 4 <= LATE_MAX { wanted } else { wanted / 4 * 3 }
+}
+
 /// Serves a connection until it is over.
 pub(super) fn run(connection: &Arc<Connection>) {
     let mut reader = Reader {
@@ -99,19 +114,17 @@ impl Reader {
         }
     }
 
-    /// Setting a time-out costs a system call, so that one that is too short is left until it has woken the reader too early, once, and one
-    /// that is too long by no more than an eighth is left, too: the next ping of a busy WebSocket comes nearer with every message, and an
-    /// idle one may be pinged that much later.
+    /// Setting a time-out costs a system call, so that one that is too short is left until it has woken the reader too early, once.
     fn set_time_out(&mut self, connection: &Connection, wanted: Option<Duration>) -> std::io::Result<()> {
         let timed_out = std::mem::take(&mut self.timed_out);
         let wakes_in_time = match (self.time_out, wanted) {
-            (Some(set), Some(wanted)) => set <= wanted + wanted / 8 && !timed_out,
+            (Some(set), Some(wanted)) => is_in_time(set, wanted) && !timed_out,
             (Some(_), None) => !timed_out,
             (None, wanted) => wanted.is_none(),
         };
         if !wakes_in_time {
-            connection.socket.set_read_timeout(wanted)?;
-            self.time_out = wanted;
+            self.time_out = wanted.map(time_out_for);
+            connection.socket.set_read_timeout(self.time_out)?;
         }
         Ok(())
     }
@@ -141,5 +154,49 @@ impl Reader {
             }
             connection.refuse(&self.clock);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads with time-outs that come up as late as they can, until the deadline. Returns how late it is met, and how many reads it took.
+    fn sleep_until(wanted: Duration) -> (Duration, usize) {
+        let (mut left, mut reads) = (wanted, 0);
+        loop {
+            let set = time_out_for(left);
+            assert!(is_in_time(set, left), "{left:?}");
+            reads += 1;
+            let slept = set + set / 8;
+            match left.checked_sub(slept) {
+                Some(rest) if !rest.is_zero() => left = rest,
+                _ => return (slept.saturating_sub(left), reads),
+            }
+        }
+    }
+
+    #[test]
+    fn deadlines_are_met_whatever_the_system_adds() {
+        for ms in [1, 5, 50, 200, 201, 399, 400, 1_000, 2_100, 25_000, 75_000, 365 * 86_400_000] {
+            let (late, reads) = sleep_until(Duration::from_millis(ms));
+            assert!(late <= LATE_MAX, "{ms} ms: late by {late:?}");
+            assert!(reads <= 20, "{ms} ms: {reads} reads");
+        }
+        assert!(!is_in_time(Duration::from_millis(2_300), Duration::from_millis(2_100)));
+        assert!(is_in_time(time_out_for(Duration::MAX / 2), Duration::MAX / 2));
+    }
+
+    /// A message each millisecond: the time-out is set anew far less often.
+    #[test]
+    fn a_deadline_that_comes_nearer() {
+        let (mut set, mut count) = (Duration::MAX / 2, 0);
+        for left in (1..=25_000).rev().map(Duration::from_millis) {
+            if !is_in_time(set, left) {
+                set = time_out_for(left);
+                count += 1;
+            }
+        }
+        assert!(count <= 50, "{count} system calls");
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc::channel;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use pushlab::{Frame, Held, Pusher, Response};
 
@@ -71,6 +72,23 @@ both! {
             eventually("the hold is let go", || lab.stats().held == 0 && lab.stats().open == 0);
             assert_eq!(lab.app.dropped(), before + 1);
         }
+    }
+
+    /// The time for the next request is only a little longer than that of the hold: a time-out that is set for one does not do for the other,
+    /// nor is it left to how exact the system's are.
+    fn answers_itself_in_time(model) {
+        const HOLD: Duration = Duration::from_millis(2_100);
+        let lab = Lab::with(model, |config| config.settings.limits.keep_alive_timeout = Duration::from_millis(2_300));
+        let late = |mut client: Client| {
+            let begun = Instant::now();
+            assert_eq!(client.fetch(&format!("/brief?ms={}", HOLD.as_millis())).status, 204);
+            begun.elapsed().checked_sub(HOLD).expect("not before its time")
+        };
+        let clients = lab.connect_many(8);
+        let threads: Vec<_> = clients.into_iter().map(|client| thread::spawn(move || late(client))).collect();
+        // A loaded machine makes some of them late, but not all.
+        let least = threads.into_iter().map(|thread| thread.join().unwrap()).min().unwrap();
+        assert!(least <= Duration::from_millis(50), "late by {least:?}");
     }
 
     /// An end of sending that has come already does not stop what comes before it: all is read up to it, and answered.
