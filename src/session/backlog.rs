@@ -9,6 +9,10 @@ use std::str::FromStr;
 
 use crate::proto::Frame;
 
+/// What a message weighs at least. The smallest that there is on a wire, an empty one of a WebSocket, has as many bytes; an empty piece has
+/// none in the form of a stream, but takes a place all the same.
+const WEIGHT_MIN: usize = 2;
+
 /// What happens when a reader is slower than the messages for it, and its queue is full.
 ///
 /// The queue is bounded by [`Limits::queue_bytes`](crate::proto::Limits::queue_bytes). Answers to the client's own requests are never dropped.
@@ -78,7 +82,7 @@ impl Backlog {
     /// Queues a frame under the policy. A single frame over the limit is queued when nothing else waits: it is the message's own size that
     /// is large then, not the reader that is slow.
     pub fn push(&mut self, frame: Frame, limit_bytes: usize, policy: SlowConsumer) -> Queued {
-        let len = frame.wire().len();
+        let len = weigh(&frame);
         let mut dropped = 0;
         if policy == SlowConsumer::KeepLatest {
             dropped = self.frames.len();
@@ -100,7 +104,7 @@ impl Backlog {
     /// Takes the oldest frame.
     pub fn pop(&mut self) -> Option<Frame> {
         let frame = self.frames.pop_front()?;
-        self.bytes -= frame.wire().len();
+        self.bytes -= weigh(&frame);
         Some(frame)
     }
 
@@ -125,8 +129,12 @@ impl Backlog {
         self.frames.len()
     }
 
-    /// Bytes on the wire of all frames that wait.
+    /// Bytes on the wire of all frames that wait; an empty one counts for 2.
     pub const fn bytes(&self) -> usize {
         self.bytes
     }
+}
+
+fn weigh(frame: &Frame) -> usize {
+    frame.wire().len().max(WEIGHT_MIN)
 }

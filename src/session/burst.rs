@@ -25,20 +25,24 @@ pub struct Burst<'a> {
     frames: &'a [Frame],
     wire: Option<&'a Arc<[u8]>>,
     payload_bytes: usize,
+    messages: usize,
 }
 
 impl<'a> Burst<'a> {
     /// One message.
     pub fn one(frame: &'a Frame) -> Self {
-        Self { frames: std::slice::from_ref(frame), wire: Some(frame.shared()), payload_bytes: frame.payload().len() }
+        let messages = usize::from(is_something(frame));
+        Self { frames: std::slice::from_ref(frame), wire: Some(frame.shared()), payload_bytes: frame.payload().len(), messages }
     }
 
     /// These messages, and what [`join`](Self::join) made of them.
     pub fn new(frames: &'a [Frame], joined: Option<&'a Arc<[u8]>>) -> Self {
-        match frames {
-            [frame] => Self::one(frame),
-            _ => Self { frames, wire: joined, payload_bytes: frames.iter().map(|frame| frame.payload().len()).sum() },
+        if let [frame] = frames {
+            return Self::one(frame);
         }
+        let payload_bytes = frames.iter().map(|frame| frame.payload().len()).sum();
+        let messages = frames.iter().filter(|frame| is_something(frame)).count();
+        Self { frames, wire: joined, payload_bytes, messages }
     }
 
     /// The wire forms of several messages in one piece. `None` where there is nothing to join, where some are meant for a WebSocket and some
@@ -47,7 +51,7 @@ impl<'a> Burst<'a> {
         let [first, _, ..] = frames else { return None };
         let len: usize = frames.iter().map(|frame| frame.wire().len()).sum();
         let is_alike = frames.iter().all(|frame| is_chunk(frame) == is_chunk(first));
-        (is_alike && len <= JOINED_BYTES_MAX).then(|| frames.iter().flat_map(Frame::wire).copied().collect::<Vec<_>>().into())
+        (is_alike && len <= JOINED_BYTES_MAX).then(|| frames.iter().map(Frame::wire).collect::<Vec<_>>().concat().into())
     }
 
     /// The messages.
@@ -68,11 +72,21 @@ impl<'a> Burst<'a> {
         self.payload_bytes
     }
 
+    /// Messages that are seen on the wire: an empty piece of a stream is not.
+    #[inline]
+    pub(super) const fn messages(&self) -> usize {
+        self.messages
+    }
+
     /// Whether the piece was encoded for a streamed body, not for a WebSocket.
     #[inline]
     pub(super) fn is_chunks(&self) -> bool {
         self.frames.first().is_some_and(is_chunk)
     }
+}
+
+fn is_something(frame: &Frame) -> bool {
+    !frame.wire().is_empty()
 }
 
 fn is_chunk(frame: &Frame) -> bool {

@@ -157,7 +157,8 @@ impl Http {
     pub(super) fn push(&mut self, serial: u64, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) -> Pushed {
         let Exchange::Stream(stream) = &mut self.exchange else { return Pushed::Waiting };
         let Streaming { link, heartbeat, left_bytes, .. } = &mut **stream;
-        if !link.is_addressed(serial) || link.close_asked().is_some() {
+        // Nothing is put on the wire for an empty piece: it is no sign of life, and nothing has to wait for it.
+        if !link.is_addressed(serial) || link.close_asked().is_some() || frame.payload().is_empty() {
             return Pushed::Waiting;
         }
         if let (Some(heartbeat), Some(every)) = (heartbeat, cx.settings.limits.heartbeat) {

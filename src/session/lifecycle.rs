@@ -103,18 +103,18 @@ impl Session {
     /// before anything else. To be asked only while no output waits; what is not taken is to be [pushed](Self::push).
     #[inline]
     pub fn take_burst<'b>(&mut self, serial: u64, burst: &Burst<'b>, cx: &Context<'_>) -> Option<&'b Arc<[u8]>> {
-        let count = burst.frames().len();
         // One message may be as large as it is. Of several, those that come when the output is full already have to wait.
-        let wire = burst.wire().filter(|wire| count == 1 || wire.len() <= cx.settings.limits.output_bytes)?;
+        let is_one = burst.frames().len() == 1;
+        let wire = burst.wire().filter(|wire| !wire.is_empty() && (is_one || wire.len() <= cx.settings.limits.output_bytes))?;
         let is_taken = match &mut self.phase {
             Phase::Http(http) => http.takes_burst(serial, burst, cx),
             Phase::WebSocket(websocket) => websocket.takes_burst(serial, burst),
             Phase::Over { .. } | Phase::Closed => false,
         };
-        if !is_taken || wire.is_empty() {
+        if !is_taken {
             return None;
         }
-        cx.stats.messages_out.add(count as u64);
+        cx.stats.messages_out.add(burst.messages() as u64);
         Some(wire)
     }
 

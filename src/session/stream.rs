@@ -52,9 +52,9 @@ impl<'a> Stream<'a> {
     }
 
     /// Sends a piece that was encoded before, now: to replay what this client has missed. Later ones come through the
-    /// [pusher](Self::pusher).
+    /// [pusher](Self::pusher). An empty piece sends nothing.
     pub fn send_frame(&mut self, frame: &Frame) {
-        if self.state.is_some() {
+        if self.state.is_some() && !frame.payload().is_empty() {
             self.cx.stats.messages_out.add(1);
             let sent = self.conn.send_frame(frame, self.out);
             debug_assert_eq!(sent, Ok(()), "a live stream takes body bytes");
@@ -75,7 +75,7 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Sends these bytes whenever nothing else was sent for [`Limits::heartbeat`](crate::Limits::heartbeat): what a reader of this stream
+    /// Sends these bytes whenever nothing was put on the wire for [`Limits::heartbeat`](crate::Limits::heartbeat): what a reader of this stream
     /// skips, such as an empty line. Without them, a client that vanished without a word is noticed only after the next message: by the
     /// system, which gives up what is never acknowledged (on Linux after a quarter of an hour, or when
     /// [the listening socket says](crate::Server::from_listener)), or by the write time-out, when more waits than the system keeps.

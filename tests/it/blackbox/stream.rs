@@ -1,6 +1,7 @@
 //! Streams and event streams, and those who publish to them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
@@ -13,6 +14,15 @@ use crate::support::splits::Seeded;
 
 fn event(data: &str) -> Frame {
     Frame::event(&sse::Event::data(data)).unwrap()
+}
+
+/// Ends what goes on until it is told, also when the test fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
 }
 
 both! {
@@ -32,6 +42,31 @@ both! {
         eventually("what the stream carried is dropped", || lab.app.dropped() == 1);
         assert_eq!(client.fetch("/hello").status, 200);
         assert_eq!(lab.stats().streams, 0);
+    }
+
+    /// Pieces of nothing put nothing on the wire, and are no sign of life: who publishes them without end does not keep heartbeats away.
+    fn heartbeats_among_empty_pieces(model) {
+        let lab = Lab::with(model, |config| config.settings.limits.heartbeat = Some(Duration::from_millis(200)));
+        let mut client = lab.connect();
+        client.get("/events");
+        client.answer_head();
+        assert_eq!(client.text_chunk(), "data: welcome\n\n");
+        let (pusher, is_over) = (lab.app.one_pusher(), AtomicBool::new(false));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let nothing = [Frame::chunk(b""), Frame::text("")];
+                while !is_over.load(SeqCst) {
+                    for frame in &nothing {
+                        pusher.push(frame);
+                    }
+                    Pusher::push_all([&pusher, &pusher], &nothing[0]);
+                    thread::park_timeout(Duration::from_millis(1));
+                }
+            });
+            let _over = Over(&is_over);
+            assert_eq!((client.text_chunk().as_str(), client.text_chunk().as_str()), (":\n\n", ":\n\n"));
+        });
+        assert_eq!(lab.stats().messages_out, 1);
     }
 
     fn stream_to_an_old_client(model) {

@@ -47,6 +47,22 @@ fn one_frame_over_the_limit_waits_alone() {
     assert_eq!((backlog.len(), backlog.bytes()), (1, 100));
 }
 
+/// A message of no bytes takes a place, too: it weighs what the smallest does on the wire of a WebSocket.
+#[test]
+fn messages_of_no_bytes() {
+    let empty = Frame::chunk(b"");
+    assert_eq!(empty.wire().len(), 0);
+    let mut backlog = Backlog::default();
+    for _ in 0..15 {
+        assert_eq!(backlog.push(empty.clone(), 30, SlowConsumer::Disconnect), Queued::Dropping(0));
+    }
+    assert_eq!(backlog.push(empty.clone(), 30, SlowConsumer::Disconnect), Queued::Overflow);
+    assert_eq!(backlog.push(empty.clone(), 30, SlowConsumer::DropOldest), Queued::Dropping(1));
+    assert_eq!((backlog.len(), backlog.bytes()), (15, 30));
+    while backlog.pop().is_some() {}
+    assert_eq!(backlog.bytes(), 0);
+}
+
 #[test]
 fn cleared() {
     let mut backlog = Backlog::default();

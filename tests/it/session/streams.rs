@@ -182,6 +182,49 @@ fn heartbeats_while_idle_and_only_then() {
     assert_eq!(rig.text(), "3\r\n:\n\n\r\n");
 }
 
+/// Nothing is put on the wire for them, in whatever way they come.
+#[test]
+fn empty_pieces_are_no_signs_of_life() {
+    let mut rig = Rig::new();
+    rig.send(get("/events"));
+    rig.bytes();
+    let before = rig.stats().messages_out;
+    for frames in [&[Frame::chunk(b"")][..], &[Frame::text("")], &[Frame::chunk(b""), Frame::chunk(b"")]] {
+        rig.pass_secs(20);
+        assert!(!rig.burst(rig.last_serial(), frames));
+        rig.pass_secs(4);
+        assert_eq!((rig.text().as_str(), rig.due_secs()), ("", Some(1)), "{frames:?}");
+        rig.pass_secs(1);
+        assert_eq!(rig.text(), "3\r\n:\n\n\r\n", "{frames:?}");
+    }
+    assert_eq!(rig.stats().messages_out, before);
+    rig.pass_secs(20);
+    assert!(rig.burst(rig.last_serial(), &[Frame::chunk(b""), Frame::chunk(b"x"), Frame::chunk(b"")]));
+    assert_eq!((rig.text().as_str(), rig.due_secs(), rig.stats().messages_out), ("1\r\nx\r\n", Some(25), before + 1));
+}
+
+/// A slow reader's queue has nothing to keep of them.
+#[test]
+fn empty_pieces_do_not_wait() {
+    let limits = Limits { output_bytes: 10, queue_bytes: 30, ..Limits::default() };
+    for slow_consumer in [SlowConsumer::Disconnect, SlowConsumer::DropOldest, SlowConsumer::KeepLatest] {
+        let mut rig = Rig::with(Settings { limits: limits.clone(), slow_consumer, ..Settings::default() });
+        rig.send(get("/stream"));
+        rig.bytes();
+        rig.block();
+        for text in ["0123456789", "waits"] {
+            rig.shelf.push(text);
+        }
+        for _ in 0..100 {
+            rig.shelf.push("");
+        }
+        rig.deliver();
+        rig.unblock();
+        assert_eq!(rig.text(), "a\r\n0123456789\r\n5\r\nwaits\r\n", "{slow_consumer}");
+        assert_eq!((rig.stats().dropped, rig.stats().slow_disconnects), (0, 0));
+    }
+}
+
 #[test]
 fn a_plain_stream_with_a_heartbeat_of_its_own() {
     let mut rig = Rig::new();
