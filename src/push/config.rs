@@ -49,6 +49,10 @@ pub struct HubConfig {
     /// Time for which a client with a token stays online after its last request or connection. Default 30 s: six reloads of a page every
     /// 5 s, one long poll that got lost.
     pub presence_grace: Duration,
+    /// Clients with a token that are in their grace time at once, counted once for each of their topics. Past it those leave before their
+    /// time that have been away for longest ([`Hub::crowded_out`](super::Hub::crowded_out)). Default 100,000, which take 30 to 50 MB: names
+    /// can be made up, and then each request leaves one behind.
+    pub presence_absent: usize,
     /// Whether joining and leaving is published for every topic, also when nobody has asked for it. Default no.
     pub presence_messages: bool,
     /// Pages of other origins that may read answers, as `scheme://host[:port]`, or `*` for any, but without credentials. Default none.
@@ -77,6 +81,7 @@ impl Default for HubConfig {
             retry: Duration::from_secs(2),
             page_messages: 50,
             presence_grace: Duration::from_secs(30),
+            presence_absent: 100_000,
             presence_messages: false,
             allow_origins: Vec::new(),
             allow_credentials: false,

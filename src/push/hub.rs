@@ -213,6 +213,12 @@ impl Hub {
         })
     }
 
+    /// Clients with a token that have left before their grace time was over, because more were away than
+    /// [`HubConfig::presence_absent`] says; counted once for each of their topics.
+    pub fn crowded_out(&self) -> u64 {
+        self.lock().presence.crowded_out()
+    }
+
     /// The place of the last message in the sequence: a cursor for everything that comes now.
     pub fn last(&self) -> Id {
         let state = self.lock();

@@ -2,12 +2,16 @@
 //!
 //! Owns the members of each topic, and the grace time for which a client with a token stays one between its requests. Refuses timers and
 //! messages: the hub asks who has left since, and tells others.
+//!
+//! Members that are connected are as many as the connections allow. Those in their grace time have a bound of their own: past it, the
+//! one that has been away for longest leaves.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{PerTechnique, Technique};
+use crate::proto::Limits;
 
 /// Who is counted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,13 +25,16 @@ pub(super) enum Who {
 /// A topic, and a client with a token.
 type Key = (Arc<str>, Arc<str>);
 
+/// A place among those who leave: when, and which of those of the same moment.
+type Place = (Instant, u64);
+
 #[derive(Debug)]
 struct Member {
     technique: Technique,
     /// Requests and connections that last.
     live: usize,
-    /// When it leaves, if it does not come back.
-    leaves: Option<Instant>,
+    /// Where it stands among those who leave, while it is away.
+    leaves: Option<Place>,
 }
 
 /// Connections and requests without a token are counted and not remembered: each is somebody else, and is online for as long as it lasts.
@@ -36,8 +43,11 @@ pub(super) struct Presence {
     /// Clients with a token.
     members: HashMap<Key, Member>,
     online: HashMap<Arc<str>, PerTechnique>,
-    /// In order: the grace time is the same for all.
-    leaving: VecDeque<(Instant, Key)>,
+    /// Those who are away, each once for a topic.
+    leaving: BTreeMap<Place, Key>,
+    /// Places that were given out.
+    places: u64,
+    crowded_out: u64,
 }
 
 impl Presence {
@@ -48,15 +58,19 @@ impl Presence {
         let Who::Token(token) = who else { return true };
         if let Some(member) = self.members.get_mut(&(Arc::clone(topic), Arc::clone(token))) {
             online[member.technique] -= 1;
-            (member.technique, member.leaves) = (technique, None);
+            member.technique = technique;
             member.live += 1;
+            if let Some(place) = member.leaves.take() {
+                self.leaving.remove(&place);
+            }
             return false;
         }
         self.members.insert((Arc::clone(topic), Arc::clone(token)), Member { technique, live: 1, leaves: None });
         true
     }
 
-    /// A subscription by this technique ends. Returns the technique of who has left by it.
+    /// A subscription by this technique ends. Returns the technique of who has left by it. Afterwards others may have to
+    /// [leave](Self::expire).
     pub(super) fn leave(&mut self, topic: &Arc<str>, who: &Who, by: Technique, now: Instant, grace: Duration) -> Option<Technique> {
         let Who::Token(token) = who else {
             self.count_out(topic, by);
@@ -68,31 +82,30 @@ impl Presence {
         if member.live > 0 {
             return None;
         }
-        if let Some(due) = now.checked_add(grace) {
-            member.leaves = Some(due);
-            self.leaving.push_back((due, key));
-            return None;
-        }
-        self.remove(&key)
-    }
-
-    /// The next one whose grace time is over.
-    pub(super) fn expire(&mut self, now: Instant) -> Option<(Arc<str>, Technique)> {
-        while self.leaving.front().is_some_and(|(due, _)| *due <= now) {
-            let (due, key) = self.leaving.pop_front()?;
-            if self.members.get(&key).is_some_and(|member| member.leaves == Some(due))
-                && let Some(technique) = self.remove(&key)
-            {
-                return Some((key.0, technique));
-            }
-        }
+        self.places += 1;
+        let place = (now + grace.min(Limits::TIMEOUT_MAX), self.places);
+        member.leaves = Some(place);
+        self.leaving.insert(place, key);
         None
     }
 
-    fn remove(&mut self, key: &Key) -> Option<Technique> {
-        let technique = self.members.remove(key)?.technique;
+    /// The next one whose grace time is over, or for whom there is no room beside `most` others.
+    pub(super) fn expire(&mut self, now: Instant, most: usize) -> Option<(Arc<str>, Technique)> {
+        let ((due, _), _) = self.leaving.first_key_value()?;
+        let is_over = *due <= now;
+        if !is_over && self.leaving.len() <= most {
+            return None;
+        }
+        let (_, key) = self.leaving.pop_first()?;
+        let technique = self.members.remove(&key)?.technique;
+        self.crowded_out += u64::from(!is_over);
         self.count_out(&key.0, technique);
-        Some(technique)
+        Some((key.0, technique))
+    }
+
+    /// Those who had to leave before their grace time was over.
+    pub(super) const fn crowded_out(&self) -> u64 {
+        self.crowded_out
     }
 
     fn count_out(&mut self, topic: &Arc<str>, technique: Technique) {

@@ -353,11 +353,13 @@ impl State {
                 self.announce(name, "leave", technique, now);
             }
         }
+        self.expire(now);
     }
 
-    /// Lets those leave whose grace time is over.
+    /// Lets those leave whose grace time is over, or who are too many.
     pub(super) fn expire(&mut self, now: Instant) {
-        while let Some((name, technique)) = self.presence.expire(now) {
+        let most = self.constants.config.presence_absent;
+        while let Some((name, technique)) = self.presence.expire(now, most) {
             self.announce(&name, "leave", technique, now);
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! Covers: push::presence
 
+use std::time::Duration;
+
 use pushlab::push::{HubConfig, Technique};
 
 use super::readers;
@@ -15,6 +17,15 @@ fn expect_online(world: &World, expected: &[(Technique, u64)]) {
         let expected = expected.iter().find(|(name, _)| *name == technique).map_or(0, |(_, count)| *count);
         assert_eq!(online[technique], expected, "{}", technique.name());
     }
+}
+
+/// Who joined and left, as a stream was told.
+fn changes(body: &[u8]) -> Vec<String> {
+    let change = |payload: &[u8]| {
+        let value: serde_json::Value = serde_json::from_slice(payload).unwrap();
+        format!("{} {} {}", value["event"].as_str().unwrap(), value["technique"].as_str().unwrap(), value["online"])
+    };
+    readers::lines(body).iter().map(|seen| change(seen.payload())).collect()
 }
 
 #[test]
@@ -59,6 +70,68 @@ fn a_token_stays_for_the_grace_time() {
         world.pass_secs(1);
         expect_online(&world, &[]);
     }
+}
+
+/// Names cost nothing to make up: of more clients in their grace time than there is room for, those leave that have been away for longest.
+#[test]
+fn as_many_stay_as_there_is_room_for_and_not_one_more() {
+    let world = World::with(HubConfig { presence_absent: 3, ..HubConfig::default() });
+    let mut watcher = world.connect();
+    watcher.send(wire::get("/topics/a/stream?presence=1"));
+    let mut poll = world.connect();
+    poll.send(wire::get("/topics/a/long-poll?client=stays"));
+    let stream = [(Technique::Stream, 1), (Technique::LongPoll, 1)];
+    let with = |technique, count| stream.into_iter().chain([(technique, count)]).collect::<Vec<_>>();
+    for name in ["one", "two", "three"] {
+        world.get(&format!("/topics/a/poll?client={name}"));
+    }
+    expect_online(&world, &with(Technique::ShortPoll, 3));
+    assert_eq!(world.hub.crowded_out(), 0);
+    world.get("/topics/a/poll?client=one");
+    expect_online(&world, &with(Technique::ShortPoll, 3));
+    world.get("/topics/a/page?client=four");
+    expect_online(&world, &[stream[0], stream[1], (Technique::ShortPoll, 2), (Technique::MetaRefresh, 1)]);
+    assert_eq!(world.hub.crowded_out(), 1);
+    world.get("/topics/a/page?client=two");
+    assert_eq!(world.hub.crowded_out(), 2, "it was the one that had left, and now it is three");
+    world.get("/topics/a/page?client=one");
+    expect_online(&world, &[stream[0], stream[1], (Technique::MetaRefresh, 3)]);
+    poll.eof();
+    expect_online(&world, &[stream[0], (Technique::MetaRefresh, 2), (Technique::LongPoll, 1)]);
+    assert_eq!(world.hub.crowded_out(), 3, "four");
+    watcher.deliver();
+    let told = changes(&watcher.answer().body);
+    assert_eq!(told.iter().filter(|text| text.starts_with("join")).count(), 7, "{told:?}");
+    assert_eq!(told.iter().filter(|text| text.starts_with("leave")).count(), 3, "{told:?}");
+}
+
+/// Also over several topics, and where the grace time never ends. What is kept does not grow by requests of the same client.
+#[test]
+fn made_up_names_do_not_pile_up() {
+    for presence_grace in [Duration::from_secs(30), Duration::MAX] {
+        let world = World::with(HubConfig { presence_absent: 10, presence_grace, ..HubConfig::default() });
+        for n in 0..100 {
+            for _ in 0..3 {
+                world.get(&format!("/topics/a,b{n},c{n}/poll?client=made-up-{n}"));
+            }
+        }
+        let online = |topic: &str| world.hub.info(topic).unwrap().online.sum();
+        assert_eq!((online("a"), online("b99"), online("b97"), online("b96"), online("c96")), (3, 1, 1, 0, 1), "ten in all");
+        assert_eq!(world.hub.crowded_out(), 290);
+        world.pass_secs(30);
+        let left = if presence_grace == Duration::MAX { (3, 1) } else { (0, 0) };
+        assert_eq!((online("a"), online("b99"), world.hub.crowded_out()), (left.0, left.1, 290));
+    }
+}
+
+#[test]
+fn a_grace_time_for_nobody() {
+    let world = World::with(HubConfig { presence_absent: 0, ..HubConfig::default() });
+    let mut events = world.connect();
+    events.send(wire::get("/topics/a/events?client=me"));
+    expect_online(&world, &[(Technique::Sse, 1)]);
+    events.eof();
+    expect_online(&world, &[]);
 }
 
 #[test]
@@ -115,14 +188,7 @@ fn joining_and_leaving_is_told_to_who_asks() {
     world.pass_secs(30);
     world.hub.tick();
     watcher.deliver();
-    let lines = readers::lines(&watcher.answer().body);
-    let told: Vec<_> = lines
-        .iter()
-        .map(|seen| {
-            let value: serde_json::Value = serde_json::from_slice(seen.payload()).unwrap();
-            format!("{} {} {}", value["event"].as_str().unwrap(), value["technique"].as_str().unwrap(), value["online"])
-        })
-        .collect();
+    let told = changes(&watcher.answer().body);
     assert_eq!(told, ["join stream 1", "join long-poll 2", "leave long-poll 1", "join poll 2", "leave poll 1"]);
     assert_eq!(world.json("/topics/a.presence")["published"], 5);
     assert_eq!(world.json("/topics/a.presence")["online"], serde_json::json!({}), "who watches is no member of the watch");
