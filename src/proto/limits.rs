@@ -26,8 +26,7 @@ pub struct Limits {
     /// Bytes of one chunk-size line with its extensions, and of one trailer section; and of all chunks' framing together beyond 16 bytes a
     /// chunk and twice its data. 400 past it. Default 4 KiB (Go's `maxLineLength` 4 KiB; CVE-2023-39326).
     pub chunk_line_bytes: usize,
-    /// Bytes of pipelined input kept while a response is in progress; past it the socket is not read. Default 16 KiB (one head). A blocking
-    /// driver, which only sees what it reads, finds a client that left behind more than this gone when it writes to it.
+    /// Bytes of pipelined input kept while a response is in progress; past it the socket is not read. Default 16 KiB (one head).
     pub pipeline_bytes: usize,
     /// Bytes of unsent output past which no further input is worked on. Default 256 KiB (libwebsockets and uWebSockets pause alike).
     pub output_bytes: usize,

@@ -13,8 +13,10 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
+
+use mio::{Interest, Token};
 
 use super::Shared;
 use crate::driver::clock::Clock;
@@ -43,8 +45,12 @@ pub(super) struct State {
     out: Outbox,
     /// Input that the session has not used yet.
     input: Vec<u8>,
-    /// The peer's end was read.
+    /// The peer's end was read, or need not be.
     pub(super) eof: bool,
+    /// The peer's end has been announced. There may be input before it.
+    hung_up: bool,
+    /// The socket once more, for the system to tell the server's thread of the peer's end.
+    watched: Option<mio::net::TcpStream>,
     /// One of the threads is writing, without the lock.
     writing: bool,
     /// The reader waits for a change. Telling it costs a system call, whether or not it is there.
@@ -66,6 +72,8 @@ impl Connection {
             out: Outbox::new(),
             input: Vec::new(),
             eof: false,
+            hung_up: false,
+            watched: None,
             writing: false,
             reader_waits: false,
             sending_ended: false,
@@ -195,6 +203,53 @@ impl Connection {
         if state.eof { 0 } else { state.session.wanted_bytes(state.input.len(), state.out.len(), &self.context(clock)) }
     }
 
+    /// Whether the next request waits for an answer of ours behind more input than is read meanwhile: the peer's end cannot be read then.
+    fn is_stuck(&self, state: &State, clock: &Clock) -> bool {
+        let has_room = !state.writing && state.out.len() < self.shared.config.settings.limits.output_bytes;
+        has_room && !state.eof && state.session.ending().is_none() && self.wanted_bytes(state, clock) == 0
+    }
+
+    /// Whether the peer has ended while it is owed an answer, and its end stands behind more input than is read meanwhile. With less input
+    /// before its end it would be let go, too.
+    pub(super) fn has_left(&self, state: &State, clock: &Clock) -> bool {
+        state.hung_up && self.is_stuck(state, clock)
+    }
+
+    /// Sees to it that a reader that is about to wait is told of the peer's end, if it cannot read it. Where there is no descriptor for
+    /// that, the end is found at the next write.
+    pub(super) fn watch(&self, state: &mut State, clock: &Clock) {
+        if state.hung_up || state.watched.is_some() || !self.is_stuck(state, clock) {
+            return;
+        }
+        let Ok(socket) = self.socket.try_clone() else { return };
+        let mut socket = mio::net::TcpStream::from_std(socket);
+        if self.shared.registry.register(&mut socket, Token(self.mailbox.slot() as usize), Interest::READABLE).is_ok() {
+            state.watched = Some(socket);
+        }
+    }
+
+    /// The reader sees for itself again: the server's thread is not to be woken by input.
+    pub(super) fn unwatch(&self, state: &mut State) {
+        if let Some(mut socket) = state.watched.take() {
+            // Closing it would not do: the system goes by what is open, and that is one with the connection's own socket.
+            let _ = self.shared.registry.deregister(&mut socket);
+        }
+    }
+
+    /// The system says that the peer has ended. Returns `false` while a thread is busy with the connection, which must not be waited for.
+    pub(super) fn try_hang_up(&self) -> bool {
+        let mut state = match self.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(error)) => error.into_inner(),
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        state.hung_up = true;
+        if state.reader_waits {
+            self.changed.notify_one();
+        }
+        true
+    }
+
     /// Waits for the other thread to write or to change the session, but not longer than `most`.
     pub(super) fn wait_for_change<'a>(&'a self, mut state: Guard<'a>, most: Option<Duration>) -> Guard<'a> {
         state.reader_waits = true;
@@ -250,6 +305,7 @@ impl Connection {
         let mut state = self.lock();
         let reason = *state.failed.get_or_insert(reason);
         state.session.close(reason, &self.context(clock));
+        self.unwatch(&mut state);
         drop(state);
         self.mailbox.close();
         self.cut();

@@ -1,7 +1,8 @@
 //! Thread per connection: blocking reads, blocking writes.
 //!
-//! Owns accepting, the count of threads and the shutdown. Refuses to serve more connections than it may have threads: the others wait in the
-//! system's backlog. That is the classic exhaustion of a thread pool by held requests, on purpose, to be measured.
+//! Owns accepting, the count of threads, the watch for the end of peers of whom nobody reads, and the shutdown. Refuses to serve more
+//! connections than it may have threads: the others wait in the system's backlog. That is the classic exhaustion of a thread pool by held
+//! requests, on purpose, to be measured.
 
 mod connection;
 mod reader;
@@ -13,8 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mio::Events;
 use mio::net::TcpListener;
+use mio::{Events, Poll, Registry, Token};
 use slab::Slab;
 
 use super::Config;
@@ -31,8 +32,13 @@ const SHUTDOWN_LOOK: Duration = Duration::from_millis(20);
 /// How long threads may take to end after their connections were cut. Those that a handler keeps longer are left behind.
 const CUT_GRACE: Duration = Duration::from_secs(1);
 
+/// How often the server's thread looks again for a connection that a thread is busy with, to tell it of its peer's end.
+const BUSY_LOOK: Duration = Duration::from_millis(20);
+
 /// What all connections share.
 struct Shared {
+    /// Where connections that cannot read are watched for their peer's end.
+    registry: Registry,
     config: Arc<Config>,
     stats: Arc<Stats>,
     app: Arc<dyn Handler>,
@@ -62,15 +68,19 @@ impl Shared {
 
 /// Serves until the server is stopped.
 pub(crate) fn run(listening: Listening, app: Arc<dyn Handler>) -> io::Result<()> {
-    let Listening { mut poll, listener, config, stats, stop, .. } = listening;
+    let Listening { poll, listener, config, stats, stop, .. } = listening;
     let permits = Permits::new(config.max_threads, Arc::clone(&stats), Arc::clone(&stop));
-    let shared = Shared { config: Arc::new(config), stats, app, stop: Arc::clone(&stop), permits, connections: Mutex::default() };
-    let shared = Arc::new(shared);
-    let mut events = Events::with_capacity(8);
-    let mut sleep = |timeout| match poll.poll(&mut events, timeout) {
-        Err(error) if error.kind() != ErrorKind::Interrupted => Err(error),
-        _ => Ok(()),
-    };
+    let shared = Arc::new(Shared {
+        registry: poll.registry().try_clone()?,
+        config: Arc::new(config),
+        stats,
+        app,
+        stop: Arc::clone(&stop),
+        permits,
+        connections: Mutex::default(),
+    });
+    let mut watch = Watch { poll, events: Events::with_capacity(64), shared: Arc::clone(&shared), hung_up: Vec::new() };
+    let mut sleep = |timeout| watch.sleep(timeout);
     let mut accepting = Accepting { shared: &shared, listener, waiting: None, clock: Clock::new() };
     while !stop.is_asked() {
         // The listening socket is edge-triggered: it is emptied before each sleep.
@@ -87,6 +97,35 @@ pub(crate) fn run(listening: Listening, app: Arc<dyn Handler>) -> io::Result<()>
     }
     drop(accepting);
     shut_down(&shared, |timeout| sleep(Some(timeout)))
+}
+
+/// The server's thread asleep. What wakes it is a new connection, a permit that came back, the wish to stop, and the end of a peer of whom
+/// nobody reads.
+struct Watch {
+    poll: Poll,
+    events: Events,
+    shared: Arc<Shared>,
+    /// Connections that are to be told of their peer's end: their locks were taken.
+    hung_up: Vec<Arc<Connection>>,
+}
+
+impl Watch {
+    fn sleep(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let most = (!self.hung_up.is_empty()).then_some(BUSY_LOOK);
+        match self.poll.poll(&mut self.events, [timeout, most].into_iter().flatten().min()) {
+            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        // Only this thread gives slots away, and it has not done so since the system spoke of these.
+        let connections = self.shared.connections();
+        for event in self.events.iter().filter(|event| event.is_read_closed() || event.is_error()) {
+            let Token(slot) = event.token();
+            self.hung_up.extend(connections.get(slot).cloned());
+        }
+        drop(connections);
+        self.hung_up.retain(|connection| !connection.try_hang_up());
+        Ok(())
+    }
 }
 
 struct Accepting<'a> {

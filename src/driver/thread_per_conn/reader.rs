@@ -1,7 +1,7 @@
 //! The first thread of a connection.
 //!
-//! Owns reading. Refuses to wait for anything but the socket and room for output. Who cannot read cannot see an end: a client that leaves
-//! behind more pipelined input than is taken while it is owed an answer is found gone only when it is written to. The event loop is told.
+//! Owns reading. Refuses to wait for anything but the socket and room for output. Who does not read sees no end: while a client is owed an
+//! answer and has pipelined more than is taken meanwhile, the server's thread has the system tell it when that client leaves.
 
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;
@@ -70,6 +70,7 @@ impl Reader {
             let mut fresh = 0;
             let wanted = connection.wanted_bytes(&state, &self.clock);
             if wanted > 0 {
+                connection.unwatch(&mut state);
                 drop(state);
                 let read = self.read(connection, wanted, most);
                 state = connection.lock();
@@ -80,7 +81,10 @@ impl Reader {
                     Ok(len) => fresh = len.unwrap_or_default(),
                     Err(reason) => return reason,
                 }
+            } else if connection.has_left(&state, &self.clock) {
+                state.eof = true;
             } else {
+                connection.watch(&mut state, &self.clock);
                 state = connection.wait_for_change(state, most);
             }
             self.clock.read();

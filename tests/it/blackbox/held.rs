@@ -56,8 +56,7 @@ both! {
         }
     }
 
-    /// The end stands behind more pipelined input than is read while a request is held. The event loop is told of it all the same; a thread
-    /// finds out when it writes.
+    /// The end stands behind more pipelined input than is read while a request is held, or a stream that nobody can push to goes on.
     fn client_that_goes_away_behind_its_input(model) {
         let lab = Lab::start(model);
         let leave: [fn(Client); 3] = [drop, |client| client.end_sending(), Client::reset];
@@ -66,12 +65,36 @@ both! {
             client.send(request("/poll") + &request("/hello").repeat(2_000));
             let held = lab.app.one_held();
             leave(client);
-            if model == IoModel::ThreadPerConnection {
-                held.release(Response::text("to nobody"));
-            }
             eventually("the hold is let go", || lab.stats().held == 0 && lab.stats().open == 0);
             assert_eq!(lab.app.dropped(), before + 1);
+            held.release(Response::text("to nobody"));
+
+            let mut client = lab.connect();
+            client.send(request("/quiet") + &request("/hello").repeat(2_000));
+            client.answer_head();
+            leave(client);
+            eventually("the stream is let go", || lab.stats().streams == 0 && lab.stats().open == 0);
         }
+    }
+
+    /// A client that has sent much, and then its end, is let go only while it waits: what is answered before it comes to that is answered.
+    fn much_input_behind_holds_and_no_end(model) {
+        let lab = Lab::start(model);
+        let mut client = lab.connect();
+        for n in 0..3 {
+            client.send(request("/poll") + &request("/number?n=7").repeat(2_000));
+            // The connection that has room for no more is looked after all the same.
+            let held = lab.app.one_held();
+            assert_eq!(lab.connect().fetch("/hello").status, 200);
+            held.release(Response::text(n.to_string()));
+            assert_eq!(client.answer().text(), n.to_string());
+            for _ in 0..2_000 {
+                assert_eq!(client.answer().text(), "7");
+            }
+        }
+        client.end_sending();
+        client.expect_end();
+        eventually("it is closed", || lab.stats().open == 0);
     }
 
     /// The time for the next request is only a little longer than that of the hold: a time-out that is set for one does not do for the other,
