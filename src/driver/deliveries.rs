@@ -14,12 +14,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::inbox::{Inbox, Missed, Posting};
+use super::inbox::{Inbox, Missed, Posting, Readers};
 use crate::proto::Frame;
 use crate::session::{Address, Burst, Command};
 
 /// Room for crossing deliveries that is kept from turn to turn: 1 MiB.
 const PLACES_KEPT: usize = 64 * 1024;
+/// Room for postings that is kept from turn to turn, here and in the inbox: about 1 MiB each.
+const POSTINGS_KEPT: usize = 16 * 1024;
 /// A posting is compared with so many bundles before it. One that belongs to an earlier bundle makes its connections crossing ones.
 const BUNDLES_COMPARED: usize = 16;
 
@@ -50,7 +52,7 @@ struct Place {
 
 /// Who carries the postings out.
 pub(crate) trait Carrier {
-    /// Sends messages. There is nothing else for the connection in this turn.
+    /// Sends messages. There is nothing else for the connection in this turn, but the one message of a turn again for who is in its list twice.
     fn send(&mut self, to: Address, burst: &Burst<'_>);
     /// Sends a message.
     fn push(&mut self, to: Address, frame: &Frame);
@@ -88,12 +90,13 @@ impl Deliveries {
         self.hand_over_bundled(carrier);
         self.hand_over_alone(carrier);
         self.postings.clear();
+        self.postings.shrink_to(POSTINGS_KEPT);
     }
 
     /// Collects the postings to each audience.
     fn bundle(&mut self) {
         for (first, posting) in self.postings.iter().enumerate() {
-            let Posting::Many(audience, frame) = posting else { continue };
+            let Posting::Many(Readers { addresses: audience, .. }, frame) = posting else { continue };
             let is_same = |bundle: &&mut Bundle| Arc::ptr_eq(&bundle.audience, audience) || bundle.audience == *audience;
             match self.bundles.iter_mut().rev().take(BUNDLES_COMPARED).find(is_same) {
                 Some(bundle) => bundle.frames.push(frame.clone()),
@@ -128,7 +131,7 @@ impl Deliveries {
         for (nth, posting) in postings.iter().enumerate() {
             let addresses = match posting {
                 Posting::One(address, _) => std::slice::from_ref(address),
-                Posting::Many(addresses, _) => addresses,
+                Posting::Many(readers, _) => &readers.addresses,
             };
             let places = addresses.iter().filter(|address| marks.is_crossing(address.slot));
             crossing.extend(places.map(|&address| Place { address, nth: nth as u32 }));
@@ -226,5 +229,124 @@ impl Marks {
 
     fn is_crossing(&self, slot: u32) -> bool {
         self.by_slot[slot as usize] == self.crossing
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::driver::stop::Stop;
+    use crate::driver::sync::Waker;
+    use crate::session::{Post, SlowConsumer};
+
+    const SLOTS: u32 = 6;
+
+    /// Notes what each connection gets, and that it gets nothing behind what it got as all that there is: a turn's one message may come again.
+    #[derive(Default)]
+    struct Notes {
+        by_slot: [Vec<String>; SLOTS as usize],
+        is_done: [bool; SLOTS as usize],
+        is_one_posting: bool,
+    }
+
+    impl Notes {
+        fn note(&mut self, to: Address, what: &str) {
+            assert!(self.is_one_posting || !self.is_done[to.slot as usize], "{what} comes when connection {} had all", to.slot);
+            self.by_slot[to.slot as usize].push(format!("{} to {}", what, to.serial));
+        }
+    }
+
+    impl Carrier for Notes {
+        fn send(&mut self, to: Address, burst: &Burst<'_>) {
+            burst.frames().iter().for_each(|frame| self.push(to, frame));
+            self.drive(to.slot);
+        }
+
+        fn push(&mut self, to: Address, frame: &Frame) {
+            self.note(to, std::str::from_utf8(frame.payload()).expect("text"));
+        }
+
+        fn apply(&mut self, to: Address, command: Command) {
+            self.note(to, &format!("{command:?}"));
+        }
+
+        fn overflow(&mut self, to: Address) {
+            self.note(to, "overflow");
+        }
+
+        fn drive(&mut self, slot: u32) {
+            self.is_done[slot as usize] = true;
+        }
+    }
+
+    fn inbox(bytes: usize, policy: SlowConsumer) -> (Inbox, mio::Poll) {
+        let poll = mio::Poll::new().expect("a poll");
+        let waker = Waker::new(poll.registry(), mio::Token(0)).expect("a waker");
+        (Inbox::new(bytes, policy, Arc::default(), Arc::new(Stop::new(waker))), poll)
+    }
+
+    /// A number below `most`, one of a row that the seed begins (xorshift, Marsaglia 2003).
+    fn below(state: &mut u64, most: u64) -> u64 {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        *state % most
+    }
+
+    /// Whatever is posted to whom, shared lists, equal ones and ones with a connection in them twice: each connection gets what it would get
+    /// one by one, in the order of posting, and is driven once behind it all.
+    #[test]
+    fn as_one_by_one() {
+        let mut deliveries = Deliveries::default();
+        for seed in 1..=2_000_u64 {
+            let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let (inbox, _poll) = inbox(usize::MAX, SlowConsumer::Disconnect);
+            let mut expected: [Vec<String>; SLOTS as usize] = Default::default();
+            let address = |state: &mut u64| Address { slot: below(state, SLOTS.into()) as u32, serial: 1 + below(state, 8) / 7 };
+            let lists: Vec<Arc<Vec<Address>>> =
+                (0..3).map(|_| Arc::new((0..below(&mut state, 5)).map(|_| address(&mut state)).collect())).collect();
+            for number in 0..below(&mut state, 24) {
+                let text = number.to_string();
+                let frame = if below(&mut state, 4) == 0 { Frame::text(&text) } else { Frame::chunk(text.as_bytes()) };
+                let to = address(&mut state);
+                match below(&mut state, 8) {
+                    0 => {
+                        inbox.post(to, Command::Close(1));
+                        expected[to.slot as usize].push(format!("{:?} to {}", Command::Close(1), to.serial));
+                    }
+                    1 => {
+                        inbox.post(to, Command::Push(frame));
+                        expected[to.slot as usize].push(format!("{text} to {}", to.serial));
+                    }
+                    kind => {
+                        let list = &lists[below(&mut state, 3) as usize];
+                        let list = if kind == 2 { Arc::new(list.to_vec()) } else { Arc::clone(list) };
+                        list.iter().for_each(|to| expected[to.slot as usize].push(format!("{text} to {}", to.serial)));
+                        inbox.post_many(list, &frame);
+                    }
+                }
+            }
+            deliveries.take_from(&inbox);
+            let mut notes = Notes { is_one_posting: deliveries.postings.len() == 1, ..Notes::default() };
+            deliveries.hand_to(&mut notes);
+            assert_eq!(notes.by_slot, expected, "seed {seed}");
+            for (slot, texts) in expected.iter().enumerate() {
+                assert_eq!(notes.is_done[slot], !texts.is_empty(), "seed {seed}");
+            }
+        }
+    }
+
+    /// A turn in which much came does not leave its room behind for ever.
+    #[test]
+    fn room_is_given_back() {
+        let (inbox, _poll) = inbox(usize::MAX, SlowConsumer::Disconnect);
+        let mut deliveries = Deliveries::default();
+        for turn in 0..4 {
+            let count = if turn == 0 { 200_000 } else { 1 };
+            (0..count).for_each(|_| inbox.post(Address { slot: 0, serial: 1 }, Command::Close(1)));
+            deliveries.take_from(&inbox);
+            deliveries.hand_to(&mut Notes::default());
+            assert!(deliveries.postings.capacity() <= 2 * POSTINGS_KEPT, "{}", deliveries.postings.capacity());
+        }
     }
 }

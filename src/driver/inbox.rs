@@ -17,7 +17,14 @@ use crate::session::{Address, Command, Post, SlowConsumer, Stats};
 pub(crate) enum Posting {
     /// The command is taken out when it is carried out.
     One(Address, Option<Command>),
-    Many(Arc<Vec<Address>>, Frame),
+    Many(Readers, Frame),
+}
+
+/// Who a message is for.
+pub(crate) struct Readers {
+    pub(crate) addresses: Arc<Vec<Address>>,
+    /// What the list weighs: nothing where it is an audience's, which is there anyway and shared by all messages to it.
+    list_bytes: usize,
 }
 
 impl Posting {
@@ -26,8 +33,9 @@ impl Posting {
         let (frame, readers) = match self {
             Self::One(_, Some(Command::Push(frame))) => (frame, 1),
             Self::One(..) => return None,
-            // The list is the audience's own: a burst of messages shares it.
-            Self::Many(addresses, frame) => (frame, addresses.len()),
+            Self::Many(readers, frame) => {
+                return Some((size_of::<Self>() + readers.list_bytes + frame.wire().len(), readers.addresses.len()));
+            }
         };
         Some((size_of::<Self>() + frame.wire().len(), readers))
     }
@@ -65,7 +73,7 @@ impl Queue {
             if policy == SlowConsumer::Disconnect && self.bytes + bytes > limit_bytes {
                 match posting {
                     Posting::One(address, _) => _ = self.missed.overflowed.insert(address),
-                    Posting::Many(addresses, _) => self.missed.overflowed.extend(&*addresses),
+                    Posting::Many(readers, _) => self.missed.overflowed.extend(&*readers.addresses),
                 }
                 return;
             }
@@ -83,7 +91,7 @@ impl Queue {
         stats.dropped.add(readers as u64);
         let addresses = match &posting {
             Posting::One(address, _) => std::slice::from_ref(address),
-            Posting::Many(addresses, _) => addresses,
+            Posting::Many(readers, _) => &readers.addresses,
         };
         for address in addresses {
             *self.missed.lost.entry(*address).or_default() += 1;
@@ -155,8 +163,10 @@ impl Post for Inbox {
         self.push([Posting::One(address, Some(command))]);
     }
 
-    fn post_many(&self, addresses: &Arc<Vec<Address>>, frame: &Frame) {
-        self.push([Posting::Many(Arc::clone(addresses), frame.clone())]);
+    fn post_many(&self, addresses: Arc<Vec<Address>>, frame: &Frame) {
+        let is_own = Arc::strong_count(&addresses) == 1;
+        let list_bytes = if is_own { size_of_val(&addresses[..]) } else { 0 };
+        self.push([Posting::Many(Readers { addresses, list_bytes }, frame.clone())]);
     }
 
     fn post_each(&self, commands: Vec<(Address, Command)>) {
@@ -169,20 +179,49 @@ mod tests {
     use super::*;
     use crate::driver::sync::Waker;
 
-    /// A burst to many readers is as heavy as its frames: all of its messages share the list of readers.
-    #[test]
-    fn readers_do_not_weigh() {
+    fn inbox(limit_bytes: usize, policy: SlowConsumer) -> (Inbox, mio::Poll) {
         let poll = mio::Poll::new().expect("a poll");
         let waker = Waker::new(poll.registry(), mio::Token(0)).expect("a waker");
-        let inbox = Inbox::new(1024 * 1024, SlowConsumer::Disconnect, Arc::default(), Arc::new(Stop::new(waker)));
+        (Inbox::new(limit_bytes, policy, Arc::default(), Arc::new(Stop::new(waker))), poll)
+    }
+
+    /// A burst to an audience is as heavy as its frames: all of its messages share the list of readers.
+    #[test]
+    fn readers_do_not_weigh() {
+        let (inbox, _poll) = inbox(1024 * 1024, SlowConsumer::Disconnect);
         let readers = Arc::new(vec![Address { slot: 1, serial: 1 }; 10_000]);
         let mut postings = VecDeque::new();
         for _ in 0..1_000 {
-            inbox.post_many(&readers, &Frame::chunk(b"a message"));
+            inbox.post_many(Arc::clone(&readers), &Frame::chunk(b"a message"));
         }
         assert!(inbox.take(&mut postings).overflowed.is_empty());
         assert_eq!(postings.len(), 1_000);
-        inbox.post_many(&readers, &Frame::chunk(&vec![b'x'; 1024 * 1024]));
+        inbox.post_many(readers, &Frame::chunk(&vec![b'x'; 1024 * 1024]));
         assert!(!inbox.take(&mut postings).overflowed.is_empty(), "frames do");
+    }
+
+    /// A list that was made for one message is memory that only this message takes.
+    #[test]
+    fn lists_of_their_own_weigh() {
+        let frame = Frame::chunk(b"a message");
+        let list = |slot| Arc::new(vec![Address { slot, serial: 1 }; 10_000]);
+        let one = size_of::<Posting>() + frame.wire().len() + 10_000 * size_of::<Address>();
+        for (limit_bytes, expected) in [(3 * one, 0), (3 * one - 1, 1)] {
+            let (inbox, _poll) = inbox(limit_bytes, SlowConsumer::Disconnect);
+            (0..3).for_each(|slot| inbox.post_many(list(slot), &frame));
+            assert_eq!(inbox.take(&mut VecDeque::new()).overflowed.len(), expected);
+        }
+        let (inbox, _poll) = inbox(3 * one, SlowConsumer::DropOldest);
+        let kept = list(0);
+        for slot in 1..=100 {
+            inbox.post_many(Arc::clone(&kept), &frame);
+            inbox.post_many(list(slot), &frame);
+        }
+        drop(kept);
+        let mut postings = VecDeque::new();
+        assert_eq!(inbox.take(&mut postings).lost.values().sum::<usize>(), (200 - postings.len()) * 10_000);
+        assert!((4..=5).contains(&postings.len()), "two lists and a little beside: {}", postings.len());
+        inbox.post_many(list(0), &frame);
+        assert!(inbox.take(&mut VecDeque::new()).lost.is_empty(), "what was taken weighs nothing");
     }
 }

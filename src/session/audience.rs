@@ -68,7 +68,7 @@ impl Audience {
     /// Sends one message to all.
     pub fn push(&self, frame: &Frame) {
         for Group { post, addresses } in self.groups.values() {
-            post.post_many(addresses, frame);
+            post.post_many(Arc::clone(addresses), frame);
         }
     }
 

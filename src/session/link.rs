@@ -38,9 +38,10 @@ pub trait Post: Send + Sync {
     /// Takes one command.
     fn post(&self, address: Address, command: Command);
 
-    /// Takes one message for many connections of the same driver. The list is shared, not copied, by whoever keeps it until delivery.
-    fn post_many(&self, addresses: &Arc<Vec<Address>>, frame: &Frame) {
-        for address in &**addresses {
+    /// Takes one message for many connections of the same driver. The list is shared, not copied, by whoever keeps it until delivery: with
+    /// an audience, or with nobody.
+    fn post_many(&self, addresses: Arc<Vec<Address>>, frame: &Frame) {
+        for address in &*addresses {
             self.post(*address, Command::Push(frame.clone()));
         }
     }
@@ -195,7 +196,7 @@ impl fmt::Debug for Pusher {
 fn post_to_all(driver: &dyn Post, addresses: &mut Vec<Address>, frame: &Frame) {
     match addresses[..] {
         [address] => driver.post(address, Command::Push(frame.clone())),
-        _ => return driver.post_many(&Arc::new(std::mem::take(addresses)), frame),
+        _ => return driver.post_many(Arc::new(std::mem::take(addresses)), frame),
     }
     addresses.clear();
 }
