@@ -24,8 +24,10 @@ pub(crate) struct Mailbox {
 
 #[derive(Default)]
 struct Inner {
-    /// The hold, stream or WebSocket that is posted to now; commands for earlier ones come too late. 0 while there was none.
+    /// The hold, stream or WebSocket that is posted to now; commands for earlier ones come too late. 0 while there is none.
     serial: u64,
+    /// The last serial that was given out, 0 while there was none.
+    issued: u64,
     frames: Backlog,
     /// What comes after the frames: a release or a close.
     last: Option<Command>,
@@ -51,7 +53,7 @@ impl Mailbox {
 
     /// Whether a handle was ever given out.
     pub(crate) fn has_handles(&self) -> bool {
-        self.lock().serial > 0
+        self.lock().issued > 0
     }
 
     /// Waits for mail until `deadline`.
@@ -82,7 +84,8 @@ impl Mailbox {
     /// The connection is over: the writer ends, and nothing is taken any more.
     pub(crate) fn close(&self) {
         let mut inner = self.lock();
-        *inner = Inner { closed: true, ..Inner::default() };
+        inner.forget();
+        inner.closed = true;
         drop(inner);
         self.filled.notify_one();
     }
@@ -98,6 +101,12 @@ impl Mailbox {
 }
 
 impl Inner {
+    /// Forgets what was posted.
+    fn forget(&mut self) {
+        self.frames = Backlog::default();
+        self.last = None;
+    }
+
     fn take(&mut self) -> Option<(u64, Command)> {
         let lost = self.frames.take_lost();
         if lost > 0 {
@@ -120,8 +129,19 @@ impl RemoteSource for Arc<Mailbox> {
     /// Makes room for the next hold, stream or WebSocket, and forgets what came for the one before.
     fn issue_serial(&self) -> u64 {
         let mut inner = self.lock();
-        *inner = Inner { serial: inner.serial + 1, writer_waits: inner.writer_waits, ..Inner::default() };
+        inner.forget();
+        inner.issued += 1;
+        inner.serial = inner.issued;
         inner.serial
+    }
+
+    /// The writer may be busy for long with what comes behind: what nobody hears must not fill the queue meanwhile.
+    fn retire_serial(&self, serial: u64) {
+        let mut inner = self.lock();
+        if inner.serial == serial {
+            inner.forget();
+            inner.serial = 0;
+        }
     }
 }
 

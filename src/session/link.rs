@@ -62,6 +62,10 @@ pub trait RemoteSource {
     fn slot(&self) -> u32;
     /// A serial, at least 1, that was never given out before for this slot.
     fn issue_serial(&self) -> u64;
+    /// What had this serial is over: commands for it need not be kept any more.
+    fn retire_serial(&self, serial: u64) {
+        let _ = serial;
+    }
 }
 
 /// A request that waits for its answer. Consumed by [`release`](Self::release), so that it is answered once.
@@ -246,8 +250,11 @@ impl Link {
         self.carried.push(value);
     }
 
-    /// Drops what is carried. One value's panic does not keep the others.
+    /// Ends the link, and drops what is carried. One value's panic does not keep the others.
     pub(super) fn let_go(&mut self, cx: &Context<'_>) {
+        if self.serial > 0 {
+            cx.remote.retire_serial(self.serial);
+        }
         for value in self.carried.drain(..) {
             cx.contain(|| drop(value));
         }

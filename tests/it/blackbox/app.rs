@@ -161,6 +161,11 @@ impl App {
                 });
                 self.pushers.lock().unwrap().push(stream.pusher());
             }
+            "/ending-stream" => {
+                let mut stream = reply.stream(Response::text(""));
+                stream.end_after(1);
+                self.pushers.lock().unwrap().push(stream.pusher());
+            }
             "/farewell" => {
                 reply.carry(Farewell(Arc::clone(self)));
                 let _quiet = reply.event_stream();

@@ -69,6 +69,27 @@ both! {
         assert_eq!(lab.stats().messages_out, 1);
     }
 
+    /// Whoever goes on pushing to a stream that is over pushes to nobody, also while the connection is stuck in the answer behind it.
+    fn pushes_behind_the_end(model) {
+        let lab = Lab::start(model);
+        for (count, (target, last)) in [("/stream", ""), ("/ending-stream", "last")].into_iter().enumerate() {
+            let mut client = Client::connect_with_little_room(lab.address);
+            client.send(request(target) + &request("/big?n=20000000") + &request("/hello"));
+            let pusher = lab.app.one_pusher();
+            pusher.push(&Frame::chunk(last.as_bytes()));
+            if last.is_empty() {
+                pusher.close(0);
+            }
+            eventually("the next request is answered", || lab.stats().streams == 0 && lab.stats().requests >= 3 * count as u64 + 2);
+            let frame = Frame::chunk(&vec![b'x'; 64 * 1024]);
+            (0..64).for_each(|_| pusher.push(&frame));
+            assert_eq!(client.answer().text(), last);
+            assert_eq!(client.answer().body.len(), 20_000_000);
+            assert_eq!(client.answer().text(), "hello\n");
+        }
+        assert_eq!(lab.stats().slow_disconnects, 0);
+    }
+
     fn stream_to_an_old_client(model) {
         let lab = Lab::start(model);
         let mut client = lab.connect();
