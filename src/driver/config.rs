@@ -35,7 +35,7 @@ pub struct Config {
     pub inbox_bytes: usize,
     /// Time between the call for a shutdown and the end of the last connection. Default 10 s (Docker's grace time before it kills).
     pub shutdown_grace: Duration,
-    /// The clients of a server that shuts down are told to come back at different times within this window, which begins a second later. Default 5 s.
+    /// The clients of a server that shuts down are told to come back at different times within this window, which begins a second later. Default 5 s; at most 49 days (`u32::MAX` ms).
     pub comeback_window: Duration,
 }
 
@@ -61,7 +61,7 @@ impl Config {
     /// When the client of a connection should come back after a shutdown: spread over the window by slot, each apart from its neighbours
     /// (Fibonacci hashing, Knuth vol. 3, section 6.4).
     pub(super) fn come_back_ms(&self, slot: u32) -> u64 {
-        let window = self.comeback_window.as_millis() as u64;
-        COME_BACK_MIN_MS + ((u64::from(slot.wrapping_mul(0x9E37_79B9)) * window) >> 32)
+        let window_ms = u32::try_from(self.comeback_window.as_millis()).unwrap_or(u32::MAX);
+        COME_BACK_MIN_MS + ((u64::from(slot.wrapping_mul(0x9E37_79B9)) * u64::from(window_ms)) >> 32)
     }
 }

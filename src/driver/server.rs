@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::listen::{self, Listening};
 use super::{Config, Stopper, event_loop, thread_per_conn};
+use crate::proto::Limits;
 use crate::session::{Handler, Stats};
 
 /// How connections meet the system.
@@ -110,6 +111,7 @@ impl Server {
 
     fn on(listener: mio::net::TcpListener, mut config: Config) -> io::Result<Self> {
         config.settings.limits = config.settings.limits.with_times_clamped();
+        config.shutdown_grace = config.shutdown_grace.min(Limits::TIMEOUT_MAX);
         let local_addr = listener.local_addr()?;
         Ok(Self { listening: Listening::new(listener, config)?, local_addr })
     }

@@ -86,6 +86,21 @@ both! {
         assert!(TcpStream::connect(lab.address).is_err());
     }
 
+    /// Times that no clock can add to.
+    fn shutdown_with_all_the_time_in_the_world(model) {
+        let lab = Lab::with(model, |config| (config.shutdown_grace, config.comeback_window) = (Duration::MAX, Duration::MAX));
+        // Another slot than the first, whose share of the window is nothing.
+        let (_first, mut held) = (lab.connect(), lab.connect());
+        eventually("both are there", || lab.stats().open == 2);
+        held.get("/poll");
+        let _held = lab.app.one_held();
+        lab.stopper.stop();
+        let answer = held.answer();
+        // A second, and the golden section of 2^32 ms.
+        assert_eq!((answer.status, answer.field("Retry-After")), (503, Some("2654437")));
+        lab.join();
+    }
+
     /// A WebSocket's peer that does not answer the close frame does not use up the whole grace time.
     fn shutdown_with_peers_that_do_not_answer(model) {
         let lab = Lab::with(model, |config| config.settings.limits.close_timeout = Duration::from_millis(30));
