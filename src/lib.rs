@@ -24,14 +24,21 @@
 //!   the same events and the same output, however they are split.
 //! - A driver neither parses, nor encodes, nor chooses a status. The two drivers never see each other.
 //! - A request is answered exactly once: [`Reply`] is consumed by value, and dropping it answers 500.
-//! - A publisher never waits for a peer: what a slow reader cannot take waits in one bounded queue, under one policy ([`SlowConsumer`]).
+//! - A publisher never waits for a peer: what a slow reader cannot take waits in bounded queues, under one policy ([`SlowConsumer`]).
+//! - A connection gets its messages in the order in which they were posted, by whatever handles and lists. What is posted to a request,
+//!   stream or WebSocket that is over reaches nobody, and takes nothing from whoever comes behind it.
 //! - An idle connection of the event loop owns no buffer.
-//! - Every bound has a name in [`Limits`], [`Config`] or [`push::HubConfig`], a default, and a precedent. Past it comes an answer that names
-//!   it, and a counter ([`Stats::broken_rules`]).
-//! - A peer that breaks a rule gets an answer that names the rule, and can read it: the connection is ended by halves.
+//! - Every bound has a name in [`Limits`], [`Config`] or [`push::HubConfig`], a default, and a reason for it. Past it comes what is said
+//!   there: for a rule that is broken an answer that names it and a counter ([`Stats::broken_rules`]); waiting; or a policy and a counter.
+//! - A peer that breaks a rule gets an answer that names the rule, or a close code, and can read it: the connection is ended by halves.
+//!   Who is silent is cut.
 //! - An announced length allocates nothing: memory follows what has arrived.
-//! - What a connection holds is bounded whatever its peer does: input, output, the queue of messages, time.
+//! - What a connection holds is bounded whatever its peer does: input, output, the queue of messages, and the time for each of them. How long
+//!   a hold or a stream lasts is the application's to say.
+//! - A client that leaves is let go at once, whatever it is waiting for and however much it had sent; one that is gone without a word within
+//!   two heartbeats as a WebSocket, and otherwise when its time or that of what is written to it is over.
 //! - Of a topic, sent = delivered + declared gap, by whatever technique a client comes back.
+//! - What a hub keeps is bounded, whatever topics and names its clients make up.
 //! - A handler that panics costs its connection; one that blocks stops everybody on the event loop, and nobody else with threads.
 //! - A shutdown answers what was accepted, tells who waits when to come back, and ends within [`Config::shutdown_grace`].
 //! - Nothing that a client sends is written to the log.
@@ -44,7 +51,15 @@
 //! - `bind` has the standard library's backlog of 128; [`Server::from_listener`] takes a socket with a longer one, and with
 //!   `TCP_USER_TIMEOUT`, without which the system gives a vanished client of a quiet stream up only after a quarter of an hour.
 //! - The write time-out begins anew with each byte of room that the system reports, not with each that the peer has acknowledged.
+//! - Deadlines are met late by up to 50 ms with threads; by an eighth of the time and at most a second on the event loop, where the time is 8 s
+//!   or more. The system's own time for writing is late by up to an eighth with threads.
+//! - With threads, two queues can wait for one reader: one that the publishers fill, one behind output that is full. Each has
+//!   [`Limits::queue_bytes`].
+//! - A stream or WebSocket of a hub with `format=raw` has no room for a gap in its middle: what the slow-consumer policy drops there is counted,
+//!   and not told. With [`SlowConsumer::Disconnect`], the default, nothing is.
 //! - A half-received request may use up the whole grace time of a shutdown: it counts as accepted.
+//! - The grace time of a shutdown does not end a handler. The event loop waits for the one that it is in; threads that are still in theirs a
+//!   second later are left behind.
 //!
 //! # Reading order
 //!
