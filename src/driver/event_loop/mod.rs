@@ -152,7 +152,7 @@ impl EventLoop {
     fn share(&self, ready: usize) -> Share {
         let (buffer, output) = (self.tools.receive.len(), self.env.config.settings.limits.output_bytes);
         match ready {
-            0 | 1 => Share { read_bytes: buffer, write_bytes: 4 * output },
+            0 | 1 => Share { read_bytes: buffer, write_bytes: output.saturating_mul(4) },
             _ => Share {
                 read_bytes: (READ_PER_TURN / ready).max(SHARE_MIN).min(buffer / 2),
                 write_bytes: (WRITTEN_PER_TURN / ready).max(SHARE_MIN).min(output),
