@@ -28,7 +28,11 @@ pub struct Session {
 enum Phase {
     Http(Http),
     WebSocket(Box<WebSocket>),
-    Over { ending: Ending, until: Instant },
+    Over {
+        ending: Ending,
+        /// When lingering is over; `None` while output waits.
+        until: Option<Instant>,
+    },
     Closed,
 }
 
@@ -48,7 +52,12 @@ impl Session {
         loop {
             let (step, progress) = match &mut self.phase {
                 // However much output waits: what will never be worked on must not be kept.
-                Phase::Over { .. } | Phase::Closed => return input.len(),
+                Phase::Over { .. } | Phase::Closed => {
+                    if used < input.len() {
+                        self.linger();
+                    }
+                    return input.len();
+                }
                 _ if out.len() >= cx.settings.limits.output_bytes => break,
                 Phase::Http(http) => http.step(&input[used..], self.peer, out, cx),
                 Phase::WebSocket(websocket) => websocket.step(&mut input[used..], out, cx),
@@ -57,12 +66,24 @@ impl Session {
             match progress {
                 Progress::More if used < input.len() => {}
                 Progress::More | Progress::Wait => break,
-                // What came after the last request makes a reset possible.
-                Progress::End(Ending::Flush, reason) if used < input.len() => self.end(Ending::Linger, reason, cx),
                 other => self.advance(other, out, cx),
             }
         }
         used
+    }
+
+    /// The peer has sent, or is believed to have sent, more than was read: a plain end would reset the connection.
+    pub fn linger(&mut self) {
+        if let Phase::Over { ending: ending @ Ending::Flush, .. } = &mut self.phase {
+            *ending = Ending::Linger;
+        }
+    }
+
+    /// All output is with the system, and this side's end behind it. From now on the peer has its time to end its side.
+    pub fn sending_ended(&mut self, cx: &Context<'_>) {
+        if let Phase::Over { until, .. } = &mut self.phase {
+            *until = Some(cx.now.instant() + cx.settings.limits.close_timeout);
+        }
     }
 
     /// The peer ended its sending side, and all its input was given.
@@ -171,7 +192,7 @@ impl Session {
             Phase::WebSocket(websocket) => websocket.handle_timeout(out, cx),
             Phase::Over { ending, until } => {
                 // Only lingering takes time; what is to be flushed is bounded by the write time-out.
-                if *ending == Ending::Linger && *until <= cx.now.instant() {
+                if *ending == Ending::Linger && until.is_some_and(|until| until <= cx.now.instant()) {
                     *ending = Ending::Abort;
                 }
                 return;
@@ -187,7 +208,7 @@ impl Session {
         match &self.phase {
             Phase::Http(http) => http.deadline(),
             Phase::WebSocket(websocket) => websocket.deadline(),
-            Phase::Over { ending: Ending::Linger, until } => Some(*until),
+            Phase::Over { ending: Ending::Linger, until } => *until,
             Phase::Over { .. } | Phase::Closed => None,
         }
     }
@@ -211,8 +232,9 @@ impl Session {
             Phase::Http(http) if http.is_answering() => limits.pipeline_bytes.saturating_sub(backlog),
             Phase::Http(_) | Phase::WebSocket(_) if out_len >= limits.output_bytes => 0,
             Phase::Http(http) => http.wanted_bytes(limits).saturating_sub(backlog),
-            Phase::WebSocket(_) | Phase::Over { ending: Ending::Linger, .. } => usize::MAX,
-            Phase::Over { .. } | Phase::Closed => 0,
+            Phase::Over { ending: Ending::Abort, .. } | Phase::Closed => 0,
+            // Also before a plain end: what comes now would be answered with a reset.
+            Phase::WebSocket(_) | Phase::Over { .. } => usize::MAX,
         }
     }
 
@@ -260,8 +282,7 @@ impl Session {
             CloseReason::WriteStalled => cx.stats.write_stalls.add(1),
             _ => {}
         }
-        let until = cx.now.instant() + cx.settings.limits.close_timeout;
-        match std::mem::replace(&mut self.phase, Phase::Over { ending, until }) {
+        match std::mem::replace(&mut self.phase, Phase::Over { ending, until: None }) {
             Phase::Http(mut http) => http.drop_exchange(cx),
             Phase::WebSocket(websocket) => websocket.close(reason, cx),
             Phase::Over { .. } | Phase::Closed => {}

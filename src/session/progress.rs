@@ -8,10 +8,11 @@ use crate::proto::CloseReason;
 /// How a driver ends a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// Write what waits, then close.
+    /// Write what waits, then close. What is there to read by then is to be read first, and makes it a [`Linger`](Self::Linger).
     Flush,
-    /// Write what waits, end the sending side, then read and throw away until the peer ends its side or time is up: closing with unread
-    /// input would reset the connection and could take the last answer with it (RFC 9112, section 9.6).
+    /// Write what waits, end the sending side, then read and throw away until the peer ends its side or time is up. A connection that is
+    /// closed with unread input is reset, as is one that gets input after its close, and a reset could take the last answer with it (RFC
+    /// 9112, section 9.6).
     Linger,
     /// Close now: the peer is gone, or does not read.
     Abort,

@@ -244,12 +244,13 @@ impl Connection {
             match self.session.ending() {
                 // The session knows its reason already.
                 Some(Ending::Abort) => return Verdict::Close(CloseReason::Local(1000)),
-                Some(Ending::Flush) if out.is_empty() => return Verdict::Close(CloseReason::Local(1000)),
+                Some(Ending::Flush) if out.is_empty() && (self.eof || !self.readable) => return Verdict::Close(CloseReason::Local(1000)),
                 Some(Ending::Linger) if out.is_empty() && !self.sending_ended => {
                     self.sending_ended = true;
                     if self.socket.shutdown(Shutdown::Write).is_err() {
                         return Verdict::Close(CloseReason::Transport);
                     }
+                    self.session.sending_ended(cx);
                 }
                 _ => {}
             }

@@ -45,6 +45,8 @@ pub(super) struct State {
     out: Outbox,
     /// Input that the session has not used yet.
     input: Vec<u8>,
+    /// The last read took all that it had room for: there is probably more.
+    pub(super) read_was_full: bool,
     /// The peer's end was read, or need not be.
     pub(super) eof: bool,
     /// The peer's end has been announced. There may be input before it.
@@ -71,6 +73,7 @@ impl Connection {
             session: Session::new(peer, &shared.context(clock, &mailbox)),
             out: Outbox::new(),
             input: Vec::new(),
+            read_was_full: false,
             eof: false,
             hung_up: false,
             watched: None,
@@ -163,6 +166,9 @@ impl Connection {
             }
         }
         let is_written = !state.writing && state.out.is_empty();
+        if state.read_was_full || !state.input.is_empty() && !state.eof {
+            state.session.linger();
+        }
         match state.session.ending() {
             // The session knows its reason already.
             Some(Ending::Abort) => _ = state.failed.get_or_insert(CloseReason::Local(1000)),
@@ -170,6 +176,7 @@ impl Connection {
             Some(Ending::Linger) if is_written && !state.sending_ended => {
                 state.sending_ended = true;
                 let _ = self.socket.shutdown(Shutdown::Write);
+                state.session.sending_ended(&self.context(clock));
             }
             _ => {}
         }

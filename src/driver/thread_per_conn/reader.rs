@@ -1,7 +1,9 @@
 //! The first thread of a connection.
 //!
 //! Owns reading. Refuses to wait for anything but the socket and room for output. Who does not read sees no end: while a client is owed an
-//! answer and has pipelined more than is taken meanwhile, the server's thread has the system tell it when that client leaves.
+//! answer and has pipelined more than is taken meanwhile, the server's thread has the system tell it when that client leaves. Nor can it read
+//! while it writes: a client that reads its last answer only after it has sent more than the system keeps is given up by the write time-out,
+//! where the event loop reads on.
 
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;
@@ -87,6 +89,7 @@ impl Reader {
                 connection.watch(&mut state, &self.clock);
                 state = connection.wait_for_change(state, most);
             }
+            state.read_was_full = fresh > 0 && fresh == wanted.min(self.buffer.len());
             self.clock.read();
             state = connection.digest(state, &mut self.buffer[..fresh], &self.clock);
             self.fit_buffer(fresh, connection.shared.config.receive_buffer_bytes);

@@ -56,6 +56,7 @@ pub enum Next<'a> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states")]
 pub struct Conn {
     /// When the current state of `reading` has lasted too long; without a meaning where [`Self::deadline`] has none.
     deadline: Instant,
@@ -75,6 +76,8 @@ pub struct Conn {
     expects_continue: bool,
     /// Whether the connection closes after the current response, or after the next one when there is none.
     close: bool,
+    /// Whether a response has gone before.
+    reused: bool,
     /// Empty lines in front of the head in progress.
     empty_lines: u8,
 }
@@ -158,6 +161,7 @@ impl Conn {
             head_only: false,
             expects_continue: false,
             close: false,
+            reused: false,
             empty_lines: 0,
         }
     }
@@ -399,6 +403,12 @@ impl Conn {
     #[inline]
     pub fn is_closing(&self) -> bool {
         matches!(self.reading, Reading::Over)
+    }
+
+    /// Whether the connection was kept after a response.
+    #[inline]
+    pub(crate) const fn is_reused(&self) -> bool {
+        self.reused
     }
 
     /// Bytes of the head in progress that will not be looked at again, which makes a head linear work however small its pieces are.

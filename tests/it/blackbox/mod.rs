@@ -21,6 +21,7 @@ mod handshakes;
 mod held;
 mod http;
 mod lab;
+mod last_answer;
 mod lifecycle;
 mod logged;
 mod push;

@@ -72,6 +72,8 @@ pub struct Rig {
     room: Option<usize>,
     /// Bytes that the system took and no assertion has looked at.
     taken: Vec<u8>,
+    /// This side has said that it sends no more.
+    sending_ended: bool,
     /// Messages are delivered together this time, not one by one.
     bursts: bool,
     pub shelf: Arc<Shelf>,
@@ -97,7 +99,17 @@ impl Rig {
         let remote = Remote { posted: Arc::default(), serial: Cell::new(0) };
         let world = World { app: Box::new(handler), settings, stats: Stats::default(), now, remote };
         let session = Session::new("192.0.2.1:4711".parse().unwrap(), &world.cx());
-        Self { world, session, out: Outbox::new(), input: Vec::new(), room: None, taken: Vec::new(), bursts: false, shelf }
+        Self {
+            world,
+            session,
+            out: Outbox::new(),
+            input: Vec::new(),
+            room: None,
+            taken: Vec::new(),
+            sending_ended: false,
+            bursts: false,
+            shelf,
+        }
     }
 
     /// The client sends.
@@ -145,6 +157,10 @@ impl Rig {
             if self.out.is_empty() {
                 self.session.drained(&mut self.out, &self.world.cx());
             }
+        }
+        if self.out.is_empty() && self.ending() == Some(Ending::Linger) && !self.sending_ended {
+            self.sending_ended = true;
+            self.session.sending_ended(&self.world.cx());
         }
     }
 

@@ -210,6 +210,7 @@ impl Conn {
         }
         self.reading = Reading::Idle;
         self.writing = Writing::Nothing;
+        self.reused = true;
         self.deadline = now + Duration::from_millis(self.keep_alive_millis.into());
     }
 }
