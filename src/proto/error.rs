@@ -25,6 +25,8 @@ pub enum RemoteError {
     BadField,
     /// The request target is in no form that its method allows (RFC 9112, section 3.2).
     BadTarget,
+    /// A percent sign in the request target's path is not followed by two hexadecimal digits (RFC 3986, section 2.1).
+    BadEscape,
     /// The request target is an `https` one, and the connection is not secured (RFC 9110, section 7.4).
     MisdirectedTarget,
     /// `Host` is missing in HTTP/1.1, repeated, or not a valid `host[:port]` (RFC 9112, section 3.2).
@@ -98,6 +100,7 @@ impl RemoteError {
         Self::BadRequestLine,
         Self::BadField,
         Self::BadTarget,
+        Self::BadEscape,
         Self::MisdirectedTarget,
         Self::BadHost,
         Self::BadContentLength,
@@ -164,6 +167,7 @@ impl RemoteError {
             Self::BadRequestLine => "the request line is malformed",
             Self::BadField => "a header field line is malformed",
             Self::BadTarget => "the request target is malformed or not allowed with this method",
+            Self::BadEscape => "a percent sign in the path must be followed by two hexadecimal digits",
             Self::MisdirectedTarget => "https is not spoken here",
             Self::BadHost => "Host must be given exactly once, as host or host:port",
             Self::BadContentLength => "Content-Length must be one decimal number",

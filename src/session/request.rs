@@ -40,18 +40,20 @@ impl<'a> Request<'a> {
         self.head.method()
     }
 
-    /// The path as sent, percent-encoded, without the query. `/` for an absolute-form target without a path.
+    /// The path as sent, percent-encoded, without the query. Each `%` has two hexadecimal digits behind it, which may stand for any byte, NUL
+    /// and what is no UTF-8 included: a request with a bad escape is answered 400 (RFC 3986, section 2.1; RFC 9112, section 3.2). `/` for an
+    /// absolute-form target without a path.
     pub fn path(&self) -> &'a str {
         self.head.path()
     }
 
-    /// The query as sent, without its question mark.
+    /// The query as sent, without its question mark. Here a `%` may have anything behind it, as browsers send it.
     pub fn query(&self) -> Option<&'a str> {
         self.head.query()
     }
 
     /// The first value of a query parameter, decoded as `application/x-www-form-urlencoded` (WHATWG URL, section 5.1). Bytes that are not
-    /// UTF-8 become U+FFFD.
+    /// UTF-8 become U+FFFD, and a `%` without two hexadecimal digits behind it stands for itself.
     pub fn query_value(&self, name: &str) -> Option<Cow<'a, str>> {
         self.query_values().find(|(found, _)| found == name).map(|(_, value)| value)
     }

@@ -227,9 +227,10 @@ impl<'a> Head<'a> {
         self.target
     }
 
-    /// The path as sent, not decoded, without the query: it starts with `/`, or is `*` (`OPTIONS` alone). The absolute form without a path
-    /// means `/`, but "when not being used as the target of an OPTIONS request" only (RFC 9110, section 4.2.3): there it means `*` (RFC
-    /// 9112, section 3.2.4).
+    /// The path as sent, not decoded, without the query: it starts with `/`, or is `*` (`OPTIONS` alone). It is ASCII, and each `%` has two
+    /// hexadecimal digits behind it (RFC 3986, section 2.1), which may stand for any byte: NUL, a slash, what is no UTF-8. The absolute form
+    /// without a path means `/`, but "when not being used as the target of an OPTIONS request" only (RFC 9110, section 4.2.3): there it means
+    /// `*` (RFC 9112, section 3.2.4).
     #[inline]
     pub fn path(&self) -> &'a str {
         match &self.target[self.path.range()] {
@@ -239,7 +240,7 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// The query as sent, not decoded, without the `?`.
+    /// The query as sent, not decoded, without the `?`. It is ASCII; a `%` may have anything behind it.
     #[inline]
     pub fn query(&self) -> Option<&'a str> {
         self.target[usize::from(self.path.end)..].strip_prefix('?')

@@ -29,8 +29,8 @@ const fn classes() -> [u8; 256] {
         if alphanumeric || matches!(ascii, b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b',' | b';' | b'=') {
             classes[byte] |= HOST;
         }
-        // What does not end a path, in a target that has no white space or control characters: RFC 3986, section 3.3.
-        if ascii.is_ascii() && ascii != b'?' && ascii != b'#' {
+        // What does not end a path and begins no escape, in a target that has no white space or control characters: RFC 3986, section 3.3.
+        if ascii.is_ascii() && !matches!(ascii, b'?' | b'#' | b'%') {
             classes[byte] |= PATH;
         }
         byte += 1;
@@ -56,6 +56,12 @@ pub(super) fn is_host_byte(byte: u8) -> bool {
     CLASSES[usize::from(byte)] & HOST != 0
 }
 
+/// Whether this is percent-encoded: `"%" HEXDIG HEXDIG` (RFC 3986, section 2.1) at the front.
+#[inline]
+pub(super) fn is_escape(text: &[u8]) -> bool {
+    matches!(text, [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
+}
+
 /// How many bytes at the front are of a class.
 #[inline]
 fn class_len(text: &[u8], class: u8) -> usize {
@@ -68,7 +74,7 @@ pub(super) fn host_len(text: &[u8]) -> usize {
     class_len(text, HOST)
 }
 
-/// Bytes of a path at the front.
+/// Bytes of a path at the front, up to its first percent-encoded one.
 #[inline]
 pub(super) fn path_len(text: &[u8]) -> usize {
     class_len(text, PATH)

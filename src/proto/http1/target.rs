@@ -1,7 +1,7 @@
 //! Request targets and authorities.
 //!
-//! Owns the forms of RFC 9112, section 3.2 and the authority of RFC 3986, section 3.2. Refuses to decode or normalize anything: paths
-//! and queries stay as they were sent.
+//! Owns the forms of RFC 9112, section 3.2, the authority of RFC 3986, section 3.2, and that what is percent-encoded in a path can be decoded.
+//! Refuses to decode or normalize anything: paths and queries stay as they were sent.
 
 use std::net::Ipv6Addr;
 use std::ops::Range;
@@ -30,15 +30,39 @@ impl Target {
             b"*" if method == Method::Options => return Ok(Self { authority: 0..0, path: 0..1 }),
             _ => absolute_authority(bytes)?,
         };
-        let path_len = syntax::path_len(&bytes[authority.end..]);
-        let query = authority.end + path_len;
-        // A fragment is never sent (RFC 9110, section 7.1), and a URI is ASCII (RFC 3986, section 2).
-        match &bytes[query..] {
-            [] => {}
-            [b'?', rest @ ..] if rest.iter().all(|&byte| byte.is_ascii() && byte != b'#') => {}
-            _ => return Err(RemoteError::BadTarget),
+        let path_end = authority.end + syntax::path_len(&bytes[authority.end..]);
+        let path_end = match &bytes[path_end..] {
+            [] => path_end,
+            [b'?', query @ ..] if is_query(query) => path_end,
+            _ => end_of_escaped(bytes, path_end)?,
+        };
+        Ok(Self { path: authority.end..path_end, authority })
+    }
+}
+
+/// A fragment is never sent (RFC 9110, section 7.1), and a URI is ASCII (RFC 3986, section 2). A percent sign may have anything behind it: forms
+/// and people send it so, and in a query it means itself then (WHATWG URL, section 5.1).
+#[inline]
+fn is_query(query: &[u8]) -> bool {
+    query.iter().all(|&byte| byte.is_ascii() && byte != b'#')
+}
+
+/// Where the path ends that goes on with a percent sign here, if it does. RFC 9112, section 3.2: "Recipients of an invalid request-line SHOULD
+/// respond with either a 400 (Bad Request) error or a 301 (Moved Permanently) redirect". nginx, Apache and Go refuse a bad escape, too; where
+/// it is passed on, the decoders of applications meet it, which fail, or disagree on what it means.
+#[cold]
+fn end_of_escaped(bytes: &[u8], mut at: usize) -> Result<usize, RemoteError> {
+    while let [b'%', ..] = bytes[at..] {
+        if !syntax::is_escape(&bytes[at..]) {
+            return Err(RemoteError::BadEscape);
         }
-        Ok(Self { path: authority.end..query, authority })
+        at += "%00".len();
+        at += syntax::path_len(&bytes[at..]);
+    }
+    match &bytes[at..] {
+        [] => Ok(at),
+        [b'?', query @ ..] if is_query(query) => Ok(at),
+        _ => Err(RemoteError::BadTarget),
     }
 }
 
@@ -119,7 +143,7 @@ fn is_name(mut host: &[u8]) -> bool {
     }
     while let [first, rest @ ..] = host {
         host = match (first, rest) {
-            (b'%', [high, low, rest @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest,
+            (b'%', [_, _, rest @ ..]) if syntax::is_escape(host) => rest,
             (&byte, rest) if syntax::is_host_byte(byte) => rest,
             _ => return false,
         };
