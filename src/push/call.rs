@@ -68,10 +68,9 @@ impl Call<'_> {
     /// What was missed, with the topics made so that they can be subscribed to.
     pub(super) fn replay(&self, cursor: Cursor, limit_bytes: usize) -> Result<Replay, Rejection> {
         let mut state = self.hub.lock();
-        if !state.make(&self.topics) {
-            return Err(Rejection { status: 503, sentence: super::PublishError::TooManyTopics.to_string() });
-        }
-        Ok(state.since(&self.topics, cursor, limit_bytes, self.hub.config().clock.now()))
+        let places = state.make(&self.topics);
+        let no_room = || Rejection { status: 503, sentence: super::PublishError::TooManyTopics.to_string() };
+        Ok(state.since(&places.ok_or_else(no_room)?, cursor, limit_bytes, self.hub.config().clock.now()))
     }
 
     /// Serves a technique that streams, from where the field or one of the parameters says.

@@ -6,12 +6,11 @@
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::answer::Shape;
 use super::envelope::append_json_string;
-use super::presence::Who;
-use super::state::{Constants, Sink, State, WaitingPoll};
+use super::state::{Client, Constants, Places, Sink, State, WaitingPoll};
 use super::topic::{self, PRESENCE};
 use super::{BadTopic, Cursor, HubConfig, Id, Message, Payload, PerTechnique, Technique, Topics, clock};
 use crate::session::{Reply, Request};
@@ -189,7 +188,7 @@ impl Hub {
 
     /// What is retained behind a cursor, up to [`HubConfig::replay_bytes`].
     pub fn replay(&self, topics: &Topics, cursor: Cursor) -> Replay {
-        self.lock().since(topics, cursor, self.config().replay_bytes, self.config().clock.now())
+        self.lock().replay(topics, cursor, self.config().replay_bytes, self.config().clock.now())
     }
 
     /// The figures of a topic.
@@ -200,7 +199,7 @@ impl Hub {
         topic::check(topic)?;
         self.tick();
         let state = self.lock();
-        let found = state.topics.get(topic);
+        let found = state.topic(topic);
         Ok(TopicInfo {
             last: self.constants().id(found.map_or(0, |topic| topic.history.last())),
             retained: found.map_or(0, |topic| topic.history.len()),
@@ -209,7 +208,7 @@ impl Hub {
             gaps: found.map_or(0, |topic| topic.gaps),
             drops: found.map_or(0, |topic| topic.drops.load(Relaxed)),
             subscribers: found.map_or_else(PerTechnique::default, |topic| topic.subscribers),
-            online: state.presence.online(topic),
+            online: state.online(topic),
         })
     }
 
@@ -231,7 +230,7 @@ impl Hub {
         let now = self.config().clock.now();
         let mut state = self.lock();
         state.expire(now);
-        for topic in state.topics.values_mut() {
+        for (_, topic) in &mut state.topics {
             topic.history.expire(now, self.config().history_age);
         }
     }
@@ -259,18 +258,15 @@ impl Hub {
         let now = self.config().clock.now();
         let mut state = self.lock();
         state.expire(now);
-        let missed = state.since(wish.topics, Cursor::After(wish.position), self.config().replay_bytes, now);
+        let Some(places) = state.make(wish.topics) else { return Joined::NoRoom };
+        let missed = state.since(&places, Cursor::After(wish.position), self.config().replay_bytes, now);
         if missed.gap || !missed.messages.is_empty() {
             return Joined::Behind(missed);
         }
-        if !state.make(wish.topics) {
-            return Joined::NoRoom;
-        }
-        let leave = self.leave(&mut state, wish);
-        state.insert(leave.number, wish.topics, wish.technique, sink);
-        state.enter(wish.topics, &leave.who, wish.technique, now);
-        let topics = wish.topics.shared().iter().filter_map(|name| state.topics.get(name));
-        let drops = Drops(topics.map(|topic| Arc::clone(&topic.drops)).collect());
+        let drops = Drops(places.iter().map(|place| Arc::clone(&state.topics[*place].drops)).collect());
+        let leave = self.leave(&mut state, wish, &places);
+        state.insert(leave.number, &places, wish.technique, sink);
+        leave.who.enter(&mut state, wish.technique, now);
         Joined::Subscribed(leave, drops)
     }
 
@@ -280,37 +276,35 @@ impl Hub {
         let now = self.config().clock.now();
         let mut state = self.lock();
         state.expire(now);
-        if !state.make(wish.topics) {
-            return Waiting::NoRoom(reply);
-        }
-        let missed = state.since(wish.topics, cursor, self.config().replay_bytes, now);
+        let Some(places) = state.make(wish.topics) else { return Waiting::NoRoom(reply) };
+        let missed = state.since(&places, cursor, self.config().replay_bytes, now);
         if missed.gap || !missed.messages.is_empty() {
             return Waiting::Behind(missed, reply);
         }
-        let leave = self.leave(&mut state, wish);
+        let leave = self.leave(&mut state, wish, &places);
         let (number, who) = (leave.number, leave.who.clone());
         reply.carry(leave);
         let held = reply.hold(wait, state.empty_answer(shape, missed.last));
-        let poll = WaitingPoll { held, shape: shape.clone(), cursor: missed.last, client: wish.client.cloned() };
-        state.insert(number, wish.topics, wish.technique, Sink::Poll(poll));
-        state.enter(wish.topics, &who, wish.technique, now);
+        let poll = WaitingPoll { held, shape: shape.clone(), cursor: missed.last, client: wish.named() };
+        state.insert(number, &places, wish.technique, Sink::Poll(poll));
+        who.enter(&mut state, wish.technique, now);
         Waiting::Held
     }
 
-    fn leave(&self, state: &mut State, wish: &Wish<'_>) -> Leave {
-        let number = state.number();
-        let who = wish.client.cloned().map_or(Who::Subscription, Who::Token);
-        Leave { hub: self.clone(), number, topics: wish.topics.clone(), technique: wish.technique, who }
+    fn leave(&self, state: &mut State, wish: &Wish<'_>, places: &Places) -> Leave {
+        let who = wish.named().map_or_else(|| Who::Nameless(places.clone()), Who::Named);
+        Leave { hub: self.clone(), number: state.number(), technique: wish.technique, who }
     }
 
     /// A client with a token was there, for a moment.
     pub(super) fn pass_by(&self, topics: &Topics, client: Option<&Arc<str>>, technique: Technique) {
-        let Some(client) = client else { return };
+        let Some(token) = client else { return };
+        let client = (Arc::clone(token), topics.clone());
         let now = self.config().clock.now();
-        let (mut state, who) = (self.lock(), Who::Token(Arc::clone(client)));
+        let mut state = self.lock();
         state.expire(now);
-        state.enter(topics, &who, technique, now);
-        state.leave(topics, &who, technique, now);
+        state.enter_named(&client, technique, now);
+        state.leave_named(&client, now);
     }
 }
 
@@ -320,6 +314,36 @@ pub(super) struct Wish<'a> {
     pub(super) technique: Technique,
     pub(super) client: Option<&'a Arc<str>>,
     pub(super) position: Id,
+}
+
+impl Wish<'_> {
+    fn named(&self) -> Option<Client> {
+        self.client.map(|token| (Arc::clone(token), self.topics.clone()))
+    }
+}
+
+/// Who is online by a subscription.
+#[derive(Clone)]
+enum Who {
+    Named(Client),
+    /// A connection or a held request, which is somebody of its own.
+    Nameless(Places),
+}
+
+impl Who {
+    fn enter(&self, state: &mut State, technique: Technique, now: Instant) {
+        match self {
+            Self::Named(client) => state.enter_named(client, technique, now),
+            Self::Nameless(places) => state.enter(places, technique, now),
+        }
+    }
+
+    fn leave(&self, state: &mut State, technique: Technique, now: Instant) {
+        match self {
+            Self::Named(client) => state.leave_named(client, now),
+            Self::Nameless(places) => state.leave(places, technique, now),
+        }
+    }
 }
 
 pub(super) enum Joined {
@@ -349,7 +373,6 @@ impl Drops {
 pub(super) struct Leave {
     hub: Hub,
     number: u64,
-    topics: Topics,
     technique: Technique,
     who: Who,
 }
@@ -359,7 +382,7 @@ impl Drop for Leave {
         let now = self.hub.config().clock.now();
         let mut state = self.hub.lock();
         let subscriber = state.remove(self.number);
-        state.leave(&self.topics, &self.who, self.technique, now);
+        self.who.leave(&mut state, self.technique, now);
         // What it has is dropped outside the lock.
         drop(state);
         drop(subscriber);

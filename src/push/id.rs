@@ -47,24 +47,29 @@ impl FromStr for Id {
     fn from_str(text: &str) -> Result<Self, BadCursor> {
         let bytes = text.as_bytes();
         let dash = bytes.iter().position(|byte| *byte == b'-').ok_or(BadCursor)?;
-        Ok(Self { epoch: number(&bytes[..dash], 16)?, sequence: number(&bytes[dash + 1..], 10)? })
+        Ok(Self { epoch: hexadecimal(&bytes[..dash])?, sequence: decimal(&bytes[dash + 1..])? })
     }
 }
 
-/// A number in small digits, without leading zeros.
-fn number(digits: &[u8], radix: u128) -> Result<u64, BadCursor> {
-    // No number of 64 bits has more than 20 digits, and 20 digits of either radix fit into 128 bits.
-    if !(1..=20).contains(&digits.len()) || (digits[0] == b'0' && digits.len() > 1) {
-        return Err(BadCursor);
-    }
-    let mut number = 0;
-    for digit in digits {
-        let value = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' if radix == 16 => digit - b'a' + 10,
-            _ => return Err(BadCursor),
-        };
-        number = number * radix + u128::from(value);
-    }
-    u64::try_from(number).map_err(|_| BadCursor)
+/// A number in small digits, without leading zeros. Sixteen digits are 64 bits.
+fn hexadecimal(digits: &[u8]) -> Result<u64, BadCursor> {
+    check_length(digits, 16)?;
+    digits.iter().try_fold(0, |number, digit| match digit {
+        b'0'..=b'9' => Ok(number << 4 | u64::from(digit - b'0')),
+        b'a'..=b'f' => Ok(number << 4 | u64::from(digit - b'a' + 10)),
+        _ => Err(BadCursor),
+    })
+}
+
+fn decimal(digits: &[u8]) -> Result<u64, BadCursor> {
+    check_length(digits, 20)?;
+    digits.iter().try_fold(0_u64, |number, digit| match digit {
+        b'0'..=b'9' => number.checked_mul(10).and_then(|number| number.checked_add(u64::from(digit - b'0'))).ok_or(BadCursor),
+        _ => Err(BadCursor),
+    })
+}
+
+fn check_length(digits: &[u8], most: usize) -> Result<(), BadCursor> {
+    let is_short = (1..=most).contains(&digits.len());
+    if is_short && (digits[0] != b'0' || digits.len() == 1) { Ok(()) } else { Err(BadCursor) }
 }

@@ -54,6 +54,7 @@ mod history;
 mod hub;
 mod id;
 mod message;
+mod polls;
 mod presence;
 mod query;
 mod router;

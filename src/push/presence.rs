@@ -1,7 +1,8 @@
 //! Who is online.
 //!
-//! Owns the members of each topic, and the grace time for which a client with a token stays one between its requests. Refuses timers and
-//! messages: the hub asks who has left since, and tells others.
+//! Owns the clients with a token of each topic, and the grace time for which they stay online between their requests. Refuses timers and
+//! messages: the hub asks who has left since, and tells others. Connections and requests without a token are a topic's to count: each is
+//! somebody else, and is online for as long as it lasts.
 //!
 //! Members that are connected are as many as the connections allow. Those in their grace time have a bound of their own: past it, the
 //! one that has been away for longest leaves.
@@ -12,15 +13,6 @@ use std::time::{Duration, Instant};
 
 use super::{PerTechnique, Technique};
 use crate::proto::Limits;
-
-/// Who is counted.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Who {
-    /// A client that named itself: the same one over any number of requests and connections.
-    Token(Arc<str>),
-    /// A connection or a held request, which is somebody of its own.
-    Subscription,
-}
 
 /// A topic, and a client with a token.
 type Key = (Arc<str>, Arc<str>);
@@ -37,10 +29,8 @@ struct Member {
     leaves: Option<Place>,
 }
 
-/// Connections and requests without a token are counted and not remembered: each is somebody else, and is online for as long as it lasts.
 #[derive(Debug, Default)]
 pub(super) struct Presence {
-    /// Clients with a token.
     members: HashMap<Key, Member>,
     online: HashMap<Arc<str>, PerTechnique>,
     /// Those who are away, each once for a topic.
@@ -51,11 +41,10 @@ pub(super) struct Presence {
 }
 
 impl Presence {
-    /// Somebody subscribes. Returns whether they were not online before.
-    pub(super) fn enter(&mut self, topic: &Arc<str>, who: &Who, technique: Technique) -> bool {
+    /// A client subscribes. Returns whether it was not online before.
+    pub(super) fn enter(&mut self, topic: &Arc<str>, token: &Arc<str>, technique: Technique) -> bool {
         let online = self.online.entry(Arc::clone(topic)).or_default();
         online[technique] += 1;
-        let Who::Token(token) = who else { return true };
         if let Some(member) = self.members.get_mut(&(Arc::clone(topic), Arc::clone(token))) {
             online[member.technique] -= 1;
             member.technique = technique;
@@ -69,24 +58,17 @@ impl Presence {
         true
     }
 
-    /// A subscription by this technique ends. Returns the technique of who has left by it. Afterwards others may have to
-    /// [leave](Self::expire).
-    pub(super) fn leave(&mut self, topic: &Arc<str>, who: &Who, by: Technique, now: Instant, grace: Duration) -> Option<Technique> {
-        let Who::Token(token) = who else {
-            self.count_out(topic, by);
-            return Some(by);
-        };
+    /// A subscription of a client ends, perhaps its last. Afterwards somebody may have to [leave](Self::expire).
+    pub(super) fn leave(&mut self, topic: &Arc<str>, token: &Arc<str>, now: Instant, grace: Duration) {
         let key = (Arc::clone(topic), Arc::clone(token));
-        let member = self.members.get_mut(&key)?;
+        let Some(member) = self.members.get_mut(&key) else { return };
         member.live = member.live.saturating_sub(1);
-        if member.live > 0 {
-            return None;
+        if member.live == 0 {
+            self.places += 1;
+            let place = (now + grace.min(Limits::TIMEOUT_MAX), self.places);
+            member.leaves = Some(place);
+            self.leaving.insert(place, key);
         }
-        self.places += 1;
-        let place = (now + grace.min(Limits::TIMEOUT_MAX), self.places);
-        member.leaves = Some(place);
-        self.leaving.insert(place, key);
-        None
     }
 
     /// The next one whose grace time is over, or for whom there is no room beside `most` others.

@@ -40,7 +40,7 @@ pub(super) struct Query<'a> {
 
 impl<'a> Query<'a> {
     pub(super) fn read(request: &Request<'a>, known: &[&[&str]]) -> Result<Self, Rejection> {
-        let mut values: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::new();
+        let mut values: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::with_capacity(if request.query().is_some() { 4 } else { 0 });
         for (name, value) in request.query_values() {
             if !known.iter().any(|names| names.contains(&&*name)) {
                 let list = known.concat().join(", ");

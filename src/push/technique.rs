@@ -59,6 +59,11 @@ impl PerTechnique {
         self.0.iter().sum()
     }
 
+    /// These and others.
+    pub(super) fn plus(&self, others: &Self) -> Self {
+        Self(std::array::from_fn(|at| self.0[at] + others.0[at]))
+    }
+
     /// A JSON object with those that are not 0.
     pub(super) fn append_json(&self, out: &mut String) {
         let mut separator = '{';

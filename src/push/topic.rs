@@ -46,7 +46,14 @@ pub(super) fn check(name: &str) -> Result<(), BadTopic> {
 
 /// A list of topics, each once, in the order in which they were named.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Topics(Arc<[Arc<str>]>);
+pub struct Topics(List);
+
+/// Most lists have one name, and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum List {
+    One(Arc<str>),
+    Several(Arc<[Arc<str>]>),
+}
 
 impl Topics {
     /// Reads names joined by commas.
@@ -61,6 +68,10 @@ impl Topics {
     /// # Ok::<(), BadTopic>(())
     /// ```
     pub fn parse(list: &str, most: usize) -> Result<Self, BadTopic> {
+        if !list.contains(',') && most > 0 {
+            check(list)?;
+            return Ok(Self(List::One(list.into())));
+        }
         let mut names: Vec<Arc<str>> = Vec::new();
         for (count, name) in list.split(',').enumerate() {
             check(name)?;
@@ -71,27 +82,37 @@ impl Topics {
                 names.push(name.into());
             }
         }
-        Ok(Self(names.into()))
+        Ok(Self::of(names))
+    }
+
+    /// Equal lists are equal, whatever they were made of.
+    fn of(names: Vec<Arc<str>>) -> Self {
+        match <[_; 1]>::try_from(names) {
+            Ok([name]) => Self(List::One(name)),
+            Err(names) => Self(List::Several(names.into())),
+        }
     }
 
     /// The names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|name| &**name)
+        self.shared().iter().map(|name| &**name)
     }
 
     pub(super) fn shared(&self) -> &[Arc<str>] {
-        &self.0
+        match &self.0 {
+            List::One(name) => std::slice::from_ref(name),
+            List::Several(names) => names,
+        }
     }
 
     pub(super) fn first(&self) -> &Arc<str> {
-        &self.0[0]
+        &self.shared()[0]
     }
 
     /// These topics, and those on which their presence is published.
     pub(super) fn with_presence(&self) -> Self {
-        let companions = self.0.iter().filter(|name| !name.ends_with(PRESENCE)).map(|name| format!("{name}{PRESENCE}").into());
-        let all: Vec<Arc<str>> = self.0.iter().cloned().chain(companions).collect();
-        Self(all.into())
+        let companions = self.shared().iter().filter(|name| !name.ends_with(PRESENCE)).map(|name| format!("{name}{PRESENCE}").into());
+        Self::of(self.shared().iter().cloned().chain(companions).collect())
     }
 }
 

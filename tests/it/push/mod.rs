@@ -5,6 +5,7 @@ mod hostile;
 mod http;
 mod listing;
 mod model;
+mod polls;
 mod presence;
 mod readers;
 mod retention;
