@@ -53,6 +53,8 @@
 //! - The write time-out begins anew with each byte of room that the system reports, not with each that the peer has acknowledged.
 //! - Deadlines are met late by up to 50 ms with threads; by an eighth of the time and at most a second on the event loop, where the time is 8 s
 //!   or more. The system's own time for writing is late by up to an eighth with threads.
+//! - With threads, a connection keeps its one or two threads for as long as it is open: once [`Config::max_threads`] are taken, who is idle
+//!   keeps others waiting for up to [`Limits::keep_alive_timeout`].
 //! - With threads, two queues can wait for one reader: one that the publishers fill, one behind output that is full. Each has
 //!   [`Limits::queue_bytes`].
 //! - A stream or WebSocket of a hub with `format=raw` has no room for a gap in its middle: what the slow-consumer policy drops there is counted,

@@ -25,6 +25,11 @@ pub(crate) fn request(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: abuse.test\r\n\r\n")
 }
 
+/// A request behind which the connection ends.
+pub(crate) fn last_request(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: abuse.test\r\nConnection: close\r\n\r\n")
+}
+
 pub(crate) fn upgrade(path: &str) -> String {
     // The key of RFC 6455, section 1.3.
     format!(

@@ -34,11 +34,11 @@ pub(crate) fn descriptors(arena: &Arena<'_>) -> Result<String> {
 }
 
 pub(crate) fn threads(arena: &Arena<'_>) -> Result<String> {
-    // Two threads each, once they are held.
+    // Two threads each, once they are held. A connection that stays open would keep them, and others waiting, until it has been idle for long.
     let mut sockets = Vec::new();
     for _ in 0..64 {
         let mut socket = wire::connect(arena.target.address)?;
-        socket.write_all(wire::request("/hold").as_bytes())?;
+        socket.write_all(wire::last_request("/hold").as_bytes())?;
         sockets.push(socket);
     }
     let asked = Instant::now();
