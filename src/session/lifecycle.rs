@@ -185,11 +185,12 @@ impl Session {
         self.advance(progress, out, cx);
     }
 
-    /// [`deadline`](Self::deadline) has come. Called too early it does nothing.
-    pub fn handle_timeout(&mut self, out: &mut Outbox, cx: &Context<'_>) {
+    /// [`deadline`](Self::deadline) has come. Called too early it does nothing. `is_writing` says whether output that was taken out of `out`
+    /// is still on its way to the system: a peer that is not sent a ping yet does not owe its answer.
+    pub fn handle_timeout(&mut self, is_writing: bool, out: &mut Outbox, cx: &Context<'_>) {
         let progress = match &mut self.phase {
             Phase::Http(http) => http.handle_timeout(out, cx),
-            Phase::WebSocket(websocket) => websocket.handle_timeout(out, cx),
+            Phase::WebSocket(websocket) => websocket.handle_timeout(is_writing, out, cx),
             Phase::Over { ending, until } => {
                 // Only lingering takes time; what is to be flushed is bounded by the write time-out.
                 if *ending == Ending::Linger && until.is_some_and(|until| until <= cx.now.instant()) {

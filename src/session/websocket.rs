@@ -195,7 +195,7 @@ impl WebSocket {
         Progress::More
     }
 
-    pub(super) fn handle_timeout(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    pub(super) fn handle_timeout(&mut self, is_writing: bool, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         let now = cx.now.instant();
         match self.timer {
             Timer::Ping(due) if due <= now => {
@@ -204,7 +204,7 @@ impl WebSocket {
                 let _ = self.conn.writer.send_ping(b"", out);
             }
             Timer::Pong(due) | Timer::PongBehind(due) if due <= now => {
-                if !self.heard && !out.is_empty() {
+                if !self.heard && (is_writing || !out.is_empty()) {
                     self.timer = Timer::PongBehind(now + cx.settings.limits.pong_timeout);
                     return Progress::Wait;
                 }

@@ -185,7 +185,7 @@ impl Client {
         self.now.advance(time);
         let now = self.now.instant();
         while self.on_session(|session, _, _| session.deadline()).is_some_and(|deadline| deadline <= now) {
-            self.on_session(Session::handle_timeout);
+            self.on_session(|session, out, cx| session.handle_timeout(false, out, cx));
             self.on_session(Session::drained);
         }
     }

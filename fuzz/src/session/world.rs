@@ -165,12 +165,12 @@ impl World {
     fn keep_time(&mut self) {
         let mut calls = 0;
         while self.session.deadline().is_some_and(|deadline| deadline <= self.now.instant()) {
-            call!(self, |session, out, cx| session.handle_timeout(out, cx));
+            call!(self, |session, out, cx| session.handle_timeout(false, out, cx));
             calls += 1;
             assert!(calls < 4, "a deadline that has come moves or ends");
         }
         let before = (self.out.len(), self.session.ending());
-        call!(self, |session, out, cx| session.handle_timeout(out, cx));
+        call!(self, |session, out, cx| session.handle_timeout(false, out, cx));
         assert_eq!((self.out.len(), self.session.ending()), before, "too early, it does nothing");
     }
 

@@ -202,7 +202,7 @@ impl Connection {
         }
         if self.session.deadline().is_some_and(|deadline| deadline <= now) {
             let out = self.output.get_or_insert_with(|| tools.outboxes.take());
-            self.session.handle_timeout(out, &context!(env, slot));
+            self.session.handle_timeout(false, out, &context!(env, slot));
         }
         None
     }

@@ -137,7 +137,7 @@ impl Connection {
 
     fn keep_time(&self, state: &mut State, clock: &Clock) {
         if state.session.deadline().is_some_and(|deadline| deadline <= clock.now().instant()) {
-            state.session.handle_timeout(&mut state.out, &self.context(clock));
+            state.session.handle_timeout(state.writing, &mut state.out, &self.context(clock));
         }
     }
 

@@ -76,6 +76,8 @@ pub struct Rig {
     sending_ended: bool,
     /// Messages are delivered together this time, not one by one.
     bursts: bool,
+    /// A thread holds output that the system has not taken yet.
+    pub is_writing: bool,
     pub shelf: Arc<Shelf>,
 }
 
@@ -108,6 +110,7 @@ impl Rig {
             taken: Vec::new(),
             sending_ended: false,
             bursts: false,
+            is_writing: false,
             shelf,
         }
     }
@@ -220,7 +223,7 @@ impl Rig {
 
     /// The session is told that its time has come, be it true or not.
     pub fn time_out(&mut self) {
-        self.session.handle_timeout(&mut self.out, &self.world.cx());
+        self.session.handle_timeout(self.is_writing, &mut self.out, &self.world.cx());
         self.drain();
         self.work();
     }
@@ -376,7 +379,7 @@ impl Drop for Rig {
 
         let before = self.out.len();
         self.deliver();
-        self.session.handle_timeout(&mut self.out, &self.world.cx());
+        self.session.handle_timeout(self.is_writing, &mut self.out, &self.world.cx());
         self.session.drained(&mut self.out, &self.world.cx());
         self.session.handle_eof(&mut self.out, &self.world.cx());
         self.session.shut_down(1, &mut self.out, &self.world.cx());

@@ -138,6 +138,20 @@ fn a_peer_that_still_takes_output_is_not_given_up() {
     assert_eq!(rig.ending(), Some(Ending::Abort));
 }
 
+/// With threads the output that is being written is out of the session's sight.
+#[test]
+fn a_peer_is_not_given_up_while_output_is_on_its_way_to_it() {
+    let mut rig = rig();
+    rig.pass_secs(25);
+    assert_eq!(rig.frames(), [(PING, vec![])]);
+    rig.is_writing = true;
+    rig.pass_secs(100);
+    assert_eq!(rig.ending(), None, "the ping may be behind what is written");
+    rig.is_writing = false;
+    rig.pass_secs(20);
+    assert_eq!(rig.ending(), Some(Ending::Abort));
+}
+
 #[test]
 fn the_peer_closes() {
     for (sent, code) in [(close_frame(1000), 1000), (close_frame(4711), 4711), (frame(0x88, b""), 1005)] {
