@@ -6,10 +6,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::board::Wire;
 use super::cors::Cors;
 use super::hub::{Joined, Wish};
 use super::query::{Format, Query, Rejection, parse_cursor};
-use super::state::{Sink, Wire};
+use super::state::Sink;
 use super::{Cursor, Hub, Id, Replay, Technique, Topics, envelope};
 use crate::proto::Frame;
 use crate::session::{EventStream, Pusher, Reply, Request, Response, Stream};
@@ -68,7 +69,7 @@ impl Call<'_> {
     /// What was missed, with the topics made so that they can be subscribed to.
     pub(super) fn replay(&self, cursor: Cursor, limit_bytes: usize) -> Result<Replay, Rejection> {
         let mut state = self.hub.lock();
-        let places = state.make(&self.topics);
+        let places = state.topics.make(&self.topics);
         let no_room = || Rejection { status: 503, sentence: super::PublishError::TooManyTopics.to_string() };
         Ok(state.since(&places.ok_or_else(no_room)?, cursor, limit_bytes, self.hub.config().clock.now()))
     }

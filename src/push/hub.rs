@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::answer::Shape;
+use super::board::Places;
 use super::envelope::append_json_string;
-use super::state::{Client, Constants, Places, Sink, State, WaitingPoll};
+use super::state::{Client, Constants, Sink, State, WaitingPoll};
 use super::topic::{self, PRESENCE};
 use super::{BadTopic, Cursor, HubConfig, Id, Message, Payload, PerTechnique, Technique, Topics, clock};
 use crate::session::{Reply, Request};
@@ -199,7 +200,7 @@ impl Hub {
         topic::check(topic)?;
         self.tick();
         let state = self.lock();
-        let found = state.topic(topic);
+        let found = state.topics.get(topic);
         Ok(TopicInfo {
             last: self.constants().id(found.map_or(0, |topic| topic.history.last())),
             retained: found.map_or(0, |topic| topic.history.len()),
@@ -230,7 +231,7 @@ impl Hub {
         let now = self.config().clock.now();
         let mut state = self.lock();
         state.expire(now);
-        for (_, topic) in &mut state.topics {
+        for topic in state.topics.iter_mut() {
             topic.history.expire(now, self.config().history_age);
         }
     }
@@ -258,7 +259,7 @@ impl Hub {
         let now = self.config().clock.now();
         let mut state = self.lock();
         state.expire(now);
-        let Some(places) = state.make(wish.topics) else { return Joined::NoRoom };
+        let Some(places) = state.topics.make(wish.topics) else { return Joined::NoRoom };
         let missed = state.since(&places, Cursor::After(wish.position), self.config().replay_bytes, now);
         if missed.gap || !missed.messages.is_empty() {
             return Joined::Behind(missed);
@@ -276,7 +277,7 @@ impl Hub {
         let now = self.config().clock.now();
         let mut state = self.lock();
         state.expire(now);
-        let Some(places) = state.make(wish.topics) else { return Waiting::NoRoom(reply) };
+        let Some(places) = state.topics.make(wish.topics) else { return Waiting::NoRoom(reply) };
         let missed = state.since(&places, cursor, self.config().replay_bytes, now);
         if missed.gap || !missed.messages.is_empty() {
             return Waiting::Behind(missed, reply);

@@ -44,6 +44,7 @@
 //! ```
 
 mod answer;
+mod board;
 mod call;
 mod clock;
 mod config;

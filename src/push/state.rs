@@ -1,24 +1,20 @@
 //! What the hub's lock protects.
 //!
-//! Owns topics, subscriptions and the one sequence; every operation is whole under the lock, and none of them waits: pushing and releasing
+//! Owns subscriptions, the one sequence and what is behind a cursor; every operation is whole under the lock, and none of them waits: pushing and releasing
 //! only post to drivers. Refuses HTTP.
 
 use std::collections::HashMap;
-use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use slab::Slab;
 
 use super::answer::Shape;
-use super::history::History;
-use super::message::Form;
-use super::polls::Polls;
+use super::board::{Board, Places, Wire};
 use super::presence::Presence;
 use super::topic::{PRESENCE, Topics};
 use super::{Cursor, HubConfig, Id, Message, Payload, PerTechnique, PublishError, Replay, Technique};
-use crate::session::{Audience, Held, Pusher, Response};
+use crate::session::{Held, Pusher, Response};
 
 /// What never changes.
 #[derive(Debug)]
@@ -32,92 +28,6 @@ pub(super) struct Constants {
 impl Constants {
     pub(super) const fn id(&self, sequence: u64) -> Id {
         Id { epoch: self.epoch, sequence }
-    }
-}
-
-/// How a subscriber is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wire {
-    Form(Form),
-    /// A script element that calls this function.
-    Script(Arc<str>),
-}
-
-impl Wire {
-    pub(super) fn frame(&self, message: &Message, boundary: &str) -> crate::proto::Frame {
-        match self {
-            Self::Form(form) => message.frame(*form, boundary).clone(),
-            Self::Script(callback) => message.script(callback),
-        }
-    }
-}
-
-pub(super) struct Topic {
-    name: Arc<str>,
-    pub(super) history: History,
-    pub(super) published: u64,
-    pub(super) gaps: u64,
-    /// Counted without the lock: where messages are dropped, a connection is at work.
-    pub(super) drops: Arc<AtomicU64>,
-    pub(super) subscribers: PerTechnique,
-    /// Who is online without a token.
-    nameless: PerTechnique,
-    used: u64,
-    audiences: [Audience; Form::COUNT],
-    scripts: HashMap<Arc<str>, Audience>,
-    polls: Polls,
-}
-
-impl Topic {
-    fn new(name: Arc<str>, history: History, used: u64) -> Self {
-        Self {
-            name,
-            history,
-            published: 0,
-            gaps: 0,
-            drops: Arc::default(),
-            subscribers: PerTechnique::default(),
-            nameless: PerTechnique::default(),
-            used,
-            audiences: Default::default(),
-            scripts: HashMap::new(),
-            polls: Polls::default(),
-        }
-    }
-
-    /// Whether somebody has a place here, who must find it again.
-    fn is_in_use(&self) -> bool {
-        self.subscribers.sum() + self.nameless.sum() > 0
-    }
-
-    fn is_presence(&self) -> bool {
-        self.name.ends_with(PRESENCE)
-    }
-
-    /// The audience of a wire form.
-    fn audience(&mut self, wire: &Wire) -> &mut Audience {
-        match wire {
-            Wire::Form(form) => &mut self.audiences[*form as usize],
-            Wire::Script(callback) => self.scripts.entry(Arc::clone(callback)).or_default(),
-        }
-    }
-}
-
-/// Where topics are, for as long as somebody has a place there.
-#[derive(Clone)]
-pub(super) enum Places {
-    One(usize),
-    Several(Arc<[usize]>),
-}
-
-impl Deref for Places {
-    type Target = [usize];
-
-    fn deref(&self) -> &[usize] {
-        match self {
-            Self::One(place) => std::slice::from_ref(place),
-            Self::Several(places) => places,
-        }
     }
 }
 
@@ -148,19 +58,13 @@ pub(super) type Client = (Arc<str>, Topics);
 pub(super) struct State {
     pub(super) constants: Arc<Constants>,
     pub(super) sequence: u64,
-    pub(super) topics: Slab<Topic>,
-    names: HashMap<Arc<str>, usize>,
+    pub(super) topics: Board,
     pub(super) presence: Presence,
-    /// The place up to which messages of forgotten topics may be gone.
-    forgotten_to: u64,
     /// By the lower half of their numbers.
     subscribers: Slab<(u64, Subscriber)>,
     /// The upper half of the last number that was given out.
     last_subscriber: u32,
     polls_of_clients: HashMap<Client, u64>,
-    uses: u64,
-    /// Topics on which joining and leaving is published.
-    presence_topics: usize,
     /// The latest answer to a poll that nothing came for. Nearly all polls wait behind the same message, and share it.
     empty: Option<(Shape, Id, Arc<Response>)>,
 }
@@ -168,86 +72,27 @@ pub(super) struct State {
 impl State {
     pub(super) fn new(constants: Arc<Constants>) -> Self {
         Self {
+            topics: Board::new(constants.config.topics),
             constants,
             sequence: 0,
-            topics: Slab::new(),
-            names: HashMap::new(),
             presence: Presence::default(),
-            forgotten_to: 0,
             subscribers: Slab::new(),
             last_subscriber: 0,
             polls_of_clients: HashMap::new(),
-            uses: 0,
-            presence_topics: 0,
             empty: None,
-        }
-    }
-
-    /// The topic of this name, if there is one.
-    pub(super) fn topic(&self, name: &str) -> Option<&Topic> {
-        self.names.get(name).map(|place| &self.topics[*place])
-    }
-
-    /// Makes a topic if need be; `None` if there is no room for it.
-    fn make_one(&mut self, name: &Arc<str>) -> Option<usize> {
-        self.uses += 1;
-        if let Some(place) = self.names.get(name) {
-            self.topics[*place].used = self.uses;
-            return Some(*place);
-        }
-        if self.topics.len() >= self.constants.config.topics {
-            self.forget_one()?;
-        }
-        let topic = Topic::new(Arc::clone(name), History::unknown_to(self.forgotten_to), self.uses);
-        self.presence_topics += usize::from(topic.is_presence());
-        let place = self.topics.insert(topic);
-        self.names.insert(Arc::clone(name), place);
-        Some(place)
-    }
-
-    /// Forgets the topic that was used least recently, of those that nobody listens to. What it had is gone, and which topic it was is
-    /// forgotten, too: a cursor from before meets a gap in every topic that is made from now on.
-    fn forget_one(&mut self) -> Option<()> {
-        let idle = self.topics.iter().filter(|(_, topic)| !topic.is_in_use());
-        let (place, _) = idle.min_by_key(|(_, topic)| topic.used)?;
-        let topic = self.topics.remove(place);
-        self.names.remove(&topic.name);
-        self.presence_topics -= usize::from(topic.is_presence());
-        self.forgotten_to = self.forgotten_to.max(topic.history.last());
-        Some(())
-    }
-
-    /// Makes these topics; `None` if there is no room for all.
-    pub(super) fn make(&mut self, topics: &Topics) -> Option<Places> {
-        match topics.shared() {
-            [name] => self.make_one(name).map(Places::One),
-            names => {
-                let places: Option<Arc<[usize]>> = names.iter().map(|name| self.make_one(name)).collect();
-                // The last one may have taken the place of the first.
-                let places = places.filter(|_| names.iter().all(|name| self.names.contains_key(name)))?;
-                Some(Places::Several(places))
-            }
         }
     }
 
     pub(super) fn publish(&mut self, name: &Arc<str>, payload: Payload, now: Instant) -> Result<(Id, u64), PublishError> {
         let constants = Arc::clone(&self.constants);
         let id = constants.id(self.sequence + 1);
-        let place = self.make_one(name).ok_or(PublishError::TooManyTopics)?;
+        let place = self.topics.make_one(name).ok_or(PublishError::TooManyTopics)?;
         let topic = &mut self.topics[place];
         let message = Arc::new(Message::new(id, Arc::clone(name), payload, now));
         topic.published += 1;
         topic.history.push(Arc::clone(&message), &constants.config);
         let reached = topic.subscribers.sum();
-        let boundary = &constants.boundary;
-        for (form, audience) in FORMS.into_iter().zip(&topic.audiences) {
-            if !audience.is_empty() {
-                audience.push(message.frame(form, boundary));
-            }
-        }
-        for (callback, audience) in &topic.scripts {
-            audience.push(&message.script(callback));
-        }
+        topic.push(&message, &constants.boundary);
         let polls = topic.polls.take();
         self.sequence = id.sequence;
         self.release(polls, &message);
@@ -287,8 +132,8 @@ impl State {
 
     /// Everything of these topics behind a cursor, up to a number of bytes.
     pub(super) fn replay(&mut self, topics: &Topics, cursor: Cursor, limit_bytes: usize, now: Instant) -> Replay {
-        let places: Vec<_> = topics.shared().iter().filter_map(|name| self.names.get(name).copied()).collect();
-        let gone_to = if places.len() < topics.shared().len() { self.forgotten_to } else { 0 };
+        let places = self.topics.find(topics);
+        let gone_to = if places.len() < topics.shared().len() { self.topics.forgotten_to() } else { 0 };
         self.behind(&places, gone_to, cursor, limit_bytes, now)
     }
 
@@ -350,7 +195,7 @@ impl State {
             let topic = &mut self.topics[*place];
             topic.subscribers[technique] += 1;
             match &sink {
-                Sink::Stream { pusher, wire } => _ = topic.audience(wire).insert(pusher),
+                Sink::Stream { pusher, wire } => topic.add(pusher, wire),
                 Sink::Poll(_) => {
                     let waiting = topic.subscribers[Technique::LongPoll] + topic.subscribers[Technique::Jsonp] - 1;
                     let subscribers = &self.subscribers;
@@ -385,11 +230,7 @@ impl State {
             let topic = &mut self.topics[*place];
             topic.subscribers[subscriber.technique] -= 1;
             if let Sink::Stream { pusher, wire } = &subscriber.sink {
-                let audience = topic.audience(wire);
-                audience.remove(pusher);
-                if let (true, Wire::Script(callback)) = (audience.is_empty(), wire) {
-                    topic.scripts.remove(callback);
-                }
+                topic.remove(pusher, wire);
             }
         }
         if let Sink::Poll(WaitingPoll { client: Some(client), .. }) = &subscriber.sink
@@ -443,7 +284,7 @@ impl State {
 
     /// Who is online.
     pub(super) fn online(&self, name: &str) -> PerTechnique {
-        let nameless = self.topic(name).map(|topic| topic.nameless).unwrap_or_default();
+        let nameless = self.topics.get(name).map(|topic| topic.nameless).unwrap_or_default();
         nameless.plus(&self.presence.online(name))
     }
 
@@ -456,7 +297,7 @@ impl State {
     }
 
     fn is_presence_told(&self) -> bool {
-        self.constants.config.presence_messages || self.presence_topics > 0
+        self.constants.config.presence_messages || self.topics.has_presence()
     }
 
     /// Tells who wants to know, if somebody has asked.
@@ -465,7 +306,7 @@ impl State {
             return;
         }
         let companion: Arc<str> = format!("{name}{PRESENCE}").into();
-        if self.constants.config.presence_messages || self.names.contains_key(&companion) {
+        if self.constants.config.presence_messages || self.topics.get(&companion).is_some() {
             let (online, technique) = (self.online(name).sum(), technique.name());
             let text = format!(r#"{{"event":"{event}","technique":"{technique}","online":{online}}}"#);
             // Without room for one topic more there is nobody to be told.
@@ -478,7 +319,3 @@ impl State {
 const fn place_of(number: u64) -> usize {
     (number & u32::MAX as u64) as usize
 }
-
-/// In the order of their audiences.
-const FORMS: [Form; Form::COUNT] =
-    [Form::Line, Form::RawLine, Form::Event, Form::JsonEvent, Form::WsJson, Form::WsRaw, Form::Part, Form::JsonPart];

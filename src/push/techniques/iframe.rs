@@ -5,9 +5,9 @@
 //! nothing of it, so that the page around watches `onload`. Choose it for browsers of before XHR streaming; or to see how it was done.
 
 use super::super::Technique;
+use super::super::board::Wire;
 use super::super::call::{Call, Plan};
 use super::super::query::Rejection;
-use super::super::state::Wire;
 use super::stream::max_bytes;
 use crate::session::Reply;
 

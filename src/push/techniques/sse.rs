@@ -11,10 +11,10 @@
 //! A stream is never refused with 204, which tells the browser to stay away for good.
 
 use super::super::Technique;
+use super::super::board::Wire;
 use super::super::call::{Call, Plan};
 use super::super::message::Form;
 use super::super::query::{Format, Rejection};
-use super::super::state::Wire;
 use crate::proto::sse::Event;
 use crate::session::Reply;
 

@@ -5,10 +5,10 @@
 //! `pad` sends white space first, for readers that show nothing below a kilobyte or two. Choose it for programs and scripts that read lines.
 
 use super::super::Technique;
+use super::super::board::Wire;
 use super::super::call::{Call, Plan};
 use super::super::message::Form;
 use super::super::query::{Format, Rejection};
-use super::super::state::Wire;
 use crate::session::Reply;
 
 pub(in super::super) const PARAMETERS: &[&str] = &["format", "max_bytes", "pad"];

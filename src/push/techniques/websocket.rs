@@ -10,11 +10,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::super::board::Wire;
 use super::super::call::Call;
 use super::super::hub::{Joined, Wish};
 use super::super::message::Form;
 use super::super::query::{Format, Rejection};
-use super::super::state::{Sink, Wire};
+use super::super::state::Sink;
 use super::super::topic::PRESENCE;
 use super::super::{Access, Hub, Id, Payload, PublishError, Replay, Technique, Topics, envelope};
 use crate::proto::Frame;
