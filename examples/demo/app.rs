@@ -150,6 +150,7 @@ impl App {
         let Pace { per_second, bytes } = self.source.pace();
         let _ = write!(json, r#","pace":{{"per_second":{per_second},"bytes":{bytes}}}"#);
         let _ = write!(json, r#","publish_token":{}"#, self.publish_token.is_some());
+        let _ = write!(json, r#","hub":{}"#, self.hub.stats().json());
         if let Ok(info) = self.hub.info(source::TOPIC) {
             let _ = write!(json, r#","feed":{}"#, info.json(source::TOPIC));
         }

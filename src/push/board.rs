@@ -134,6 +134,7 @@ pub(super) struct Board {
     most: usize,
     /// The place in the sequence up to which messages of forgotten topics may be gone.
     forgotten_to: u64,
+    forgotten: u64,
     uses: u64,
     /// Topics on which joining and leaving is published.
     presence_topics: usize,
@@ -142,7 +143,7 @@ pub(super) struct Board {
 impl Board {
     /// A board with room for so many topics.
     pub(super) fn new(most: usize) -> Self {
-        Self { topics: Slab::new(), names: HashMap::new(), most, forgotten_to: 0, uses: 0, presence_topics: 0 }
+        Self { topics: Slab::new(), names: HashMap::new(), most, forgotten_to: 0, forgotten: 0, uses: 0, presence_topics: 0 }
     }
 
     /// The topic of this name, if there is one.
@@ -175,6 +176,7 @@ impl Board {
         let topic = self.topics.remove(place);
         self.names.remove(&topic.name);
         self.presence_topics -= usize::from(topic.is_presence());
+        self.forgotten += 1;
         self.forgotten_to = self.forgotten_to.max(topic.history.last());
         Some(())
     }
@@ -200,6 +202,15 @@ impl Board {
     /// The place in the sequence up to which messages of a topic that is not there may be gone.
     pub(super) const fn forgotten_to(&self) -> u64 {
         self.forgotten_to
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.topics.len()
+    }
+
+    /// Topics that had to go.
+    pub(super) const fn forgotten(&self) -> u64 {
+        self.forgotten
     }
 
     /// Whether there is a topic on which joining and leaving is published.

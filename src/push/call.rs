@@ -11,7 +11,7 @@ use super::cors::Cors;
 use super::hub::{Joined, Wish};
 use super::query::{Format, Query, Rejection, parse_cursor};
 use super::state::Sink;
-use super::{Cursor, Hub, Id, Replay, Technique, Topics, envelope};
+use super::{Cursor, Hub, Id, PublishError, Replay, Technique, Topics, envelope};
 use crate::proto::Frame;
 use crate::session::{EventStream, Pusher, Reply, Request, Response, Stream};
 
@@ -41,7 +41,7 @@ pub(super) struct Plan {
 
 impl Call<'_> {
     pub(super) fn reject(&self, reply: Reply<'_>, rejection: &Rejection) {
-        reply.send(self.cors.dress(rejection.response()));
+        self.hub.reject(reply, &self.cors, rejection);
     }
 
     /// The cursor: from a field, which a client sends for what it has just seen, before the query, which stays in an address.
@@ -70,8 +70,7 @@ impl Call<'_> {
     pub(super) fn replay(&self, cursor: Cursor, limit_bytes: usize) -> Result<Replay, Rejection> {
         let mut state = self.hub.lock();
         let places = state.topics.make(&self.topics);
-        let no_room = || Rejection { status: 503, sentence: super::PublishError::TooManyTopics.to_string() };
-        Ok(state.since(&places.ok_or_else(no_room)?, cursor, limit_bytes, self.hub.config().clock.now()))
+        Ok(state.since(&places.ok_or(PublishError::TooManyTopics)?, cursor, limit_bytes, self.hub.config().clock.now()))
     }
 
     /// Serves a technique that streams, from where the field or one of the parameters says.

@@ -50,7 +50,7 @@ pub struct HubConfig {
     /// 5 s, one long poll that got lost.
     pub presence_grace: Duration,
     /// Clients with a token that are in their grace time at once, counted once for each of their topics. Past it those leave before their
-    /// time that have been away for longest ([`Hub::crowded_out`](super::Hub::crowded_out)). Default 100,000, which take 30 to 50 MB: names
+    /// time that have been away for longest ([`HubStats::crowded_out`](super::HubStats::crowded_out)). Default 100,000, which take 30 to 50 MB: names
     /// can be made up, and then each request leaves one behind.
     pub presence_absent: usize,
     /// Whether joining and leaving is published for every topic, also when nobody has asked for it. Default no.

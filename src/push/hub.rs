@@ -12,6 +12,7 @@ use super::answer::Shape;
 use super::board::Places;
 use super::envelope::append_json_string;
 use super::state::{Client, Constants, Sink, State, WaitingPoll};
+use super::stats::{HubStats, Refused};
 use super::topic::{self, PRESENCE};
 use super::{BadTopic, Cursor, HubConfig, Id, Message, Payload, PerTechnique, Technique, Topics, clock};
 use crate::session::{Reply, Request};
@@ -54,6 +55,16 @@ impl fmt::Display for PublishError {
 }
 
 impl std::error::Error for PublishError {}
+
+impl PublishError {
+    pub(super) const fn status(self) -> u16 {
+        match self {
+            Self::BadTopic(_) | Self::BadEvent => 400,
+            Self::TooLarge => 413,
+            Self::TooManyTopics => 503,
+        }
+    }
+}
 
 /// What became of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +147,7 @@ struct Inner {
     constants: Arc<Constants>,
     state: Mutex<State>,
     policy: Option<Policy>,
+    refused: Refused,
 }
 
 impl fmt::Debug for Hub {
@@ -165,7 +177,7 @@ impl Hub {
     fn build(config: HubConfig, policy: Option<Policy>) -> Self {
         let constants = Arc::new(Constants { config, epoch: clock::epoch(), boundary: format!("part-{:016x}", clock::epoch()) });
         let state = Mutex::new(State::new(Arc::clone(&constants)));
-        Self(Arc::new(Inner { constants, state, policy }))
+        Self(Arc::new(Inner { constants, state, policy, refused: Refused::default() }))
     }
 
     /// Publishes to everybody who listens, from any thread.
@@ -173,6 +185,11 @@ impl Hub {
     /// # Errors
     /// When a name is none, the payload is too large, or there is no room for one topic more. Nothing was published then.
     pub fn publish(&self, topic: &str, payload: Payload) -> Result<Published, PublishError> {
+        self.try_publish(topic, payload).inspect_err(|error| self.count_refused(error.status()))
+    }
+
+    /// Publishes without counting what is refused.
+    pub(super) fn try_publish(&self, topic: &str, payload: Payload) -> Result<Published, PublishError> {
         topic::check(topic).map_err(PublishError::BadTopic)?;
         if payload.event_name().is_some_and(|name| !topic::is_name(name) || name == "gap") {
             return Err(PublishError::BadEvent);
@@ -213,10 +230,19 @@ impl Hub {
         })
     }
 
-    /// Clients with a token that have left before their grace time was over, because more were away than
-    /// [`HubConfig::presence_absent`] says; counted once for each of their topics.
-    pub fn crowded_out(&self) -> u64 {
-        self.lock().presence.crowded_out()
+    /// The figures of the hub itself.
+    pub fn stats(&self) -> HubStats {
+        let state = self.lock();
+        HubStats {
+            topics: state.topics.len(),
+            forgotten: state.topics.forgotten(),
+            crowded_out: state.presence.crowded_out(),
+            refused: self.0.refused.counts(),
+        }
+    }
+
+    pub(super) fn count_refused(&self, status: u16) {
+        self.0.refused.count(status);
     }
 
     /// The place of the last message in the sequence: a cursor for everything that comes now.

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
-use super::{Cursor, topic};
+use super::{Cursor, PublishError, topic};
 use crate::session::{Request, Response};
 
 /// A request that cannot be served, and why.
@@ -22,6 +22,12 @@ impl Rejection {
 
     pub(super) fn response(&self) -> Response {
         Response::text(format!("{}\n", self.sentence)).with_status(self.status)
+    }
+}
+
+impl From<PublishError> for Rejection {
+    fn from(error: PublishError) -> Self {
+        Self { status: error.status(), sentence: error.to_string() }
     }
 }
 

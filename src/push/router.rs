@@ -9,7 +9,7 @@ use super::call::Call;
 use super::cors::Cors;
 use super::query::{Query, Rejection};
 use super::techniques::{self, iframe, jsonp, long_poll, meta_refresh, multipart, short_poll, sse, stream, websocket};
-use super::{Access, Hub, Payload, PublishError, Topics};
+use super::{Access, Hub, Payload, Topics};
 use crate::proto::http1::Method;
 use crate::session::{Reply, Request, Response};
 
@@ -63,7 +63,16 @@ impl Hub {
             Method::Options => return reply.send(cors.preflight(TOPIC_METHODS)),
             _ => return reply.send(cors.dress(Response::method_not_allowed(TOPIC_METHODS))),
         };
-        reply.send(cors.dress(answer.unwrap_or_else(|rejection| rejection.response())));
+        match answer {
+            Ok(answer) => reply.send(cors.dress(answer)),
+            Err(rejection) => self.reject(reply, cors, &rejection),
+        }
+    }
+
+    /// Says why a request is not served, and counts it.
+    pub(super) fn reject(&self, reply: Reply<'_>, cors: &Cors, rejection: &Rejection) {
+        self.count_refused(rejection.status);
+        reply.send(cors.dress(rejection.response()));
     }
 
     /// Publishes the body.
@@ -82,13 +91,9 @@ impl Hub {
             Some(name) => payload.event(name),
             None => payload,
         };
-        match self.publish(&topic, payload) {
-            Ok(done) => {
-                let text = format!("{{\"id\":\"{}\",\"subscribers\":{}}}\n", done.id, done.subscribers);
-                Ok(Response::json(text).with_status(202))
-            }
-            Err(error) => Err(Rejection { status: status(error), sentence: error.to_string() }),
-        }
+        let done = self.try_publish(&topic, payload)?;
+        let text = format!("{{\"id\":\"{}\",\"subscribers\":{}}}\n", done.id, done.subscribers);
+        Ok(Response::json(text).with_status(202))
     }
 
     /// The figures of a topic.
@@ -120,7 +125,7 @@ impl Hub {
         let Some((_, parameters, serve)) = ENDPOINTS.iter().find(|(name, ..)| *name == technique) else {
             let list = ENDPOINTS.map(|(name, ..)| name).join(", ");
             let rejection = Rejection { status: 404, sentence: format!("there is no such technique; there are {list}") };
-            return reply.send(cors.dress(rejection.response()));
+            return self.reject(reply, cors, &rejection);
         };
         match request.method() {
             Method::Get | Method::Head => {}
@@ -129,7 +134,7 @@ impl Hub {
         }
         match self.call(request, topics, parameters, cors) {
             Ok(call) => serve(&call, reply),
-            Err(rejection) => reply.send(cors.dress(rejection.response())),
+            Err(rejection) => self.reject(reply, cors, &rejection),
         }
     }
 
@@ -152,12 +157,4 @@ fn is_text(request: &Request<'_>) -> bool {
     let media_type =
         request.field_text("Content-Type").unwrap_or_default().split(';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
     media_type.starts_with("text/") || media_type == "application/json" || media_type.ends_with("+json")
-}
-
-const fn status(error: PublishError) -> u16 {
-    match error {
-        PublishError::BadTopic(_) | PublishError::BadEvent => 400,
-        PublishError::TooLarge => 413,
-        PublishError::TooManyTopics => 503,
-    }
 }

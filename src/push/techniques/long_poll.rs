@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
-use super::super::Technique;
 use super::super::call::Call;
 use super::super::hub::Waiting;
 use super::super::query::Rejection;
+use super::super::{PublishError, Technique};
 use super::{jsonp, short_poll};
 use crate::proto::http1::Method;
 use crate::session::Reply;
@@ -35,7 +35,7 @@ pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
             reply.send(shape.many(&missed));
         }
         Waiting::NoRoom(reply) => {
-            call.reject(reply, &Rejection { status: 503, sentence: super::super::PublishError::TooManyTopics.to_string() });
+            call.reject(reply, &PublishError::TooManyTopics.into());
         }
     }
 }

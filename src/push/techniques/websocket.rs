@@ -115,6 +115,7 @@ impl WebSocketHandler for Connection {
 
     fn message(&mut self, message: Message<'_>, socket: &mut Socket<'_>) {
         if !self.may_publish {
+            self.hub.count_refused(403);
             return close(socket, 1_008, "this connection may not publish");
         }
         let payload = match message {

@@ -1,6 +1,8 @@
 //! What the endpoints say to right and to wrong requests.
 //!
-//! Covers: push::query, push::cors
+//! Covers: push::query, push::cors, push::stats
+
+use std::time::Duration;
 
 use pushlab::push::{Access, Hub, HubConfig, Payload};
 use pushlab::session::Request;
@@ -234,4 +236,51 @@ fn policy() {
     rig.bytes();
     rig.send(wire::text_frame("x"));
     assert_eq!(&rig.frames()[0].1[..2], 1_008_u16.to_be_bytes());
+}
+
+/// Each bound of a hub at its value and one past it; what is refused is counted once, by whatever way it came.
+#[test]
+fn whatever_is_refused_is_counted() {
+    let config = HubConfig { topics: 2, payload_bytes: 4, topics_per_request: 2, hold_max: Duration::from_secs(9), ..HubConfig::default() };
+    let world = World::with(config);
+    let publish = wire::post("/topics/a", "four");
+    let mut listening = world.connect();
+    listening.send(wire::get("/topics/a,b/events"));
+    for (request, status) in [
+        (publish.clone(), 202),
+        (publish.replace("four", "five!").replace(": 4", ": 5"), 413),
+        (publish.replace("/a", "/c"), 503),
+        (wire::get("/topics/a,b/poll"), 200),
+        (wire::get("/topics/a,b,c/poll"), 400),
+        (wire::get("/topics/c/events"), 503),
+        (wire::get("/topics/c/long-poll?wait=9"), 503),
+        (wire::get("/topics/a/long-poll?wait=10"), 400),
+        (wire::get("/topics/a/smoke-signals"), 404),
+        (wire::get("/topics/a/ws?format=raw&after=1-1"), 410),
+        (publish.replace("Host: a", "Host: a\r\nOrigin: https://b.example"), 403),
+    ] {
+        let before = world.hub.stats();
+        assert_eq!(world.ask(&request).status, status, "{request}");
+        let after = world.hub.stats();
+        for refusal in [400, 403, 404, 410, 413, 503] {
+            assert_eq!(after.refused(refusal) - before.refused(refusal), u64::from(refusal == status), "{refusal} after {request}");
+        }
+    }
+    assert_eq!(world.hub.stats().refused(202), 0);
+
+    let mut rig = world.connect();
+    rig.send(wire::upgrade("/topics/a/ws?format=raw"));
+    rig.bytes();
+    rig.send(wire::text_frame("fives"));
+    assert_eq!(&rig.frames()[0].1[..2], 1_009_u16.to_be_bytes());
+    world.hub.publish("a", Payload::text("fives")).unwrap_err();
+    world.hub.publish("c d", Payload::text("x")).unwrap_err();
+    drop(listening);
+    world.publish("c", "x");
+    let stats = world.hub.stats();
+    assert_eq!((stats.topics, stats.forgotten, stats.crowded_out), (2, 1, 0));
+    let expected = r#"{"topics":2,"forgotten":1,"crowded_out":0,
+        "refused":{"bad_request":3,"forbidden":1,"not_found":1,"gone":1,"too_large":3,"no_room":3}}"#;
+    let parsed = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    assert_eq!(parsed(&stats.json()), parsed(expected));
 }

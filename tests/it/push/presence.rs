@@ -86,19 +86,19 @@ fn as_many_stay_as_there_is_room_for_and_not_one_more() {
         world.get(&format!("/topics/a/poll?client={name}"));
     }
     expect_online(&world, &with(Technique::ShortPoll, 3));
-    assert_eq!(world.hub.crowded_out(), 0);
+    assert_eq!(world.hub.stats().crowded_out, 0);
     world.get("/topics/a/poll?client=one");
     expect_online(&world, &with(Technique::ShortPoll, 3));
     world.get("/topics/a/page?client=four");
     expect_online(&world, &[stream[0], stream[1], (Technique::ShortPoll, 2), (Technique::MetaRefresh, 1)]);
-    assert_eq!(world.hub.crowded_out(), 1);
+    assert_eq!(world.hub.stats().crowded_out, 1);
     world.get("/topics/a/page?client=two");
-    assert_eq!(world.hub.crowded_out(), 2, "it was the one that had left, and now it is three");
+    assert_eq!(world.hub.stats().crowded_out, 2, "it was the one that had left, and now it is three");
     world.get("/topics/a/page?client=one");
     expect_online(&world, &[stream[0], stream[1], (Technique::MetaRefresh, 3)]);
     poll.eof();
     expect_online(&world, &[stream[0], (Technique::MetaRefresh, 2), (Technique::LongPoll, 1)]);
-    assert_eq!(world.hub.crowded_out(), 3, "four");
+    assert_eq!(world.hub.stats().crowded_out, 3, "four");
     watcher.deliver();
     let told = changes(&watcher.answer().body);
     assert_eq!(told.iter().filter(|text| text.starts_with("join")).count(), 7, "{told:?}");
@@ -117,10 +117,10 @@ fn made_up_names_do_not_pile_up() {
         }
         let online = |topic: &str| world.hub.info(topic).unwrap().online.sum();
         assert_eq!((online("a"), online("b99"), online("b97"), online("b96"), online("c96")), (3, 1, 1, 0, 1), "ten in all");
-        assert_eq!(world.hub.crowded_out(), 290);
+        assert_eq!(world.hub.stats().crowded_out, 290);
         world.pass_secs(30);
         let left = if presence_grace == Duration::MAX { (3, 1) } else { (0, 0) };
-        assert_eq!((online("a"), online("b99"), world.hub.crowded_out()), (left.0, left.1, 290));
+        assert_eq!((online("a"), online("b99"), world.hub.stats().crowded_out), (left.0, left.1, 290));
     }
 }
 
