@@ -239,6 +239,12 @@ impl Session {
         }
     }
 
+    /// Whether the client's next request is worked on only after something of ours: the answer to a held request, a stream's end.
+    #[inline]
+    pub const fn is_answering(&self) -> bool {
+        matches!(&self.phase, Phase::Http(http) if http.is_answering())
+    }
+
     /// How the connection is to be ended, once it is over.
     #[inline]
     pub const fn ending(&self) -> Option<Ending> {

@@ -257,14 +257,13 @@ impl Connection {
             if share.write_bytes == 0 && *filled > 0 && out.is_empty() {
                 return Verdict::Again;
             }
-            if self.has_left(*filled, out.len(), cx) {
+            let room = &mut receive[*filled..];
+            let wanted = if self.eof { 0 } else { self.session.wanted_bytes(*filled, out.len(), cx).min(room.len()) };
+            if wanted == 0 && self.has_left(out.len(), cx) {
                 self.eof = true;
                 continue;
             }
-            let wanted = if self.readable && !self.eof { self.session.wanted_bytes(*filled, out.len(), cx) } else { 0 };
-            let room = &mut receive[*filled..];
-            let wanted = wanted.min(room.len());
-            if wanted == 0 {
+            if wanted == 0 || !self.readable {
                 return Verdict::Keep;
             }
             if share.read_bytes == 0 {
@@ -280,11 +279,10 @@ impl Connection {
         }
     }
 
-    /// Whether the peer ended while it is owed an answer, and its end stands behind more input than is read meanwhile. With less input before
-    /// its end it would be let go, too.
-    fn has_left(&self, backlog: usize, out_len: usize, cx: &Context<'_>) -> bool {
-        let has_room = out_len < cx.settings.limits.output_bytes;
-        self.hangup && !self.eof && has_room && self.session.ending().is_none() && self.session.wanted_bytes(backlog, out_len, cx) == 0
+    /// Whether the peer ended while it is owed an answer; asked where no more is read meanwhile, and its end stands behind more than that. With
+    /// less input before its end it would be let go, too. Input that waits for anything else is still to be answered.
+    fn has_left(&self, out_len: usize, cx: &Context<'_>) -> bool {
+        self.hangup && !self.eof && self.session.is_answering() && out_len < cx.settings.limits.output_bytes
     }
 
     /// Works on the input that is there until it is used up, needs more behind it, its answers cannot be written, or they are this turn's share.

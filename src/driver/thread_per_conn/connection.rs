@@ -213,7 +213,7 @@ impl Connection {
     /// Whether the next request waits for an answer of ours behind more input than is read meanwhile: the peer's end cannot be read then.
     fn is_stuck(&self, state: &State, clock: &Clock) -> bool {
         let has_room = !state.writing && state.out.len() < self.shared.config.settings.limits.output_bytes;
-        has_room && !state.eof && state.session.ending().is_none() && self.wanted_bytes(state, clock) == 0
+        has_room && !state.eof && state.session.is_answering() && self.wanted_bytes(state, clock) == 0
     }
 
     /// Whether the peer has ended while it is owed an answer, and its end stands behind more input than is read meanwhile. With less input

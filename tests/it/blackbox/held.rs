@@ -131,6 +131,42 @@ both! {
         client.expect_end();
     }
 
+    /// Chunks are read without knowing what is behind them: more requests may wait than would be read ahead, and that is no reason either.
+    fn end_behind_much_input_that_came_with_chunks(model) {
+        const ANSWER: usize = 300_000;
+        let lab = Lab::with(model, |config| config.receive_buffer_bytes = 32 * 1024);
+        let (mut client, mut blocker) = (Client::connect_with_little_room(lab.address), lab.connect());
+        client.send("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n");
+        assert_eq!(client.answer_head().status, 100);
+        if model == IoModel::EventLoop {
+            blocker.get("/block");
+            eventually("the loop is blocked", || lab.app.at_gate.load(SeqCst) == 1);
+        }
+        let padded = format!("GET /big?n={ANSWER} HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "y".repeat(900));
+        client.send("0\r\n\r\n".to_owned() + &padded.repeat(60));
+        client.end_sending();
+        lab.app.gate.open();
+        assert_eq!(client.answer().body.len(), 0);
+        for n in 0..60 {
+            assert_eq!(client.answer().body.len(), ANSWER, "{n}");
+        }
+        client.expect_end();
+    }
+
+    /// The buffer is smaller than what may be pipelined.
+    fn client_that_goes_away_behind_a_full_buffer(model) {
+        let lab = Lab::with(model, |config| {
+            config.settings.limits.head_bytes = 1024;
+            config.receive_buffer_bytes = 1024;
+        });
+        let mut client = lab.connect();
+        client.send(request("/poll") + &request("/hello").repeat(200));
+        let held = lab.app.one_held();
+        drop(client);
+        eventually("the hold is let go", || lab.stats().held == 0 && lab.stats().open == 0);
+        held.release(Response::text("to nobody"));
+    }
+
     fn handle_of_an_earlier_request(model) {
         let lab = Lab::start(model);
         let mut client = lab.connect();
