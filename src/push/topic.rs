@@ -111,8 +111,14 @@ impl Topics {
 
     /// These topics, and those on which their presence is published.
     pub(super) fn with_presence(&self) -> Self {
-        let companions = self.shared().iter().filter(|name| !name.ends_with(PRESENCE)).map(|name| format!("{name}{PRESENCE}").into());
-        Self::of(self.shared().iter().cloned().chain(companions).collect())
+        let mut names = self.shared().to_vec();
+        for name in self.shared().iter().filter(|name| !name.ends_with(PRESENCE)) {
+            let companion = format!("{name}{PRESENCE}");
+            if !self.names().any(|known| known == companion) {
+                names.push(companion.into());
+            }
+        }
+        Self::of(names)
     }
 }
 

@@ -218,3 +218,16 @@ fn silent_peers_are_let_go_within_two_heartbeats() {
     expect_online(&world, &[]);
     assert_eq!(world.hub.info("a").unwrap().subscribers.sum(), 0);
 }
+
+/// Who asks for a presence twice, by its name and by the parameter, is told once.
+#[test]
+fn a_presence_that_is_named_twice() {
+    let world = World::new();
+    let _member = {
+        let mut rig = world.connect();
+        rig.send(wire::get("/topics/a/events?presence=1"));
+        rig
+    };
+    let told = world.json("/topics/a,a.presence/poll?after=earliest&presence=1");
+    assert_eq!(told["messages"].as_array().unwrap().len(), 1, "{told}");
+}
