@@ -109,7 +109,7 @@ impl Topic {
     }
 }
 
-/// Where topics are, for as long as somebody has a place there.
+/// Where topics are, for as long as somebody is counted there: as a subscriber, or as online.
 #[derive(Clone)]
 pub(super) enum Places {
     One(usize),
@@ -192,6 +192,15 @@ impl Board {
                 Some(Places::Several(places))
             }
         }
+    }
+
+    /// Those of these places at which somebody is counted as online. Nobody is at the topic of a presence: once nothing is heard of it any
+    /// more it may be forgotten, and its place be another's.
+    pub(super) fn without_presence(&self, places: &Places) -> Places {
+        if places.iter().all(|place| !self.topics[*place].is_presence()) {
+            return places.clone();
+        }
+        Places::Several(places.iter().copied().filter(|place| !self.topics[*place].is_presence()).collect())
     }
 
     /// The places of those of these topics that there are.

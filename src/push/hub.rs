@@ -319,7 +319,7 @@ impl Hub {
     }
 
     fn leave(&self, state: &mut State, wish: &Wish<'_>, places: &Places) -> Leave {
-        let who = wish.named().map_or_else(|| Who::Nameless(places.clone()), Who::Named);
+        let who = wish.named().map_or_else(|| Who::Nameless(state.topics.without_presence(places)), Who::Named);
         Leave { hub: self.clone(), number: state.number(), technique: wish.technique, who }
     }
 
@@ -353,7 +353,7 @@ impl Wish<'_> {
 #[derive(Clone)]
 enum Who {
     Named(Client),
-    /// A connection or a held request, which is somebody of its own.
+    /// A connection or a held request, which is somebody of its own, at all of its topics where that counts.
     Nameless(Places),
 }
 

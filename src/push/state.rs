@@ -254,12 +254,10 @@ impl State {
     fn count(&mut self, places: &Places, technique: Technique, now: Instant, event: &str, change: impl Fn(&mut PerTechnique)) {
         for place in &**places {
             let topic = &mut self.topics[*place];
-            if !topic.is_presence() {
-                change(&mut topic.nameless);
-                if self.is_presence_told() {
-                    let name = Arc::clone(&self.topics[*place].name);
-                    self.announce(&name, event, technique, now);
-                }
+            change(&mut topic.nameless);
+            if self.is_presence_told() {
+                let name = Arc::clone(&self.topics[*place].name);
+                self.announce(&name, event, technique, now);
             }
         }
     }

@@ -231,3 +231,20 @@ fn a_presence_that_is_named_twice() {
     let told = world.json("/topics/a,a.presence/poll?after=earliest&presence=1");
     assert_eq!(told["messages"].as_array().unwrap().len(), 1, "{told}");
 }
+
+/// The topic of a presence may be forgotten before a poll that was answered has ended, and its place be another's by then.
+#[test]
+fn a_poll_that_ends_when_its_presence_topic_is_forgotten() {
+    let world = World::with(HubConfig { topics: 2, ..HubConfig::default() });
+    let mut poll = world.connect();
+    poll.send(wire::get("/topics/b,z.presence/long-poll"));
+    world.publish("b", "answers it");
+    world.publish("a", "takes the place of z.presence");
+    poll.deliver();
+    assert_eq!(poll.answers().len(), 1);
+    assert_eq!(poll.stats().panics, 0);
+    expect_online(&world, &[]);
+    world.publish("c", "takes the place of b");
+    world.publish("d", "takes the place of a, at which nobody is");
+    assert_eq!(world.hub.stats().forgotten, 3);
+}
