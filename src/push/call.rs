@@ -133,7 +133,10 @@ impl Call<'_> {
                     return opened.carry(leave);
                 }
                 Joined::Behind(more) => missed = more,
-                Joined::NoRoom => return opened.end(),
+                Joined::NoRoom => {
+                    self.hub.count_refused(503);
+                    return opened.end();
+                }
             }
         }
     }

@@ -36,7 +36,7 @@ pub struct HubStats {
 
 impl HubStats {
     /// Requests, messages of `WebSocket`s and calls of [`Hub::publish`](super::Hub::publish) that were refused with this status, or for what it
-    /// stands for: 400 for what is no name, cursor or parameter, or beyond its range; 403 by the policy or for the page's origin; 404 for a
+    /// stands for, and streams and `WebSocket`s that were ended for it while they still got what they had missed: 400 for what is no name, cursor or parameter, or beyond its range; 403 by the policy or for the page's origin; 404 for a
     /// technique that there is not; 410 for a gap that has no room in the format; 413 for a payload that is too large; 503 for want of room
     /// for one topic more.
     pub fn refused(&self, status: u16) -> u64 {

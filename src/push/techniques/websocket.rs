@@ -96,9 +96,15 @@ impl Connection {
                     self.is_subscribed = true;
                     socket.carry(leave);
                 }
-                Joined::Behind(replay) if replay.gap && self.form == Form::WsRaw => return close(socket, 4_410, "messages are missing"),
+                Joined::Behind(replay) if replay.gap && self.form == Form::WsRaw => {
+                    self.hub.count_refused(410);
+                    return close(socket, 4_410, "messages are missing");
+                }
                 Joined::Behind(replay) => self.take(&replay),
-                Joined::NoRoom => return close(socket, 1_013, "too many topics"),
+                Joined::NoRoom => {
+                    self.hub.count_refused(503);
+                    return close(socket, 1_013, "too many topics");
+                }
             }
         }
     }

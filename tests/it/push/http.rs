@@ -284,3 +284,18 @@ fn whatever_is_refused_is_counted() {
     let parsed = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
     assert_eq!(parsed(&stats.json()), parsed(expected));
 }
+
+/// While a `WebSocket` still reads what it has missed, its topic has no subscriber and may be forgotten; then others may take all room.
+#[test]
+fn a_websocket_that_finds_no_room_is_counted() {
+    let world = World::with(HubConfig { topics: 1, ..HubConfig::default() });
+    (0..20).for_each(|_| _ = world.publish("a", &"x".repeat(60_000)));
+    let mut slow = world.connect();
+    slow.block();
+    slow.send(wire::upgrade("/topics/a/ws?after=earliest"));
+    let mut taker = world.connect();
+    taker.send(wire::get("/topics/b/events"));
+    slow.unblock();
+    slow.bytes();
+    assert_eq!((world.hub.stats().topics, world.hub.stats().refused(503)), (1, 1));
+}
