@@ -254,7 +254,9 @@ impl Connection {
                 }
                 _ => {}
             }
-            if share.write_bytes == 0 && *filled > 0 && out.is_empty() {
+            // Output that waits for the system waits for its word.
+            let has_more = if out.is_empty() { *filled > 0 } else { self.stalled_until.is_none() };
+            if share.write_bytes == 0 && has_more {
                 return Verdict::Again;
             }
             let room = &mut receive[*filled..];
@@ -304,8 +306,7 @@ impl Connection {
             }
             // Written output may have been all that the next request waited for.
             let moved = used > 0 || !out.is_empty();
-            share.write_bytes = share.write_bytes.saturating_sub(out.len());
-            let flushed = self.flush(out, cx).map_err(|_| CloseReason::Transport)?;
+            let flushed = self.flush(out, share, cx).map_err(|_| CloseReason::Transport)?;
             if !flushed || !moved || done == *filled || share.write_bytes == 0 {
                 break;
             }
@@ -340,18 +341,23 @@ impl Connection {
         }
     }
 
-    /// Writes until the output is empty, its backlog included, or the system takes no more. Returns whether it is empty.
-    fn flush(&mut self, out: &mut Outbox, cx: &Context<'_>) -> io::Result<bool> {
+    /// Writes until the output is empty, its backlog included, or the system takes no more, or what was behind it is for the next turn: a
+    /// handler that always has more would go on for as long as its reader keeps up. Returns whether it is empty.
+    fn flush(&mut self, out: &mut Outbox, share: &mut Share, cx: &Context<'_>) -> io::Result<bool> {
         while !out.is_empty() {
             match write_once(&mut self.socket, out) {
                 Ok((taken, offered)) => {
                     cx.stats.wrote(taken);
+                    share.write_bytes = share.write_bytes.saturating_sub(taken);
+                    self.stalled_until = (taken < offered).then(|| cx.now.instant() + cx.settings.limits.write_timeout);
                     if taken < offered {
-                        self.stalled_until = Some(cx.now.instant() + cx.settings.limits.write_timeout);
                         return Ok(false);
                     }
                     if out.is_empty() {
                         self.session.drained(out, cx);
+                        if share.write_bytes == 0 {
+                            return Ok(out.is_empty());
+                        }
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {

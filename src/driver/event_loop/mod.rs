@@ -119,8 +119,8 @@ impl EventLoop {
         while !self.is_over() {
             self.wait(&mut events)?;
             self.env.clock.read();
-            self.take_postings();
             self.tools.share = self.share(events.iter().count() + self.again.len());
+            self.take_postings();
             for event in &events {
                 match event.token() {
                     LISTENER if self.accept == Accept::Waiting => self.accept = Accept::Ready,

@@ -5,11 +5,14 @@
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use pushlab::proto::ws::Message;
 use pushlab::proto::{Limits, RemoteError};
-use pushlab::{CloseReason, Frame, IoModel};
+use pushlab::session::{Sent, Socket, WebSocketHandler};
+use pushlab::{CloseReason, Frame, IoModel, Response};
 
 use super::client::{frame, request};
 use super::{Client, Lab, NET, both, eventually};
@@ -200,4 +203,49 @@ fn turns() {
     for _ in 0..WAITING {
         assert_eq!(busy.answer().status, 200);
     }
+}
+
+/// Sends for as long as it is read, from its first message on.
+struct Spring;
+
+static SPRING_WORKED: AtomicUsize = AtomicUsize::new(0);
+static IS_HELD_UP: AtomicBool = AtomicBool::new(false);
+static GOES_ON: AtomicBool = AtomicBool::new(false);
+
+impl WebSocketHandler for Spring {
+    fn message(&mut self, _: Message<'_>, socket: &mut Socket<'_>) {
+        self.drained(socket);
+    }
+
+    fn drained(&mut self, socket: &mut Socket<'_>) {
+        SPRING_WORKED.fetch_add(1, SeqCst);
+        while socket.send_binary(&[b'x'; 100]) == Sent::Accepted {}
+    }
+}
+
+/// What a connection sends without end is sent in parts, also when the system takes all of it.
+#[test]
+fn turns_of_who_always_has_more() {
+    let configure = |config: &mut pushlab::Config| config.settings.limits.output_bytes = 1024;
+    let lab = Lab::answering_with(IoModel::EventLoop, configure, |request, reply| match request.path() {
+        "/spring" => reply.upgrade(Spring),
+        "/worked" => reply.send(Response::text(SPRING_WORKED.load(SeqCst).to_string())),
+        _ => {
+            IS_HELD_UP.store(true, SeqCst);
+            while !GOES_ON.load(SeqCst) {
+                thread::yield_now();
+            }
+            reply.send(Response::no_content());
+        }
+    });
+    let (mut blocker, mut busy, mut other) = (lab.connect(), lab.connect(), lab.connect());
+    busy.upgrade("/spring");
+    blocker.get("/hold-up");
+    eventually("the handler blocks", || IS_HELD_UP.load(SeqCst));
+    busy.send_frame(0x82, b"go");
+    other.get("/worked");
+    GOES_ON.store(true, SeqCst);
+    let before: usize = other.answer().text().parse().unwrap();
+    assert!((1..=8).contains(&before), "{before} parts came before one that waited");
+    busy.take(16 * 1024 * 1024);
 }
