@@ -55,6 +55,8 @@
 //!   or more. The system's own time for writing is late by up to an eighth with threads.
 //! - With threads, a connection keeps its one or two threads for as long as it is open: once [`Config::max_threads`] are taken, who is idle
 //!   keeps others waiting for up to [`Limits::keep_alive_timeout`].
+//! - With threads, nobody reads while a last answer is written: a client that goes on sending, and reads the answer only when the system keeps
+//!   no more of that, is given up by the write time-out. The event loop reads on.
 //! - With threads, two queues can wait for one reader: one that the publishers fill, one behind output that is full. Each has
 //!   [`Limits::queue_bytes`].
 //! - A stream or WebSocket of a hub with `format=raw` has no room for a gap in its middle: what the slow-consumer policy drops there is counted,
