@@ -110,7 +110,7 @@ impl Server {
     }
 
     fn on(listener: mio::net::TcpListener, mut config: Config) -> io::Result<Self> {
-        config.settings.limits = config.settings.limits.with_times_clamped();
+        config.settings.limits = config.settings.limits.clamped();
         config.shutdown_grace = config.shutdown_grace.min(Limits::TIMEOUT_MAX);
         let local_addr = listener.local_addr()?;
         Ok(Self { listening: Listening::new(listener, config)?, local_addr })

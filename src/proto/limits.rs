@@ -28,7 +28,7 @@ pub struct Limits {
     pub chunk_line_bytes: usize,
     /// Bytes of pipelined input kept while a response is in progress; past it the socket is not read. Default 16 KiB (one head).
     pub pipeline_bytes: usize,
-    /// Bytes of unsent output past which no further input is worked on. Default 256 KiB (libwebsockets and uWebSockets pause alike).
+    /// Bytes of unsent output past which no further input is worked on; at least 1. Default 256 KiB (libwebsockets and uWebSockets pause alike).
     pub output_bytes: usize,
     /// Bytes of messages queued for one slow reader, past which the slow-consumer policy acts. Default 1 MiB (Centrifugo `client_queue_max_size` 1 MiB).
     pub queue_bytes: usize,
@@ -61,9 +61,11 @@ impl Limits {
     /// The longest that any time-out lasts: a deadline is an instant, and instants end somewhere.
     pub const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-    /// These limits with no time-out above [`TIMEOUT_MAX`](Self::TIMEOUT_MAX), so that `Duration::MAX` can stand for "for ever".
+    /// These limits as a server can keep them: no time-out above [`TIMEOUT_MAX`](Self::TIMEOUT_MAX), so that `Duration::MAX` can stand for
+    /// "for ever", and room for a byte of output, without which nothing would ever be worked on.
     #[must_use]
-    pub fn with_times_clamped(mut self) -> Self {
+    pub fn clamped(mut self) -> Self {
+        self.output_bytes = self.output_bytes.max(1);
         for time in [
             &mut self.head_timeout,
             &mut self.body_timeout,

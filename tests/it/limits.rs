@@ -49,8 +49,8 @@ fn endless_times_are_clamped_and_others_left_alone() {
         heartbeat: Some(Duration::MAX),
         ..Limits::default()
     };
-    let clamped = endless.with_times_clamped();
+    let clamped = endless.clamped();
     assert_eq!((clamped.head_timeout, clamped.heartbeat), (Limits::TIMEOUT_MAX, Some(Limits::TIMEOUT_MAX)));
     assert!(std::time::Instant::now().checked_add(clamped.close_timeout).is_some());
-    assert_eq!(Limits::default().with_times_clamped(), Limits::default());
+    assert_eq!(Limits::default().clamped(), Limits::default());
 }
