@@ -30,6 +30,9 @@ use socket2::{Domain, Socket, Type};
 use options::{Options, Values};
 use signals::Signals;
 
+/// The program's exit code when its end has cut connections that were owed something; 0 is a graceful one, 1 a server that could not serve,
+/// 2 a wrong command line.
+const EXIT_CUT: u8 = 3;
 /// Connections that may wait to be accepted; Linux cuts it to `net.core.somaxconn`, 4,096 by default.
 const BACKLOG: i32 = 4_096;
 
@@ -58,14 +61,19 @@ pub(crate) fn run<H: Handler>(
             print!("{help}");
             ExitCode::SUCCESS
         }
-        Ok(Some(options)) => serve(name, options, app).map_or_else(|message| fail(&message, 1), |()| ExitCode::SUCCESS),
+        Ok(Some(options)) => match serve(name, options, app) {
+            Ok(0) => ExitCode::SUCCESS,
+            Ok(_) => ExitCode::from(EXIT_CUT),
+            Err(message) => fail(&message, 1),
+        },
         Err(message) => fail(&format!("{message}\n`--help` lists every option"), 2),
     }
 }
 
-fn serve<H: Handler>(name: &str, options: Options, app: impl FnOnce(&Started<'_>) -> H) -> Result<(), String> {
+/// Returns how many connections the end has cut.
+fn serve<H: Handler>(name: &str, options: Options, app: impl FnOnce(&Started<'_>) -> H) -> Result<u64, String> {
     let Options { io, listen, config } = options;
-    let (settings, grace) = (config.settings.clone(), config.shutdown_grace);
+    let settings = config.settings.clone();
     let server = match listener(&listen, &settings) {
         Ok(listener) => Server::from_listener(listener, config),
         // It has the better words for what is wrong.
@@ -84,10 +92,10 @@ fn serve<H: Handler>(name: &str, options: Options, app: impl FnOnce(&Started<'_>
     server.run(io, app).map_err(|error| format!("the server gave up: {error}"))?;
 
     let end = stats.snapshot();
-    let how = signals.verdict(grace);
+    let how = signals.verdict(end.cut);
     // Whoever wanted only the address may have closed the other end of a pipe since.
     let _ = writeln!(io::stdout(), "{how}; served {} connections, {} requests, {} messages", end.accepted, end.requests, end.messages_out);
-    Ok(())
+    Ok(end.cut)
 }
 
 /// A socket with options that the standard library does not have: a backlog for crowds, and on Linux the time after which a client that

@@ -30,15 +30,18 @@ impl Signals {
         Ok(signals)
     }
 
-    /// How the shutdown went.
-    pub(crate) fn verdict(&self, grace: Duration) -> String {
-        let took = self.first.get().map_or(Duration::ZERO, Instant::elapsed);
-        if self.count.load(SeqCst) > 1 {
-            "stopped at once".to_owned()
-        } else if took < grace {
-            format!("stopped gracefully in {:.1} s", took.as_secs_f64())
-        } else {
-            format!("stopped after {} s of grace, and cut what was left", grace.as_secs())
+    /// How the shutdown went, in which so many connections were cut.
+    pub(crate) fn verdict(&self, cut: u64) -> String {
+        let took = self.first.get().map_or(Duration::ZERO, Instant::elapsed).as_secs_f64();
+        let how = match self.count.load(SeqCst) {
+            2.. => "at once",
+            _ if cut > 0 => "when the grace was over",
+            _ => "gracefully",
+        };
+        match cut {
+            0 => format!("stopped {how} in {took:.1} s"),
+            1 => format!("stopped {how}, after {took:.1} s, and cut a connection that was owed something"),
+            _ => format!("stopped {how}, after {took:.1} s, and cut {cut} connections that were owed something"),
         }
     }
 }

@@ -380,6 +380,11 @@ impl Http {
         matches!(self.exchange, Exchange::Held(_) | Exchange::Stream(_))
     }
 
+    /// Whether the client has asked for nothing that is not answered.
+    pub(super) fn is_idle(&self) -> bool {
+        self.conn.is_idle()
+    }
+
     /// How many bytes of input can be of use, those that wait included.
     #[inline]
     pub(super) fn wanted_bytes(&self, limits: &Limits) -> usize {

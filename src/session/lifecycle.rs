@@ -239,6 +239,16 @@ impl Session {
         }
     }
 
+    /// Whether the peer is owed something that is not in the output yet: the answer to what it has begun to ask, the end of a stream, a closing
+    /// handshake.
+    pub fn is_owing(&self) -> bool {
+        match &self.phase {
+            Phase::Http(http) => !http.is_idle(),
+            Phase::WebSocket(_) => true,
+            Phase::Over { .. } | Phase::Closed => false,
+        }
+    }
+
     /// Whether the client's next request is worked on only after something of ours: the answer to a held request, a stream's end.
     #[inline]
     pub const fn is_answering(&self) -> bool {

@@ -108,6 +108,8 @@ counters! {
     hold_timeouts,
     /// Connections refused for want of a thread (thread-per-connection only).
     thread_refusals,
+    /// Connections that the end of a shutdown's grace has cut, or a stop at once, before they had what they were owed.
+    cut,
 }
 
 impl Stats {

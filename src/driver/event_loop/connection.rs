@@ -381,6 +381,11 @@ impl Connection {
         }
     }
 
+    /// Whether the peer would miss something if the connection ended now.
+    pub(super) fn is_owing(&self) -> bool {
+        self.output.is_some() || self.session.is_owing()
+    }
+
     /// Lets go of the connection; dropping the socket closes it.
     pub(super) fn close(mut self, reason: CloseReason, slot: u32, env: &Env) {
         self.session.close(reason, &context!(env, slot));

@@ -108,6 +108,7 @@ impl EventLoop {
     fn run(&mut self) -> io::Result<()> {
         let result = self.run_turns();
         for (slot, connection) in std::mem::take(&mut self.connections) {
+            self.env.stats.cut.add(u64::from(connection.is_owing()));
             connection.close(CloseReason::Shutdown, slot as u32, &self.env);
         }
         self.env.inbox.close();

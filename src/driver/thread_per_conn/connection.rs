@@ -13,6 +13,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub(super) struct Connection {
     state: Mutex<State>,
     /// A write ended, the session changed, or the connection failed.
     changed: Condvar,
+    /// The shutdown's grace is over, and the socket with it.
+    is_cut_off: AtomicBool,
 }
 
 /// What the two threads take turns with. Nothing of it is kept elsewhere while the lock is given up, but the output that is being written.
@@ -83,7 +86,14 @@ impl Connection {
             shutdown_begun: false,
             failed: None,
         };
-        Self { shared: Arc::clone(shared), socket, mailbox, state: Mutex::new(state), changed: Condvar::new() }
+        Self {
+            shared: Arc::clone(shared),
+            socket,
+            mailbox,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            is_cut_off: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn lock(&self) -> Guard<'_> {
@@ -162,7 +172,8 @@ impl Connection {
                 Ok(()) if !is_whole => break,
                 Ok(()) if out.is_empty() => session.drained(out, &self.context(clock)),
                 Ok(()) => {}
-                Err(reason) => *failed = Some(reason),
+                // A connection that was cut cannot be written to, either.
+                Err(reason) => _ = failed.get_or_insert(reason),
             }
         }
         let is_written = !state.writing && state.out.is_empty();
@@ -196,10 +207,14 @@ impl Connection {
             match write_once(&*self.socket, out) {
                 Ok((taken, _)) => self.shared.stats.wrote(taken),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) if self.mailbox.has_overflowed() => return Err(CloseReason::SlowConsumer),
-                Err(error) if is_timeout(&error) && may_wait => return Err(CloseReason::WriteStalled),
-                Err(error) if is_timeout(&error) => return Ok(()),
-                Err(_) => return Err(CloseReason::Transport),
+                Err(error) => {
+                    return match self.own_end() {
+                        Some(reason) => Err(reason),
+                        None if is_timeout(&error) && may_wait => Err(CloseReason::WriteStalled),
+                        None if is_timeout(&error) => Ok(()),
+                        None => Err(CloseReason::Transport),
+                    };
+                }
             }
         }
         Ok(())
@@ -300,6 +315,8 @@ impl Connection {
 
     /// Ends the connection when the grace time is over. To be repeated while it is there: a thread may be about to wait.
     pub(super) fn cut_off(&self) {
+        // Whoever holds the lock sees the socket's end first.
+        self.is_cut_off.store(true, SeqCst);
         if let Ok(mut state) = self.state.try_lock() {
             state.failed.get_or_insert(CloseReason::Shutdown);
         }
@@ -307,10 +324,21 @@ impl Connection {
         self.changed.notify_all();
     }
 
+    /// Why the socket is at its end, where that is not the peer's doing.
+    pub(super) fn own_end(&self) -> Option<CloseReason> {
+        if self.mailbox.has_overflowed() {
+            return Some(CloseReason::SlowConsumer);
+        }
+        self.is_cut_off.load(SeqCst).then_some(CloseReason::Shutdown)
+    }
+
     /// The reader's last act.
     pub(super) fn close(&self, reason: CloseReason, clock: &Clock) {
         let mut state = self.lock();
         let reason = *state.failed.get_or_insert(reason);
+        if reason == CloseReason::Shutdown && (state.session.is_owing() || state.writing || !state.out.is_empty()) {
+            self.shared.stats.cut.add(1);
+        }
         state.session.close(reason, &self.context(clock));
         self.unwatch(&mut state);
         drop(state);

@@ -188,6 +188,7 @@ fn shut_down(shared: &Shared, mut sleep: impl FnMut(Duration) -> io::Result<()>)
         }
         let is_over = end <= now || shared.stop.is_now();
         if is_over && *cut_since.get_or_insert(now) + CUT_GRACE <= now {
+            shared.stats.cut.add(left.len() as u64);
             log::warn!("{threads} threads are left behind: their handlers have not returned");
             return Ok(());
         }

@@ -77,11 +77,12 @@ impl Reader {
                 let read = self.read(connection, wanted, most);
                 state = connection.lock();
                 match read {
-                    // The end is our own: the mailbox has cut the connection.
-                    Ok(Some(0)) | Err(_) if connection.mailbox.has_overflowed() => return CloseReason::SlowConsumer,
-                    Ok(Some(0)) => state.eof = true,
+                    Ok(Some(0)) => match connection.own_end() {
+                        Some(reason) => return reason,
+                        None => state.eof = true,
+                    },
                     Ok(len) => fresh = len.unwrap_or_default(),
-                    Err(reason) => return reason,
+                    Err(reason) => return connection.own_end().unwrap_or(reason),
                 }
             } else if connection.has_left(&state, &self.clock) {
                 state.eof = true;
