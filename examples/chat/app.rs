@@ -57,7 +57,11 @@ impl Handler for App {
 
 impl App {
     pub(crate) fn new(started: &Started<'_>, without: Without) -> Self {
-        let page = include_str!("page/index.html").replace("{{io}}", &started.io.to_string()).into_bytes().into();
+        let page = include_str!("page/index.html")
+            .replace("{{io}}", &started.io.to_string())
+            .replace("{{model}}", common::model_name(started.io))
+            .into_bytes()
+            .into();
         let (stats, allow_origins) = (Arc::clone(&started.stats), started.settings.allow_origins.clone());
         Self { room: Room::open(), without, page, stats, allow_origins }
     }

@@ -132,12 +132,22 @@ pub(crate) fn keep_time(hub: &Hub) {
     });
 }
 
+/// The name of an IO model in a sentence.
+pub(crate) const fn model_name(io: IoModel) -> &'static str {
+    match io {
+        IoModel::EventLoop => "one event loop",
+        IoModel::ThreadPerConnection => "a thread per connection",
+    }
+}
+
 /// The files that every page loads.
 pub(crate) fn asset(path: &str) -> Option<Response> {
     match path {
         "/push.js" => Some(file("text/javascript; charset=utf-8", include_str!("push.js"))),
         "/fallback.js" => Some(file("text/javascript; charset=utf-8", include_str!("fallback.js"))),
         "/clock.js" => Some(file("text/javascript; charset=utf-8", include_str!("clock.js"))),
+        // A browser asks by itself, and notes down what is not there as an error.
+        "/favicon.ico" => Some(Response::no_content().field("Cache-Control", "max-age=86400")),
         "/base.css" => Some(file("text/css; charset=utf-8", include_str!("base.css"))),
         _ => None,
     }

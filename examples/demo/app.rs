@@ -121,7 +121,11 @@ impl App {
             hub,
             senders: Senders::default(),
             io,
-            page: include_str!("page/index.html").replace("{{io}}", &io.to_string()).into_bytes().into(),
+            page: include_str!("page/index.html")
+                .replace("{{io}}", &io.to_string())
+                .replace("{{model}}", common::model_name(io))
+                .into_bytes()
+                .into(),
             stats: Arc::clone(&started.stats),
             started: Instant::now(),
             allow_origins,

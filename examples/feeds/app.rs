@@ -76,7 +76,8 @@ impl App {
             publish(&hub, "plug", SAMPLE, move || devices.changes());
         }
 
-        let page = include_str!("page/index.html").replace("{{io}}", &started.io.to_string());
+        let page =
+            include_str!("page/index.html").replace("{{io}}", &started.io.to_string()).replace("{{model}}", common::model_name(started.io));
         let page = page.replace("{{monitor}}", if has_monitor { "yes" } else { "no" }).into_bytes().into();
         Self { hub, page, stats: Arc::clone(&started.stats) }
     }

@@ -111,7 +111,8 @@ impl Handler for App {
 
 impl App {
     pub(crate) fn new(started: &Started<'_>, own: &Own) -> Self {
-        let page = include_str!("page/index.html").replace("{{io}}", &started.io.to_string());
+        let page =
+            include_str!("page/index.html").replace("{{io}}", &started.io.to_string()).replace("{{model}}", common::model_name(started.io));
         Self {
             desk: Arc::new(Desk::new(own.expires.get(), login_secret)),
             page: page.into_bytes().into(),

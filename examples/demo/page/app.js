@@ -59,7 +59,7 @@ async function freeze() {
   );
   const seconds = (until) => `${((until - asked) / 1000).toFixed(1)} s`;
   const timer = setInterval(() => {
-    $("frozen").textContent = `Six streams more than there are connections for: a request for /stats waits since ${seconds(performance.now())}.`;
+    $("frozen").textContent = `Six streams more than there are connections for: a request for /stats has been waiting for ${seconds(performance.now())}.`;
   }, 100);
   await sleep(FREEZE_MS);
   ending.abort();

@@ -22,7 +22,6 @@ const ABOUT = {
   wait: "without the hub: 408 nothing yet, 201 scanned, 200 confirmed",
 };
 
-const MODELS = { "event-loop": "one event loop", threads: "a thread per connection" };
 const number = new Intl.NumberFormat("en");
 const $ = (id) => document.getElementById(id);
 
@@ -272,7 +271,6 @@ for (const [key, about] of Object.entries(ABOUT)) {
   $("techniques").append(label);
 }
 
-$("model").textContent = MODELS[$("model").dataset.io];
 showLogins();
 setInterval(render, RENDER_MS);
 const me = await ask("/me").then((response) => response.json()).catch(() => ({ user: null }));
