@@ -1,5 +1,8 @@
 //! The smallest server. Try: `curl -i http://127.0.0.1:8080/hello`
 
+#[path = "common/small.rs"]
+mod small;
+
 use pushlab::{Config, IoModel, Reply, Request, Response, Server};
 
 fn app(request: &Request<'_>, reply: Reply<'_>) {
@@ -9,9 +12,10 @@ fn app(request: &Request<'_>, reply: Reply<'_>) {
     }
 }
 
-fn main() -> std::io::Result<()> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    let server = Server::bind(address, Config::default())?;
-    println!("listening on http://{}/hello", server.local_addr());
-    server.run(IoModel::EventLoop, app)
+fn main() -> std::process::ExitCode {
+    small::run("The smallest server: it says hello at /hello.", |address| {
+        let server = Server::bind(address, Config::default())?;
+        small::say(&format!("listening on http://{}/hello", server.local_addr()))?;
+        server.run(IoModel::EventLoop, app)
+    })
 }

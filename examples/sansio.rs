@@ -1,17 +1,24 @@
 //! The protocol core by itself: HTTP/1.1 over one plain blocking socket after the other; no driver, no session, no threads.
-//! Try: `curl -i --data 'five!' http://127.0.0.1:PORT/any/path`
+//! Try: `curl -i --data 'five!' http://127.0.0.1:8080/any/path`
+
+#[path = "common/small.rs"]
+mod small;
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
 use pushlab::proto::http1::{Conn, Content, Event, Next, ResponseHead};
 use pushlab::proto::{Limits, Now, Outbox, RemoteError};
 
-fn main() -> io::Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    println!("listening on http://{}/", listener.local_addr()?);
-    listener.incoming().try_for_each(|socket| serve(socket?).or_else(|error| writeln!(io::stderr(), "{error}")))
+fn main() -> ExitCode {
+    small::run("The protocol core by itself: it says hello at any path, to one client after the other.", |address| {
+        let refused = |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
+        let listener = TcpListener::bind(address).map_err(refused)?;
+        small::say(&format!("listening on http://{}/", listener.local_addr()?))?;
+        listener.incoming().try_for_each(|socket| serve(socket?).or_else(|error| writeln!(io::stderr(), "{error}")))
+    })
 }
 
 fn serve(mut socket: TcpStream) -> io::Result<()> {

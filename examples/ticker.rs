@@ -3,7 +3,11 @@
 //!
 //! Try: `curl -N http://127.0.0.1:8080/events`, `curl http://127.0.0.1:8080/poll`, or a WebSocket at `ws://127.0.0.1:8080/ws`.
 
+#[path = "common/small.rs"]
+mod small;
+
 use std::collections::HashMap;
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -98,17 +102,18 @@ fn app(ticker: &Ticker, request: &Request<'_>, mut reply: Reply<'_>) {
     }
 }
 
-fn main() -> std::io::Result<()> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    let server = Server::bind(address, Config::default())?;
-    println!("listening on http://{}/ (events, ws, poll)", server.local_addr());
-    let ticker = Ticker::default();
-    let ticking = ticker.clone();
-    thread::spawn(move || {
-        for count in 1.. {
-            thread::sleep(Duration::from_secs(1));
-            ticking.tick(count);
-        }
-    });
-    server.run(IoModel::EventLoop, move |request: &Request<'_>, reply: Reply<'_>| app(&ticker, request, reply))
+fn main() -> ExitCode {
+    small::run("A tick each second, for everybody who listens at /events, /ws or /poll.", |address| {
+        let server = Server::bind(address, Config::default())?;
+        small::say(&format!("listening on http://{}/ (events, ws, poll)", server.local_addr()))?;
+        let ticker = Ticker::default();
+        let ticking = ticker.clone();
+        thread::spawn(move || {
+            for count in 1.. {
+                thread::sleep(Duration::from_secs(1));
+                ticking.tick(count);
+            }
+        });
+        server.run(IoModel::EventLoop, move |request: &Request<'_>, reply: Reply<'_>| app(&ticker, request, reply))
+    })
 }

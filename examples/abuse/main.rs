@@ -14,22 +14,29 @@
 //! | `probe` | the well-behaved client |
 //! | `wire` | sockets and bytes of clients, good and bad |
 
+#[path = "../common/arguments.rs"]
+mod arguments;
 mod attacks;
 mod options;
 mod probe;
 mod scenario;
 mod server;
 mod target;
+#[path = "../common/terminal.rs"]
+mod terminal;
 mod trial;
 mod wire;
 
 use std::error::Error;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{ContentArrangement, Table};
 
+use arguments::{Arguments, refuse};
 use options::Command;
+use terminal::{end, say};
 
 /// Of the table, in characters.
 const WIDTH: u16 = 160;
@@ -37,31 +44,18 @@ const WIDTH: u16 = 160;
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 fn main() -> ExitCode {
-    let done = match options::parse() {
-        Ok(Command::Help) => {
-            print!("{}", options::HELP);
-            Ok(true)
-        }
+    match options::parse(Arguments::new(std::env::args_os())) {
+        Ok(Command::Help) => end(say(options::HELP)),
         Ok(Command::List) => {
-            for scenario in scenario::ALL {
-                println!("{:12} {}", scenario.name, scenario.what);
-            }
-            Ok(true)
+            let lines: Vec<_> = scenario::ALL.iter().map(|scenario| format!("{:12} {}", scenario.name, scenario.what)).collect();
+            end(say(&lines.join("\n")))
         }
-        Ok(Command::Serve { model, max_threads }) => server::serve(model, max_threads).map(|()| true),
-        Ok(Command::Abuse(options)) => abuse(&options),
-        Err(error) => {
-            eprintln!("abuse: {error}\nabuse: try --help");
-            return ExitCode::from(2);
-        }
-    };
-    match done {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("abuse: {error}");
-            ExitCode::FAILURE
-        }
+        Ok(Command::Serve { model, max_threads }) => end(server::serve(model, max_threads)),
+        Ok(Command::Abuse(options)) => match abuse(&options) {
+            Ok(false) => ExitCode::FAILURE,
+            done => end(done.map(drop)),
+        },
+        Err(message) => refuse(&message),
     }
 }
 
@@ -79,13 +73,14 @@ fn abuse(options: &options::Options) -> Result<bool> {
     let mut is_well = true;
     for scenario in scenario::ALL.iter().filter(|scenario| options.wants(scenario.name)) {
         for &model in options.models.iter().filter(|model| scenario.models.contains(model)) {
-            eprintln!("{}, {model}: {}", scenario.name, scenario.what);
+            // Whoever cannot be told goes without.
+            let _ = writeln!(io::stderr(), "{}, {model}: {}", scenario.name, scenario.what);
             let trial = trial::run(scenario, model, options)?;
             is_well &= trial.broken.is_empty();
             let verdict = if trial.broken.is_empty() { "held".to_owned() } else { format!("BROKEN: {}", trial.broken.join("; ")) };
             table.add_row([scenario.name, &model.to_string(), &trial.observed, &trial.waits, &trial.left, &verdict]);
         }
     }
-    println!("{table}\n\n{}", trial::EXPLANATIONS);
+    say(&format!("{table}\n\n{}", trial::EXPLANATIONS))?;
     Ok(is_well)
 }

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use lexopt::prelude::{Long, Short, Value, ValueExt};
 use pushlab::IoModel;
 
-use crate::{Result, scenario};
+use crate::arguments::Arguments;
+use crate::scenario;
 
 pub(crate) const HELP: &str = "\
 What hostile, broken and greedy peers do to a server, and what is left of it. It only ever talks to servers that it starts itself.
 
-Usage: cargo run --release --example abuse -- [OPTIONS]
+Usage: abuse [OPTIONS]
 
   --io MODEL           event-loop or threads   [both]
   --only NAME,NAME     these attacks   [all; --list names them]
@@ -19,8 +19,7 @@ Usage: cargo run --release --example abuse -- [OPTIONS]
   --list               the attacks
   --help               this text
 
-Exit code 1 says that a promise did not hold.
-";
+Exit code 1 says that a promise did not hold.";
 
 pub(crate) enum Command {
     Abuse(Options),
@@ -46,41 +45,31 @@ impl Options {
     }
 }
 
-pub(crate) fn parse() -> Result<Command> {
-    let mut parser = lexopt::Parser::from_env();
+/// The error is a sentence.
+pub(crate) fn parse(mut arguments: Arguments) -> Result<Command, String> {
     let mut options = Options { models: IoModel::ALL.to_vec(), time: Duration::from_secs(5), connections: 1_000, only: Vec::new() };
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Long("io") => {
-                let text = parser.value()?.string()?;
-                options.models =
-                    vec![text.parse().map_err(|_| format!("--io `{text}` is not understood; expected event-loop or threads"))?];
+    while let Some(flag) = arguments.next_flag()? {
+        match &*flag {
+            "--io" => options.models = vec![arguments.value("event-loop or threads")?],
+            "--only" => options.only = only(&arguments.value::<String>("attacks, with commas between; `--list` names them")?)?,
+            "--seconds" => options.time = Duration::from_secs(arguments.number("a whole number of seconds", 1..=600)?),
+            "--connections" => options.connections = arguments.number("a whole number", 10..=9_000)?,
+            "--list" => return Ok(Command::List),
+            "--help" => return Ok(Command::Help),
+            "--serve" => {
+                let model = arguments.value("event-loop or threads")?;
+                return Ok(Command::Serve { model, max_threads: arguments.value("a whole number of threads")? });
             }
-            Long("only") => options.only = only(&parser.value()?.string()?)?,
-            Long("seconds") => options.time = Duration::from_secs(number(&mut parser, "--seconds", 1, 600)?),
-            Long("connections") => options.connections = number(&mut parser, "--connections", 10, 9_000)? as usize,
-            Long("list") => return Ok(Command::List),
-            Long("help") | Short('h') => return Ok(Command::Help),
-            Value(word) if word == "serve" => {
-                let model = parser.value()?.string()?.parse().map_err(|_| "serve: which model?")?;
-                return Ok(Command::Serve { model, max_threads: parser.value()?.parse()? });
-            }
-            other => return Err(other.unexpected().into()),
+            _ => return Err(arguments.unknown()),
         }
     }
     Ok(Command::Abuse(options))
 }
 
-fn number(parser: &mut lexopt::Parser, flag: &str, least: u64, most: u64) -> Result<u64> {
-    let text = parser.value()?.string()?;
-    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
-    number.ok_or_else(|| format!("{flag} `{text}` is not understood; expected a whole number from {least} to {most}").into())
-}
-
-fn only(text: &str) -> Result<Vec<String>> {
+fn only(text: &str) -> Result<Vec<String>, String> {
     let names: Vec<_> = text.split(',').map(str::to_owned).collect();
     match names.iter().find(|name| !scenario::ALL.iter().any(|scenario| scenario.name == **name)) {
-        Some(unknown) => Err(format!("--only: there is no attack `{unknown}`; --list names them").into()),
+        Some(unknown) => Err(format!("--only `{unknown}` is not an attack; `--list` names them")),
         None => Ok(names),
     }
 }

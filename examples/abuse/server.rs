@@ -4,7 +4,7 @@
 //! its standard input does, so that it never outlives the program that started it, however that one ended.
 
 use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -15,6 +15,7 @@ use pushlab::{Config, IoModel, Limits, Message, Reply, Request, Response, Server
 use socket2::{Domain, Type};
 
 use crate::Result;
+use crate::terminal::say;
 
 pub(crate) const PLAINTEXT: &str = "Hello, World!";
 
@@ -22,8 +23,7 @@ pub(crate) fn serve(model: IoModel, max_threads: usize) -> Result<()> {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("off")).init();
     let hub = Hub::new(HubConfig { history_bytes: 8 * 1024 * 1024, history_messages: 100_000, ..HubConfig::default() });
     let server = Server::from_listener(listen()?, config(max_threads))?;
-    println!("{}", server.local_addr());
-    io::stdout().flush()?;
+    say(&server.local_addr().to_string())?;
     thread::spawn(|| {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         std::process::exit(0);

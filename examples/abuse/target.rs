@@ -35,7 +35,7 @@ impl Target {
         let mut child = Command::new("sh")
             .args(["-c", &format!("{limit}exec \"$0\" \"$@\"")])
             .arg(std::env::current_exe()?)
-            .args(["serve", &model.to_string(), &strain.max_threads.to_string()])
+            .args(["--serve", &model.to_string(), &strain.max_threads.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

@@ -40,7 +40,7 @@ use app::App;
 const HELP: &str = "\
 A chat room that falls back from WebSocket to server-sent events to long polling.
 
-cargo run --release --example chat -- [OPTIONS]
+Usage: chat [OPTIONS]
 
   --io MODEL           event-loop (default) or threads
   --listen ADDR:PORT   where to listen; port 0 takes any free one   [127.0.0.1:8080]
@@ -49,18 +49,16 @@ cargo run --release --example chat -- [OPTIONS]
   --without LIST       techniques to refuse, to see how pages do without: ws, events, or ws,events
   --help               this text
 
-Ctrl-C shuts down gracefully, a second one at once. RUST_LOG=debug shows why each connection ended.
-";
+Ctrl-C shuts down gracefully, a second one at once. RUST_LOG=debug shows why each connection ended.";
 
 fn main() -> ExitCode {
     let without = Cell::new(Without::default());
     common::run(
-        "chat",
         HELP,
-        |flag, values| {
+        |flag, arguments, _| {
             let is_known = flag == "--without";
             if is_known {
-                without.set(values.value("ws, events, or ws,events")?);
+                without.set(arguments.value("ws, events, or ws,events")?);
             }
             Ok(is_known)
         },

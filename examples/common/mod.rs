@@ -1,8 +1,13 @@
 //! What the examples with a page have in common: the command line, the way to start and to stop, and the browser's side of every technique.
+//! What others use of it, each of them includes by its path.
 //!
 //! | file | owns |
 //! |---|---|
-//! | `options` | `--io`, `--listen`, `--allow-origin`, `--help`, and how every option is read |
+//! | `options` | `--io`, `--listen`, `--allow-origin`, `--help` |
+//! | `arguments` | how every option is read |
+//! | `address` | what an address to listen on looks like |
+//! | `terminal` | what a program says, and its exit code |
+//! | `small` | all of that for an example that is one file |
 //! | `quotes` | made-up share prices, for those that push some |
 //! | `signals` | Ctrl-C and SIGTERM |
 //! | `push.js` | a subscription by any technique, in the browser |
@@ -12,10 +17,13 @@
 //!
 //! Refuses what one example alone needs.
 
-pub(crate) mod options;
+mod address;
+pub(crate) mod arguments;
+mod options;
 mod signals;
+pub(crate) mod terminal;
 
-use std::io::{self, Write};
+use std::io;
 use std::net::{TcpListener, ToSocketAddrs};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,11 +32,13 @@ use std::time::Duration;
 
 use pushlab::push::Hub;
 use pushlab::session::{Body, Handler, Settings, Stats};
-use pushlab::{IoModel, Response, Server};
+use pushlab::{Config, IoModel, Response, Server};
 use socket2::{Domain, Socket, Type};
 
-use options::{Options, Values};
+use arguments::{Arguments, refuse};
+use options::Options;
 use signals::Signals;
+use terminal::{NAME, end, say};
 
 /// The program's exit code when its end has cut connections that were owed something; 0 is a graceful one, 1 a server that could not serve,
 /// 2 a wrong command line.
@@ -46,32 +56,23 @@ pub(crate) struct Started<'a> {
 /// A whole `main`: reads the command line, serves, and stops when asked to. `option` takes the options that the example alone has, and says
 /// whether it knows them; `app` makes the application once the server listens.
 pub(crate) fn run<H: Handler>(
-    name: &str,
     help: &str,
-    option: impl FnMut(&str, &mut Values<'_>) -> Result<bool, String>,
+    option: impl FnMut(&str, &mut Arguments, &mut Config) -> Result<bool, String>,
     app: impl FnOnce(&Started<'_>) -> H,
 ) -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
-    let fail = |message: &str, code: u8| {
-        eprintln!("{name}: {message}");
-        ExitCode::from(code)
-    };
-    match options::parse(std::env::args_os(), option) {
-        Ok(None) => {
-            print!("{help}");
-            ExitCode::SUCCESS
-        }
-        Ok(Some(options)) => match serve(name, options, app) {
-            Ok(0) => ExitCode::SUCCESS,
-            Ok(_) => ExitCode::from(EXIT_CUT),
-            Err(message) => fail(&message, 1),
+    match options::parse(Arguments::new(std::env::args_os()), option) {
+        Ok(None) => end(say(help)),
+        Ok(Some(options)) => match serve(options, app) {
+            Ok(1..) => ExitCode::from(EXIT_CUT),
+            done => end(done.map(drop)),
         },
-        Err(message) => fail(&format!("{message}\n`--help` lists every option"), 2),
+        Err(message) => refuse(&message),
     }
 }
 
 /// Returns how many connections the end has cut.
-fn serve<H: Handler>(name: &str, options: Options, app: impl FnOnce(&Started<'_>) -> H) -> Result<u64, String> {
+fn serve<H: Handler>(options: Options, app: impl FnOnce(&Started<'_>) -> H) -> Result<u64, String> {
     let Options { io, listen, config } = options;
     let settings = config.settings.clone();
     let server = match listener(&listen, &settings) {
@@ -84,17 +85,17 @@ fn serve<H: Handler>(name: &str, options: Options, app: impl FnOnce(&Started<'_>
         text if text.starts_with("cannot listen on") => text,
         text => format!("cannot listen on {listen}: {text}"),
     })?;
-    let signals = Signals::stop(server.stopper(), name).map_err(|error| format!("cannot wait for Ctrl-C: {error}"))?;
+    let signals = Signals::stop(server.stopper(), NAME).map_err(|error| format!("cannot wait for Ctrl-C: {error}"))?;
     let (address, stats) = (server.local_addr(), server.stats());
     let app = app(&Started { io, settings: &settings, stats: Arc::clone(&stats) });
 
-    println!("pushlab {name}, {io}: http://{address}/");
+    say(&format!("pushlab {NAME}, {io}: http://{address}/")).map_err(|error| error.to_string())?;
     server.run(io, app).map_err(|error| format!("the server gave up: {error}"))?;
 
     let end = stats.snapshot();
     let how = signals.verdict(end.cut);
-    // Whoever wanted only the address may have closed the other end of a pipe since.
-    let _ = writeln!(io::stdout(), "{how}; served {} connections, {} requests, {} messages", end.accepted, end.requests, end.messages_out);
+    let (accepted, requests, messages) = (end.accepted, end.requests, end.messages_out);
+    say(&format!("{how}; served {accepted} connections, {requests} requests, {messages} messages")).map_err(|error| error.to_string())?;
     Ok(end.cut)
 }
 

@@ -6,6 +6,8 @@
 
 #![allow(clippy::cast_precision_loss, reason = "figures have three digits that count")]
 
+#[path = "../common/arguments.rs"]
+mod arguments;
 mod client;
 mod idle;
 mod load;
@@ -16,35 +18,29 @@ mod progress;
 mod report;
 mod server;
 mod table;
+#[path = "../common/terminal.rs"]
+mod terminal;
 mod wire;
 
 use std::error::Error;
 use std::fs::File;
-use std::io::{self, ErrorKind, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
+use arguments::{Arguments, refuse};
 use options::{Command, Options};
 use progress::Progress;
 use report::Report;
+use terminal::{end, say};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> ExitCode {
-    let done = match Command::from_args() {
-        Ok(Command::Help) => print(options::HELP),
-        Ok(Command::Serve(model)) => server::serve(model),
-        Ok(Command::Compare(options)) => compare(&options),
-        Err(error) => {
-            eprintln!("compare: {error}\ncompare: try --help");
-            return ExitCode::from(2);
-        }
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("compare: {error}");
-            ExitCode::FAILURE
-        }
+    match options::parse(Arguments::new(std::env::args_os())) {
+        Ok(Command::Help) => end(say(options::HELP)),
+        Ok(Command::Serve(model)) => end(server::serve(model)),
+        Ok(Command::Compare(options)) => end(compare(&options)),
+        Err(message) => refuse(&message),
     }
 }
 
@@ -62,17 +58,9 @@ fn compare(options: &Options) -> Result<()> {
     progress.finish();
 
     let report = Report { machine: proc::Machine::this(), limits, settings: options.clone(), idle, load };
-    print(&table::text(&report))?;
+    say(table::text(&report).trim_end())?;
     if let Some(mut file) = json {
         writeln!(file, "{:#}", report.json())?;
     }
     Ok(())
-}
-
-/// A reader that has seen enough (`| head`) is no error.
-fn print(text: &str) -> Result<()> {
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
 }

@@ -1,28 +1,27 @@
 //! The command line.
 //!
-//! Owns the flags, their bounds and the help. Refuses defaults that depend on the machine.
+//! Owns the options, their bounds and the help. Refuses defaults that depend on the machine.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
-use lexopt::prelude::{Long, Short, Value, ValueExt};
 use pushlab::IoModel;
 
-use crate::Result;
+use crate::arguments::Arguments;
 
 pub(crate) const HELP: &str = "\
 Compares pushlab's two IO models on this machine: what an idle connection costs, and how fast requests and echoes go.
 
-Usage: cargo run --release --example compare -- [FLAGS]
+Usage: compare [OPTIONS]
 
-  --seconds S      measure each load point for S seconds per IO model, in alternating rounds (0.1 to 600; default 5)
-  --idle N,N,N     numbers of idle connections (default 100,1000,5000; one process can hold as many as `ulimit -n` says)
+  --seconds S      of each load point per IO model, in alternating rounds, 0.1 to 600   [5]
+  --idle N,N,N     numbers of idle connections, as many as `ulimit -n` lets one process hold   [100,1000,5000]
   --json FILE      write every figure to FILE as JSON, too
   --quick          a smoke run of a few seconds: `--seconds 0.3 --idle 100`, one round; its figures are rough
   --help           this text
 
-It takes a minute to a minute and a half. Without --release the figures mean nothing.
-";
+It takes a minute to a minute and a half. Without --release the figures mean nothing.";
 
 /// More seconds than this for one load point are a slip of the finger.
 const SECONDS: std::ops::RangeInclusive<f64> = 0.1..=600.0;
@@ -50,57 +49,39 @@ pub(crate) struct Options {
     pub(crate) json: Option<PathBuf>,
 }
 
-impl Command {
-    pub(crate) fn from_args() -> Result<Self> {
-        Self::parse(&mut lexopt::Parser::from_env())
-    }
-
-    fn parse(parser: &mut lexopt::Parser) -> Result<Self> {
-        let (mut seconds, mut idle, mut json, mut quick) = (None, None, None, false);
-        while let Some(argument) = parser.next()? {
-            match argument {
-                Long("seconds") => seconds = Some(seconds_from(&text("--seconds", parser)?)?),
-                Long("idle") => idle = Some(idle_from(&text("--idle", parser)?)?),
-                Long("json") => json = Some(PathBuf::from(parser.value()?)),
-                Long("quick") => quick = true,
-                Long("help") | Short('h') => return Ok(Self::Help),
-                Value(word) if word == "serve" => return Self::parse_serve(parser),
-                other => return Err(other.unexpected().into()),
-            }
-        }
-        let options = if quick {
-            Options { seconds: 0.3, rounds: 1, warm_up: Duration::from_millis(100), idle: vec![100], json }
-        } else {
-            Options { seconds: 5.0, rounds: 5, warm_up: Duration::from_millis(200), idle: vec![100, 1_000, 5_000], json }
-        };
-        Ok(Self::Compare(Options { seconds: seconds.unwrap_or(options.seconds), idle: idle.unwrap_or(options.idle), ..options }))
-    }
-
-    fn parse_serve(parser: &mut lexopt::Parser) -> Result<Self> {
-        match parser.next()? {
-            Some(Long("io")) => Ok(Self::Serve(text("--io", parser)?.parse().map_err(|error| format!("--io: {error}"))?)),
-            Some(other) => Err(other.unexpected().into()),
-            None => Err("serve: --io is missing".into()),
+/// The error is a sentence.
+pub(crate) fn parse(mut arguments: Arguments) -> Result<Command, String> {
+    let (mut seconds, mut idle, mut json, mut quick) = (None, None, None, false);
+    while let Some(flag) = arguments.next_flag()? {
+        match &*flag {
+            "--seconds" => seconds = Some(arguments.number("a number", SECONDS)?),
+            "--idle" => idle = Some(arguments.value::<Counts>(&format!("whole numbers from 1 to {IDLE_MAX}, as in 100,1000,5000"))?.0),
+            "--json" => json = Some(arguments.value("a file")?),
+            "--quick" => quick = true,
+            "--help" => return Ok(Command::Help),
+            "--serve" => return Ok(Command::Serve(arguments.value("event-loop or threads")?)),
+            _ => return Err(arguments.unknown()),
         }
     }
-}
-
-fn text(flag: &str, parser: &mut lexopt::Parser) -> Result<String> {
-    parser.value()?.string().map_err(|error| format!("{flag}: {error}").into())
-}
-
-fn seconds_from(text: &str) -> Result<f64> {
-    let seconds = text.parse().ok().filter(|seconds| SECONDS.contains(seconds));
-    seconds.ok_or_else(|| format!("--seconds: {text:?} is not a number of {} to {}", SECONDS.start(), SECONDS.end()).into())
-}
-
-fn idle_from(text: &str) -> Result<Vec<usize>> {
-    let one = |part: &str| {
-        let count = part.trim().parse().ok().filter(|count| (1..=IDLE_MAX).contains(count));
-        count.ok_or_else(|| format!("--idle: {part:?} is not a number of 1 to {IDLE_MAX}; write numbers as 100,1000,5000"))
+    let options = if quick {
+        Options { seconds: 0.3, rounds: 1, warm_up: Duration::from_millis(100), idle: vec![100], json }
+    } else {
+        Options { seconds: 5.0, rounds: 5, warm_up: Duration::from_millis(200), idle: vec![100, 1_000, 5_000], json }
     };
-    let mut counts = text.split(',').map(one).collect::<std::result::Result<Vec<usize>, _>>()?;
-    counts.sort_unstable();
-    counts.dedup();
-    Ok(counts)
+    Ok(Command::Compare(Options { seconds: seconds.unwrap_or(options.seconds), idle: idle.unwrap_or(options.idle), ..options }))
+}
+
+/// Ascending, without repetitions.
+struct Counts(Vec<usize>);
+
+impl FromStr for Counts {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let one = |part: &str| part.trim().parse().ok().filter(|count| (1..=IDLE_MAX).contains(count)).ok_or(());
+        let mut counts = text.split(',').map(one).collect::<Result<Vec<usize>, _>>()?;
+        counts.sort_unstable();
+        counts.dedup();
+        Ok(Self(counts))
+    }
 }

@@ -27,7 +27,7 @@ impl ServerProcess {
     pub(crate) fn start(model: IoModel) -> Result<Self> {
         let program = std::env::current_exe()?;
         let child = Command::new(program)
-            .args(["serve", "--io", &model.to_string()])
+            .args(["--serve", &model.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

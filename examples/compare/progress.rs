@@ -2,7 +2,7 @@
 //!
 //! Owns standard error: a bar on a terminal, plain lines elsewhere. Refuses figures.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -30,7 +30,10 @@ impl Progress {
                 bar.set_position(self.step - 1);
                 bar.set_message(what.to_owned());
             }
-            None => eprintln!("[{}/{}] {what}", self.step, self.steps),
+            None => {
+                // Whoever cannot be told goes without.
+                let _ = writeln!(std::io::stderr(), "[{}/{}] {what}", self.step, self.steps);
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 //! Owns the application: a fixed text, an event stream, two kinds of `WebSocket`. The same handler for both IO models. It ends when its standard
 //! input does, so that it never outlives the program that started it, however that one ended.
 
-use std::io::{self, Write};
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use pushlab::{Config, IoModel, Limits, Message, Pusher, Reply, Request, Response, Server, Settings, Socket, WebSocketHandler};
 
 use crate::Result;
+use crate::terminal::say;
 
 /// What the body of every measured answer is (the text that "plaintext" benchmarks commonly use).
 pub(crate) const PLAINTEXT: &str = "Hello, World!";
@@ -18,8 +19,7 @@ pub(crate) const PLAINTEXT: &str = "Hello, World!";
 /// Serves on a port that the system chooses, and prints the address.
 pub(crate) fn serve(model: IoModel) -> Result<()> {
     let server = Server::bind("127.0.0.1:0", config())?;
-    println!("{}", server.local_addr());
-    io::stdout().flush()?;
+    say(&server.local_addr().to_string())?;
     thread::spawn(|| {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         // At once, with all connections: nobody is left to say goodbye to.

@@ -32,9 +32,8 @@ use app::App;
 fn main() -> ExitCode {
     let publish_token = Cell::new(None);
     common::run(
-        "demo",
         options::HELP,
-        |flag, values| options::take(flag, values, &publish_token),
+        |flag, arguments, config| options::take(flag, arguments, config, &publish_token),
         |started| {
             let app = App::new(started, publish_token.take());
             let (source, drip, hub) = (Arc::clone(&app.source), Arc::clone(&app.drip), app.hub.clone());

@@ -1,22 +1,21 @@
 //! The options that the demo alone has.
 
 use std::cell::Cell;
-use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
 
-use pushlab::Request;
+use pushlab::{Config, Request};
 
-use crate::common::options::Values;
+use crate::common::arguments::Arguments;
 
 pub(crate) const HELP: &str = "\
-pushlab's demo server: every way to push to a browser, and endpoints for any client
+pushlab's demo server: every way to push to a browser, and endpoints for any client.
 
 Usage: demo [OPTIONS]
 
   --io MODEL                 event-loop (default) or threads
   --listen ADDR:PORT         where to listen; port 0 takes any free one   [127.0.0.1:8080]
-  --heartbeat SECS           between heartbeats of streams and WebSockets; 0 sends none   [25]
+  --heartbeat SECS           between heartbeats of streams and WebSockets; at most 3600; 0 sends none   [25]
   --slow-consumer POLICY     disconnect (default), drop-oldest or keep-latest
   --allow-origin ORIGIN      a page's origin, scheme://host[:port], that may use the topics, open WebSockets and change the rate;
                              * allows any; may be repeated   [the server's own origin]
@@ -28,31 +27,37 @@ Usage: demo [OPTIONS]
   --max-threads N            at once, with --io threads   [4096]
   --help                     this text
 
-Ctrl-C shuts down gracefully, a second one at once. RUST_LOG=debug shows why each connection ended.
-";
+Ctrl-C shuts down gracefully, a second one at once. RUST_LOG=debug shows why each connection ended.";
+
+/// Linux gives a process 1,048,576 descriptors at the most, unless its `fs.nr_open` was raised.
+const COUNT_MAX: usize = 1_000_000;
+const BYTES_MAX: usize = 1024 * 1024 * 1024;
+/// Longer than any proxy lets a connection be silent.
+const HEARTBEAT_MAX_SECONDS: u64 = 3_600;
 
 /// Takes an option, if it is one of the demo's own.
-pub(crate) fn take(flag: &str, values: &mut Values<'_>, publish_token: &Cell<Option<Token>>) -> Result<bool, String> {
+pub(crate) fn take(
+    flag: &str,
+    arguments: &mut Arguments,
+    config: &mut Config,
+    publish_token: &Cell<Option<Token>>,
+) -> Result<bool, String> {
+    let limits = &mut config.settings.limits;
     match flag {
-        "--heartbeat" => values.config.settings.limits.heartbeat = heartbeat(values.value("a whole number of seconds, 0 for none")?),
-        "--slow-consumer" => values.config.settings.slow_consumer = values.value("disconnect, drop-oldest or keep-latest")?,
-        "--publish-token" => publish_token.set(Some(values.value("8 to 128 letters, digits, `-`, `_` and `.`")?)),
-        "--max-message-bytes" => values.config.settings.limits.message_bytes = count(values)?,
-        "--max-fragments" => values.config.settings.limits.message_fragments = count(values)?,
-        "--max-body-bytes" => values.config.settings.limits.body_bytes = count(values)?,
-        "--max-connections" => values.config.max_connections = count(values)?,
-        "--max-threads" => values.config.max_threads = count(values)?,
+        "--heartbeat" => {
+            let seconds = arguments.number("a whole number of seconds", 0..=HEARTBEAT_MAX_SECONDS)?;
+            limits.heartbeat = (seconds > 0).then(|| Duration::from_secs(seconds));
+        }
+        "--slow-consumer" => config.settings.slow_consumer = arguments.value("disconnect, drop-oldest or keep-latest")?,
+        "--publish-token" => publish_token.set(Some(arguments.value("8 to 128 letters, digits, `-`, `_` and `.`")?)),
+        "--max-message-bytes" => limits.message_bytes = arguments.number("a whole number of bytes", 1..=BYTES_MAX)?,
+        "--max-fragments" => limits.message_fragments = arguments.number("a whole number", 1..=COUNT_MAX)?,
+        "--max-body-bytes" => limits.body_bytes = arguments.number("a whole number of bytes", 1..=BYTES_MAX)?,
+        "--max-connections" => config.max_connections = arguments.number("a whole number", 1..=COUNT_MAX)?,
+        "--max-threads" => config.max_threads = arguments.number("a whole number", 1..=COUNT_MAX)?,
         _ => return Ok(false),
     }
     Ok(true)
-}
-
-fn count(values: &mut Values<'_>) -> Result<usize, String> {
-    values.value::<NonZeroUsize>("a whole number, at least 1").map(NonZeroUsize::get)
-}
-
-const fn heartbeat(seconds: u32) -> Option<Duration> {
-    if seconds == 0 { None } else { Some(Duration::from_secs(seconds as u64)) }
 }
 
 /// What a publisher has to know (RFC 6750, section 2.1).

@@ -13,6 +13,7 @@ use pushlab::session::{Handler, Stats};
 use pushlab::{Reply, Request, Response};
 use serde_json::{Value, json};
 
+use crate::common::terminal::say;
 use crate::common::{self, Started, file};
 use crate::monitor::Monitor;
 use crate::plug::Devices;
@@ -70,7 +71,8 @@ impl App {
         if let Some(mut monitor) = monitor {
             publish(&hub, "monitor", SAMPLE, move || vec![monitor.sample()]);
         } else {
-            println!("there is no {}: quotes are all there is", root.join("proc/stat").display());
+            // The address is said in the same place, and matters more: where nothing can be said, it says so.
+            let _ = say(&format!("there is no {}: quotes are all there is", root.join("proc/stat").display()));
         }
         if let Some(mut devices) = Devices::open(root) {
             publish(&hub, "plug", SAMPLE, move || devices.changes());

@@ -45,7 +45,7 @@ use app::App;
 const HELP: &str = "\
 A server monitor, hot-plug events and share prices, pushed over one connection.
 
-cargo run --release --example feeds -- [OPTIONS]
+Usage: feeds [OPTIONS]
 
   --io MODEL           event-loop (default) or threads
   --listen ADDR:PORT   where to listen; port 0 takes any free one   [127.0.0.1:8080]
@@ -54,19 +54,17 @@ cargo run --release --example feeds -- [OPTIONS]
   --root DIR           where proc/ and sys/ are, as in a container that has the host's at /host   [/]
   --help               this text
 
-Ctrl-C shuts down gracefully, a second one at once. RUST_LOG=debug shows why each connection ended.
-";
+Ctrl-C shuts down gracefully, a second one at once. RUST_LOG=debug shows why each connection ended.";
 
 fn main() -> ExitCode {
     let root = RefCell::new(PathBuf::from("/"));
     common::run(
-        "feeds",
         HELP,
-        |flag, values| {
+        |flag, arguments, _| {
             if flag != "--root" {
                 return Ok(false);
             }
-            let directory: PathBuf = values.value("a directory")?;
+            let directory: PathBuf = arguments.value("a directory")?;
             if !directory.is_dir() {
                 return Err(format!("--root `{}` is not a directory", directory.display()));
             }

@@ -50,9 +50,8 @@ use options::Own;
 fn main() -> ExitCode {
     let own = Own::default();
     common::run(
-        "qr_login",
         options::HELP,
-        |flag, values| own.take(flag, values),
+        |flag, arguments, config| own.take(flag, arguments, config),
         |started| {
             let app = App::new(started, &own);
             let desk = Arc::clone(&app.desk);

@@ -1,14 +1,15 @@
 //! The options that this example alone has.
 
 use std::cell::{Cell, RefCell};
-use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::common::options::Values;
+use pushlab::Config;
+
+use crate::common::arguments::Arguments;
 
 pub(crate) const HELP: &str = "\
-Scan to login: a QR code on the page, a phone that confirms, and the technique of your choice between them
+Scan to login: a QR code on the page, a phone that confirms, and the technique of your choice between them.
 
 Usage: qr_login [OPTIONS]
 
@@ -23,8 +24,7 @@ Usage: qr_login [OPTIONS]
   --max-connections N        at once; each page that waits for its phone holds one   [16384]
   --help                     this text
 
-Ctrl-C shuts down gracefully, a second one at once. RUST_LOG=debug shows why each connection ended.
-";
+Ctrl-C shuts down gracefully, a second one at once. RUST_LOG=debug shows why each connection ended.";
 
 /// Characters of a QR code's address before the path. A longer one makes a code that phones do not read from a screen.
 const BASE_MAX: usize = 200;
@@ -43,27 +43,14 @@ impl Default for Own {
 
 impl Own {
     /// Takes an option, if it is one of these.
-    pub(crate) fn take(&self, flag: &str, values: &mut Values<'_>) -> Result<bool, String> {
+    pub(crate) fn take(&self, flag: &str, arguments: &mut Arguments, config: &mut Config) -> Result<bool, String> {
         match flag {
-            "--expires" => self.expires.set(values.value::<Seconds>("a whole number of seconds, 1 to 3600")?.0),
-            "--url" => *self.base.borrow_mut() = Some(values.value::<Base>("an address as in http://192.168.1.20:8080")?.0),
-            "--max-connections" => values.config.max_connections = values.value::<NonZeroUsize>("a whole number, at least 1")?.get(),
+            "--expires" => self.expires.set(Duration::from_secs(arguments.number("a whole number of seconds", 1..=3_600)?)),
+            "--url" => *self.base.borrow_mut() = Some(arguments.value::<Base>("an address as in http://192.168.1.20:8080")?.0),
+            "--max-connections" => config.max_connections = arguments.number("a whole number", 1..=1_000_000)?,
             _ => return Ok(false),
         }
         Ok(true)
-    }
-}
-
-struct Seconds(Duration);
-
-impl FromStr for Seconds {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text.parse() {
-            Ok(seconds @ 1..=3600) => Ok(Self(Duration::from_secs(seconds))),
-            _ => Err(()),
-        }
     }
 }
 
@@ -95,12 +82,5 @@ mod tests {
         }
         assert_eq!(parsed(&format!("http://{}", "x".repeat(BASE_MAX - 7))).map(|base| base.len()), Some(BASE_MAX));
         assert_eq!(parsed(&format!("http://{}", "x".repeat(BASE_MAX - 6))), None);
-    }
-
-    #[test]
-    fn seconds_have_bounds() {
-        let parsed = |text: &str| text.parse().ok().map(|Seconds(time)| time.as_secs());
-        assert_eq!(["1", "3600"].map(parsed), [Some(1), Some(3600)]);
-        assert_eq!(["0", "3601", "-1", "1.5", ""].map(parsed), [None; 5]);
     }
 }

@@ -1,0 +1,115 @@
+//! The command line, as it is read by every example that has options.
+//!
+//! Owns what an option and its value look like, and the sentences that say what was expected. Refuses to know any option.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use super::terminal;
+
+pub(crate) struct Arguments {
+    parser: lexopt::Parser,
+    /// The option at hand, with its dashes.
+    flag: String,
+}
+
+impl Arguments {
+    /// The program's name comes first.
+    pub(crate) fn new(arguments: impl IntoIterator<Item = OsString>) -> Self {
+        Self { parser: lexopt::Parser::from_iter(arguments), flag: String::new() }
+    }
+
+    /// The next option, with its dashes; the wish for help is always `--help`.
+    pub(crate) fn next_flag(&mut self) -> Result<Option<String>, String> {
+        let argument = self.parser.next().map_err(|error| match error {
+            lexopt::Error::UnexpectedValue { option, .. } => format!("{option} takes no value"),
+            error => error.to_string(),
+        })?;
+        self.flag = match argument {
+            None => return Ok(None),
+            Some(lexopt::Arg::Short('h')) => "--help".to_owned(),
+            Some(lexopt::Arg::Short(name)) => format!("-{name}"),
+            Some(lexopt::Arg::Long(name)) => format!("--{name}"),
+            Some(lexopt::Arg::Value(value)) => return Err(format!("`{}` was not expected: every option begins with --", value.display())),
+        };
+        Ok(Some(self.flag.clone()))
+    }
+
+    /// The option's value.
+    pub(crate) fn value<T: FromStr>(&mut self, expected: &str) -> Result<T, String> {
+        self.value_where(expected, |_| true)
+    }
+
+    /// A value in bounds; `what` is as in "a whole number of seconds".
+    #[allow(dead_code, reason = "not every example has numbers")]
+    pub(crate) fn number<T: FromStr + PartialOrd + Display>(&mut self, what: &str, bounds: RangeInclusive<T>) -> Result<T, String> {
+        self.value_where(&format!("{what} from {} to {}", bounds.start(), bounds.end()), |number| bounds.contains(number))
+    }
+
+    fn value_where<T: FromStr>(&mut self, expected: &str, is_good: impl Fn(&T) -> bool) -> Result<T, String> {
+        let flag = &self.flag;
+        let text = self.parser.value().map_err(|_| format!("{flag} needs a value: {expected}"))?;
+        let parsed = text.to_str().and_then(|text| text.parse().ok()).filter(is_good);
+        parsed.ok_or_else(|| format!("{flag} `{}` is not understood; expected {expected}", text.display()))
+    }
+
+    /// What is wrong when no option has the name of the one at hand.
+    pub(crate) fn unknown(&self) -> String {
+        format!("`{}` is not an option", self.flag)
+    }
+}
+
+/// The end of a program that was not told rightly what to do.
+pub(crate) fn refuse(why: &str) -> ExitCode {
+    terminal::fail(&format!("{why}\n`--help` lists every option"), 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(words: &[&str]) -> Arguments {
+        Arguments::new(["program"].iter().chain(words).map(OsString::from))
+    }
+
+    #[test]
+    fn what_is_no_option_is_named() {
+        let end = |words: &[&str]| {
+            let mut arguments = arguments(words);
+            while arguments.next_flag()?.is_some() {}
+            Ok::<_, String>(())
+        };
+        assert_eq!(end(&["--one", "-t", "-h"]), Ok(()));
+        assert_eq!(end(&["--one", "extra"]), Err("`extra` was not expected: every option begins with --".to_owned()));
+        assert_eq!(end(&["--one=extra", "--two"]), Err("--one takes no value".to_owned()));
+    }
+
+    #[test]
+    fn help_has_one_name() {
+        assert_eq!(arguments(&["-h"]).next_flag(), Ok(Some("--help".to_owned())));
+    }
+
+    #[test]
+    fn numbers_have_bounds() {
+        let number = |text: &str| {
+            let mut arguments = arguments(&["--seconds", text]);
+            arguments.next_flag()?;
+            arguments.number("a whole number of seconds", 1..=3_600)
+        };
+        assert_eq!(["1", "3600"].map(number), [Ok(1), Ok(3_600)]);
+        for wrong in ["0", "3601", "-1", "1.5", "", "18446744073709551615"] {
+            let why = format!("--seconds `{wrong}` is not understood; expected a whole number of seconds from 1 to 3600");
+            assert_eq!(number(wrong), Err(why));
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_missing_is_asked_for() {
+        let mut arguments = arguments(&["--io"]);
+        assert_eq!(arguments.next_flag(), Ok(Some("--io".to_owned())));
+        assert_eq!(arguments.value::<String>("this or that"), Err("--io needs a value: this or that".to_owned()));
+    }
+}
