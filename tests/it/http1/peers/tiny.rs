@@ -41,7 +41,7 @@ impl Reader for TinyHttp {
         let mut socket = TcpStream::connect(self.addr).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         // A server that has refused may have closed before everything was written or read.
-        let _ = socket.write_all(input).and_then(|()| socket.shutdown(Shutdown::Write));
+        let written = socket.write_all(input).and_then(|()| socket.shutdown(Shutdown::Write));
         let mut answers = Vec::new();
         let end = socket.read_to_end(&mut answers).map_err(|error| error.kind());
         assert!(!matches!(end, Err(ErrorKind::WouldBlock | ErrorKind::TimedOut)), "tiny_http hangs: {}", input.escape_ascii());
@@ -50,8 +50,8 @@ impl Reader for TinyHttp {
         let refused =
             answers.lines().filter_map(|line| line.strip_prefix("HTTP/1.")?.get(2..)).find(|status| status.starts_with(['4', '5']));
         let broken = is_broken.then_some("broken body");
-        // It has closed before it had read everything.
-        let reset = end.is_err().then_some("reset");
+        // It has closed before it had read everything. The system says so once, to whoever comes first: the writing or the reading.
+        let reset = (end.is_err() || written.is_err()).then_some("reset");
         Reading { requests, stopped: broken.or(refused).or(reset).map(str::to_owned) }
     }
 }
