@@ -71,12 +71,19 @@ impl<'a> Request<'a> {
         self.head.host()
     }
 
-    /// The first field of this name, without white space around it. Names are compared without regard to case.
-    pub fn field(&self, name: &str) -> Option<&'a [u8]> {
-        self.head.field(name)
+    /// The value of the first field of this name, without white space around it. Names are compared without regard to case. Values are opaque
+    /// bytes (RFC 9110, section 5.5).
+    pub fn field_bytes(&self, name: &str) -> Option<&'a [u8]> {
+        self.head.field_bytes(name)
     }
 
-    /// The first field of this name as text; `None` also where it is not UTF-8.
+    /// The values of all fields of this name, in order, each as [`field_bytes`](Self::field_bytes) gives it.
+    pub fn field_values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.head.field_values(name)
+    }
+
+    /// The value of the first field of this name, if it is UTF-8. `None` stands for an absent field and for a value that is not UTF-8: a check
+    /// that decides about access reads [`field_bytes`](Self::field_bytes).
     pub fn field_text(&self, name: &str) -> Option<&'a str> {
         self.head.field_text(name)
     }

@@ -287,14 +287,20 @@ impl<'a> Head<'a> {
         Fields::new(&self.raw[usize::from(self.fields_at)..])
     }
 
-    /// The value of the first field of this name, whatever its case.
-    pub fn field(&self, name: &str) -> Option<&'a [u8]> {
-        self.fields().named(name).next()
+    /// The value of the first field of this name, whatever its case. Values are opaque bytes (RFC 9110, section 5.5).
+    pub fn field_bytes(&self, name: &str) -> Option<&'a [u8]> {
+        self.field_values(name).next()
     }
 
-    /// As [`field`](Self::field), when the value is UTF-8.
+    /// The values of all fields of this name, in order.
+    pub fn field_values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.fields().named(name)
+    }
+
+    /// As [`field_bytes`](Self::field_bytes), when the value is UTF-8. `None` stands for an absent field and for a value that is not UTF-8: a check
+    /// that decides about access reads the bytes.
     pub fn field_text(&self, name: &str) -> Option<&'a str> {
-        self.field(name).and_then(|value| std::str::from_utf8(value).ok())
+        self.field_bytes(name).and_then(|value| std::str::from_utf8(value).ok())
     }
 
     /// Whether the comma-separated lists of all fields of this name have this element, whatever its case.

@@ -29,5 +29,5 @@ pub(super) fn answer(call: &Call<'_>, shape: &Shape) -> Result<Response, Rejecti
     let cursor = call.cursor(Some("If-None-Match"), &["after"])?;
     let replay = call.hub.replay(&call.topics, cursor);
     let is_empty = replay.messages.is_empty() && !replay.gap;
-    Ok(if is_empty && call.request.field("If-None-Match").is_some() { shape.not_modified(replay.last) } else { shape.many(&replay) })
+    Ok(if is_empty && call.request.field_bytes("If-None-Match").is_some() { shape.not_modified(replay.last) } else { shape.many(&replay) })
 }

@@ -17,9 +17,9 @@ fn fields_are_walked_in_order_and_found_by_name() {
     let expected =
         [("Host", "h"), ("X-List", "a, B ,,c"), ("Empty", ""), ("x-list", "d"), ("Utf", "\u{fc}"), ("Ho", "short"), ("Hosts", "long")];
     assert_eq!(fields, expected);
-    assert_eq!(head.field("X-LIST"), Some(&b"a, B ,,c"[..]));
-    assert_eq!(head.field("empty"), Some(&b""[..]));
-    assert_eq!(head.field("none"), None);
+    assert_eq!(head.field_bytes("X-LIST"), Some(&b"a, B ,,c"[..]));
+    assert_eq!(head.field_bytes("empty"), Some(&b""[..]));
+    assert_eq!(head.field_bytes("none"), None);
     assert_eq!(head.field_text("utf"), Some("\u{fc}"));
     for (token, has) in [("a", true), ("b", true), ("C", true), ("d", true), ("", false), ("a, B", false), ("e", false)] {
         assert_eq!(head.list_has("X-List", token), has, "{token:?}");
@@ -32,7 +32,7 @@ fn fields_are_walked_in_order_and_found_by_name() {
 fn a_head_without_fields_has_none() {
     let head = parse("GET / HTTP/1.0\r\n\r\n").unwrap();
     assert_eq!(head.fields().count(), 0);
-    assert_eq!((head.field("host"), head.host(), head.query()), (None, None, None));
+    assert_eq!((head.field_bytes("host"), head.host(), head.query()), (None, None, None));
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn a_later_minor_version_is_read_as_the_last_that_is_known() {
 #[test]
 fn text_that_is_not_utf8_is_not_text() {
     let head = Head::parse(b"GET / HTTP/1.0\r\nX: \xff\r\n\r\n", &Limits::default()).unwrap();
-    assert_eq!((head.field("x"), head.field_text("x")), (Some(&b"\xff"[..]), None));
+    assert_eq!((head.field_bytes("x"), head.field_text("x")), (Some(&b"\xff"[..]), None));
 }
 
 #[test]

@@ -214,7 +214,7 @@ fn preflights() {
 #[test]
 fn policy() {
     let may = |request: &Request<'_>, access: Access, topic: &str| match access {
-        Access::Publish => request.field("Authorization") == Some(b"Bearer t"),
+        Access::Publish => request.field_bytes("Authorization") == Some(b"Bearer t"),
         Access::Subscribe => topic != "secret",
     };
     let hub = Hub::with_policy(HubConfig::default(), may);
