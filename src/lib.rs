@@ -51,7 +51,8 @@
 //! - `bind` has the standard library's backlog of 128; [`Server::from_listener`] takes a socket with a longer one, and with
 //!   `TCP_USER_TIMEOUT`, without which the system gives a vanished client of a quiet stream up only after a quarter of an hour.
 //! - The write time-out begins anew with each byte of room that the system reports, not with each that the peer has acknowledged.
-//! - Deadlines are met late by up to 50 ms with threads; by an eighth of the time and at most a second on the event loop, where the time is 8 s
+//! - Deadlines are met late by up to 50 ms with threads, and by 100 ms where the reading thread sleeps
+//!   behind a later one; by an eighth of the time and at most a second on the event loop, where the time is 8 s
 //!   or more. The system's own time for writing is late by up to an eighth with threads.
 //! - With threads, a connection keeps its one or two threads for as long as it is open: once [`Config::max_threads`] are taken, who is idle
 //!   keeps others waiting for up to [`Limits::keep_alive_timeout`].

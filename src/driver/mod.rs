@@ -30,6 +30,11 @@ pub(crate) mod thread_per_conn;
 mod timers;
 mod write;
 
+/// Bytes of input that are read behind a deadline before the peer is ended although it sends on: more
+/// than the system keeps for a socket (Linux: `tcp_rmem`, 6 MiB at most by default). Everything that
+/// had arrived at the deadline has been read then.
+const OVERDUE_BYTES_MAX: u32 = 8 * 1024 * 1024;
+
 pub use config::Config;
 pub use server::{IoModel, Server};
 pub use stop::Stopper;

@@ -186,7 +186,8 @@ impl Session {
     }
 
     /// [`deadline`](Self::deadline) has come. Called too early it does nothing. `is_writing` says whether output that was taken out of `out`
-    /// is still on its way to the system: a peer that is not sent a ping yet does not owe its answer.
+    /// is still on its way to the system: a peer that is not sent a ping yet does not owe its answer. A connection that
+    /// [is overdue](Self::is_overdue) is read first.
     pub fn handle_timeout(&mut self, is_writing: bool, out: &mut Outbox, cx: &Context<'_>) {
         let progress = match &mut self.phase {
             Phase::Http(http) => http.handle_timeout(out, cx),
@@ -211,6 +212,23 @@ impl Session {
             Phase::WebSocket(websocket) => websocket.deadline(),
             Phase::Over { ending: Ending::Linger, until } => *until,
             Phase::Over { .. } | Phase::Closed => None,
+        }
+    }
+
+    /// Whether the peer has sent nothing in time: [`deadline`](Self::deadline) has passed, and
+    /// [`handle_timeout`](Self::handle_timeout) would end the connection for it. A driver reads the
+    /// socket first, until the system has nothing more: input that waits there has arrived in time.
+    /// Every other time-out only makes output. `is_writing` is as for `handle_timeout`.
+    pub fn is_overdue(&self, is_writing: bool, out: &Outbox, now: Instant) -> bool {
+        self.deadline().is_some_and(|deadline| deadline <= now) && self.timeout_ends_peer(is_writing || !out.is_empty())
+    }
+
+    fn timeout_ends_peer(&self, output_waits: bool) -> bool {
+        match &self.phase {
+            Phase::Http(http) => !http.is_answering(),
+            Phase::WebSocket(websocket) => websocket.timeout_ends_peer(output_waits),
+            Phase::Over { .. } => true,
+            Phase::Closed => false,
         }
     }
 

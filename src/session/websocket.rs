@@ -224,6 +224,16 @@ impl WebSocket {
         Progress::Wait
     }
 
+    /// Whether the time-out that comes next ends the connection. A ping that waits behind other
+    /// output has not reached the peer yet.
+    pub(super) const fn timeout_ends_peer(&self, output_waits: bool) -> bool {
+        match self.timer {
+            Timer::Off | Timer::Ping(_) => false,
+            Timer::Pong(_) | Timer::PongBehind(_) => !self.heard && !output_waits,
+            Timer::Close(_) => true,
+        }
+    }
+
     #[inline]
     pub(super) const fn deadline(&self) -> Option<Instant> {
         match self.timer {

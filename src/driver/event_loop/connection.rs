@@ -12,12 +12,12 @@ use std::time::Instant;
 use mio::event::Event;
 use mio::net::TcpStream;
 
-use crate::driver::Config;
 use crate::driver::clock::Clock;
 use crate::driver::inbox::Inbox;
 use crate::driver::outboxes::Outboxes;
 use crate::driver::timers::{Armed, Timers};
 use crate::driver::write::write_once;
+use crate::driver::{Config, OVERDUE_BYTES_MAX};
 use crate::proto::{CloseReason, Frame, Outbox};
 use crate::session::{Burst, Command, Context, Ending, Handler, Post, RemoteSource, Session, Stats};
 
@@ -95,6 +95,8 @@ pub(super) struct Connection {
     output: Option<Box<Outbox>>,
     /// When to give up on a peer that takes no output.
     stalled_until: Option<Instant>,
+    /// A deadline has passed that ends the peer, unless its socket has input. The bytes that were read since.
+    overdue: Option<u32>,
     /// There may be more to read.
     readable: bool,
     /// The peer's end is announced: read on to it even after a short read.
@@ -126,6 +128,7 @@ impl Connection {
             input: Vec::new(),
             output: None,
             stalled_until: None,
+            overdue: None,
             readable: false,
             hangup: false,
             eof: false,
@@ -193,18 +196,26 @@ impl Connection {
         self.session.shut_down(come_back_ms, out, &context!(env, slot));
     }
 
-    /// The timer heap brought this connection up. Returns whether something happened that needs driving.
-    pub(super) fn handle_timer(&mut self, slot: u32, env: &Env, tools: &mut Tools) -> Option<CloseReason> {
+    /// The timer heap brought this connection up, which is to be driven next. Returns whether the
+    /// peer may be given up because it takes no output.
+    pub(super) fn handle_timer(&mut self, slot: u32, env: &Env, tools: &mut Tools) -> bool {
         self.armed = None;
         let now = env.clock.now().instant();
-        if self.stalled_until.is_some_and(|until| until <= now) {
-            return Some(CloseReason::WriteStalled);
-        }
-        if self.session.deadline().is_some_and(|deadline| deadline <= now) {
+        let nothing = Outbox::new();
+        if self.session.is_overdue(false, self.output.as_deref().unwrap_or(&nothing), now) {
+            // The loop may have been held up, and the system reports only some of the sockets at a
+            // time: input can wait of which no event has told yet.
+            self.overdue.get_or_insert(0);
+            self.readable = true;
+        } else if self.session.deadline().is_some_and(|deadline| deadline <= now) {
             let out = self.output.get_or_insert_with(|| tools.outboxes.take());
             self.session.handle_timeout(false, out, &context!(env, slot));
         }
-        None
+        self.is_stalled(now)
+    }
+
+    fn is_stalled(&self, now: Instant) -> bool {
+        self.stalled_until.is_some_and(|until| until <= now)
     }
 
     /// Writes what waits, reads what is there, and lets the session work, until nothing moves or this turn's share is used up.
@@ -241,6 +252,13 @@ impl Connection {
             if let Err(reason) = self.digest(receive, filled, &mut share, out, cx) {
                 return Verdict::Close(reason);
             }
+            // Output that waits has just been offered to the system once more.
+            if self.is_stalled(cx.now.instant()) {
+                return Verdict::Close(CloseReason::WriteStalled);
+            }
+            if self.overdue.is_some() && !self.session.is_overdue(false, out, cx.now.instant()) {
+                self.overdue = None;
+            }
             match self.session.ending() {
                 // The session knows its reason already.
                 Some(Ending::Abort) => return Verdict::Close(CloseReason::Local(1000)),
@@ -265,6 +283,13 @@ impl Connection {
                 self.eof = true;
                 continue;
             }
+            // Where nothing is read because output waits, the write time-out decides.
+            let has_been_read = self.eof || wanted > 0 && !self.readable;
+            if self.overdue.is_some_and(|bytes| has_been_read || bytes >= OVERDUE_BYTES_MAX) {
+                self.overdue = None;
+                self.session.handle_timeout(false, out, cx);
+                continue;
+            }
             if wanted == 0 || !self.readable {
                 return Verdict::Keep;
             }
@@ -275,6 +300,7 @@ impl Connection {
                 Ok(taken) => {
                     *filled += taken;
                     share.read_bytes = share.read_bytes.saturating_sub(taken);
+                    self.overdue = self.overdue.map(|bytes| bytes.saturating_add(taken as u32));
                 }
                 Err(_) => return Verdict::Close(CloseReason::Transport),
             }
@@ -372,7 +398,9 @@ impl Connection {
     }
 
     fn arm(&mut self, slot: u32, env: &Env, tools: &mut Tools) {
-        let deadline = match (self.session.deadline(), self.stalled_until) {
+        // A deadline that has passed waits for the socket to be read, and needs no timer.
+        let session = if self.overdue.is_some() { None } else { self.session.deadline() };
+        let deadline = match (session, self.stalled_until) {
             (Some(session), Some(stalled)) => Some(session.min(stalled)),
             (one, other) => one.or(other),
         };

@@ -7,8 +7,13 @@
 //! ```
 //!
 //! The inbox comes before the sockets so that all messages of a turn leave in one write for each of their readers, and so that an
-//! answer released by another thread is written before the client's next request is read. Accepting comes after serving: who is there goes
-//! first. Output of one connection is gathered until the connection is driven, once a turn.
+//! answer released by another thread is written before the client's next request is read. Existing
+//! connections are served before new ones are accepted. Output of one connection is gathered until
+//! the connection is driven, once a turn.
+//!
+//! A deadline that ends a peer only marks its connection as overdue. The connection is driven, which
+//! reads its socket to the end, and the session is told of the time only then: a loop that was held
+//! up by a handler or by a stopped process must not take its own delay for the peer's.
 
 mod connection;
 
@@ -284,13 +289,10 @@ impl EventLoop {
             if !Timers::is_armed(due, connection.armed) {
                 continue;
             }
-            match connection.handle_timer(slot, &self.env, &mut self.tools) {
-                None => self.drive_later(slot),
-                Some(reason) => {
-                    self.close(slot, reason);
-                    left = left.saturating_sub(TIMERS_PER_STALL);
-                }
+            if connection.handle_timer(slot, &self.env, &mut self.tools) {
+                left = left.saturating_sub(TIMERS_PER_STALL);
             }
+            self.drive_later(slot);
         }
     }
 

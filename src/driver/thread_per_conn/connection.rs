@@ -15,7 +15,7 @@ use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::{Interest, Token};
 
@@ -50,6 +50,8 @@ pub(super) struct State {
     input: Vec<u8>,
     /// The last read took all that it had room for: there is probably more.
     pub(super) read_was_full: bool,
+    /// The reader reads, without the lock.
+    pub(super) is_reading: bool,
     /// The peer's end was read, or need not be.
     pub(super) eof: bool,
     /// The peer's end has been announced. There may be input before it.
@@ -66,7 +68,40 @@ pub(super) struct State {
     pub(super) failed: Option<CloseReason>,
 }
 
+impl State {
+    /// As [`Session::is_overdue`].
+    pub(super) fn is_overdue(&self, now: Instant) -> bool {
+        self.session.is_overdue(self.writing, &self.out, now)
+    }
+
+    /// When the writer is to keep the connection's time. The reader keeps the deadlines that end the
+    /// peer; but one that came nearer while it reads wakes it too late, and is the writer's.
+    pub(super) fn writer_deadline(&self, clock: &Clock) -> Option<Instant> {
+        let deadline = self.session.deadline().filter(|_| self.failed.is_none())?;
+        if !self.is_overdue(deadline) {
+            return Some(deadline);
+        }
+        self.is_reading.then(|| deadline.max(clock.now().instant()) + READER_GRACE)
+    }
+}
+
 type Guard<'a> = MutexGuard<'a, State>;
+
+/// What a thread that keeps a connection's time knows of input that the system still has. A deadline
+/// ends a peer only where there is none: input that waits has arrived in time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum InputLeft {
+    /// The socket has been read to its end since the deadline.
+    Nothing,
+    /// There may be more.
+    Some,
+    /// Another thread reads.
+    Unknown,
+}
+
+/// How long a thread that does not read leaves a deadline to the reader, which may just have been
+/// given the input that keeps the peer.
+const READER_GRACE: Duration = Duration::from_millis(50);
 
 impl Connection {
     pub(super) fn new(socket: TcpStream, peer: SocketAddr, slot: u32, shared: &Arc<Shared>, clock: &Clock) -> Self {
@@ -77,6 +112,7 @@ impl Connection {
             out: Outbox::new(),
             input: Vec::new(),
             read_was_full: false,
+            is_reading: false,
             eof: false,
             hung_up: false,
             watched: None,
@@ -111,7 +147,7 @@ impl Connection {
     }
 
     /// Lets the session work on `fresh` input behind what it has not used yet, on the peer's end and on its time, and writes what comes of it.
-    pub(super) fn digest<'a>(&'a self, mut state: Guard<'a>, mut fresh: &mut [u8], clock: &Clock) -> Guard<'a> {
+    pub(super) fn digest<'a>(&'a self, mut state: Guard<'a>, mut fresh: &mut [u8], input_left: InputLeft, clock: &Clock) -> Guard<'a> {
         let cx = self.context(clock);
         while state.failed.is_none() {
             let State { session, out, input, .. } = &mut *state;
@@ -134,7 +170,7 @@ impl Connection {
                 let State { session, out, .. } = &mut *state;
                 session.handle_eof(out, &cx);
             }
-            self.keep_time(&mut state, clock);
+            self.keep_time(&mut state, input_left, clock);
             let moved = used > 0 || !state.out.is_empty();
             state = self.flush(state, clock, true);
             // Written output may have been all that the next request waited for.
@@ -145,10 +181,30 @@ impl Connection {
         state
     }
 
-    fn keep_time(&self, state: &mut State, clock: &Clock) {
-        if state.session.deadline().is_some_and(|deadline| deadline <= clock.now().instant()) {
+    fn keep_time(&self, state: &mut State, input_left: InputLeft, clock: &Clock) {
+        let now = clock.now().instant();
+        let Some(deadline) = state.session.deadline().filter(|deadline| *deadline <= now) else { return };
+        let may_end_peer = match input_left {
+            InputLeft::Nothing => true,
+            InputLeft::Some => false,
+            InputLeft::Unknown => deadline + READER_GRACE <= now && self.has_no_input(state),
+        };
+        if may_end_peer || !state.is_overdue(now) {
             state.session.handle_timeout(state.writing, &mut state.out, &self.context(clock));
         }
+    }
+
+    /// Whether the system has no input for this connection, nor its end.
+    fn has_no_input(&self, state: &State) -> bool {
+        // The socket must not become non-blocking under a thread that writes. A reader that comes
+        // back early because of it begins again.
+        if state.writing {
+            return false;
+        }
+        let _ = self.socket.set_nonblocking(true);
+        let peeked = self.socket.peek(&mut [0]);
+        let _ = self.socket.set_nonblocking(false);
+        peeked.is_err_and(|error| is_timeout(&error))
     }
 
     /// Writes what there is to write, unless the other thread is at it, and draws the consequences of an end.
@@ -210,7 +266,12 @@ impl Connection {
                 Err(error) => {
                     return match self.own_end() {
                         Some(reason) => Err(reason),
-                        None if is_timeout(&error) && may_wait => Err(CloseReason::WriteStalled),
+                        None if is_timeout(&error) && may_wait => {
+                            if self.write_at_once(out) {
+                                continue;
+                            }
+                            Err(CloseReason::WriteStalled)
+                        }
                         None if is_timeout(&error) => Ok(()),
                         None => Err(CloseReason::Transport),
                     };
@@ -218,6 +279,15 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// Writes what the system takes without waiting. The time for a write may have passed while the
+    /// whole process was stopped, and the peer may have taken output meanwhile.
+    fn write_at_once(&self, out: &mut Outbox) -> bool {
+        let _ = self.socket.set_nonblocking(true);
+        let written = write_once(&*self.socket, out);
+        let _ = self.socket.set_nonblocking(false);
+        written.inspect(|(taken, _)| self.shared.stats.wrote(*taken)).is_ok()
     }
 
     /// How many bytes the reader is to read at most; 0 for not at all.
@@ -290,7 +360,7 @@ impl Connection {
         if !std::mem::replace(&mut state.shutdown_begun, true) {
             self.end_session(&mut state, clock);
         }
-        self.keep_time(&mut state, clock);
+        self.keep_time(&mut state, InputLeft::Unknown, clock);
         if state.writing || state.out.is_empty() {
             return drop(self.flush(state, clock, true));
         }

@@ -9,8 +9,9 @@ use std::io::{ErrorKind, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::connection::{Connection, is_timeout};
+use super::connection::{Connection, InputLeft, State, is_timeout};
 use super::writer;
+use crate::driver::OVERDUE_BYTES_MAX;
 use crate::driver::clock::Clock;
 use crate::proto::CloseReason;
 
@@ -44,6 +45,7 @@ pub(super) fn run(connection: &Arc<Connection>) {
         time_out: None,
         timed_out: false,
         asked_for_writer: false,
+        overdue_bytes: 0,
     };
     let reason = reader.serve(connection);
     connection.close(reason, &reader.clock);
@@ -59,6 +61,8 @@ struct Reader {
     timed_out: bool,
     /// The writer has been started or refused.
     asked_for_writer: bool,
+    /// Bytes read since a deadline has passed that ends the peer.
+    overdue_bytes: u32,
 }
 
 impl Reader {
@@ -68,14 +72,16 @@ impl Reader {
             if let Some(reason) = state.failed {
                 return reason;
             }
-            let most = state.session.deadline().map(|deadline| self.clock.until(deadline));
+            let mut most = state.session.deadline().map(|deadline| self.clock.until(deadline));
             let mut fresh = 0;
             let wanted = connection.wanted_bytes(&state, &self.clock);
             if wanted > 0 {
                 connection.unwatch(&mut state);
+                state.is_reading = true;
                 drop(state);
                 let read = self.read(connection, wanted, most);
                 state = connection.lock();
+                state.is_reading = false;
                 match read {
                     Ok(Some(0)) => match connection.own_end() {
                         Some(reason) => return reason,
@@ -87,12 +93,17 @@ impl Reader {
             } else if connection.has_left(&state, &self.clock) {
                 state.eof = true;
             } else {
+                if !state.eof && state.is_overdue(self.clock.now().instant()) {
+                    // Nothing is read because output waits: the write time-out decides.
+                    most = None;
+                }
                 connection.watch(&mut state, &self.clock);
                 state = connection.wait_for_change(state, most);
             }
             state.read_was_full = fresh > 0 && fresh == wanted.min(self.buffer.len());
             self.clock.read();
-            state = connection.digest(state, &mut self.buffer[..fresh], &self.clock);
+            let input_left = self.input_left(&state, wanted, fresh);
+            state = connection.digest(state, &mut self.buffer[..fresh], input_left, &self.clock);
             self.fit_buffer(fresh, connection.shared.config.receive_buffer_bytes);
             if !self.asked_for_writer && connection.mailbox.has_handles() && state.failed.is_none() {
                 drop(state);
@@ -120,6 +131,15 @@ impl Reader {
                 Err(_) => return Err(CloseReason::Transport),
             }
         }
+    }
+
+    /// What the last read tells of input behind it. A peer that sends without a pause is not
+    /// waited for: past [`OVERDUE_BYTES_MAX`] everything that had arrived at the deadline was read.
+    fn input_left(&mut self, state: &State, wanted: usize, fresh: usize) -> InputLeft {
+        let is_overdue = state.is_overdue(self.clock.now().instant());
+        self.overdue_bytes = if is_overdue { self.overdue_bytes.saturating_add(fresh as u32) } else { 0 };
+        let has_been_read = state.eof || wanted > 0 && !state.read_was_full;
+        if has_been_read || self.overdue_bytes >= OVERDUE_BYTES_MAX { InputLeft::Nothing } else { InputLeft::Some }
     }
 
     /// Setting a time-out costs a system call, so that one that is too short is left until it has woken the reader too early, once.

@@ -2,7 +2,7 @@
 //!
 //! Owns waiting for mail. Refuses to read.
 
-use super::connection::Connection;
+use super::connection::{Connection, InputLeft};
 use crate::driver::clock::Clock;
 use crate::driver::mailbox::Mail;
 
@@ -24,8 +24,8 @@ pub(super) fn run(connection: &Connection) {
             next = if has_room { connection.mailbox.try_take() } else { None };
         }
         // A released request may have others waiting behind it.
-        let state = connection.digest(state, &mut [], &clock);
+        let state = connection.digest(state, &mut [], InputLeft::Unknown, &clock);
         // Once the connection has failed there is only the mailbox's end to wait for.
-        deadline = if state.failed.is_some() { None } else { state.session.deadline() };
+        deadline = state.writer_deadline(&clock);
     }
 }

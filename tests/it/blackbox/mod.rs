@@ -30,6 +30,8 @@ mod silent;
 mod slow;
 #[cfg(target_os = "linux")]
 mod spin;
+#[cfg(unix)]
+mod stopped;
 mod stream;
 mod websocket;
 
