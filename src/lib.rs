@@ -35,8 +35,10 @@
 //! - An announced length allocates nothing: memory follows what has arrived.
 //! - What a connection holds is bounded whatever its peer does: input, output, the queue of messages, and the time for each of them. How long
 //!   a hold or a stream lasts is the application's to say.
-//! - A client that leaves is let go at once, whatever it is waiting for and however much it had sent; one that is gone without a word within
-//!   two heartbeats as a WebSocket, and otherwise when its time or that of what is written to it is over.
+//! - A client that leaves is let go at once, whatever it is waiting for and however much it had sent. One
+//!   that is gone without a word is let go within two heartbeats as a WebSocket, and otherwise when its
+//!   time is over, or the time of what is written to it. A client that ends only its sending side has
+//!   left, too, unless [`Settings::half_close`] says that it waits.
 //! - Of a topic, sent = delivered + declared gap, by whatever technique a client comes back.
 //! - What a hub keeps is bounded, whatever topics and names its clients make up.
 //! - A handler that panics costs its connection; one that blocks stops everybody on the event loop, and nobody else with threads.
@@ -112,4 +114,6 @@ pub use driver::{Config, IoModel, Server, Stopper};
 pub use proto::http1::Method;
 pub use proto::ws::Message;
 pub use proto::{CloseReason, Frame, Limits};
-pub use session::{Handler, Held, Pusher, Reply, Request, Response, Settings, SlowConsumer, Socket, Stats, Upgrade, WebSocketHandler};
+pub use session::{
+    HalfClose, Handler, Held, Pusher, Reply, Request, Response, Settings, SlowConsumer, Socket, Stats, Upgrade, WebSocketHandler,
+};

@@ -8,7 +8,7 @@ mod world;
 use std::time::Duration;
 
 use pushlab::proto::Frame;
-use pushlab::session::{Command, Response, SlowConsumer};
+use pushlab::session::{Command, HalfClose, Response, SlowConsumer};
 
 use super::input::Input;
 use world::World;
@@ -18,7 +18,8 @@ pub(super) fn keeps_its_promises(data: &[u8]) {
     let mut input = Input::new(data);
     let how = input.byte();
     let policy = [SlowConsumer::Disconnect, SlowConsumer::DropOldest, SlowConsumer::KeepLatest][usize::from(how & 3) % 3];
-    let mut world = World::new(policy, how & 4 != 0);
+    let half_close = if how & 8 == 0 { HalfClose::Leaves } else { HalfClose::Waits };
+    let mut world = World::new(policy, half_close, how & 4 != 0);
     while !input.is_empty() && !world.is_aborted() {
         step(&mut world, &mut input);
         world.check();

@@ -1,7 +1,7 @@
 //! What a session is given from outside at every call.
 //!
-//! Owns the handler's trait, the settings of all sessions of a server, and the bundle of references in which a driver hands them over.
-//! Refuses state: nothing here belongs to one connection.
+//! Owns the handler's trait, the settings of all sessions of a server, and the bundle of references
+//! in which a driver hands them over. Leaves everything that belongs to one connection to the session.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -36,6 +36,32 @@ pub struct Settings {
     /// Origins that may open a WebSocket, as `scheme://host[:port]`, or `*` for any. Empty: the same origin only. A request
     /// without `Origin` does not come from a browser's page and is always allowed (RFC 6455, section 10.2).
     pub allow_origins: Vec<String>,
+    /// What the end of a client's sending side means while its request is held or streamed.
+    pub half_close: HalfClose,
+}
+
+/// What it means that a client ends its sending side (a half-close, TCP's FIN) while its request is
+/// held or answered by a stream. Before that, every request that came whole is answered in any case.
+/// The end of a WebSocket's sending side without a close frame always ends it (RFC 6455, section 7.1.5: 1006).
+///
+/// ```
+/// use pushlab::session::{HalfClose, Settings};
+/// let settings = Settings { half_close: HalfClose::Waits, ..Settings::default() };
+/// assert_ne!(settings.half_close, HalfClose::default());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HalfClose {
+    /// The client has left: the request is dropped at once, with everything that its connection
+    /// carries. The default. A browser that closes a page or aborts a request closes its socket, and
+    /// the system shows that in the same way as a half-close. Every proxy that does not half-close by
+    /// itself is served well by this.
+    #[default]
+    Leaves,
+    /// The client waits for its answer, as RFC 9112, section 9.6 allows: the request is served on,
+    /// and after its answer the connection is closed. That a client has left shows only when a write
+    /// fails: a held request stays until it is answered, a stream until its next message or
+    /// heartbeat. For clients such as `nc -N` and proxies that pass a half-close on.
+    Waits,
 }
 
 /// One call's surroundings.

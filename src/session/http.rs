@@ -12,7 +12,7 @@ use super::exchange::{Exchange, Outcome, Partial, Streaming};
 use super::link::Pushed;
 use super::progress::{Ending, Progress};
 use super::reply::{answer, answer_shared};
-use super::{Burst, Command, Context, Reply, Request, Response, websocket};
+use super::{Burst, Command, Context, HalfClose, Reply, Request, Response, websocket};
 use crate::proto::http1::{Conn, Content, Event, Head, Next};
 use crate::proto::{CloseReason, Frame, Limits, Outbox, RemoteError};
 
@@ -272,7 +272,11 @@ impl Http {
 
     pub(super) fn handle_eof(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         match self.exchange {
-            Exchange::Held(_) | Exchange::Stream(_) => Progress::End(Ending::Abort, CloseReason::Peer(1006)),
+            Exchange::Held(_) | Exchange::Stream(_) => match cx.settings.half_close {
+                HalfClose::Leaves => Progress::End(Ending::Abort, CloseReason::Peer(1006)),
+                // The end comes again when the answer is out.
+                HalfClose::Waits => Progress::Wait,
+            },
             Exchange::Idle | Exchange::Partial(_) => match self.conn.handle_eof() {
                 Ok(()) => Progress::End(Ending::Flush, CloseReason::Peer(1005)),
                 Err(error) => self.fail(error, out, cx),

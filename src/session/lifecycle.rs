@@ -10,7 +10,7 @@ use super::http::Http;
 use super::link::Pushed;
 use super::progress::{Ending, Progress};
 use super::websocket::WebSocket;
-use super::{Burst, Command, Context};
+use super::{Burst, Command, Context, HalfClose};
 use crate::proto::{CloseReason, Frame, Outbox};
 
 /// One connection, whatever drives it.
@@ -86,7 +86,8 @@ impl Session {
         }
     }
 
-    /// The peer ended its sending side, and all its input was given.
+    /// The peer ended its sending side, and all its input was given. To be called again after every
+    /// output: a request that [is served on](super::HalfClose::Waits) ends the connection only then.
     pub fn handle_eof(&mut self, out: &mut Outbox, cx: &Context<'_>) {
         let progress = match &mut self.phase {
             Phase::Http(http) => http.handle_eof(out, cx),
@@ -267,10 +268,11 @@ impl Session {
         }
     }
 
-    /// Whether the client's next request is worked on only after something of ours: the answer to a held request, a stream's end.
-    #[inline]
-    pub const fn is_answering(&self) -> bool {
-        matches!(&self.phase, Phase::Http(http) if http.is_answering())
+    /// Whether the end of the peer's sending side ends the connection although it is owed an answer: a
+    /// driver that cannot read up to that end, because more input stands before it than is read
+    /// meanwhile, acts as if it had.
+    pub fn ends_with_peer(&self, cx: &Context<'_>) -> bool {
+        matches!(&self.phase, Phase::Http(http) if http.is_answering()) && cx.settings.half_close == HalfClose::Leaves
     }
 
     /// How the connection is to be ended, once it is over.

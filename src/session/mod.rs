@@ -34,7 +34,7 @@ mod websocket;
 pub use audience::Audience;
 pub use backlog::{Backlog, Queued, SlowConsumer};
 pub use burst::Burst;
-pub use context::{Context, Handler, Settings};
+pub use context::{Context, HalfClose, Handler, Settings};
 pub use lifecycle::Session;
 pub use link::{Address, Command, Held, Post, Pusher, RemoteSource};
 pub use progress::Ending;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime};
 
 use pushlab::proto::{CloseReason, Frame, Limits, Now, Outbox};
-use pushlab::session::{Command, Context, Ending, Response, Session, Settings, SlowConsumer, Stats};
+use pushlab::session::{Command, Context, Ending, HalfClose, Response, Session, Settings, SlowConsumer, Stats};
 
 use super::super::remote::Remote;
 use super::super::server::{Asked, answer, frames};
@@ -47,7 +47,7 @@ macro_rules! call {
 }
 
 impl World {
-    pub(super) fn new(slow_consumer: SlowConsumer, beats: bool) -> Self {
+    pub(super) fn new(slow_consumer: SlowConsumer, half_close: HalfClose, beats: bool) -> Self {
         let limits = Limits {
             head_bytes: 300,
             head_fields: 9,
@@ -67,7 +67,8 @@ impl World {
             heartbeat: beats.then_some(Duration::from_secs(3)),
             ..Limits::default()
         };
-        let (settings, stats, app) = (Settings { limits, slow_consumer, allow_origins: Vec::new() }, Stats::default(), App::default());
+        let (settings, stats, app) =
+            (Settings { limits, slow_consumer, half_close, ..Settings::default() }, Stats::default(), App::default());
         let (now, remote) = (Now::new(Instant::now(), SystemTime::UNIX_EPOCH), Remote::default());
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let session = Session::new(peer, &Context { now: &now, settings: &settings, stats: &stats, app: &app, remote: &remote });
@@ -232,6 +233,7 @@ impl World {
             self.send(usize::MAX);
             self.deliver(usize::MAX);
             self.check();
+            self.repeat_end_of_file();
             if before == (self.input.len(), self.out.len()) {
                 break;
             }
@@ -243,6 +245,13 @@ impl World {
         // A driver that cannot read does not learn of the end.
         if !self.eof && self.wanted_bytes() > 0 {
             self.eof = true;
+            call!(self, |session, out, cx| session.handle_eof(out, cx));
+        }
+    }
+
+    /// A request of a client that waits is served on. The end comes again when the output is out.
+    fn repeat_end_of_file(&mut self) {
+        if self.eof && self.out.is_empty() {
             call!(self, |session, out, cx| session.handle_eof(out, cx));
         }
     }

@@ -148,6 +148,8 @@ impl Connection {
     pub(super) fn note(&mut self, event: &Event) {
         self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
         self.hangup |= event.is_read_closed() || event.is_error();
+        // A peer that had only ended its sending side may have reset the connection since.
+        self.eof &= !event.is_error();
     }
 
     /// Takes posted messages and writes them, if nothing is in their way. Their bytes are everybody's: a connection that the system takes them
@@ -272,8 +274,8 @@ impl Connection {
                 }
                 _ => {}
             }
-            // Output that waits for the system waits for its word.
-            let has_more = if out.is_empty() { *filled > 0 } else { self.stalled_until.is_none() };
+            // Blocked output waits for the next writable event.
+            let has_more = if out.is_empty() { *filled > 0 || self.eof } else { self.stalled_until.is_none() };
             if share.write_bytes == 0 && has_more {
                 return Verdict::Again;
             }
@@ -310,7 +312,7 @@ impl Connection {
     /// Whether the peer ended while it is owed an answer; asked where no more is read meanwhile, and its end stands behind more than that. With
     /// less input before its end it would be let go, too. Input that waits for anything else is still to be answered.
     fn has_left(&self, out_len: usize, cx: &Context<'_>) -> bool {
-        self.hangup && !self.eof && self.session.is_answering() && out_len < cx.settings.limits.output_bytes
+        self.hangup && !self.eof && self.session.ends_with_peer(cx) && out_len < cx.settings.limits.output_bytes
     }
 
     /// Works on the input that is there until it is used up, needs more behind it, its answers cannot be written, or they are this turn's share.
@@ -330,10 +332,10 @@ impl Connection {
             if self.eof && (done == *filled || out.len() < cx.settings.limits.output_bytes) {
                 self.session.handle_eof(out, cx);
             }
-            // Written output may have been all that the next request waited for.
+            // Written output may have been all that the next request waited for, or the peer's end.
             let moved = used > 0 || !out.is_empty();
             let flushed = self.flush(out, share, cx).map_err(|_| CloseReason::Transport)?;
-            if !flushed || !moved || done == *filled || share.write_bytes == 0 {
+            if !flushed || !moved || done == *filled && !self.eof || share.write_bytes == 0 {
                 break;
             }
         }

@@ -173,8 +173,8 @@ impl Connection {
             self.keep_time(&mut state, input_left, clock);
             let moved = used > 0 || !state.out.is_empty();
             state = self.flush(state, clock, true);
-            // Written output may have been all that the next request waited for.
-            if !moved || state.writing || state.input.is_empty() {
+            // Written output may have been all that the next request waited for, or the peer's end.
+            if !moved || state.writing || state.input.is_empty() && !state.eof {
                 break;
             }
         }
@@ -298,7 +298,7 @@ impl Connection {
     /// Whether the next request waits for an answer of ours behind more input than is read meanwhile: the peer's end cannot be read then.
     fn is_stuck(&self, state: &State, clock: &Clock) -> bool {
         let has_room = !state.writing && state.out.len() < self.shared.config.settings.limits.output_bytes;
-        has_room && !state.eof && state.session.is_answering() && self.wanted_bytes(state, clock) == 0
+        has_room && !state.eof && state.session.ends_with_peer(&self.context(clock)) && self.wanted_bytes(state, clock) == 0
     }
 
     /// Whether the peer has ended while it is owed an answer, and its end stands behind more input than is read meanwhile. With less input

@@ -17,6 +17,7 @@ mod errors;
 mod exhausted;
 mod fanout;
 mod frames;
+mod half_closed;
 mod handshakes;
 mod held;
 mod http;

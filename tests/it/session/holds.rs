@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pushlab::proto::Frame;
-use pushlab::session::{Command, Ending, Reply, Request, Response};
+use pushlab::session::{Command, Ending, HalfClose, Reply, Request, Response, Settings};
 
 use super::rig::Rig;
-use super::wire::get;
+use super::wire::{Answer, get};
 
 #[test]
 fn released() {
@@ -187,4 +187,37 @@ fn the_last_request_of_a_connection_can_be_held() {
     rig.deliver();
     let answer = rig.answer();
     assert_eq!((answer.text(), answer.announces_close(), rig.ending()), ("bye", true, Some(Ending::Flush)));
+}
+
+/// The peer ends its sending side while its request is held (RFC 9112, section 9.6).
+#[test]
+fn half_close() {
+    for half_close in [HalfClose::Leaves, HalfClose::Waits] {
+        let mut rig = Rig::with(Settings { half_close, ..Settings::default() });
+        rig.send(get("/hold") + &get("/hello"));
+        rig.eof();
+        if half_close == HalfClose::Leaves {
+            assert_eq!((rig.ending(), rig.stats().held, rig.shelf.alive()), (Some(Ending::Abort), 0, 0));
+            continue;
+        }
+        assert_eq!((rig.ending(), rig.stats().held, rig.due_secs()), (None, 1, Some(25)));
+        rig.shelf.held().release(Response::text("news\n"));
+        rig.deliver();
+        let answers = rig.answers();
+        assert_eq!(answers.iter().map(Answer::text).collect::<Vec<_>>(), ["news\n", "hello\n"], "also what came behind it");
+        rig.eof();
+        assert_eq!(rig.ending(), Some(Ending::Flush));
+    }
+}
+
+/// Nobody answers a request whose client waits: it is answered in its time, and that is the end.
+#[test]
+fn half_close_and_out_of_time() {
+    let mut rig = Rig::with(Settings { half_close: HalfClose::Waits, ..Settings::default() });
+    rig.send(get("/hold"));
+    rig.eof();
+    rig.pass_secs(25);
+    assert_eq!((rig.answer().status, rig.stats().hold_timeouts), (204, 1));
+    rig.eof();
+    assert_eq!(rig.ending(), Some(Ending::Flush));
 }
