@@ -28,6 +28,7 @@ mod push;
 mod room;
 mod silent;
 mod slow;
+mod sources;
 #[cfg(target_os = "linux")]
 mod spin;
 mod stream;
