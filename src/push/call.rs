@@ -163,7 +163,7 @@ impl Opened<'_> {
         match self {
             Self::Stream(stream) => stream.send_frame(frame),
             Self::Events(stream) => stream.send_frame(frame),
-        }
+        };
     }
 
     fn pusher(&mut self) -> Pusher {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::link::Link;
-use super::{Response, WebSocketHandler};
+use super::{Context, Response, StreamSource, WebSocketHandler};
 
 /// What the connection is doing about its current request.
 ///
@@ -50,6 +50,8 @@ pub(super) struct Hold {
 /// A response whose body has no known end.
 pub(super) struct Streaming {
     pub(super) link: Link,
+    /// Sends as the reader reads.
+    pub(super) source: Option<Box<dyn StreamSource>>,
     pub(super) heartbeat: Option<Heartbeat>,
     /// Bytes of messages after which the stream ends.
     pub(super) left_bytes: Option<usize>,
@@ -58,6 +60,26 @@ pub(super) struct Streaming {
 }
 
 impl Streaming {
+    /// Whether a source may send: what was pushed before goes out first, and nothing goes out
+    /// behind the end.
+    pub(super) const fn takes_feed(&self) -> bool {
+        self.source.is_some() && self.link.is_free() && self.link.close_asked().is_none()
+    }
+
+    /// Something goes out: the next heartbeat is due later.
+    pub(super) fn put_off_heartbeat(&mut self, cx: &Context<'_>) {
+        if let (Some(heartbeat), Some(every)) = (&mut self.heartbeat, cx.settings.limits.heartbeat) {
+            heartbeat.due = cx.now.instant() + every;
+        }
+    }
+
+    /// Ends the stream's link, and drops the source and what is carried.
+    pub(super) fn let_go(&mut self, cx: &Context<'_>) {
+        let source = self.source.take();
+        cx.contain(|| drop(source));
+        self.link.let_go(cx);
+    }
+
     /// The end comes when what was put out has been written.
     pub(super) fn end_if_enough(&mut self) {
         if self.left_bytes == Some(0) {

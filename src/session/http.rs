@@ -12,7 +12,7 @@ use super::exchange::{Exchange, Outcome, Partial, Streaming};
 use super::link::Pushed;
 use super::progress::{Ending, Progress};
 use super::reply::{answer, answer_shared};
-use super::{Burst, Command, Context, HalfClose, Reply, Request, Response, websocket};
+use super::{Burst, Command, Context, HalfClose, Reply, Request, Response, source, websocket};
 use crate::proto::http1::{Conn, Content, Event, Head, Next};
 use crate::proto::{CloseReason, Frame, Limits, Outbox, RemoteError};
 
@@ -122,7 +122,12 @@ impl Http {
             Outcome::Answered => {}
             Outcome::Unanswered => answer(&mut self.conn, Response::status(500), out, cx),
             Outcome::Held(hold) => self.exchange = Exchange::Held(hold),
-            Outcome::Stream(stream) => self.exchange = Exchange::Stream(stream),
+            Outcome::Stream(stream) => {
+                self.exchange = Exchange::Stream(stream);
+                if self.come_back_ms.is_none() {
+                    return self.feed(out, cx);
+                }
+            }
             Outcome::Upgraded(mut upgraded) => {
                 if self.come_back_ms.is_some() {
                     upgraded.link.ask_close(1001);
@@ -140,7 +145,6 @@ impl Http {
     /// stream without an end, by 1011.
     #[cold]
     fn end_panicked(&mut self, outcome: Outcome, out: &mut Outbox, cx: &Context<'_>) -> Progress {
-        cx.stats.panics.add(1);
         self.conn.close_after_response();
         if matches!(outcome, Outcome::Unanswered | Outcome::Held(_)) {
             answer(&mut self.conn, Response::status(500), out, cx);
@@ -151,6 +155,12 @@ impl Http {
             Outcome::Stream(stream) => self.exchange = Exchange::Stream(stream),
             Outcome::Upgraded(upgraded) => websocket::end_panicked(*upgraded, out, cx),
         }
+        self.end_exchange_panicked(cx)
+    }
+
+    #[cold]
+    fn end_exchange_panicked(&mut self, cx: &Context<'_>) -> Progress {
+        cx.stats.panics.add(1);
         self.drop_exchange(cx);
         Progress::End(Ending::Linger, CloseReason::HandlerPanicked)
     }
@@ -159,14 +169,12 @@ impl Http {
     #[inline]
     pub(super) fn push(&mut self, serial: u64, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) -> Pushed {
         let Exchange::Stream(stream) = &mut self.exchange else { return Pushed::Waiting };
-        let Streaming { link, heartbeat, left_bytes, .. } = &mut **stream;
         // Nothing is put on the wire for an empty piece: it is no sign of life, and nothing has to wait for it.
-        if !link.is_addressed(serial) || link.close_asked().is_some() || frame.payload().is_empty() {
+        if !stream.link.is_addressed(serial) || stream.link.close_asked().is_some() || frame.payload().is_empty() {
             return Pushed::Waiting;
         }
-        if let (Some(heartbeat), Some(every)) = (heartbeat, cx.settings.limits.heartbeat) {
-            heartbeat.due = cx.now.instant() + every;
-        }
+        stream.put_off_heartbeat(cx);
+        let Streaming { link, left_bytes, .. } = &mut **stream;
         let conn = &mut self.conn;
         let pushed = link.push(frame, out, cx, |frame, out| put(conn, left_bytes, frame, out, cx));
         stream.end_if_enough();
@@ -177,7 +185,7 @@ impl Http {
     #[inline]
     pub(super) fn takes_burst(&mut self, serial: u64, burst: &Burst<'_>, cx: &Context<'_>) -> bool {
         let Exchange::Stream(stream) = &mut self.exchange else { return false };
-        let Streaming { link, heartbeat, left_bytes, .. } = &mut **stream;
+        let Streaming { link, left_bytes, .. } = &mut **stream;
         let is_free = link.is_addressed(serial) && link.close_asked().is_none() && link.is_free();
         if !is_free || !burst.is_chunks() || !self.conn.is_chunking() {
             return false;
@@ -188,9 +196,7 @@ impl Http {
             }
             *left -= burst.payload_bytes();
         }
-        if let (Some(heartbeat), Some(every)) = (heartbeat, cx.settings.limits.heartbeat) {
-            heartbeat.due = cx.now.instant() + every;
-        }
+        stream.put_off_heartbeat(cx);
         true
     }
 
@@ -225,12 +231,23 @@ impl Http {
         self.settle(out, cx)
     }
 
-    /// All output has been handed to the system: there is room for what waits.
+    /// All output has been handed to the system: there is room for what waits, and then for what
+    /// the stream's source has.
     pub(super) fn drained(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         if let Exchange::Stream(stream) = &mut self.exchange {
             let (conn, Streaming { link, left_bytes, .. }) = (&mut self.conn, &mut **stream);
             link.refill(out, cx, |frame, out| put(conn, left_bytes, frame, out, cx));
             stream.end_if_enough();
+        }
+        self.feed(out, cx)
+    }
+
+    /// Lets the stream's source send.
+    fn feed(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+        if let Exchange::Stream(stream) = &mut self.exchange
+            && source::feed(&mut self.conn, stream, out, cx).is_err()
+        {
+            return self.end_exchange_panicked(cx);
         }
         self.settle(out, cx)
     }
@@ -374,7 +391,7 @@ impl Http {
             }
             Exchange::Stream(mut stream) => {
                 cx.stats.streams.subtract(1);
-                stream.link.let_go(cx);
+                stream.let_go(cx);
             }
         }
     }
@@ -401,7 +418,7 @@ fn ending_while_idle(out: &Outbox) -> Ending {
     if out.is_empty() { Ending::Flush } else { Ending::Linger }
 }
 
-/// Puts a frame out, unless the stream has had enough.
+/// Puts a pushed frame out, unless the stream has had enough.
 fn put(conn: &mut Conn, left_bytes: &mut Option<usize>, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) {
     if let Some(left) = left_bytes {
         if *left == 0 {

@@ -33,7 +33,9 @@ use crate::proto::{LocalError, Outbox, RemoteError};
 ///             let held = reply.hold(Duration::from_secs(25), Response::no_content());
 ///             std::thread::spawn(move || held.release(Response::text("took a while\n")));
 ///         }
-///         "/lines" => reply.stream(Response::text("first\n")).send(b"second\n"),
+///         "/lines" => {
+///             reply.stream(Response::text("first\n")).send(b"second\n");
+///         }
 ///         "/echo" => reply.upgrade(Echo),
 ///         _ => reply.send(Response::status(404)),
 ///     }
@@ -121,7 +123,8 @@ impl<'a> Reply<'a> {
             return Stream::ended(conn, out, cx);
         }
         cx.stats.streams.add(1);
-        *outcome = Outcome::Stream(Box::new(Streaming { link: Link::new(carried), heartbeat, left_bytes: None, is_event_stream }));
+        *outcome =
+            Outcome::Stream(Box::new(Streaming { link: Link::new(carried), source: None, heartbeat, left_bytes: None, is_event_stream }));
         let Outcome::Stream(state) = outcome else { unreachable!("it was set in the line above") };
         let mut stream = Stream::live(conn, out, state, cx);
         stream.send(response.body().as_bytes());

@@ -42,14 +42,16 @@ pub trait WebSocketHandler: Send + 'static {
     }
 }
 
-/// What became of a message that a handler sent.
+/// What became of a message that was sent to a WebSocket or a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
     /// It is on its way.
     Accepted,
-    /// It waits behind others because the peer reads slowly: stop sending until [`WebSocketHandler::drained`].
+    /// It waits because the peer reads slowly: stop sending until [`WebSocketHandler::drained`] or
+    /// the next [`StreamSource::feed`](super::StreamSource::feed).
     Waiting,
-    /// It was dropped: the socket is closing, or the slow-consumer policy ends the connection.
+    /// It was dropped: the WebSocket is closing, the stream has ended or has no body, or the
+    /// slow-consumer policy ends the connection.
     Dropped,
 }
 

@@ -1,9 +1,11 @@
-//! The borrowed views of a streamed response, inside the handler's call.
+//! The borrowed views of a streamed response, inside a call of the handler or of the stream's
+//! source.
 //!
-//! Owns direct sending, and the way to a [`Pusher`]. Refuses to outlive the call: later pieces come through the pusher.
+//! Owns direct sending, and the ways to a [`Pusher`] and to a source. The views do not outlive the
+//! call: later pieces come through these two.
 
 use super::exchange::{Heartbeat, Streaming};
-use super::{Context, Pusher};
+use super::{Context, Pusher, Sent, StreamSource};
 use crate::proto::http1::Conn;
 use crate::proto::{Frame, LocalError, Outbox, sse};
 
@@ -23,8 +25,8 @@ use crate::proto::{Frame, LocalError, Outbox, sse};
 /// # let _: &dyn pushlab::Handler = &app;
 /// ```
 ///
-/// It goes on after the handler's call, until it is [ended](Self::end), its
-/// [pusher](Self::pusher) closes it, or the client goes away.
+/// It goes on after the handler's call, until it is [ended](Self::end), its [pusher](Self::pusher)
+/// closes it or its [source](Self::feed) ends it, or the client goes away.
 pub struct Stream<'a> {
     conn: &'a mut Conn,
     out: &'a mut Outbox,
@@ -43,21 +45,43 @@ impl<'a> Stream<'a> {
     }
 
     /// Sends a piece of the body now. An empty piece sends nothing.
-    pub fn send(&mut self, piece: &[u8]) {
-        if self.state.is_some() && !piece.is_empty() {
-            self.cx.stats.messages_out.add(1);
-            let sent = self.conn.send_body(piece, self.out);
-            debug_assert_eq!(sent, Ok(()), "a live stream takes body bytes");
-        }
+    ///
+    /// The piece is never dropped because the reader is slow. [`Sent::Waiting`] says that
+    /// [`Limits::output_bytes`](crate::Limits::output_bytes) or more wait for the system: leave the
+    /// rest to a [source](Self::feed).
+    pub fn send(&mut self, piece: &[u8]) -> Sent {
+        self.put(piece.len(), |conn, out| conn.send_body(piece, out))
     }
 
-    /// Sends a piece that was encoded before, now: to replay what this client has missed. Later ones come through the
-    /// [pusher](Self::pusher). An empty piece sends nothing.
-    pub fn send_frame(&mut self, frame: &Frame) {
-        if self.state.is_some() && !frame.payload().is_empty() {
+    /// As [`send`](Self::send), for a piece that was encoded before.
+    pub fn send_frame(&mut self, frame: &Frame) -> Sent {
+        self.put(frame.payload().len(), |conn, out| conn.send_frame(frame, out))
+    }
+
+    fn put(&mut self, payload_bytes: usize, put: impl FnOnce(&mut Conn, &mut Outbox) -> Result<(), LocalError>) -> Sent {
+        let Some(state) = &mut self.state else { return Sent::Dropped };
+        if state.link.close_asked().is_some() {
+            return Sent::Dropped;
+        }
+        if payload_bytes > 0 {
             self.cx.stats.messages_out.add(1);
-            let sent = self.conn.send_frame(frame, self.out);
+            let sent = put(self.conn, self.out);
             debug_assert_eq!(sent, Ok(()), "a live stream takes body bytes");
+            state.put_off_heartbeat(self.cx);
+            if let Some(left) = &mut state.left_bytes {
+                *left = left.saturating_sub(payload_bytes);
+            }
+            state.end_if_enough();
+        }
+        if self.out.len() < self.cx.settings.limits.output_bytes { Sent::Accepted } else { Sent::Waiting }
+    }
+
+    /// Installs what sends the next pieces as the reader reads, in the place of an earlier source.
+    /// What is pushed meanwhile comes between its pieces. Where the response has no body, the
+    /// source is dropped at once.
+    pub fn feed(&mut self, source: impl StreamSource) {
+        if let Some(state) = &mut self.state {
+            state.source = Some(Box::new(source));
         }
     }
 
@@ -85,8 +109,9 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Ends the response behind the pushed message with which the client was sent so many bytes of payload from now on, or more. Messages
-    /// that are dropped because the client reads slowly do not count; what [`on_drop`](Self::on_drop) says in their place does.
+    /// Ends the response behind the message with which the client was sent so many bytes of payload
+    /// from now on, or more, by whatever way. Messages that are dropped because the client reads
+    /// slowly do not count; what [`on_drop`](Self::on_drop) says in their place does.
     pub fn end_after(&mut self, bytes: usize) {
         if let Some(state) = &mut self.state {
             // With 0 the end would be there without anything that brings it.
@@ -132,19 +157,22 @@ impl<'a> Stream<'a> {
 pub struct EventStream<'a>(pub(super) Stream<'a>);
 
 impl EventStream<'_> {
-    /// Sends an event now.
+    /// Sends an event now. Otherwise as [`Stream::send`].
     ///
     /// # Errors
     /// [`LocalError::BadEvent`] when the event's name has a line break, or its id one or a NUL.
-    pub fn send(&mut self, event: &sse::Event<'_>) -> Result<(), LocalError> {
-        let frame = Frame::event(event)?;
-        self.0.send(frame.payload());
-        Ok(())
+    pub fn send(&mut self, event: &sse::Event<'_>) -> Result<Sent, LocalError> {
+        Ok(self.0.send_frame(&Frame::event(event)?))
     }
 
-    /// Sends an event that was encoded before by [`Frame::event`], now.
-    pub fn send_frame(&mut self, frame: &Frame) {
-        self.0.send_frame(frame);
+    /// As [`Stream::send_frame`], for an event that was encoded by [`Frame::event`].
+    pub fn send_frame(&mut self, frame: &Frame) -> Sent {
+        self.0.send_frame(frame)
+    }
+
+    /// As [`Stream::feed`]. The source sends frames made by [`Frame::event`].
+    pub fn feed(&mut self, source: impl StreamSource) {
+        self.0.feed(source);
     }
 
     /// As [`Stream::is_live`].

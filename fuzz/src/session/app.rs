@@ -8,7 +8,9 @@ use std::time::Duration;
 use pushlab::proto::http1::Method;
 use pushlab::proto::ws::Message;
 use pushlab::proto::{CloseReason, Frame, sse};
-use pushlab::session::{Handler, Held, Pusher, Reply, Request, Response, Socket, Upgrade, WebSocketHandler};
+use pushlab::session::{
+    Feed, Handler, Held, Pusher, Reply, Request, Response, Sent, Socket, Stream, StreamSource, Upgrade, WebSocketHandler,
+};
 
 use super::super::server::Asked;
 
@@ -48,6 +50,13 @@ impl App {
     fn token(&self) -> Token {
         self.carried.fetch_add(1, Relaxed);
         Token(Arc::clone(&self.carried))
+    }
+
+    fn supply(&self, reply: Reply<'_>, last: Feed) {
+        let mut stream = reply.stream(Response::text(""));
+        self.shelf().pushers.push(stream.pusher());
+        let calls_left = self.shelf().asked.len() as u32 % 4;
+        stream.feed(Supply { calls_left, last, gives_up: calls_left == 3, _token: self.token() });
     }
 
     fn hold(&self, mut reply: Reply<'_>) -> Held {
@@ -128,8 +137,29 @@ impl Handler for App {
                 reply.upgrade(Chat::new(self));
                 give_up();
             }
+            "/y" => self.supply(reply, Feed::Done),
+            "/z" => self.supply(reply, Feed::End),
             _ => reply.send(Response::text("hello\n")),
         }
+    }
+}
+
+/// Feeds a stream, and gives up behind the longest row of calls.
+struct Supply {
+    calls_left: u32,
+    last: Feed,
+    gives_up: bool,
+    _token: Token,
+}
+
+impl StreamSource for Supply {
+    fn feed(&mut self, stream: &mut Stream<'_>) -> Feed {
+        let Some(calls_left) = self.calls_left.checked_sub(1) else {
+            return if self.gives_up { give_up() } else { self.last };
+        };
+        self.calls_left = calls_left;
+        while calls_left % 2 == 0 && stream.send(b"piece after piece\n") == Sent::Accepted {}
+        Feed::Continue
     }
 }
 

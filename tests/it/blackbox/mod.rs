@@ -29,6 +29,7 @@ mod push;
 mod room;
 mod silent;
 mod slow;
+mod sources;
 #[cfg(target_os = "linux")]
 mod spin;
 #[cfg(unix)]

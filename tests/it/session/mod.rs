@@ -21,6 +21,7 @@ mod response;
 pub mod rig;
 mod shutdown;
 mod slow;
+mod sources;
 mod streams;
 mod upgrades;
 mod websockets;

@@ -50,7 +50,7 @@ fn what_must_not_be_sent_is_a_500() {
                 "/send" => reply.send(response()),
                 "/hold" => reply.hold(super::app::HOLD, Response::text("late")).release(response()),
                 "/time-out" => std::mem::forget(reply.hold(super::app::HOLD, response())),
-                "/stream" => reply.stream(response()).send(b"piece"),
+                "/stream" => drop(reply.stream(response()).send(b"piece")),
                 _ => reply.send(Response::text("next")),
             });
             rig.send([get(&format!("/{way}")), get("/next")].concat());
