@@ -23,7 +23,8 @@
 //! - [`proto`] and [`session`] have no sockets, threads, locks or clocks: time is an argument, the caller owns the buffers. The same bytes give
 //!   the same events and the same output, however they are split.
 //! - A driver neither parses, nor encodes, nor chooses a status. The two drivers never see each other.
-//! - A request is answered exactly once: [`Reply`] is consumed by value, and dropping it answers 500.
+//! - A request is answered exactly once: [`Reply`] is consumed by value, and dropping it answers 500. A stream
+//!   ends when nothing can send on it any more.
 //! - A publisher never waits for a peer: what a slow reader cannot take waits in bounded queues, under one policy ([`SlowConsumer`]).
 //! - A connection gets its messages in the order in which they were posted, by whatever handles and lists. What is posted to a request,
 //!   stream or WebSocket that is over reaches nobody, and takes nothing from whoever comes behind it.
@@ -79,7 +80,7 @@
 //!
 //! # Example
 //!
-//! ```no_run
+//! ```
 //! use std::time::Duration;
 //! use pushlab::{Config, IoModel, Reply, Request, Response, Server};
 //!
@@ -88,7 +89,7 @@
 //!         "/hello" => reply.send(Response::text("hello\n")),
 //!         "/events" => {
 //!             let pusher = reply.event_stream().pusher();
-//!             // Keep the pusher where a publisher finds it: it sends from any thread.
+//!             // A publisher keeps the pusher, and sends from any thread. The stream ends with the last pusher.
 //!             drop(pusher);
 //!         }
 //!         "/poll" => {
@@ -100,9 +101,13 @@
 //!     }
 //! }
 //!
+//! # fn serve() -> std::io::Result<()> {
 //! let server = Server::bind("127.0.0.1:8080", Config::default())?;
 //! server.run(IoModel::EventLoop, app)?;
-//! # Ok::<(), std::io::Error>(())
+//! # Ok(())
+//! # }
+//! # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
+//! # serve_once(app, &["/hello", "/events", "/poll", "/elsewhere"]);
 //! ```
 
 pub mod driver;

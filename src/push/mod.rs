@@ -28,19 +28,24 @@
 //!
 //! # Example
 //!
-//! ```no_run
+//! ```
 //! use pushlab::push::{Hub, HubConfig, Mounted, Payload};
 //! use pushlab::{Config, IoModel, Reply, Request, Response, Server};
 //!
 //! let hub = Hub::new(HubConfig::default());
 //! let publisher = hub.clone();
 //! std::thread::spawn(move || publisher.publish("news", Payload::text("it works")));
-//! let server = Server::bind("127.0.0.1:8080", Config::default())?;
-//! server.run(IoModel::EventLoop, move |request: &Request<'_>, reply: Reply<'_>| match hub.handle(request, reply) {
+//! let app = move |request: &Request<'_>, reply: Reply<'_>| match hub.handle(request, reply) {
 //!     Mounted::Handled => {}
 //!     Mounted::NotMine(reply) => reply.send(Response::status(404)),
-//! })?;
-//! # Ok::<(), std::io::Error>(())
+//! };
+//! # fn serve(app: impl pushlab::Handler) -> std::io::Result<()> {
+//! let server = Server::bind("127.0.0.1:8080", Config::default())?;
+//! server.run(IoModel::EventLoop, app)?;
+//! # Ok(())
+//! # }
+//! # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
+//! # serve_once(app, &["/topics/news/poll?after=earliest", "/elsewhere"]);
 //! ```
 
 mod answer;

@@ -1,7 +1,7 @@
 //! Many connections that hear the same messages.
 //!
-//! Owns the addresses of a group of pushers, by driver, kept ready between publishes. Refuses to know who they are: whoever inserts a pusher
-//! removes it.
+//! Owns a group of pushers and their addresses, by driver, kept ready between publishes. Leaves it to
+//! the application to remove each pusher that it has inserted.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -26,8 +26,9 @@ use crate::proto::Frame;
 #[derive(Default)]
 pub struct Audience {
     groups: HashMap<usize, Group>,
-    /// Where each member stands in its group.
-    places: HashMap<(usize, Address), usize>,
+    /// Each member, and its index in its group. The pusher is kept because a stream ends with the
+    /// last of its pushers, and a message to the audience is yet to reach it.
+    members: HashMap<(usize, Address), (usize, Pusher)>,
 }
 
 /// The members that one driver reaches: all of them on the event loop, one with a thread per connection.
@@ -42,9 +43,9 @@ impl Audience {
         let (post, address) = pusher.target();
         let key = key(post);
         let group = self.groups.entry(key).or_insert_with(|| Group { post: Arc::clone(post), addresses: Arc::default() });
-        let is_new = !self.places.contains_key(&(key, address));
+        let is_new = !self.members.contains_key(&(key, address));
         if is_new {
-            self.places.insert((key, address), group.addresses.len());
+            self.members.insert((key, address), (group.addresses.len(), pusher.clone()));
             Arc::make_mut(&mut group.addresses).push(address);
         }
         is_new
@@ -54,11 +55,13 @@ impl Audience {
     pub fn remove(&mut self, pusher: &Pusher) -> bool {
         let (post, address) = pusher.target();
         let key = key(post);
-        let Some(place) = self.places.remove(&(key, address)) else { return false };
+        let Some((index, _)) = self.members.remove(&(key, address)) else { return false };
         let Some(group) = self.groups.get_mut(&key) else { return false };
-        Arc::make_mut(&mut group.addresses).swap_remove(place);
-        if let Some(moved) = group.addresses.get(place) {
-            self.places.insert((key, *moved), place);
+        Arc::make_mut(&mut group.addresses).swap_remove(index);
+        if let Some(moved) = group.addresses.get(index) {
+            if let Some(member) = self.members.get_mut(&(key, *moved)) {
+                member.0 = index;
+            }
         } else if group.addresses.is_empty() {
             self.groups.remove(&key);
         }
@@ -74,12 +77,12 @@ impl Audience {
 
     /// Members.
     pub fn len(&self) -> usize {
-        self.places.len()
+        self.members.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.members.is_empty()
     }
 }
 

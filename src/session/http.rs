@@ -220,6 +220,10 @@ impl Http {
                 stream.link.ask_close(code);
                 self.settle(out, cx)
             }
+            (Exchange::Stream(stream), Command::Abandon) if stream.link.is_addressed(serial) => {
+                stream.link.ask_close(0);
+                self.settle(out, cx)
+            }
             _ => Progress::Wait,
         }
     }
@@ -244,10 +248,13 @@ impl Http {
 
     /// Lets the stream's source send.
     fn feed(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
-        if let Exchange::Stream(stream) = &mut self.exchange
-            && source::feed(&mut self.conn, stream, out, cx).is_err()
-        {
-            return self.end_exchange_panicked(cx);
+        if let Exchange::Stream(stream) = &mut self.exchange {
+            if source::feed(&mut self.conn, stream, out, cx).is_err() {
+                return self.end_exchange_panicked(cx);
+            }
+            if stream.source.is_none() {
+                stream.link.leave_to_pushers();
+            }
         }
         self.settle(out, cx)
     }

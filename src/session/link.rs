@@ -31,6 +31,8 @@ pub enum Command {
     Release(Option<Arc<Response>>),
     /// End a stream, or close a WebSocket with this code.
     Close(u16),
+    /// The last pusher of a stream is gone.
+    Abandon,
 }
 
 /// A driver's way to take commands from any thread. Never blocks on IO.
@@ -141,6 +143,9 @@ impl fmt::Debug for Held {
 /// [`SlowConsumer`](super::SlowConsumer) policy. Pushing to a connection that has ended does nothing; to learn of the end, let the connection
 /// carry a value ([`Reply::carry`](super::Reply::carry)) and act in its `Drop`.
 ///
+/// A stream ends when its last pusher is dropped, unless a [source](super::Stream::feed) feeds it. A
+/// WebSocket goes on without pushers, because its handler can send.
+///
 /// ```
 /// use pushlab::proto::sse::Event;
 /// use pushlab::{Frame, Pusher};
@@ -152,15 +157,28 @@ impl fmt::Debug for Held {
 /// # tick(&[], 1);
 /// ```
 #[derive(Clone)]
-pub struct Pusher {
+pub struct Pusher(Arc<PusherTarget>);
+
+/// Where the messages of a pusher and its clones go.
+struct PusherTarget {
     post: Arc<dyn Post>,
     address: Address,
+    /// Whether the target ends with its last pusher.
+    is_stream: bool,
+}
+
+impl Drop for PusherTarget {
+    fn drop(&mut self) {
+        if self.is_stream {
+            self.post.post(self.address, Command::Abandon);
+        }
+    }
 }
 
 impl Pusher {
     /// Sends one message. The frame is shared, not copied: encode once, push to many.
     pub fn push(&self, frame: &Frame) {
-        self.post.post(self.address, Command::Push(frame.clone()));
+        self.0.post.post(self.0.address, Command::Push(frame.clone()));
     }
 
     /// Sends one message to many, handing it over once to each driver in a row of pushers: on the event loop one lock for all.
@@ -168,11 +186,11 @@ impl Pusher {
         let mut addresses = Vec::new();
         let mut driver: Option<&Arc<dyn Post>> = None;
         for pusher in pushers {
-            if let Some(current) = driver.filter(|current| !Arc::ptr_eq(current, &pusher.post)) {
+            if let Some(current) = driver.filter(|current| !Arc::ptr_eq(current, &pusher.0.post)) {
                 post_to_all(&**current, &mut addresses, frame);
             }
-            driver = Some(&pusher.post);
-            addresses.push(pusher.address);
+            driver = Some(&pusher.0.post);
+            addresses.push(pusher.0.address);
         }
         if let Some(driver) = driver {
             post_to_all(&**driver, &mut addresses, frame);
@@ -180,19 +198,19 @@ impl Pusher {
     }
 
     /// Where its messages go.
-    pub(super) const fn target(&self) -> (&Arc<dyn Post>, Address) {
-        (&self.post, self.address)
+    pub(super) fn target(&self) -> (&Arc<dyn Post>, Address) {
+        (&self.0.post, self.0.address)
     }
 
     /// Ends a stream in an orderly way, or starts the close handshake of a WebSocket with this code, after everything pushed before.
     pub fn close(&self, code: u16) {
-        self.post.post(self.address, Command::Close(code));
+        self.0.post.post(self.0.address, Command::Close(code));
     }
 }
 
 impl fmt::Debug for Pusher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Pusher").field(&self.address).finish()
+        f.debug_tuple("Pusher").field(&self.0.address).finish()
     }
 }
 
@@ -210,6 +228,8 @@ fn post_to_all(driver: &dyn Post, addresses: &mut Vec<Address>, frame: &Frame) {
 pub(super) struct Link {
     /// 0 while no handle has been given out.
     serial: u64,
+    /// A stream's own pusher, while its view or its source can make more of them.
+    own_pusher: Option<Pusher>,
     carried: Vec<Box<dyn Any + Send>>,
     backlog: Option<Box<Backlog>>,
     /// The end was asked for; it comes after the backlog.
@@ -241,9 +261,29 @@ impl Link {
         (cx.remote.post(), Address { slot: cx.remote.slot(), serial: self.serial })
     }
 
+    /// A pusher that does not matter for how long its target lasts.
     pub(super) fn pusher(&mut self, cx: &Context<'_>) -> Pusher {
         let (post, address) = self.target(cx);
-        Pusher { post, address }
+        Pusher(Arc::new(PusherTarget { post, address, is_stream: false }))
+    }
+
+    /// A pusher of a stream, which ends with the last of them.
+    pub(super) fn stream_pusher(&mut self, cx: &Context<'_>) -> Pusher {
+        if let Some(pusher) = &self.own_pusher {
+            return pusher.clone();
+        }
+        let (post, address) = self.target(cx);
+        self.own_pusher.insert(Pusher(Arc::new(PusherTarget { post, address, is_stream: true }))).clone()
+    }
+
+    /// From now on a stream lasts only for as long as its pushers: neither the handler nor a source
+    /// can send any more. Where there is none, it ends behind what was sent.
+    pub(super) fn leave_to_pushers(&mut self) {
+        if self.serial == 0 {
+            self.ask_close(0);
+        }
+        // The last one posts that it is gone.
+        self.own_pusher = None;
     }
 
     pub(super) fn carry(&mut self, value: Box<dyn Any + Send>) {

@@ -34,13 +34,15 @@ use crate::proto::{LocalError, Outbox, RemoteError};
 ///             std::thread::spawn(move || held.release(Response::text("took a while\n")));
 ///         }
 ///         "/lines" => {
+///             // The stream ends here, because nothing can send on it any more.
 ///             reply.stream(Response::text("first\n")).send(b"second\n");
 ///         }
 ///         "/echo" => reply.upgrade(Echo),
 ///         _ => reply.send(Response::status(404)),
 ///     }
 /// }
-/// # let _: &dyn pushlab::Handler = &app;
+/// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
+/// # serve_once(app, &["/now", "/later", "/lines", "/echo", "/elsewhere"]);
 /// ```
 #[must_use = "a reply that is dropped answers 500"]
 pub struct Reply<'a> {

@@ -21,7 +21,8 @@ use crate::proto::http1::{Head, Method};
 ///         _ => reply.send(Response::status(404)),
 ///     }
 /// }
-/// # let _: &dyn pushlab::Handler = &app;
+/// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
+/// # serve_once(app, &["/greet?name=Ada", "/length"]);
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {

@@ -35,7 +35,8 @@ use crate::proto::http1::Conn;
 /// fn app(_: &Request<'_>, reply: Reply<'_>) {
 ///     reply.stream(Response::text("")).feed(Countdown(1_000_000));
 /// }
-/// # let _: &dyn pushlab::Handler = &app;
+/// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
+/// # serve_once(app, &["/"]);
 /// ```
 ///
 /// A source that panics costs its connection, as a handler does. With the end of the stream the

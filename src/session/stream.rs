@@ -19,14 +19,17 @@ use crate::proto::{Frame, LocalError, Outbox, sse};
 ///     let pusher = stream.pusher();
 ///     std::thread::spawn(move || {
 ///         pusher.push(&Frame::chunk(b"went on in another thread\n"));
-///         pusher.close(0);
+///         // The stream ends with its last pusher.
 ///     });
 /// }
-/// # let _: &dyn pushlab::Handler = &app;
+/// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
+/// # serve_once(app, &["/"]);
 /// ```
 ///
-/// It goes on after the handler's call, until it is [ended](Self::end), its [pusher](Self::pusher)
-/// closes it or its [source](Self::feed) ends it, or the client goes away.
+/// It goes on after the handler's call for as long as something can be sent on it: it ends when the
+/// last of its [pushers](Self::pusher) is dropped and its [source](Self::feed), if it has one, is
+/// done. [`end`](Self::end), a pusher's [`close`](Pusher::close) and a source's
+/// [`Feed::End`](super::Feed::End) end it before, as does the client by going away.
 pub struct Stream<'a> {
     conn: &'a mut Conn,
     out: &'a mut Outbox,
@@ -94,7 +97,7 @@ impl<'a> Stream<'a> {
     /// A handle that sends later pieces from any thread.
     pub fn pusher(&mut self) -> Pusher {
         match &mut self.state {
-            Some(state) => state.link.pusher(self.cx),
+            Some(state) => state.link.stream_pusher(self.cx),
             None => super::link::Link::default().pusher(self.cx),
         }
     }
@@ -146,13 +149,16 @@ impl<'a> Stream<'a> {
 ///
 /// ```
 /// use pushlab::proto::sse::Event;
-/// use pushlab::{Reply, Request};
+/// use pushlab::{Frame, Reply, Request};
 /// fn app(_: &Request<'_>, reply: Reply<'_>) {
 ///     let mut events = reply.event_stream();
 ///     events.send(&Event::data("hello\nin two lines").id("7")).expect("an id without line breaks");
-///     let _pusher = events.pusher(); // for whoever sends the next ones
+///     let pusher = events.pusher();
+///     // Any thread sends the next ones. The stream ends when the last pusher is dropped.
+///     std::thread::spawn(move || pusher.push(&Frame::event(&Event::data("later")).expect("no name")));
 /// }
-/// # let _: &dyn pushlab::Handler = &app;
+/// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
+/// # serve_once(app, &["/"]);
 /// ```
 pub struct EventStream<'a>(pub(super) Stream<'a>);
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pushlab::proto::sse;
 use pushlab::push::{Hub, Mounted, Payload};
-use pushlab::session::Upgrade;
+use pushlab::session::{Feed, Stream, StreamSource, Upgrade};
 use pushlab::{CloseReason, Held, Message, Pusher, Reply, Request, Response, Socket, WebSocketHandler};
 
 use super::{NET, eventually};
@@ -76,6 +76,15 @@ struct Farewell(Arc<App>);
 impl Drop for Farewell {
     fn drop(&mut self) {
         self.0.hub.publish("a", Payload::text("farewell")).unwrap();
+    }
+}
+
+/// Keeps a stream open, and sends nothing.
+struct Quiet;
+
+impl StreamSource for Quiet {
+    fn feed(&mut self, _: &mut Stream<'_>) -> Feed {
+        Feed::Continue
     }
 }
 
@@ -168,10 +177,12 @@ impl App {
             }
             "/farewell" => {
                 reply.carry(Farewell(Arc::clone(self)));
-                let _quiet = reply.event_stream();
+                reply.event_stream().feed(Quiet);
             }
-            // Nobody can push to this one.
-            "/quiet" => drop(reply.event_stream()),
+            "/abandoned" => drop(reply.stream(Response::text("begun")).pusher()),
+            "/abandoned-events" => _ = reply.event_stream().send(&sse::Event::data("begun")).unwrap(),
+            // Nothing can be pushed to this stream.
+            "/quiet" => reply.event_stream().feed(Quiet),
             "/ws" => {
                 reply.carry(Carried(Arc::clone(self)));
                 reply.upgrade_with(Upgrade { protocols: &["chat", "superchat"] }, Echo(Arc::clone(self)));

@@ -225,6 +225,7 @@ both! {
         let mut client = Client::connect_with_little_room(lab.address);
         client.get("/stream");
         client.answer_head();
+        // The audience keeps the stream open.
         let all = audience([&lab.app.one_pusher()]);
         all.push(&Frame::chunk(&vec![b'x'; 30_000_000]));
         eventually("the connection is given up", || lab.stats().write_stalls == 1 && lab.stats().open == 0);

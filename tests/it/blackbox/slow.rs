@@ -159,7 +159,8 @@ both! {
         client.get("/stream");
         client.answer_head();
         // More than the system takes. When the first bytes are there, the write goes on.
-        lab.app.one_pusher().push(&Frame::chunk(&vec![b'x'; 16 * 1024 * 1024]));
+        let pusher = lab.app.one_pusher();
+        pusher.push(&Frame::chunk(&vec![b'x'; 16 * 1024 * 1024]));
         client.wait();
         client.end_sending();
         eventually("the connection ends", || lab.stats().open == 0);

@@ -44,6 +44,29 @@ both! {
         assert_eq!(lab.stats().streams, 0);
     }
 
+    /// Nothing can be sent on the stream any more: it ends, and its connection is kept.
+    fn stream_that_is_abandoned(model) {
+        let lab = Lab::start(model);
+        let mut client = lab.connect();
+        for _ in 0..10 {
+            assert_eq!(client.fetch("/abandoned").text(), "begun");
+            assert_eq!(client.fetch("/abandoned-events").text(), "data: begun\n\n");
+        }
+        for n in 0..20 {
+            client.get("/stream");
+            client.answer_head();
+            let pusher = lab.app.one_pusher();
+            let publisher = thread::spawn(move || {
+                for n in 0..n {
+                    pusher.clone().push(&Frame::chunk(n.to_string().as_bytes()));
+                }
+            });
+            assert_eq!(std::iter::from_fn(|| client.chunk()).count(), n);
+            publisher.join().unwrap();
+        }
+        eventually("all that the streams carried is dropped", || lab.app.dropped() == 20 && lab.stats().streams == 0);
+    }
+
     /// Pieces of nothing put nothing on the wire, and are no sign of life: who publishes them without end does not keep heartbeats away.
     fn heartbeats_among_empty_pieces(model) {
         let lab = Lab::with(model, |config| config.settings.limits.heartbeat = Some(Duration::from_millis(200)));

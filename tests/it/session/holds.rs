@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pushlab::proto::Frame;
-use pushlab::session::{Command, Ending, HalfClose, Reply, Request, Response, Settings};
+use pushlab::session::{Command, Ending, Feed, HalfClose, Reply, Request, Response, Settings, Stream, StreamSource};
 
 use super::rig::Rig;
 use super::wire::{Answer, get};
@@ -131,10 +131,19 @@ fn commands_of_another_kind_do_nothing() {
     assert_eq!(rig.text(), "");
 }
 
+/// Keeps a stream open, and sends nothing.
+struct Quiet;
+
+impl StreamSource for Quiet {
+    fn feed(&mut self, _: &mut Stream<'_>) -> Feed {
+        Feed::Continue
+    }
+}
+
 #[test]
 fn nothing_is_addressed_before_a_handle_is_given_out() {
     let mut rig = Rig::serving(|_: &Request<'_>, reply: Reply<'_>| {
-        let _stream = reply.stream(Response::text("x"));
+        reply.stream(Response::text("x")).feed(Quiet);
     });
     rig.send(get("/"));
     rig.bytes();

@@ -3,6 +3,7 @@
 //! Every test drives a [`rig::Rig`], which behaves as both drivers must (one call, then drain all output, then look at the deadline
 //! again), and which checks at its end that every gauge is back at zero and that everything carried was dropped.
 
+mod abandoned;
 mod app;
 mod backlog;
 mod bodies;

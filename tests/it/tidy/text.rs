@@ -22,7 +22,8 @@ const NOTES: [&str; 2] = [concat!("TO", "DO"), concat!("FIX", "ME")];
 pub fn check(source: &Source) -> Vec<Finding> {
     let is_library = source.path.starts_with("src/");
     let mut findings = Vec::new();
-    if !source.text.starts_with("//!") {
+    // What documentation includes cannot begin with an inner comment.
+    if !source.text.starts_with("//!") && !source.path.starts_with("tests/doc/") {
         findings.push(Finding::new(source, 1, "does not begin with //!"));
     }
     let lines = source.text.lines().count();
@@ -35,6 +36,7 @@ pub fn check(source: &Source) -> Vec<Finding> {
             findings.push(Finding::new(source, line, "is unfinished"));
         }
     }
+    findings.extend(if is_library { unserved_examples(source) } else { Vec::new() });
     let code = tokens(&source.text);
     for (at, token) in code.iter().enumerate() {
         if UNFINISHED.iter().any(|texts| matches(&code[at..], texts)) {
@@ -50,6 +52,38 @@ pub fn check(source: &Source) -> Vec<Finding> {
         findings.extend(unwraps.map(|pair| Finding::new(source, pair[1].line, "unwraps; expect says which invariant holds")));
     }
     findings
+}
+
+/// Examples in the documentation that have a handler, and do not run it. An example that is only
+/// compiled may hang its reader's program.
+fn unserved_examples(source: &Source) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    // Where the handler stands, within an example that has not been seen to run a server.
+    let (mut is_example, mut handler) = (false, None);
+    for (line, text) in (1..).zip(source.text.lines()) {
+        let text = text.trim_start();
+        let Some(text) = text.strip_prefix("///").or(text.strip_prefix("//!")).map(str::trim) else {
+            (is_example, handler) = (false, None);
+            continue;
+        };
+        if text.starts_with("```") {
+            is_example = !is_example;
+            findings.extend(handler.take().map(|line| Finding::new(source, line, "the example's server is never run")));
+        } else if is_example && text.contains(": Reply<") {
+            handler.get_or_insert(line);
+        } else if is_example && (text.contains("serve_once(") || text.contains("stopper.stop()")) {
+            handler = None;
+        }
+    }
+    findings
+}
+
+#[test]
+fn an_example_that_does_not_run_is_found() {
+    let example =
+        |end: &str| format!("//! Head.\n\n/// ```\n/// fn app(_: &Request<'_>, reply: Reply<'_>) {{}}\n/// {end}\n/// ```\nfn f() {{}}\n");
+    let found = |end| unserved_examples(&Source::new("src/a.rs", &example(end))).len();
+    assert_eq!(["", "# serve_once(app, &[\"/\"]);", "# stopper.stop();"].map(found), [1, 0, 0]);
 }
 
 /// Checks the manifest. It reads the tables that Cargo reads, in the forms that people write: `name = ...` lines and `[table.name]` heads.
