@@ -197,7 +197,8 @@ impl App {
                     let (least, most) = source::BYTES.into_inner();
                     return Err(format!("bytes must be a whole number from {least} to {most}, as in /pace?bytes=1000"));
                 }
-                _ => return Err("there are per_second and bytes, as in /pace?per_second=5&bytes=1000".to_owned()),
+                // Clients and libraries add parameters of their own.
+                _ => {}
             }
         }
         Ok(pace)

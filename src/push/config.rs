@@ -34,6 +34,11 @@ pub struct HubConfig {
     /// Bytes of payload that one answer or stream replays; who missed more comes again with the cursor that it got so far, and a WebSocket
     /// is fed as it reads. Default 1 MiB, a full history of one topic.
     pub replay_bytes: usize,
+    /// Whether a request with a query parameter that its endpoint does not know gets 400. Default no: clients and libraries add parameters of
+    /// their own, such as `_`, and an application may read some in its policy ([`Hub::with_policy`](super::Hub::with_policy)). A known
+    /// parameter with a bad value and a known one that is repeated get 400 in either case. A parameter that other endpoints alone know is
+    /// unknown.
+    pub strict_parameters: bool,
     /// Time that a long poll is held when it does not say. Default 25 s (RFC 6202, section 5.5: 30 s is safe; `SockJS`, Engine.IO 25 s).
     pub hold: Duration,
     /// The longest that a long poll may ask for. Default 120 s, which RFC 6202, section 5.5 says has worked.
@@ -75,6 +80,7 @@ impl Default for HubConfig {
             topics_per_request: 32,
             payload_bytes: 64 * 1024,
             replay_bytes: 1024 * 1024,
+            strict_parameters: false,
             hold: Duration::from_secs(25),
             hold_max: Duration::from_secs(120),
             stream_bytes: 1024 * 1024,

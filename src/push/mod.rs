@@ -47,6 +47,7 @@ mod answer;
 mod board;
 mod call;
 mod clock;
+mod conditions;
 mod config;
 mod cors;
 mod cursor;

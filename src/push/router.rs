@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use super::call::Call;
 use super::cors::Cors;
-use super::query::{Query, Rejection};
+use super::query::{Query, Rejection, Unknown};
 use super::techniques::{self, iframe, jsonp, long_poll, meta_refresh, multipart, short_poll, sse, stream, websocket};
 use super::{Access, Hub, Payload, Topics};
 use crate::proto::http1::Method;
@@ -77,7 +77,7 @@ impl Hub {
 
     /// Publishes the body.
     fn take(&self, request: &Request<'_>, topic: &str, cors: &Cors) -> Result<Response, Rejection> {
-        let query = Query::read(request, &[&["event"]])?;
+        let query = self.query(request, &[&["event"]])?;
         let topic = self.one_topic(request, topic, Access::Publish)?;
         if !cors.may_change(request) {
             return Err(Rejection { status: 403, sentence: "pages of this origin may not publish here".to_owned() });
@@ -98,7 +98,7 @@ impl Hub {
 
     /// The figures of a topic.
     fn figures(&self, request: &Request<'_>, topic: &str) -> Result<Response, Rejection> {
-        Query::read(request, &[])?;
+        self.query(request, &[])?;
         let topic = self.one_topic(request, topic, Access::Subscribe)?;
         let info = self.info(&topic).map_err(|error| Rejection::bad(error.to_string()))?;
         Ok(Response::json(info.json(&topic) + "\n"))
@@ -138,9 +138,13 @@ impl Hub {
         }
     }
 
+    fn query<'a>(&self, request: &Request<'a>, known: &[&[&str]]) -> Result<Query<'a>, Rejection> {
+        Query::read(request, known, if self.config().strict_parameters { Unknown::Refused } else { Unknown::Ignored })
+    }
+
     /// Reads what all techniques have in common.
     fn call<'a>(&'a self, request: &'a Request<'a>, topics: &str, parameters: &[&str], cors: &Cors) -> Result<Call<'a>, Rejection> {
-        let query = Query::read(request, &[techniques::PARAMETERS, parameters])?;
+        let query = self.query(request, &[techniques::PARAMETERS, parameters])?;
         let topics = Topics::parse(topics, self.config().topics_per_request).map_err(|error| Rejection::bad(error.to_string()))?;
         for name in topics.names() {
             self.check_access(request, Access::Subscribe, name)?;

@@ -58,9 +58,14 @@ impl<'a> Request<'a> {
         self.query_values().find(|(found, _)| found == name).map(|(_, value)| value)
     }
 
-    /// Every query parameter, decoded, in order.
+    /// Every query parameter as sent, `name=value` or `name`, in order. Empty ones are left out.
+    pub fn query_pairs(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty())
+    }
+
+    /// Every query parameter, decoded, in order: one for each of [`query_pairs`](Self::query_pairs).
     pub fn query_values(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
-        self.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        self.query_pairs().map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             (form_decode(name), form_decode(value))
         })

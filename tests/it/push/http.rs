@@ -22,12 +22,12 @@ fn every_mistake_has_its_sentence() {
         ("/topics/", "a topic's name must have 1 to 64 characters of A-Z, a-z, 0-9, `_`, `.` and `-`\n"),
         ("/topics/a%20b", "a topic's name must"),
         ("/topics/a,b", "a topic's name must"),
-        ("/topics/a?x=1", "`x` is no parameter here; there are none\n"),
         ("/topics/a,,b/poll", "a topic's name must"),
-        ("/topics/a/poll?x=1", "`x` is no parameter here; there are after, client, presence, callback, format\n"),
-        ("/topics/a/poll?wait=1", "`wait` is no parameter here"),
         ("/topics/a/poll?after=1-1&after=1-2", "`after` is given twice\n"),
-        ("/topics/a/poll?after=x", "`after` is no cursor: a cursor must be an id as messages have it, such as 9f3a0c-17, or `earliest`\n"),
+        (
+            "/topics/a/poll?after=x",
+            "`after` is not a cursor: a cursor must be an id as messages have it, such as 9f3a0c-17, or `earliest`\n",
+        ),
         ("/topics/a/poll?format=xml", "`format` must be json or raw\n"),
         ("/topics/a/poll?format=raw&callback=f", "`format` must be json with a callback"),
         ("/topics/a/poll?client=a%20b", "`client` must have 1 to 64"),
@@ -41,8 +41,10 @@ fn every_mistake_has_its_sentence() {
         ("/topics/a/stream?max_bytes=0", "`max_bytes` must be a whole number from 1 to 4294967295\n"),
         ("/topics/a/iframe", "`callback` must name the function"),
         ("/topics/a/page?every=0", "`every` must be a whole number from 1 to 3600\n"),
-        ("/topics/a/events?last_event_id=x", "`last_event_id` is no cursor"),
-        ("/topics/a/ws?after=x", "`after` is no cursor"),
+        ("/topics/a/events?after=x&last_event_id=1-1", "`after` is not a cursor"),
+        ("/topics/a/events?last_event_id=1-1&last_event_id=1-1", "`last_event_id` is given twice\n"),
+        ("/topics/a/events?lastEventId=1-1&lastEventId=1-1", "`lastEventId` is given twice\n"),
+        ("/topics/a/ws?after=x", "`after` is not a cursor"),
     ] {
         let answer = world.get(path);
         assert_eq!(answer.status, 400, "{path}");
@@ -51,10 +53,6 @@ fn every_mistake_has_its_sentence() {
     }
     let many = vec!["a"; 33].join(",");
     assert_eq!(world.get(&format!("/topics/{many}/poll")).text(), "a request may name at most 32 topics\n");
-    for field in ["If-None-Match: \"x\"", "If-None-Match: *", "If-None-Match: x"] {
-        assert_eq!(world.get_with("/topics/a/poll", field).status, 400, "{field}");
-    }
-    assert_eq!(world.get_with("/topics/a/events", "Last-Event-ID: x").status, 400);
     assert_eq!(world.hub.info("a").unwrap().subscribers.sum(), 0);
 }
 
@@ -135,7 +133,6 @@ fn publishing() {
         ("/topics/a", "", "123456789", 413, "the payload is larger than this hub takes\n"),
         ("/topics/a?event=gap", "", "x", 400, "an event's name must"),
         ("/topics/a?event=a%0ab", "", "x", 400, "an event's name must"),
-        ("/topics/a?x=y", "", "x", 400, "`x` is no parameter here; there are event\n"),
         ("/topics/a.presence", "", "x", 403, "only the hub publishes"),
         ("/topics/a", "Content-Type: text/plain\r\n", "\u{0}", 202, ""),
     ] {
