@@ -92,7 +92,7 @@ impl Handler for App {
             Endpoint::Echo => reply.upgrade_with(Upgrade { protocols: &["chat", "superchat"] }, Echo),
             Endpoint::Status(code) => reply.send(status(code)),
             Endpoint::Stream(lines) => self.drip.serve(lines, request, reply),
-            Endpoint::Stats => reply.send(Response::json(self.stats(request)).field("Cache-Control", "no-store")),
+            Endpoint::Stats => reply.send(Response::json(self.stats(request)).no_store()),
             Endpoint::Pace => reply.send(self.set_pace(request)),
         }
     }

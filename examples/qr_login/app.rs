@@ -244,7 +244,7 @@ fn data(json: String) -> Response {
 }
 
 fn safe(response: Response) -> Response {
-    response.field("Cache-Control", "no-store").field("X-Content-Type-Options", "nosniff")
+    response.no_store().field("X-Content-Type-Options", "nosniff")
 }
 
 fn rejected(Rejection(status, sentence): Rejection) -> Response {

@@ -49,7 +49,7 @@ fn every_mistake_has_its_sentence() {
         let answer = world.get(path);
         assert_eq!(answer.status, 400, "{path}");
         assert!(answer.text().starts_with(sentence), "{path}: {}", answer.text());
-        assert_eq!(answer.field("Cache-Control"), Some("no-store"), "{path}");
+        assert_eq!(answer.field("Cache-Control"), Some("no-store, no-transform"), "{path}");
     }
     let many = vec!["a"; 33].join(",");
     assert_eq!(world.get(&format!("/topics/{many}/poll")).text(), "a request may name at most 32 topics\n");
