@@ -29,7 +29,9 @@ pub struct HubConfig {
     pub topics: usize,
     /// Topics of one request. Default 32: longer lists belong into one topic.
     pub topics_per_request: usize,
-    /// Bytes of one payload. 413 past it, and close code 1009. Default 64 KiB (Centrifugo `client.message_size_limit` 64 KiB).
+    /// Bytes of one payload. 413 past it, and close code 1009. Default 256 KiB (Amazon SNS and SQS 256 KiB). A larger one
+    /// needs room elsewhere: [`Limits::body_bytes`](crate::Limits::body_bytes) and [`Limits::message_bytes`](crate::Limits::message_bytes)
+    /// to come in, and [`history_bytes`](Self::history_bytes) to be retained.
     pub payload_bytes: usize,
     /// Bytes of payload that one answer or stream replays; who missed more comes again with the cursor that it got so far, and a WebSocket
     /// is fed as it reads. Default 1 MiB, a full history of one topic.
@@ -78,7 +80,7 @@ impl Default for HubConfig {
             history_age: Duration::from_secs(10 * 60),
             topics: 10_000,
             topics_per_request: 32,
-            payload_bytes: 64 * 1024,
+            payload_bytes: 256 * 1024,
             replay_bytes: 1024 * 1024,
             strict_parameters: false,
             hold: Duration::from_secs(25),

@@ -45,6 +45,7 @@
 
 mod answer;
 mod board;
+mod body;
 mod call;
 mod clock;
 mod conditions;

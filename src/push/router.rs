@@ -5,11 +5,12 @@
 
 use std::borrow::Cow;
 
+use super::body::Kind;
 use super::call::Call;
 use super::cors::Cors;
 use super::query::{Query, Rejection, Unknown};
 use super::techniques::{self, iframe, jsonp, long_poll, meta_refresh, multipart, short_poll, sse, stream, websocket};
-use super::{Access, Hub, Payload, Topics};
+use super::{Access, Hub, Topics};
 use crate::proto::http1::Method;
 use crate::session::{Reply, Request, Response};
 
@@ -82,10 +83,12 @@ impl Hub {
         if !cors.may_change(request) {
             return Err(Rejection { status: 403, sentence: "pages of this origin may not publish here".to_owned() });
         }
-        let payload = match is_text(request).then(|| std::str::from_utf8(request.body())) {
-            Some(Ok(text)) => Payload::text(text),
-            Some(Err(_)) => return Err(Rejection::bad("a payload that is text must be UTF-8")),
-            None => Payload::binary(request.body()),
+        let payload = match Kind::of(request) {
+            Ok(kind) => kind.payload(request.body())?,
+            Err(unsupported) => {
+                self.count_refused(415);
+                return Ok(unsupported.response());
+            }
         };
         let payload = match query.value("event") {
             Some(name) => payload.event(name),
@@ -154,11 +157,4 @@ impl Hub {
         let callback = query.value("callback").map(jsonp::check_callback).transpose()?;
         Ok(Call { hub: self, request, topics, query, cors: cors.clone(), client, callback })
     }
-}
-
-/// `text/*` and JSON are text.
-fn is_text(request: &Request<'_>) -> bool {
-    let media_type =
-        request.field_text("Content-Type").unwrap_or_default().split(';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
-    media_type.starts_with("text/") || media_type == "application/json" || media_type.ends_with("+json")
 }

@@ -7,6 +7,7 @@ use mio::{Events, Interest, Poll, Token};
 use pushlab::push::Payload;
 
 use super::{Client, Lab, NET, both, eventually};
+use crate::session::wire;
 
 /// Sends `GET target` and takes the head of a stream.
 fn open(lab: &Lab, target: &str) -> Client {
@@ -114,6 +115,41 @@ both! {
         for client in &mut clients {
             assert_eq!(client.fetch("/number?n=7").text(), "7");
         }
+    }
+
+    /// The largest payload of the defaults arrives by every way, and one byte more is refused with a sentence by both ways in.
+    fn the_largest_payload(model) {
+        let lab = Lab::start(model);
+        let text = "x".repeat(lab.app.hub.config().payload_bytes);
+        assert_eq!(text.len(), 256 * 1024);
+        let mut listeners = ["stream?", "events?", "multipart?", "iframe?callback=f"].map(|technique| open(&lab, &format!("/topics/a/{technique}")));
+        listeners.iter_mut().for_each(|listener| _ = listener.chunk());
+        let mut held = lab.connect();
+        held.get("/topics/a/long-poll");
+        let mut socket = lab.connect();
+        socket.upgrade("/topics/a/ws?format=raw");
+        eventually("all are subscribed", || lab.app.hub.info("a").unwrap().subscribers.sum() == 6);
+        let post = |body: &str| {
+            let mut client = lab.connect();
+            client.send(format!("POST /topics/a HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+            let answer = client.answer();
+            (answer.status, answer.text().to_owned())
+        };
+        assert_eq!(post(&text).0, 202);
+        for listener in &mut listeners {
+            assert!(listener.text_chunk().contains(&text));
+        }
+        assert!(held.answer().text().contains(&text));
+        assert!(socket.frame().payload == text.as_bytes());
+        socket.send(wire::text_frame(&text));
+        assert!(socket.frame().payload == text.as_bytes());
+        let more = text + "x";
+        assert_eq!(post(&more), (413, "the payload is larger than this hub takes\n".to_owned()));
+        assert_eq!(post(&"x".repeat(1024 * 1024 + 1)), (413, "the request body is larger than the limit\n".to_owned()));
+        socket.send(wire::text_frame(&more));
+        let close = socket.frame();
+        assert_eq!((close.first, &close.payload[..2]), (0x88, &1_009_u16.to_be_bytes()[..]));
+        assert_eq!(&close.payload[2..], b"the payload is larger than this hub takes");
     }
 
     fn vanished_subscribers_are_let_go(model) {

@@ -1,6 +1,6 @@
 //! What the endpoints say to right and to wrong requests.
 //!
-//! Covers: push::query, push::cors, push::stats
+//! Covers: push::body, push::cors, push::stats
 
 use std::time::Duration;
 
@@ -146,6 +146,54 @@ fn publishing() {
     assert_eq!(world.hub.last().sequence, before.sequence + 1);
 }
 
+/// Payloads are UTF-8 without a coding. What a body is declared to be decides, not what it looks like.
+#[test]
+fn types_of_payloads() {
+    let world = World::new();
+    let charset = ("the charset of a payload must be UTF-8 or US-ASCII\n", Some("*/*;charset=utf-8"), None);
+    let coding = ("a payload must be sent without a content coding\n", None, Some("identity"));
+    let media_type = ("`Content-Type` must be one media type, such as `text/plain; charset=utf-8`\n", None, None);
+    for (fields, expected) in [
+        ("Content-Type: text/plain; charset=iso-8859-1", charset),
+        ("Content-Type: text/plain; CHARSET=\"UTF-16\"", charset),
+        ("Content-Type: text/plain; charset=\"\"", charset),
+        ("Content-Type: text/plain; charset=utf-8; charset=latin1", charset),
+        ("Content-Type: application/json;charset=windows-1252", charset),
+        ("Content-Type: application/octet-stream;charset=shift_jis", charset),
+        ("Content-Encoding: gzip", coding),
+        ("Content-Encoding: identity, BR", coding),
+        ("Content-Encoding: identity\r\nContent-Encoding: deflate", coding),
+        ("Content-Encoding: x-none\r\nContent-Type: text/plain; charset=utf-16", coding),
+        ("Content-Type: text", media_type),
+        ("Content-Type: text/plain; charset=\"utf-8", media_type),
+        ("Content-Type: text/plain; charset = utf-8", media_type),
+        ("Content-Type: text/plain, text/html", media_type),
+        ("Content-Type: text/plain\r\nContent-Type: text/html", media_type),
+    ] {
+        let answer = post(&world, "/topics/a", &format!("{fields}\r\n"), "x");
+        assert_eq!(answer.status, 415, "{fields}");
+        assert_eq!((answer.text(), answer.field("Accept"), answer.field("Accept-Encoding")), expected, "{fields}");
+        assert_eq!(answer.field("Content-Type"), Some("text/plain; charset=utf-8"));
+    }
+    assert_eq!((world.hub.last().sequence, world.hub.stats().refused(415)), (0, 15));
+    for (fields, is_text) in [
+        ("Content-Type: text/plain; charset=utf-8", true),
+        ("Content-Type: text/plain;charset=\"Utf-8\";format=flowed;", true),
+        ("Content-Type: application/json; charset=US-ASCII", true),
+        ("Content-Type: application/problem+json; x=\";charset=utf-16\"", true),
+        ("Content-Type: text/plain\r\nContent-Type: text/plain", true),
+        ("Content-Type:\r\nContent-Encoding:", false),
+        ("Content-Type: image/svg+xml;charset=UTF-8\r\nContent-Encoding: Identity", false),
+        ("Content-Type: text/plain\r\nContent-Encoding: , identity ,", true),
+    ] {
+        assert_eq!(post(&world, "/topics/a", &format!("{fields}\r\n"), "x").status, 202, "{fields}");
+        let value = world.json("/topics/a/poll?after=earliest");
+        assert_eq!(value["messages"].as_array().unwrap().last().unwrap().get("encoding").is_none(), is_text, "{fields}");
+    }
+    let answer = post(&world, "/topics/a", "Content-Type: text/plain; charset=us-ascii\r\n", "\u{e9}");
+    assert_eq!((answer.status, answer.text()), (400, "a payload with the charset US-ASCII must be US-ASCII\n"));
+}
+
 #[test]
 fn figures() {
     let world = World::new();
@@ -247,6 +295,7 @@ fn whatever_is_refused_is_counted() {
         (publish.clone(), 202),
         (publish.replace("four", "five!").replace(": 4", ": 5"), 413),
         (publish.replace("/a", "/c"), 503),
+        (publish.replace("Host: a", "Host: a\r\nContent-Encoding: gzip"), 415),
         (wire::get("/topics/a,b/poll"), 200),
         (wire::get("/topics/a,b,c/poll"), 400),
         (wire::get("/topics/c/events"), 503),
@@ -259,7 +308,7 @@ fn whatever_is_refused_is_counted() {
         let before = world.hub.stats();
         assert_eq!(world.ask(&request).status, status, "{request}");
         let after = world.hub.stats();
-        for refusal in [400, 403, 404, 410, 413, 503] {
+        for refusal in [400, 403, 404, 410, 413, 415, 503] {
             assert_eq!(after.refused(refusal) - before.refused(refusal), u64::from(refusal == status), "{refusal} after {request}");
         }
     }
@@ -277,7 +326,7 @@ fn whatever_is_refused_is_counted() {
     let stats = world.hub.stats();
     assert_eq!((stats.topics, stats.forgotten, stats.crowded_out), (2, 1, 0));
     let expected = r#"{"topics":2,"forgotten":1,"crowded_out":0,
-        "refused":{"bad_request":3,"forbidden":1,"not_found":1,"gone":1,"too_large":3,"no_room":3}}"#;
+        "refused":{"bad_request":3,"forbidden":1,"not_found":1,"gone":1,"too_large":3,"unsupported_type":1,"no_room":3}}"#;
     let parsed = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
     assert_eq!(parsed(&stats.json()), parsed(expected));
 }
