@@ -15,7 +15,8 @@ use super::Clock;
 /// ```
 #[derive(Clone, Debug)]
 pub struct HubConfig {
-    /// Where the endpoints are mounted. Default `/topics`.
+    /// Where the endpoints are mounted: a path without a slash at its end. Characters that a path cannot have are percent-encoded. The hub
+    /// keeps the prefix [normalized](crate::session::normalized_path), as requests have their paths. Default `/topics`.
     pub prefix: String,
     /// Messages that a topic retains. Default 1,000: at one a second a quarter of an hour, longer than any phone is in a tunnel.
     pub history_messages: usize,

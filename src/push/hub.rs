@@ -15,7 +15,7 @@ use super::state::{Client, Constants, Sink, State, WaitingPoll};
 use super::stats::{HubStats, Refused};
 use super::topic::{self, PRESENCE};
 use super::{BadTopic, Cursor, HubConfig, Id, Message, Payload, PerTechnique, Technique, Topics, clock};
-use crate::session::{Reply, Request};
+use crate::session::{Reply, Request, normalized_path};
 
 /// What somebody asks to do to a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,7 +175,8 @@ impl Hub {
         Self::build(config, Some(Box::new(policy)))
     }
 
-    fn build(config: HubConfig, policy: Option<Policy>) -> Self {
+    fn build(mut config: HubConfig, policy: Option<Policy>) -> Self {
+        config.prefix = normalized_path(&config.prefix).into_owned();
         let constants = Arc::new(Constants { config, epoch: clock::epoch(), boundary: format!("part-{:016x}", clock::epoch()) });
         let state = Mutex::new(State::new(Arc::clone(&constants)));
         Self(Arc::new(Inner { constants, state, policy, refused: Refused::default() }))

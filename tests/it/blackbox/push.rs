@@ -117,6 +117,31 @@ both! {
         }
     }
 
+    /// What browsers, libraries and proxies add to a request: an event stream begins, and a poll is not answered twice.
+    fn what_clients_add(model) {
+        let lab = Lab::start(model);
+        let id = publish(&lab, "a", "needle");
+        let mut client = lab.connect();
+        client.send("GET /%74opics/%61/event%73?_=1 HTTP/1.1\r\nHost: x\r\nLast-Event-ID: \u{e9}\r\n\r\n");
+        let head = client.answer_head();
+        let fields = ["Cache-Control", "X-Accel-Buffering"].map(|name| head.field(name));
+        assert_eq!((head.status, fields), (200, [Some("no-store, no-transform"), Some("no")]));
+        assert!(head.field("Pushlab-Gap").is_some());
+        client.take_until(b"event: gap\n");
+        client.take_until(b"data: needle\n\n");
+        let mut client = lab.connect();
+        for (after, tags, status) in [
+            ("earliest", format!("\"x\", W/\"{id}-gzip\""), 304),
+            ("earliest", "*".to_owned(), 200),
+            (&*id, "*".to_owned(), 304),
+            (&*id, "\"x".to_owned(), 200),
+        ] {
+            client.send(format!("GET /topics/a/poll?after={after}&_=1 HTTP/1.1\r\nHost: x\r\nIf-None-Match: {tags}\r\n\r\n"));
+            let answer = client.answer();
+            assert_eq!((answer.status, answer.text().contains("needle")), (status, after == "earliest" && status == 200), "{tags}");
+        }
+    }
+
     /// The largest payload of the defaults arrives by every way, and one byte more is refused with a sentence by both ways in.
     fn the_largest_payload(model) {
         let lab = Lab::start(model);

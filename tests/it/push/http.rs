@@ -97,6 +97,48 @@ fn paths_and_methods() {
     assert_eq!((world.get("/push/a").status, world.get("/topics/a").status), (200, 404));
 }
 
+/// An unreserved character and its escape are the same, in the prefix, in topics and in techniques (RFC 3986, section 6.2.2.2).
+#[test]
+fn escaped_paths() {
+    let world = World::new();
+    world.publish("a-1.b_c", "needle");
+    for path in [
+        "/%74opics/a-1.b_c/poll",
+        "/topic%73/%61%2D1%2e%62%5fc/poll",
+        "/topics/a-1.b_c/%70%6F%6c%6C",
+        "http://a/topics/a-1.b_c,%61/p%6Fll",
+        "/topics/a-1.b_c%2c%61/poll",
+        "/topics/a%2Ca-1.b_c/poll",
+    ] {
+        let answer = world.get(&format!("{path}?after=earliest"));
+        assert!(answer.status == 200 && answer.text().contains("needle"), "{path}: {}", answer.text());
+    }
+    assert_eq!(world.ask(&wire::post("/topics/%61", "x")).status, 202);
+    assert_eq!(world.json("/topics/%61")["topic"], "a");
+    let mut rig = world.connect();
+    rig.send(wire::upgrade("/topics/%61/%77s"));
+    assert!(rig.bytes().starts_with(b"HTTP/1.1 101 "));
+    for (path, status) in [
+        ("/topics%2Fa/poll", 404),
+        ("/topics/a%2Fpoll", 400),
+        ("/topics/a/%2e%2e/a", 404),
+        ("/topics/%2561/poll", 400),
+        ("/topics/a%00/poll", 400),
+        ("/topics/a%C3%A9/poll", 400),
+        ("/topics/a/poll%3Fafter=earliest", 404),
+        ("/topics/a/%2A", 404),
+    ] {
+        assert_eq!(world.get(path).status, status, "{path}");
+    }
+    for prefix in ["/~me/%C3%A9%2F", "/%7Eme/%c3%a9%2f"] {
+        let world = World::with(HubConfig { prefix: prefix.to_owned(), ..HubConfig::default() });
+        for path in ["/~me/%C3%A9%2F/a", "/%7e%6De/%c3%A9%2f/%61"] {
+            assert_eq!(world.get(path).status, 200, "{prefix} {path}");
+        }
+        assert_eq!(world.get("/~me/%C3%A9//a").status, 404, "an escaped slash parts nothing");
+    }
+}
+
 /// HEAD is answered with the head of a stream, and subscribes nobody.
 #[test]
 fn heads() {
@@ -271,7 +313,9 @@ fn policy() {
     let answer = ask(&wire::post("/topics/a", "x"));
     assert_eq!((answer.status, answer.text()), (403, "this request may not publish to a\n"));
     assert_eq!(ask("POST /topics/a HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer t\r\nContent-Length: 1\r\n\r\nx").status, 202);
-    for path in ["/topics/secret", "/topics/a,secret/poll", "/topics/secret.presence/poll", "/topics/secret/ws", "/topics/secret/events"] {
+    let secret = ["/topics/secret", "/topics/a,secret/poll", "/topics/secret.presence/poll", "/topics/secret/ws", "/topics/secret/events"];
+    let escaped = ["/topics/%73ecret", "/topics/a%2csecre%74/poll", "/topics/secret%2Epresence/poll", "/t%6Fpics/secret/%77s"];
+    for path in secret.into_iter().chain(escaped) {
         assert_eq!(ask(&wire::get(path)).status, 403, "{path}");
     }
     hub.publish("secret", Payload::text("the application itself is not asked")).unwrap();
