@@ -61,7 +61,8 @@ pub(crate) fn take(flag: &str, arguments: &mut Arguments, config: &mut Config, o
         "--max-threads" => config.max_threads = arguments.number("a whole number", 1..=COUNT_MAX)?,
         _ => return Ok(false),
     }
-    // A payload comes as a body or as a message. The order of the options does not matter: each of them ends here.
+    // A payload comes as a body or as a message. The order of the options does not matter: each of
+    // them ends here.
     let payload_bytes = own.payload_bytes.get().unwrap_or(0);
     limits.body_bytes = limits.body_bytes.max(payload_bytes);
     limits.message_bytes = limits.message_bytes.max(payload_bytes);

@@ -1,7 +1,7 @@
 //! What the body of a publish is.
 //!
-//! Owns the reading of `Content-Type` (RFC 9110, section 8.3) and `Content-Encoding` (section 8.4), and the choice between text and bytes.
-//! Leaves size, access and the event's name to others.
+//! Owns the reading of `Content-Type` (RFC 9110, section 8.3) and `Content-Encoding` (section 8.4),
+//! and the choice between text and bytes. Leaves size, access and the event's name to others.
 
 use super::Payload;
 use super::query::Rejection;
@@ -92,7 +92,8 @@ enum Charset {
 }
 
 impl Charset {
-    /// Names are compared without regard to case (RFC 9110, section 8.3.2). `utf8` and `ascii` are no registered names, but common.
+    /// Names are compared without regard to case (RFC 9110, section 8.3.2). `utf8` and `ascii` are
+    /// common names, though not registered ones.
     fn named(name: &[u8]) -> Self {
         match &*name.to_ascii_lowercase() {
             b"utf-8" | b"utf8" => Self::Utf8,

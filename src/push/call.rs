@@ -54,17 +54,19 @@ impl Call<'_> {
         self.hub.reject(reply, &self.cors, rejection);
     }
 
-    /// The cursor of the address, `after=`. A value that is not a cursor is an error also where a field comes before it, so that the answer
-    /// to an address does not depend on fields.
+    /// The cursor of the address, `after=`. A value that is not a cursor is an error also where a
+    /// field comes before it, so that the answer to an address does not depend on fields.
     pub(super) fn after(&self) -> Result<Cursor, Rejection> {
         Ok(self.query.cursor("after")?.unwrap_or_default())
     }
 
-    /// The cursor of an event stream: the first of `Last-Event-ID`, `lastEventId=`, `last_event_id=` and `after=` that is given and not
-    /// empty. The field is what the client has just seen, while the address stays as the page wrote it; `lastEventId=` is the parameter that
-    /// libraries append for the field.
+    /// The cursor of an event stream: the first of `Last-Event-ID`, `lastEventId=`,
+    /// `last_event_id=` and `after=` that is given and not empty. The field is what the client has
+    /// just seen, while the address stays as the page wrote it; `lastEventId=` is the parameter
+    /// that libraries append for the field.
     ///
-    /// A foreign id is no error: a browser that gets another status than 200 never comes back (WHATWG HTML, section 9.2.2).
+    /// A foreign id is not an error: a browser that gets another status than 200 never comes back
+    /// (WHATWG HTML, section 9.2.2).
     pub(super) fn last_event_id(&self) -> Result<Cursor, Rejection> {
         let after = self.after()?;
         let parameter = |name| self.query.value(name).and_then(|value| LastEventId::read(std::iter::once(value.as_bytes())));
@@ -77,13 +79,16 @@ impl Call<'_> {
         })
     }
 
-    /// The cursor of a poll, and the status for a poll that nothing is new for (RFC 9110, section 13.1.2).
+    /// The cursor of a poll, and the status for a poll that nothing is new for (RFC 9110, section
+    /// 13.1.2).
     ///
-    /// - A tag that names a message is the cursor, before `after=`, which stays in an address. Of several the newest of this hub is: the
-    ///   client has everything up to it, and a hub answers 304 if any tag is the current one. Without one of this hub, an id of another
-    ///   epoch is the cursor, and the answer tells of a gap.
-    /// - `*` and foreign tags leave the cursor to `after=`. A 304 says that the client has everything. With `*` it gets one if nothing is
-    ///   new behind `after=`, and the messages otherwise; a foreign tag matches nothing, and gets a 200 in either case.
+    /// - A tag that names a message is the cursor, before `after=`, which stays in an address. Of
+    ///   several the newest of this hub is: the client has everything up to it, and a hub answers
+    ///   304 if any tag is the current one. Without one of this hub, an id of another epoch is the
+    ///   cursor, and the answer tells of a gap.
+    /// - `*` and foreign tags leave the cursor to `after=`. A 304 says that the client has
+    ///   everything. With `*` it gets one if nothing is new behind `after=`, and the messages
+    ///   otherwise; a foreign tag matches nothing, and gets a 200 in either case.
     pub(super) fn poll_cursor(&self) -> Result<(Cursor, Unchanged), Rejection> {
         let after = self.after()?;
         Ok(match IfNoneMatch::read(self.request.field_values("If-None-Match")) {

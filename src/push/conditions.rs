@@ -1,7 +1,8 @@
 //! The cursors that stand in request fields.
 //!
-//! Owns the reading of `Last-Event-ID` (WHATWG HTML, section 9.2.4) and of `If-None-Match` (RFC 9110, section 13.1.2). Leaves the query's
-//! cursors to `query`, and the choice between a field and the query to `call`.
+//! Owns the reading of `Last-Event-ID` (WHATWG HTML, section 9.2.4) and of `If-None-Match` (RFC
+//! 9110, section 13.1.2). Leaves the query's cursors to `query`, and the choice between a field and
+//! the query to `call`.
 
 use super::Id;
 
@@ -12,13 +13,15 @@ pub(super) enum LastEventId {
     Earliest,
     /// An id in the form that a hub gives.
     Id(Id),
-    /// A text that no hub gives as an id: the client has seen another stream, or a field that was changed on its way.
+    /// A text that no hub gives as an id: the client has seen another stream, or a field that was
+    /// changed on its way.
     Foreign,
 }
 
 impl LastEventId {
-    /// Reads all values of the field. Empty values count as absent. Equal values are one, as a proxy may have doubled the field; different
-    /// ones leave open which message the client has seen last, and are foreign.
+    /// Reads all values of the field. Empty values count as absent. Equal values are one, as a
+    /// proxy may have doubled the field; different ones leave open which message the client has
+    /// seen last, and are foreign.
     pub(super) fn read<'a>(values: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
         let mut values = values.filter(|value| !value.is_empty());
         let first = values.next()?;
@@ -40,8 +43,8 @@ pub(super) enum IfNoneMatch {
     Absent,
     /// `*`: any representation.
     Any,
-    /// A list of entity tags. Only those that name a message are kept. None is kept of a list of foreign tags, and of a field that is not a
-    /// list: neither matches anything.
+    /// A list of entity tags. Only those that name a message are kept. None is kept of a list of
+    /// foreign tags, and of a field that is not a list: neither matches anything.
     Ids(Vec<Id>),
 }
 
@@ -77,12 +80,14 @@ enum Element {
 }
 
 impl Element {
-    /// The element at the front, and everything behind it; `None` where there is none, or where something other than a comma follows.
+    /// The element at the front, and everything behind it; `None` where there is none, or where
+    /// something other than a comma follows.
     fn first(text: &[u8]) -> Option<(Self, &[u8])> {
         let (element, rest) = if let [b'*', rest @ ..] = text {
             (Self::Any, rest)
         } else {
-            // The comparison is the weak one, for which a weak tag is as good as a strong one (RFC 9110, section 8.8.3.2).
+            // The comparison is the weak one, for which a weak tag is as good as a strong one (RFC
+            // 9110, section 8.8.3.2).
             let quoted = text.strip_prefix(b"W/").unwrap_or(text).strip_prefix(b"\"")?;
             let len = quoted.iter().position(|byte| *byte == b'"')?;
             if !quoted[..len].iter().all(|byte| matches!(byte, 0x21..=0x7E | 0x80..)) {
@@ -94,10 +99,11 @@ impl Element {
     }
 }
 
-/// The id in a tag that this library has made, with or without the suffix of a proxy that has compressed the answer.
+/// The id in a tag that a hub has made, also where a proxy that compresses answers has changed it.
 ///
-/// Apache appends `-gzip`, `-br` or `-df`; Jetty `--gzip`; others `;gzip`. The rule: behind the id come `-` and `;` and ASCII letters, the
-/// first of them `-` or `;`, the last a letter. A suffix with a digit is no coding's: most tags of other servers are hexadecimal.
+/// Such proxies append `-gzip`, `-br`, `-df`, `--gzip` or `;gzip`. The rule: a suffix begins with
+/// `-` or `;`, has only these and ASCII letters, and ends with a letter. Digits would let tags of
+/// other servers pass, most of which are hexadecimal.
 fn id_of(tag: &[u8]) -> Option<Id> {
     let text = std::str::from_utf8(tag).ok()?;
     let dash = text.find('-')?;
@@ -110,7 +116,7 @@ fn id_of(tag: &[u8]) -> Option<Id> {
     if is_suffix { id.parse().ok() } else { None }
 }
 
-/// Behind the commas and the white space at the front: empty elements are none (RFC 9110, section 5.6.1.2).
+/// Skips commas and white space: empty elements do not count (RFC 9110, section 5.6.1.2).
 fn skip(text: &[u8]) -> &[u8] {
     behind(text, |byte| matches!(byte, b',' | b' ' | b'\t'))
 }

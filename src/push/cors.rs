@@ -34,8 +34,8 @@ impl Cors {
         self.allowed.is_some() || is_allowed(request.field_text("Origin"), request.host(), &[])
     }
 
-    /// Adds the fields of every answer. Caches do not store it, proxies neither buffer nor compress it, and browsers do not take it for
-    /// another type.
+    /// Adds the fields of every answer. Caches do not store it, proxies neither buffer nor compress
+    /// it, and browsers do not take it for another type.
     pub(super) fn dress(&self, response: Response) -> Response {
         self.dress_stream(response, false)
     }

@@ -168,9 +168,11 @@ impl Hub {
         Self::build(config, None)
     }
 
-    /// A hub that asks the application which requests are allowed. The policy is asked for each request and each of its topics, before
-    /// anything else is done; a request that the policy does not allow gets 403. For the topic of a presence the policy is asked about the
-    /// topic itself. Topics' names are decoded. The request shows the whole query, parameters that the hub does not know included.
+    /// A hub that asks the application which requests are allowed. The policy is asked for each
+    /// request and each of its topics, before anything else is done; a request that the policy does
+    /// not allow gets 403. For the topic of a presence the policy is asked about the topic itself.
+    /// Topics' names are decoded. The request shows the whole query, parameters that the hub does
+    /// not know included.
     pub fn with_policy(config: HubConfig, policy: impl Fn(&Request<'_>, Access, &str) -> bool + Send + Sync + 'static) -> Self {
         Self::build(config, Some(Box::new(policy)))
     }

@@ -24,9 +24,11 @@
 //! | `Last-Event-ID`, `lastEventId=`, `last_event_id=`, the first that is not empty | event streams, before `after=` | a gap |
 //! | `If-None-Match`, with an id as the entity tag | polls, before `after=` | the cursor is `after=` |
 //!
-//! `earliest` stands for all that is retained, but not in an entity tag. A poll gets 304 only if it has everything behind its tag. `*` in
-//! `If-None-Match` leaves the cursor to `after=`, and gets 304 if nothing is new behind that. Of several ids in `If-None-Match` the newest
-//! counts, because a client that has an answer has the ones before it. A proxy's suffix behind an id (`-gzip`) does not count.
+//! `earliest` stands for all that is retained, but not in an entity tag. A poll gets 304 only if it
+//! has everything behind its tag. `*` in `If-None-Match` leaves the cursor to `after=`, and gets
+//! 304 if nothing is new behind that. Of several ids in `If-None-Match` the newest counts, because
+//! a client that has an answer has the ones before it. A proxy's suffix behind an id (`-gzip`) does
+//! not count.
 //!
 //! # Slow readers
 //!

@@ -1,7 +1,8 @@
 //! The parameters of a request.
 //!
-//! Owns the reading of known parameters, which is strict: a repeated one and a value out of range are refused with a sentence. Unknown
-//! parameters are ignored, because clients and libraries add some of their own. Leaves defaults to the techniques.
+//! Owns the reading of known parameters, which is strict: a repeated one and a value out of range
+//! are refused with a sentence. Unknown parameters are ignored, because clients and libraries add
+//! some of their own. Leaves defaults to the techniques.
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
@@ -55,7 +56,8 @@ pub(super) struct Query<'a> {
 }
 
 impl<'a> Query<'a> {
-    /// Reads a query. Only known parameters are compared with each other, so that a query of thousands of unknown ones takes linear time.
+    /// Reads a query. Only known parameters are compared with each other, so that a query of
+    /// thousands of unknown ones takes linear time.
     pub(super) fn read(request: &Request<'a>, known: &[&[&str]], unknown: Unknown) -> Result<Self, Rejection> {
         let mut values: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::with_capacity(if request.query().is_some() { 4 } else { 0 });
         let mut others = Vec::new();

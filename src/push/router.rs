@@ -48,7 +48,8 @@ impl Hub {
         let Some(path) = path else { return Mounted::NotMine(reply) };
         let cors = Cors::of(request, self.config());
         let (topics, technique) = path.split_once('/').map_or((path, None), |(topics, technique)| (topics, Some(technique)));
-        // A page that encodes its list encodes the commas. A comma is reserved, so that the request's path has it as it was sent.
+        // A page that encodes its list encodes the commas. A comma is reserved, so that the
+        // request's path has it as it was sent.
         let topics = if topics.contains('%') { topics.replace("%2C", ",").into() } else { Cow::Borrowed(topics) };
         match technique {
             None => self.serve_topic(request, &topics, &cors, reply),

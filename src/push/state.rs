@@ -30,7 +30,8 @@ impl Constants {
         Id { epoch: self.epoch, sequence }
     }
 
-    /// A cursor of an epoch that is not this hub's. Everything that is retained follows it, behind a gap.
+    /// A cursor of an epoch that is not this hub's. Everything that is retained follows it, behind
+    /// a gap.
     pub(super) const fn foreign(&self) -> Cursor {
         Cursor::After(Id { epoch: !self.epoch, sequence: 0 })
     }

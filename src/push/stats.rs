@@ -42,8 +42,10 @@ pub struct HubStats {
 }
 
 impl HubStats {
-    /// How many requests, messages of `WebSocket`s and calls of [`Hub::publish`](super::Hub::publish) were refused with this status, or for
-    /// the reason that it stands for. Streams and `WebSocket`s that were ended for that reason while they caught up count, too.
+    /// How many requests, messages of `WebSocket`s and calls of
+    /// [`Hub::publish`](super::Hub::publish) were refused with this status, or for the reason that
+    /// it stands for. Streams and `WebSocket`s that were ended for that reason while they caught up
+    /// count, too.
     ///
     /// | status | reason |
     /// |---|---|

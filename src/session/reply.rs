@@ -91,8 +91,8 @@ impl<'a> Reply<'a> {
         self.begin_stream(response, None, false)
     }
 
-    /// Begins a stream of server-sent events (WHATWG HTML, section 9.2): `text/event-stream`, [unbuffered](Response::unbuffered), with a
-    /// comment as heartbeat.
+    /// Begins a stream of server-sent events (WHATWG HTML, section 9.2): `text/event-stream`,
+    /// [unbuffered](Response::unbuffered), with a comment as heartbeat.
     pub fn event_stream(self) -> EventStream<'a> {
         self.event_stream_with(Response::new("text/event-stream", ""))
     }

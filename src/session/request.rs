@@ -1,7 +1,7 @@
 //! A request as a handler sees it.
 //!
-//! Owns the view: the head's facts, the normalized path, the whole body, query values. Refuses to own bytes: everything is borrowed for the
-//! time of the call.
+//! Owns the view: the head's facts, the normalized path, the whole body, query values. Refuses to
+//! own bytes: everything is borrowed for the time of the call.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -43,14 +43,17 @@ impl<'a> Request<'a> {
         self.head.method()
     }
 
-    /// The path without the query, [normalized](normalized_path): two paths that differ in the escapes of unreserved characters or in the
-    /// case of an escape's digits name the same resource, and are the same text here. Other characters stay percent-encoded. Each `%` has two
-    /// hexadecimal digits behind it, which may stand for any other byte, a slash, NUL and bytes that are not UTF-8 included: a request with a
-    /// bad escape is answered 400 (RFC 3986, section 2.1; RFC 9112, section 3.2). `/` for an absolute-form target without a path.
+    /// The path without the query, [normalized](normalized_path): two paths that differ in the
+    /// escapes of unreserved characters or in the case of an escape's digits name the same
+    /// resource, and are the same text here. Other characters stay percent-encoded. Each `%` has
+    /// two hexadecimal digits behind it, which may stand for any other byte, a slash, NUL and bytes
+    /// that are not UTF-8 included: a request with a bad escape is answered 400 (RFC 3986, section
+    /// 2.1; RFC 9112, section 3.2). `/` for an absolute-form target without a path.
     ///
-    /// Dot segments are not removed. A path can contain `..` as a segment, however the client has written the dots; this library maps no
-    /// path to a file. The path as sent is [`head().path()`](Head::path). A check that decides about access and the code that it protects
-    /// must read the same one of the two.
+    /// Dot segments are not removed. A path can contain `..` as a segment, however the client has
+    /// written the dots; this library maps no path to a file. The path as sent is
+    /// [`head().path()`](Head::path). A check that decides about access and the code that it
+    /// protects must read the same one of the two.
     pub fn path(&self) -> &'a str {
         self.path
     }
@@ -71,7 +74,8 @@ impl<'a> Request<'a> {
         self.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty())
     }
 
-    /// Every query parameter, decoded, in order: one for each of [`query_pairs`](Self::query_pairs).
+    /// Every query parameter, decoded, in order: one for each of
+    /// [`query_pairs`](Self::query_pairs).
     pub fn query_values(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
         self.query_pairs().map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -117,9 +121,10 @@ impl<'a> Request<'a> {
     }
 }
 
-/// A path in the form in which two equivalent ones are the same text (RFC 3986, sections 6.2.2.1 and 6.2.2.2). Escapes of unreserved
-/// characters, that is letters, digits, `-`, `.`, `_` and `~`, are decoded. All other escapes stay, with upper-case digits. Nothing is
-/// decoded twice, and a path without `%` is not copied.
+/// A path in the form in which two equivalent ones are the same text (RFC 3986, sections 6.2.2.1
+/// and 6.2.2.2). Escapes of unreserved characters, that is letters, digits, `-`, `.`, `_` and `~`,
+/// are decoded. All other escapes stay, with upper-case digits. Nothing is decoded twice, and a
+/// path without `%` is not copied.
 ///
 /// ```
 /// use pushlab::session::normalized_path;

@@ -4,8 +4,8 @@
 //! flickers. Choose it where there is no script at all: it works in every browser since 1995.
 //!
 //! Without a cursor the page shows the newest that is retained, and reloads as the same page. With one it shows what came behind it, and reloads
-//! with the cursor moved on, so that each message is shown once. Parameters that the hub does not know stay in the address: the application's
-//! policy may ask for them each time.
+//! with the cursor moved on, so that each message is shown once. Parameters that the hub does not
+//! know stay in the address: the application's policy may ask for them each time.
 
 use std::fmt::Write;
 

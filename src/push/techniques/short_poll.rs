@@ -4,9 +4,11 @@
 //! nothing most of the time, and half an interval of latency. Choose it where data changes rarely and late is soon enough, or where nothing
 //! may stay open.
 //!
-//! `If-None-Match` is read as RFC 9110, section 13.1.2 says. Weak tags are as good as strong ones, and the suffix of a proxy that compresses
-//! (`"9f3a0c-17-gzip"`) does not count. Of several ids the newest is the cursor. `*` gets a 304 if nothing is new behind `after=`. A tag that
-//! is not a message's, and a field that is not a list of tags, match nothing: the answer is a 200 by `after=`.
+//! `If-None-Match` is read as RFC 9110, section 13.1.2 says. Weak tags are as good as strong ones,
+//! and the suffix of a proxy that compresses (`"9f3a0c-17-gzip"`) does not count. Of several ids
+//! the newest is the cursor. `*` gets a 304 if nothing is new behind `after=`. A tag that is not a
+//! message's, and a field that is not a list of tags, match nothing: the answer is a 200 by
+//! `after=`.
 
 use super::super::Technique;
 use super::super::answer::Shape;

@@ -8,9 +8,11 @@
 //! An event has the publisher's name, and a gap is an event named `gap`: a browser hands each to the listeners of its name alone. With
 //! `format=json` no event has a name, because the envelope has it: one `onmessage` hears everything, and a gap is `{"gap":true}` there.
 //!
-//! A browser that gets another status than 200 never comes back. So a `Last-Event-ID` that this hub has not given is not refused: the stream
-//! tells of a gap, and sends everything that is retained. An empty one counts as absent. Libraries that cannot set the field append it to the
-//! address as `lastEventId`, a second name of `last_event_id`; where both are given, `lastEventId` is newer and counts.
+//! A browser that gets another status than 200 never comes back. So a `Last-Event-ID` that this hub
+//! has not given is not refused: the stream tells of a gap, and sends everything that is retained.
+//! An empty one counts as absent. Libraries that cannot set the field append it to the address as
+//! `lastEventId`, a second name of `last_event_id`; where both are given, `lastEventId` is newer
+//! and counts.
 
 use super::super::Technique;
 use super::super::board::Wire;

@@ -117,7 +117,8 @@ both! {
         }
     }
 
-    /// What browsers, libraries and proxies add to a request: an event stream begins, and a poll is not answered twice.
+    /// What browsers, libraries and proxies add to a request: an event stream begins, and a poll is
+    /// not answered twice.
     fn what_clients_add(model) {
         let lab = Lab::start(model);
         let id = publish(&lab, "a", "needle");
@@ -142,13 +143,16 @@ both! {
         }
     }
 
-    /// The largest payload of the defaults arrives by every way, and one byte more is refused with a sentence by both ways in.
+    /// The largest payload of the defaults arrives by every way, and one byte more is refused with
+    /// a sentence by both ways in.
     fn the_largest_payload(model) {
         let lab = Lab::start(model);
         let text = "x".repeat(lab.app.hub.config().payload_bytes);
         assert_eq!(text.len(), 256 * 1024);
         let mut listeners = ["stream?", "events?", "multipart?", "iframe?callback=f"].map(|technique| open(&lab, &format!("/topics/a/{technique}")));
-        listeners.iter_mut().for_each(|listener| _ = listener.chunk());
+        for listener in &mut listeners {
+            listener.chunk();
+        }
         let mut held = lab.connect();
         held.get("/topics/a/long-poll");
         let mut socket = lab.connect();

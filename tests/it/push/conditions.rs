@@ -1,4 +1,5 @@
-//! Cursors in request fields: whatever a client sends, the answer is one that it understands, and no message is lost in silence.
+//! Cursors in request fields: whatever a client sends, the answer is one that it understands, and
+//! no message is lost in silence.
 //!
 //! Covers: push::conditions
 
@@ -90,7 +91,8 @@ fn a_foreign_last_event_id_is_a_gap() {
     assert_eq!(events(&World::new(), "", &[b"Last-Event-ID: 17"]), (0, true));
 }
 
-/// The field is newer than the parameter that a library appends, and that one is newer than what the page wrote.
+/// The field is newer than the parameter that a library appends, and that one is newer than what
+/// the page wrote.
 #[test]
 fn the_newest_source_of_a_last_event_id_counts() {
     let (world, [first, second]) = world();
@@ -110,7 +112,8 @@ fn the_newest_source_of_a_last_event_id_counts() {
     }
 }
 
-/// What a poll says: its status, how many messages, and whether there is a gap. A long poll that does not wait says the same.
+/// What a poll says: its status, how many messages, and whether there is a gap. A long poll that
+/// does not wait says the same.
 #[track_caller]
 fn poll(world: &World, query: &str, fields: &[&[u8]]) -> (u16, usize, bool) {
     let [short, long] = ["poll?", "long-poll?wait=0&"].map(|technique| {
@@ -191,7 +194,8 @@ fn tags_of_messages_are_cursors() {
     }
 }
 
-/// A 304 answers nobody who is behind: not behind what was evicted, and not behind what fills several answers.
+/// A 304 answers nobody who is behind: not behind what was evicted, and not behind what fills
+/// several answers.
 #[test]
 fn a_client_that_is_behind_gets_no_304() {
     let world = World::with(HubConfig { history_messages: 1, ..HubConfig::default() });

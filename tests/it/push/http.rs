@@ -97,7 +97,8 @@ fn paths_and_methods() {
     assert_eq!((world.get("/push/a").status, world.get("/topics/a").status), (200, 404));
 }
 
-/// An unreserved character and its escape are the same, in the prefix, in topics and in techniques (RFC 3986, section 6.2.2.2).
+/// An unreserved character and its escape are the same, in the prefix, in topics and in techniques
+/// (RFC 3986, section 6.2.2.2).
 #[test]
 fn escaped_paths() {
     let world = World::new();
@@ -188,7 +189,8 @@ fn publishing() {
     assert_eq!(world.hub.last().sequence, before.sequence + 1);
 }
 
-/// Payloads are UTF-8 without a coding. What a body is declared to be decides, not what it looks like.
+/// Payloads are UTF-8 without a coding. What a body is declared to be decides, not what it looks
+/// like.
 #[test]
 fn types_of_payloads() {
     let world = World::new();

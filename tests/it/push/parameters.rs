@@ -89,7 +89,8 @@ fn the_policy_sees_every_parameter() {
     assert_eq!((ask("/topics/a/poll?access_token=t+t").status, ask("/topics/b/poll?access_token=u").status), (200, 403));
     assert_eq!(*seen.lock().unwrap(), ["a", "b"]);
 
-    // A page that loads itself again keeps the parameters that the policy asks for, and no character of theirs leaves the attribute.
+    // A page that loads itself again keeps the parameters that the policy asks for, and no
+    // character of theirs leaves the attribute.
     let page = ask("/topics/a/page?_=%22%3E&access_token=t%20t&every=9&%65very2=<\"'>&&after=earliest&t");
     let text = page.text();
     let start = text.find("content=\"9;url=").unwrap() + "content=\"9;url=".len();
