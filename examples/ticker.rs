@@ -49,7 +49,7 @@ impl Ticker {
         Pusher::push_all(audience.sockets.values(), &Frame::text(&text));
         let polls = std::mem::take(&mut audience.polls);
         drop(audience);
-        let answer = Arc::new(Response::text(text).field("Cache-Control", "no-store"));
+        let answer = Arc::new(Response::text(text).no_store());
         for held in polls.into_values() {
             held.release(Arc::clone(&answer));
         }

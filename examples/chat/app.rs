@@ -119,7 +119,7 @@ fn forget(id: &str) -> String {
 }
 
 fn fresh(json: impl Into<Body>) -> Response {
-    Response::json(json).field("Cache-Control", "no-store")
+    Response::json(json).no_store()
 }
 
 fn json_line(value: &Value) -> String {

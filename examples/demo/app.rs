@@ -12,9 +12,11 @@ use pushlab::{IoModel, Message, Reply, Request, Response, Socket, WebSocketHandl
 
 use crate::common::{self, Started, file};
 use crate::drip::Drip;
-use crate::options::Token;
+use crate::options::{Own, Token};
 use crate::senders::Senders;
 use crate::source::{self, Pace, Source};
+
+const HISTORY_BYTES: usize = 16 * 1024 * 1024;
 
 const APP: &str = include_str!("page/app.js");
 const PANEL: &str = include_str!("page/panel.js");
@@ -92,20 +94,23 @@ impl Handler for App {
             Endpoint::Echo => reply.upgrade_with(Upgrade { protocols: &["chat", "superchat"] }, Echo),
             Endpoint::Status(code) => reply.send(status(code)),
             Endpoint::Stream(lines) => self.drip.serve(lines, request, reply),
-            Endpoint::Stats => reply.send(Response::json(self.stats(request)).field("Cache-Control", "no-store")),
+            Endpoint::Stats => reply.send(Response::json(self.stats(request)).no_store()),
             Endpoint::Pace => reply.send(self.set_pace(request)),
         }
     }
 }
 
 impl App {
-    pub(crate) fn new(started: &Started<'_>, publish_token: Option<Token>) -> Self {
+    pub(crate) fn new(started: &Started<'_>, own: &Own) -> Self {
         let (io, allow_origins) = (started.io, started.settings.allow_origins.clone());
-        let publish_token = publish_token.map(Arc::new);
+        let publish_token = own.publish_token.take().map(Arc::new);
+        let payload_bytes = own.payload_bytes.get().unwrap_or(HubConfig::default().payload_bytes);
         let config = HubConfig {
             // A page may be cut for a while at 100 messages of 16 KiB a second, and still lose nothing.
             history_messages: 10_000,
-            history_bytes: 16 * 1024 * 1024,
+            // The largest message is retained at least until the next one.
+            history_bytes: HISTORY_BYTES.max(payload_bytes),
+            payload_bytes,
             // A closed page is soon seen to be gone.
             presence_grace: Duration::from_secs(10),
             allow_origins: allow_origins.clone(),
@@ -197,20 +202,23 @@ impl App {
                     let (least, most) = source::BYTES.into_inner();
                     return Err(format!("bytes must be a whole number from {least} to {most}, as in /pace?bytes=1000"));
                 }
-                _ => return Err("there are per_second and bytes, as in /pace?per_second=5&bytes=1000".to_owned()),
+                // Clients and libraries add parameters of their own.
+                _ => {}
             }
         }
         Ok(pace)
     }
 }
 
-/// The body as it came, under the type that it came with.
+/// The body as it came, under the type and the coding that it came with.
 fn echo(request: &Request<'_>) -> Response {
-    let response = Response::new("", request.body().to_vec());
-    match request.field_text("Content-Type") {
-        Some(content_type) => response.field("Content-Type", content_type),
-        None => response,
+    let mut response = Response::new("", request.body().to_vec());
+    for name in ["Content-Type", "Content-Encoding"] {
+        if let Some(value) = request.field_text(name) {
+            response = response.field(name, value);
+        }
     }
+    response
 }
 
 fn status(code: &str) -> Response {

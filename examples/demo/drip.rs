@@ -48,7 +48,7 @@ impl Drip {
         let Ok(lines @ 1..=LINES_MAX) = lines.parse() else {
             return reply.send(Response::text(format!("the number of lines must be 1 to {LINES_MAX}, as in /stream/5\n")).with_status(400));
         };
-        let mut stream = reply.stream(Response::text("").field("Cache-Control", "no-store").field("X-Accel-Buffering", "no"));
+        let mut stream = reply.stream(Response::text("").unbuffered());
         if request.method() == Method::Head {
             return;
         }

@@ -22,20 +22,20 @@ mod quotes;
 mod senders;
 mod source;
 
-use std::cell::Cell;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
 use app::App;
+use options::Own;
 
 fn main() -> ExitCode {
-    let publish_token = Cell::new(None);
+    let own = Own::default();
     common::run(
         options::HELP,
-        |flag, arguments, config| options::take(flag, arguments, config, &publish_token),
+        |flag, arguments, config| options::take(flag, arguments, config, &own),
         |started| {
-            let app = App::new(started, publish_token.take());
+            let app = App::new(started, &own);
             let (source, drip, hub) = (Arc::clone(&app.source), Arc::clone(&app.drip), app.hub.clone());
             thread::spawn(move || source.run(&hub));
             thread::spawn(move || drip.run());

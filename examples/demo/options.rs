@@ -20,6 +20,7 @@ Usage: demo [OPTIONS]
   --allow-origin ORIGIN      a page's origin, scheme://host[:port], that may use the topics, open WebSockets and change the rate;
                              * allows any; may be repeated   [the server's own origin]
   --publish-token TOKEN      publishing and changing the rate need `Authorization: Bearer TOKEN`
+  --max-payload-bytes N      of one published message; more than the two limits below raises them, too   [262144]
   --max-message-bytes N      of one WebSocket message, all fragments together   [1048576]
   --max-fragments N          of one WebSocket message   [1024]
   --max-body-bytes N         of one request's body   [1048576]
@@ -35,13 +36,15 @@ const BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// Longer than any proxy lets a connection be silent.
 const HEARTBEAT_MAX_SECONDS: u64 = 3_600;
 
+/// Settings that the server does not have.
+#[derive(Default)]
+pub(crate) struct Own {
+    pub(crate) publish_token: Cell<Option<Token>>,
+    pub(crate) payload_bytes: Cell<Option<usize>>,
+}
+
 /// Takes an option, if it is one of the demo's own.
-pub(crate) fn take(
-    flag: &str,
-    arguments: &mut Arguments,
-    config: &mut Config,
-    publish_token: &Cell<Option<Token>>,
-) -> Result<bool, String> {
+pub(crate) fn take(flag: &str, arguments: &mut Arguments, config: &mut Config, own: &Own) -> Result<bool, String> {
     let limits = &mut config.settings.limits;
     match flag {
         "--heartbeat" => {
@@ -49,7 +52,8 @@ pub(crate) fn take(
             limits.heartbeat = (seconds > 0).then(|| Duration::from_secs(seconds));
         }
         "--slow-consumer" => config.settings.slow_consumer = arguments.value("disconnect, drop-oldest or keep-latest")?,
-        "--publish-token" => publish_token.set(Some(arguments.value("8 to 128 letters, digits, `-`, `_` and `.`")?)),
+        "--publish-token" => own.publish_token.set(Some(arguments.value("8 to 128 letters, digits, `-`, `_` and `.`")?)),
+        "--max-payload-bytes" => own.payload_bytes.set(Some(arguments.number("a whole number of bytes", 1..=BYTES_MAX)?)),
         "--max-message-bytes" => limits.message_bytes = arguments.number("a whole number of bytes", 1..=BYTES_MAX)?,
         "--max-fragments" => limits.message_fragments = arguments.number("a whole number", 1..=COUNT_MAX)?,
         "--max-body-bytes" => limits.body_bytes = arguments.number("a whole number of bytes", 1..=BYTES_MAX)?,
@@ -57,6 +61,11 @@ pub(crate) fn take(
         "--max-threads" => config.max_threads = arguments.number("a whole number", 1..=COUNT_MAX)?,
         _ => return Ok(false),
     }
+    // A payload comes as a body or as a message. The order of the options does not matter: each of
+    // them ends here.
+    let payload_bytes = own.payload_bytes.get().unwrap_or(0);
+    limits.body_bytes = limits.body_bytes.max(payload_bytes);
+    limits.message_bytes = limits.message_bytes.max(payload_bytes);
     Ok(true)
 }
 

@@ -47,7 +47,7 @@ impl Handler for App {
             "/" => file("text/html; charset=utf-8", Arc::clone(&self.page)),
             "/style.css" => file("text/css; charset=utf-8", STYLE),
             "/app.js" => file("text/javascript; charset=utf-8", SCRIPT),
-            "/stats" => Response::json(self.stats()).field("Cache-Control", "no-store"),
+            "/stats" => Response::json(self.stats()).no_store(),
             path => common::asset(path).unwrap_or_else(|| Response::status(404)),
         });
     }

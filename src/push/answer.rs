@@ -22,8 +22,7 @@ impl Shape {
     /// Everything that was missed; in raw format the first of it.
     pub(super) fn many(&self, replay: &Replay) -> Response {
         if self.format == Format::Raw {
-            let Some(message) = replay.messages.first() else { return self.empty(replay.last) };
-            let response = self.raw(message);
+            let response = replay.messages.first().map_or_else(|| self.empty(replay.last), |message| self.raw(message));
             return if replay.gap { response.field("Pushlab-Gap", &replay.from.to_string()) } else { response };
         }
         let mut text = String::from("{\"messages\":[");

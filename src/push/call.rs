@@ -7,9 +7,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::board::Wire;
+use super::conditions::{IfNoneMatch, LastEventId};
 use super::cors::Cors;
 use super::hub::{Joined, Wish};
-use super::query::{Format, Query, Rejection, parse_cursor};
+use super::query::{Format, Query, Rejection};
 use super::state::Sink;
 use super::{Cursor, Hub, Id, PublishError, Replay, Technique, Topics, envelope};
 use crate::proto::Frame;
@@ -23,6 +24,15 @@ pub(super) struct Call<'a> {
     pub(super) cors: Cors,
     pub(super) client: Option<Arc<str>>,
     pub(super) callback: Option<Arc<str>>,
+}
+
+/// The answer to a poll that nothing is new for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unchanged {
+    /// 200 with an empty list; in raw format 204.
+    Empty,
+    /// 304, which has a head alone.
+    NotModified,
 }
 
 /// How a technique streams.
@@ -44,18 +54,51 @@ impl Call<'_> {
         self.hub.reject(reply, &self.cors, rejection);
     }
 
-    /// The cursor: from a field, which a client sends for what it has just seen, before the query, which stays in an address.
-    pub(super) fn cursor(&self, field: Option<&str>, parameters: &[&str]) -> Result<Cursor, Rejection> {
-        if let Some((name, text)) = field.and_then(|name| Some((name, self.request.field_text(name)?))) {
-            let text = text.strip_prefix("W/").unwrap_or(text);
-            return parse_cursor(name, text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text));
-        }
-        for name in parameters {
-            if let Some(cursor) = self.query.cursor(name)? {
-                return Ok(cursor);
-            }
-        }
-        Ok(Cursor::New)
+    /// The cursor of the address, `after=`. A value that is not a cursor is an error also where a
+    /// field comes before it, so that the answer to an address does not depend on fields.
+    pub(super) fn after(&self) -> Result<Cursor, Rejection> {
+        Ok(self.query.cursor("after")?.unwrap_or_default())
+    }
+
+    /// The cursor of an event stream: the first of `Last-Event-ID`, `lastEventId=`,
+    /// `last_event_id=` and `after=` that is given and not empty. The field is what the client has
+    /// just seen, while the address stays as the page wrote it; `lastEventId=` is the parameter
+    /// that libraries append for the field.
+    ///
+    /// A foreign id is not an error: a browser that gets another status than 200 never comes back
+    /// (WHATWG HTML, section 9.2.2).
+    pub(super) fn last_event_id(&self) -> Result<Cursor, Rejection> {
+        let after = self.after()?;
+        let parameter = |name| self.query.value(name).and_then(|value| LastEventId::read(std::iter::once(value.as_bytes())));
+        let given = LastEventId::read(self.request.field_values("Last-Event-ID"));
+        Ok(match given.or_else(|| parameter("lastEventId")).or_else(|| parameter("last_event_id")) {
+            None => after,
+            Some(LastEventId::Earliest) => Cursor::Earliest,
+            Some(LastEventId::Id(id)) => Cursor::After(id),
+            Some(LastEventId::Foreign) => self.hub.constants().foreign(),
+        })
+    }
+
+    /// The cursor of a poll, and the status for a poll that nothing is new for (RFC 9110, section
+    /// 13.1.2).
+    ///
+    /// - A tag that names a message is the cursor, before `after=`, which stays in an address. Of
+    ///   several the newest of this hub is: the client has everything up to it, and a hub answers
+    ///   304 if any tag is the current one. Without one of this hub, an id of another epoch is the
+    ///   cursor, and the answer tells of a gap.
+    /// - `*` and foreign tags leave the cursor to `after=`. A 304 says that the client has
+    ///   everything. With `*` it gets one if nothing is new behind `after=`, and the messages
+    ///   otherwise; a foreign tag matches nothing, and gets a 200 in either case.
+    pub(super) fn poll_cursor(&self) -> Result<(Cursor, Unchanged), Rejection> {
+        let after = self.after()?;
+        Ok(match IfNoneMatch::read(self.request.field_values("If-None-Match")) {
+            IfNoneMatch::Absent => (after, Unchanged::Empty),
+            IfNoneMatch::Any => (after, Unchanged::NotModified),
+            IfNoneMatch::Ids(ids) => match newest(&ids, self.hub.last()) {
+                Some(id) => (Cursor::After(id), Unchanged::NotModified),
+                None => (after, Unchanged::Empty),
+            },
+        })
     }
 
     pub(super) fn format(&self, default: Format) -> Result<Format, Rejection> {
@@ -73,9 +116,9 @@ impl Call<'_> {
         Ok(state.since(&places.ok_or(PublishError::TooManyTopics)?, cursor, limit_bytes, self.hub.config().clock.now()))
     }
 
-    /// Serves a technique that streams, from where the field or one of the parameters says.
-    pub(super) fn serve_stream(&self, reply: Reply<'_>, plan: Result<Plan, Rejection>, field: Option<&str>, parameters: &[&str]) {
-        match plan.and_then(|plan| Ok((plan, self.cursor(field, parameters)?))) {
+    /// Serves a technique that streams, from the cursor on.
+    pub(super) fn serve_stream(&self, reply: Reply<'_>, plan: Result<Plan, Rejection>, cursor: Result<Cursor, Rejection>) {
+        match plan.and_then(|plan| Ok((plan, cursor?))) {
             Ok((plan, cursor)) => self.stream(reply, cursor, &plan),
             Err(rejection) => self.reject(reply, &rejection),
         }
@@ -140,6 +183,11 @@ impl Call<'_> {
             }
         }
     }
+}
+
+/// The newest id that this hub has given, up to `last`; without one, an id that it has not given.
+fn newest(ids: &[Id], last: Id) -> Option<Id> {
+    ids.iter().copied().max_by_key(|id| (id.epoch == last.epoch && id.sequence <= last.sequence, id.sequence))
 }
 
 /// A response that has begun.

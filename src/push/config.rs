@@ -15,7 +15,10 @@ use super::Clock;
 /// ```
 #[derive(Clone, Debug)]
 pub struct HubConfig {
-    /// Where the endpoints are mounted. Default `/topics`.
+    /// Where the endpoints are mounted: a path without a slash at its end. Characters that a path
+    /// cannot have are percent-encoded. The hub keeps the prefix
+    /// [normalized](crate::session::normalized_path), as requests have their paths. Default
+    /// `/topics`.
     pub prefix: String,
     /// Messages that a topic retains. Default 1,000: at one a second a quarter of an hour, longer than any phone is in a tunnel.
     pub history_messages: usize,
@@ -29,11 +32,21 @@ pub struct HubConfig {
     pub topics: usize,
     /// Topics of one request. Default 32: longer lists belong into one topic.
     pub topics_per_request: usize,
-    /// Bytes of one payload. 413 past it, and close code 1009. Default 64 KiB (Centrifugo `client.message_size_limit` 64 KiB).
+    /// Bytes of one payload. 413 past it, and close code 1009. Default 256 KiB (Amazon SNS and SQS
+    /// 256 KiB). A larger one needs room elsewhere:
+    /// [`Limits::body_bytes`](crate::Limits::body_bytes) and
+    /// [`Limits::message_bytes`](crate::Limits::message_bytes) to come in, and
+    /// [`history_bytes`](Self::history_bytes) to be retained.
     pub payload_bytes: usize,
     /// Bytes of payload that one answer or stream replays; who missed more comes again with the cursor that it got so far, and a WebSocket
     /// is fed as it reads. Default 1 MiB, a full history of one topic.
     pub replay_bytes: usize,
+    /// Whether a request with a query parameter that its endpoint does not know gets 400. Default
+    /// no: clients and libraries add parameters of their own, such as `_`, and an application may
+    /// read some in its policy ([`Hub::with_policy`](super::Hub::with_policy)). A known parameter
+    /// with a bad value and a known one that is repeated get 400 in either case. A parameter that
+    /// other endpoints alone know is unknown.
+    pub strict_parameters: bool,
     /// Time that a long poll is held when it does not say. Default 25 s (RFC 6202, section 5.5: 30 s is safe; `SockJS`, Engine.IO 25 s).
     pub hold: Duration,
     /// The longest that a long poll may ask for. Default 120 s, which RFC 6202, section 5.5 says has worked.
@@ -73,8 +86,9 @@ impl Default for HubConfig {
             history_age: Duration::from_secs(10 * 60),
             topics: 10_000,
             topics_per_request: 32,
-            payload_bytes: 64 * 1024,
+            payload_bytes: 256 * 1024,
             replay_bytes: 1024 * 1024,
+            strict_parameters: false,
             hold: Duration::from_secs(25),
             hold_max: Duration::from_secs(120),
             stream_bytes: 1024 * 1024,

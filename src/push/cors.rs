@@ -34,14 +34,15 @@ impl Cors {
         self.allowed.is_some() || is_allowed(request.field_text("Origin"), request.host(), &[])
     }
 
-    /// Adds the fields of every answer: not to be stored, not to be buffered by nginx, not to be taken for another type.
+    /// Adds the fields of every answer. Caches do not store it, proxies neither buffer nor compress
+    /// it, and browsers do not take it for another type.
     pub(super) fn dress(&self, response: Response) -> Response {
         self.dress_stream(response, false)
     }
 
     /// As [`dress`](Self::dress), for a stream, which may have the first of these fields already.
     pub(super) fn dress_stream(&self, response: Response, has_some: bool) -> Response {
-        let response = if has_some { response } else { response.field("Cache-Control", "no-store").field("X-Accel-Buffering", "no") };
+        let response = if has_some { response } else { response.unbuffered() };
         let response = response.field("X-Content-Type-Options", "nosniff").field("Vary", "Origin");
         let Some(origin) = &self.allowed else { return response };
         let response = response.field("Access-Control-Allow-Origin", origin);

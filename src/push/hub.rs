@@ -15,7 +15,7 @@ use super::state::{Client, Constants, Sink, State, WaitingPoll};
 use super::stats::{HubStats, Refused};
 use super::topic::{self, PRESENCE};
 use super::{BadTopic, Cursor, HubConfig, Id, Message, Payload, PerTechnique, Technique, Topics, clock};
-use crate::session::{Reply, Request};
+use crate::session::{Reply, Request, normalized_path};
 
 /// What somebody asks to do to a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,13 +168,17 @@ impl Hub {
         Self::build(config, None)
     }
 
-    /// A hub that asks the application who may do what. It is asked for each request and each of its topics, before anything else is done;
-    /// who is refused gets 403. For the topic of a presence it is asked about the topic itself.
+    /// A hub that asks the application which requests are allowed. The policy is asked for each
+    /// request and each of its topics, before anything else is done; a request that the policy does
+    /// not allow gets 403. For the topic of a presence the policy is asked about the topic itself.
+    /// Topics' names are decoded. The request shows the whole query, parameters that the hub does
+    /// not know included.
     pub fn with_policy(config: HubConfig, policy: impl Fn(&Request<'_>, Access, &str) -> bool + Send + Sync + 'static) -> Self {
         Self::build(config, Some(Box::new(policy)))
     }
 
-    fn build(config: HubConfig, policy: Option<Policy>) -> Self {
+    fn build(mut config: HubConfig, policy: Option<Policy>) -> Self {
+        config.prefix = normalized_path(&config.prefix).into_owned();
         let constants = Arc::new(Constants { config, epoch: clock::epoch(), boundary: format!("part-{:016x}", clock::epoch()) });
         let state = Mutex::new(State::new(Arc::clone(&constants)));
         Self(Arc::new(Inner { constants, state, policy, refused: Refused::default() }))

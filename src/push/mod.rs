@@ -18,6 +18,18 @@
 //! and nothing is lost or repeated. Where the messages behind a cursor are not all there any more (too old, of another epoch, of a future that
 //! never was), the client is told of a gap, and from where on it has everything; then come all that there are.
 //!
+//! | where a client says its cursor | for | a value that names no message |
+//! |---|---|---|
+//! | `after=` in the query | every technique | 400; an empty one counts as absent |
+//! | `Last-Event-ID`, `lastEventId=`, `last_event_id=`, the first that is not empty | event streams, before `after=` | a gap |
+//! | `If-None-Match`, with an id as the entity tag | polls, before `after=` | the cursor is `after=` |
+//!
+//! `earliest` stands for all that is retained, but not in an entity tag. A poll gets 304 only if it
+//! has everything behind its tag. `*` in `If-None-Match` leaves the cursor to `after=`, and gets
+//! 304 if nothing is new behind that. Of several ids in `If-None-Match` the newest counts, because
+//! a client that has an answer has the ones before it. A proxy's suffix behind an id (`-gzip`) does
+//! not count.
+//!
 //! # Slow readers
 //!
 //! Messages wait for a slow reader in its connection's queue, under the one policy of [`SlowConsumer`](crate::session::SlowConsumer). With
@@ -50,8 +62,10 @@
 
 mod answer;
 mod board;
+mod body;
 mod call;
 mod clock;
+mod conditions;
 mod config;
 mod cors;
 mod cursor;

@@ -1,6 +1,8 @@
 //! The parameters of a request.
 //!
-//! Owns reading them strictly: what is unknown, repeated or out of range is refused with a sentence. Refuses defaults of techniques.
+//! Owns the reading of known parameters, which is strict: a repeated one and a value out of range
+//! are refused with a sentence. Unknown parameters are ignored, because clients and libraries add
+//! some of their own. Leaves defaults to the techniques.
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
@@ -38,27 +40,46 @@ pub(super) enum Format {
     Raw,
 }
 
-/// Query parameters, of which all are known and none is repeated.
+/// What happens to a request with a parameter that its endpoint does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unknown {
+    Ignored,
+    Refused,
+}
+
+/// The known parameters of a query, each once.
 #[derive(Debug)]
 pub(super) struct Query<'a> {
     values: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    /// The unknown ones, as sent, in order.
+    others: Vec<&'a str>,
 }
 
 impl<'a> Query<'a> {
-    pub(super) fn read(request: &Request<'a>, known: &[&[&str]]) -> Result<Self, Rejection> {
+    /// Reads a query. Only known parameters are compared with each other, so that a query of
+    /// thousands of unknown ones takes linear time.
+    pub(super) fn read(request: &Request<'a>, known: &[&[&str]], unknown: Unknown) -> Result<Self, Rejection> {
         let mut values: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::with_capacity(if request.query().is_some() { 4 } else { 0 });
-        for (name, value) in request.query_values() {
+        let mut others = Vec::new();
+        for (sent, (name, value)) in request.query_pairs().zip(request.query_values()) {
             if !known.iter().any(|names| names.contains(&&*name)) {
-                let list = known.concat().join(", ");
-                let known = if list.is_empty() { "there are none".to_owned() } else { format!("there are {list}") };
-                return Err(Rejection::bad(format!("`{}` is no parameter here; {known}", shorten(&name))));
+                if unknown == Unknown::Refused {
+                    return Err(refuse_unknown(&name, known));
+                }
+                others.push(sent);
+                continue;
             }
             if values.iter().any(|(other, _)| *other == name) {
                 return Err(Rejection::bad(format!("`{name}` is given twice")));
             }
             values.push((name, value));
         }
-        Ok(Self { values })
+        Ok(Self { values, others })
+    }
+
+    /// The parameters that the endpoint does not know, as sent.
+    pub(super) fn others(&self) -> impl Iterator<Item = &'a str> {
+        self.others.iter().copied()
     }
 
     pub(super) fn value(&self, name: &str) -> Option<&str> {
@@ -85,7 +106,8 @@ impl<'a> Query<'a> {
     }
 
     pub(super) fn cursor(&self, name: &str) -> Result<Option<Cursor>, Rejection> {
-        self.value(name).map(|text| parse_cursor(name, text)).transpose()
+        let parse = |text: &str| text.parse().map_err(|error| Rejection::bad(format!("`{name}` is not a cursor: {error}")));
+        self.value(name).map(parse).transpose()
     }
 
     /// The name that a client has given itself.
@@ -107,8 +129,11 @@ impl<'a> Query<'a> {
     }
 }
 
-pub(super) fn parse_cursor(name: &str, text: &str) -> Result<Cursor, Rejection> {
-    text.parse().map_err(|error| Rejection::bad(format!("`{name}` is no cursor: {error}")))
+#[cold]
+fn refuse_unknown(name: &str, known: &[&[&str]]) -> Rejection {
+    let list = known.concat().join(", ");
+    let known = if list.is_empty() { "there are none".to_owned() } else { format!("there are {list}") };
+    Rejection::bad(format!("`{}` is not a parameter here; {known}", shorten(name)))
 }
 
 /// The start of a text of any length.

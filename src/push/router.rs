@@ -5,11 +5,12 @@
 
 use std::borrow::Cow;
 
+use super::body::Kind;
 use super::call::Call;
 use super::cors::Cors;
-use super::query::{Query, Rejection};
+use super::query::{Query, Rejection, Unknown};
 use super::techniques::{self, iframe, jsonp, long_poll, meta_refresh, multipart, short_poll, sse, stream, websocket};
-use super::{Access, Hub, Payload, Topics};
+use super::{Access, Hub, Topics};
 use crate::proto::http1::Method;
 use crate::session::{Reply, Request, Response};
 
@@ -47,8 +48,9 @@ impl Hub {
         let Some(path) = path else { return Mounted::NotMine(reply) };
         let cors = Cors::of(request, self.config());
         let (topics, technique) = path.split_once('/').map_or((path, None), |(topics, technique)| (topics, Some(technique)));
-        // A page that encodes its list encodes the commas.
-        let topics = if topics.contains('%') { topics.replace("%2C", ",").replace("%2c", ",").into() } else { Cow::Borrowed(topics) };
+        // A page that encodes its list encodes the commas. A comma is reserved, so that the
+        // request's path has it as it was sent.
+        let topics = if topics.contains('%') { topics.replace("%2C", ",").into() } else { Cow::Borrowed(topics) };
         match technique {
             None => self.serve_topic(request, &topics, &cors, reply),
             Some(technique) => self.serve_technique(request, &topics, technique, &cors, reply),
@@ -77,15 +79,17 @@ impl Hub {
 
     /// Publishes the body.
     fn take(&self, request: &Request<'_>, topic: &str, cors: &Cors) -> Result<Response, Rejection> {
-        let query = Query::read(request, &[&["event"]])?;
+        let query = self.query(request, &[&["event"]])?;
         let topic = self.one_topic(request, topic, Access::Publish)?;
         if !cors.may_change(request) {
             return Err(Rejection { status: 403, sentence: "pages of this origin may not publish here".to_owned() });
         }
-        let payload = match is_text(request).then(|| std::str::from_utf8(request.body())) {
-            Some(Ok(text)) => Payload::text(text),
-            Some(Err(_)) => return Err(Rejection::bad("a payload that is text must be UTF-8")),
-            None => Payload::binary(request.body()),
+        let payload = match Kind::of(request) {
+            Ok(kind) => kind.payload(request.body())?,
+            Err(unsupported) => {
+                self.count_refused(415);
+                return Ok(unsupported.response());
+            }
         };
         let payload = match query.value("event") {
             Some(name) => payload.event(name),
@@ -98,7 +102,7 @@ impl Hub {
 
     /// The figures of a topic.
     fn figures(&self, request: &Request<'_>, topic: &str) -> Result<Response, Rejection> {
-        Query::read(request, &[])?;
+        self.query(request, &[])?;
         let topic = self.one_topic(request, topic, Access::Subscribe)?;
         let info = self.info(&topic).map_err(|error| Rejection::bad(error.to_string()))?;
         Ok(Response::json(info.json(&topic) + "\n"))
@@ -138,9 +142,13 @@ impl Hub {
         }
     }
 
+    fn query<'a>(&self, request: &Request<'a>, known: &[&[&str]]) -> Result<Query<'a>, Rejection> {
+        Query::read(request, known, if self.config().strict_parameters { Unknown::Refused } else { Unknown::Ignored })
+    }
+
     /// Reads what all techniques have in common.
     fn call<'a>(&'a self, request: &'a Request<'a>, topics: &str, parameters: &[&str], cors: &Cors) -> Result<Call<'a>, Rejection> {
-        let query = Query::read(request, &[techniques::PARAMETERS, parameters])?;
+        let query = self.query(request, &[techniques::PARAMETERS, parameters])?;
         let topics = Topics::parse(topics, self.config().topics_per_request).map_err(|error| Rejection::bad(error.to_string()))?;
         for name in topics.names() {
             self.check_access(request, Access::Subscribe, name)?;
@@ -150,11 +158,4 @@ impl Hub {
         let callback = query.value("callback").map(jsonp::check_callback).transpose()?;
         Ok(Call { hub: self, request, topics, query, cors: cors.clone(), client, callback })
     }
-}
-
-/// `text/*` and JSON are text.
-fn is_text(request: &Request<'_>) -> bool {
-    let media_type =
-        request.field_text("Content-Type").unwrap_or_default().split(';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
-    media_type.starts_with("text/") || media_type == "application/json" || media_type.ends_with("+json")
 }

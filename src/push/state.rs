@@ -29,6 +29,12 @@ impl Constants {
     pub(super) const fn id(&self, sequence: u64) -> Id {
         Id { epoch: self.epoch, sequence }
     }
+
+    /// A cursor of an epoch that is not this hub's. Everything that is retained follows it, behind
+    /// a gap.
+    pub(super) const fn foreign(&self) -> Cursor {
+        Cursor::After(Id { epoch: !self.epoch, sequence: 0 })
+    }
 }
 
 /// One subscription.

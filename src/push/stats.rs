@@ -7,8 +7,15 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Statuses with which a hub refuses, each with the name of its counter.
-const REFUSALS: [(u16, &str); 6] =
-    [(400, "bad_request"), (403, "forbidden"), (404, "not_found"), (410, "gone"), (413, "too_large"), (503, "no_room")];
+const REFUSALS: [(u16, &str); 7] = [
+    (400, "bad_request"),
+    (403, "forbidden"),
+    (404, "not_found"),
+    (410, "gone"),
+    (413, "too_large"),
+    (415, "unsupported_type"),
+    (503, "no_room"),
+];
 
 /// Figures of a hub.
 ///
@@ -35,10 +42,20 @@ pub struct HubStats {
 }
 
 impl HubStats {
-    /// Requests, messages of `WebSocket`s and calls of [`Hub::publish`](super::Hub::publish) that were refused with this status, or for what it
-    /// stands for, and streams and `WebSocket`s that were ended for it while they still got what they had missed: 400 for what is no name, cursor or parameter, or beyond its range; 403 by the policy or for the page's origin; 404 for a
-    /// technique that there is not; 410 for a gap that has no room in the format; 413 for a payload that is too large; 503 for want of room
-    /// for one topic more.
+    /// How many requests, messages of `WebSocket`s and calls of
+    /// [`Hub::publish`](super::Hub::publish) were refused with this status, or for the reason that
+    /// it stands for. Streams and `WebSocket`s that were ended for that reason while they caught up
+    /// count, too.
+    ///
+    /// | status | reason |
+    /// |---|---|
+    /// | 400 | a name, a cursor or a parameter is not valid |
+    /// | 403 | the policy or the page's origin |
+    /// | 404 | there is no such technique |
+    /// | 410 | a gap that the format cannot tell |
+    /// | 413 | the payload is larger than [`HubConfig::payload_bytes`](super::HubConfig::payload_bytes) |
+    /// | 415 | the payload has a charset other than UTF-8 and US-ASCII, a content coding, or not one media type |
+    /// | 503 | the hub has [`HubConfig::topics`](super::HubConfig::topics), and all have subscribers |
     pub fn refused(&self, status: u16) -> u64 {
         place(status).map_or(0, |place| self.refused[place])
     }

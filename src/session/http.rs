@@ -12,6 +12,7 @@ use super::exchange::{Exchange, Outcome, Partial, Streaming};
 use super::link::Pushed;
 use super::progress::{Ending, Progress};
 use super::reply::{answer, answer_shared};
+use super::request::normalized_path;
 use super::{Burst, Command, Context, HalfClose, Reply, Request, Response, source, websocket};
 use crate::proto::http1::{Conn, Content, Event, Head, Next};
 use crate::proto::{CloseReason, Frame, Limits, Outbox, RemoteError};
@@ -112,7 +113,8 @@ impl Http {
             reply.send(Response::no_content().field("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         } else {
             cx.stats.requests.add(1);
-            let request = Request::new(head, body, peer);
+            let path = normalized_path(head.path());
+            let request = Request::new(head, &path, body, peer);
             panicked = catch_unwind(AssertUnwindSafe(|| cx.app.handle(&request, reply))).is_err();
         }
         if panicked {

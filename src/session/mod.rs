@@ -40,7 +40,7 @@ pub use lifecycle::Session;
 pub use link::{Address, Command, Held, Post, Pusher, RemoteSource};
 pub use progress::Ending;
 pub use reply::{Reply, Upgrade};
-pub use request::Request;
+pub use request::{Request, normalized_path};
 pub use response::{Body, Response};
 pub use socket::{Sent, Socket, WebSocketHandler};
 pub use source::{Feed, StreamSource};

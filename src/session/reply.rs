@@ -90,19 +90,20 @@ impl<'a> Reply<'a> {
     }
 
     /// Begins a response of unknown length: chunked, or ended by the connection's end for HTTP/1.0. The response's body is its first piece.
+    /// A response that proxies must pass on piece by piece is [unbuffered](Response::unbuffered).
     pub fn stream(self, response: Response) -> Stream<'a> {
         self.begin_stream(response, None, false)
     }
 
-    /// Begins a stream of server-sent events (WHATWG HTML, section 9.2): `text/event-stream`, not cacheable, not buffered by nginx, with a
-    /// comment as heartbeat.
+    /// Begins a stream of server-sent events (WHATWG HTML, section 9.2): `text/event-stream`,
+    /// [unbuffered](Response::unbuffered), with a comment as heartbeat.
     pub fn event_stream(self) -> EventStream<'a> {
         self.event_stream_with(Response::new("text/event-stream", ""))
     }
 
     /// As [`event_stream`](Self::event_stream), with further fields of the response.
     pub fn event_stream_with(self, response: Response) -> EventStream<'a> {
-        let response = response.field("Cache-Control", "no-store").field("X-Accel-Buffering", "no");
+        let response = response.unbuffered();
         let heartbeat = self.cx.settings.limits.heartbeat.map(|every| Heartbeat { bytes: b":\n\n", due: self.cx.now.instant() + every });
         EventStream(self.begin_stream(response, heartbeat, true))
     }

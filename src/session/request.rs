@@ -1,6 +1,7 @@
 //! A request as a handler sees it.
 //!
-//! Owns the view: the head's facts, the whole body, query values. Refuses to own bytes: everything is borrowed for the time of the call.
+//! Owns the view: the head's facts, the normalized path, the whole body, query values. Refuses to
+//! own bytes: everything is borrowed for the time of the call.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -27,13 +28,15 @@ use crate::proto::http1::{Head, Method};
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     head: Head<'a>,
+    path: &'a str,
     body: &'a [u8],
     peer: SocketAddr,
 }
 
 impl<'a> Request<'a> {
-    pub(crate) const fn new(head: Head<'a>, body: &'a [u8], peer: SocketAddr) -> Self {
-        Self { head, body, peer }
+    /// `path` is that of the head, [normalized](normalized_path).
+    pub(crate) const fn new(head: Head<'a>, path: &'a str, body: &'a [u8], peer: SocketAddr) -> Self {
+        Self { head, path, body, peer }
     }
 
     /// The method.
@@ -41,11 +44,19 @@ impl<'a> Request<'a> {
         self.head.method()
     }
 
-    /// The path as sent, percent-encoded, without the query. Each `%` has two hexadecimal digits behind it, which may stand for any byte, NUL
-    /// and what is no UTF-8 included: a request with a bad escape is answered 400 (RFC 3986, section 2.1; RFC 9112, section 3.2). `/` for an
-    /// absolute-form target without a path.
+    /// The path without the query, [normalized](normalized_path): two paths that differ in the
+    /// escapes of unreserved characters or in the case of an escape's digits name the same
+    /// resource, and are the same text here. Other characters stay percent-encoded. Each `%` has
+    /// two hexadecimal digits behind it, which may stand for any other byte, a slash, NUL and bytes
+    /// that are not UTF-8 included: a request with a bad escape is answered 400 (RFC 3986, section
+    /// 2.1; RFC 9112, section 3.2). `/` for an absolute-form target without a path.
+    ///
+    /// Dot segments are not removed. A path can contain `..` as a segment, however the client has
+    /// written the dots; this library maps no path to a file. The path as sent is
+    /// [`head().path()`](Head::path). A check that decides about access and the code that it
+    /// protects must read the same one of the two.
     pub fn path(&self) -> &'a str {
-        self.head.path()
+        self.path
     }
 
     /// The query as sent, without its question mark. Here a `%` may have anything behind it, as browsers send it.
@@ -59,9 +70,15 @@ impl<'a> Request<'a> {
         self.query_values().find(|(found, _)| found == name).map(|(_, value)| value)
     }
 
-    /// Every query parameter, decoded, in order.
+    /// Every query parameter as sent, `name=value` or `name`, in order. Empty ones are left out.
+    pub fn query_pairs(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty())
+    }
+
+    /// Every query parameter, decoded, in order: one for each of
+    /// [`query_pairs`](Self::query_pairs).
     pub fn query_values(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
-        self.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        self.query_pairs().map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             (form_decode(name), form_decode(value))
         })
@@ -103,6 +120,47 @@ impl<'a> Request<'a> {
     pub const fn peer(&self) -> SocketAddr {
         self.peer
     }
+}
+
+/// A path in the form in which two equivalent ones are the same text (RFC 3986, sections 6.2.2.1
+/// and 6.2.2.2). Escapes of unreserved characters, that is letters, digits, `-`, `.`, `_` and `~`,
+/// are decoded. All other escapes stay, with upper-case digits. Nothing is decoded twice, and a
+/// path without `%` is not copied.
+///
+/// ```
+/// use pushlab::session::normalized_path;
+/// assert_eq!(normalized_path("/%7Eada/%6eotes"), "/~ada/notes");
+/// assert_eq!(normalized_path("/a%2fb%c3%a9"), "/a%2Fb%C3%A9");
+/// assert_eq!(normalized_path("/%2541"), "/%2541");
+/// ```
+pub fn normalized_path(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') {
+        return Cow::Borrowed(path);
+    }
+    let mut normalized = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((before, behind)) = rest.split_once('%') {
+        normalized.push_str(before);
+        rest = behind;
+        let [high, low, ..] = *rest.as_bytes() else {
+            normalized.push('%');
+            continue;
+        };
+        if !(high.is_ascii_hexdigit() && low.is_ascii_hexdigit()) {
+            normalized.push('%');
+            continue;
+        }
+        let byte = hex_value(high) << 4 | hex_value(low);
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            normalized.push(byte.into());
+        } else {
+            normalized.push('%');
+            normalized.extend([high, low].map(|digit| char::from(digit.to_ascii_uppercase())));
+        }
+        rest = &rest["00".len()..];
+    }
+    normalized.push_str(rest);
+    Cow::Owned(normalized)
 }
 
 fn form_decode(text: &str) -> Cow<'_, str> {

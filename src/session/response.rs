@@ -9,6 +9,11 @@ use std::sync::Arc;
 use crate::proto::LocalError;
 use crate::proto::http1::{ResponseHead, append_field, is_field_value, reason_phrase};
 
+/// `no-store` keeps an answer that is true for a moment out of caches (RFC 9111, section 5.2.2.5).
+/// `no-transform` (section 5.2.2.6) keeps proxies from compressing the answer: a compressor holds
+/// small pieces of a stream back.
+const CACHE_CONTROL: (&str, &str) = ("Cache-Control", "no-store, no-transform");
+
 /// A whole body. Static and shared bytes are never copied before they are sent.
 #[derive(Clone, Debug)]
 pub enum Body {
@@ -128,6 +133,29 @@ impl Response {
             self.fault.get_or_insert(error);
         }
         self
+    }
+
+    /// Adds `Cache-Control: no-store, no-transform`, for an answer that is true for a moment only.
+    #[must_use]
+    pub fn no_store(self) -> Self {
+        self.field(CACHE_CONTROL.0, CACHE_CONTROL.1)
+    }
+
+    /// As [`no_store`](Self::no_store), and adds `X-Accel-Buffering: no`, for a stream: with both,
+    /// proxies pass each piece on at once. nginx collects a response otherwise, and compressing
+    /// proxies hold pieces back.
+    ///
+    /// ```
+    /// use pushlab::{Reply, Request, Response};
+    /// fn app(_: &Request<'_>, reply: Reply<'_>) {
+    ///     reply.stream(Response::text("first line\n").unbuffered()).end();
+    /// }
+    /// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
+    /// # serve_once(app, &["/"]);
+    /// ```
+    #[must_use]
+    pub fn unbuffered(self) -> Self {
+        self.no_store().field("X-Accel-Buffering", "no")
     }
 
     /// The status.

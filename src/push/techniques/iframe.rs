@@ -17,7 +17,7 @@ pub(in super::super) const PARAMETERS: &[&str] = &["callback", "max_bytes"];
 const HEAD_BYTES: usize = 1_100;
 
 pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
-    call.serve_stream(reply, plan(call), None, &["after"]);
+    call.serve_stream(reply, plan(call), call.after());
 }
 
 fn plan(call: &Call<'_>) -> Result<Plan, Rejection> {

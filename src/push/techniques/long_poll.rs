@@ -17,7 +17,7 @@ use crate::session::Reply;
 pub(in super::super) const PARAMETERS: &[&str] = &["callback", "format", "wait"];
 
 pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
-    let read = jsonp::shape(call).and_then(|shape| Ok((shape, wait(call)?, call.cursor(Some("If-None-Match"), &["after"])?)));
+    let read = jsonp::shape(call).and_then(|shape| Ok((shape, wait(call)?, call.poll_cursor()?.0)));
     let (shape, wait, cursor) = match read {
         Ok(read) => read,
         Err(rejection) => return call.reject(reply, &rejection),

@@ -4,7 +4,8 @@
 //! flickers. Choose it where there is no script at all: it works in every browser since 1995.
 //!
 //! Without a cursor the page shows the newest that is retained, and reloads as the same page. With one it shows what came behind it, and reloads
-//! with the cursor moved on, so that each message is shown once.
+//! with the cursor moved on, so that each message is shown once. Parameters that the hub does not
+//! know stay in the address: the application's policy may ask for them each time.
 
 use std::fmt::Write;
 
@@ -34,7 +35,7 @@ pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
 
 fn page(call: &Call<'_>) -> Result<String, Rejection> {
     let every = call.query.number("every", 1..=EVERY_MAX)?.unwrap_or(EVERY);
-    let given = call.cursor(None, &["after"])?;
+    let given = call.after()?;
     let cursor = if given == Cursor::New { Cursor::Earliest } else { given };
     let mut replay = call.hub.replay(&call.topics, cursor);
     let mut address = format!("?every={every}");
@@ -52,6 +53,10 @@ fn page(call: &Call<'_>) -> Result<String, Rejection> {
         if let Some(value) = call.query.value(name) {
             let _ = write!(address, "&amp;{name}={value}");
         }
+    }
+    for other in call.query.others() {
+        address.push_str("&amp;");
+        escape(other, &mut address);
     }
     Ok(render(&call.topics.to_string(), every, &address, &replay))
 }

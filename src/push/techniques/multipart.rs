@@ -14,7 +14,7 @@ use crate::session::Reply;
 pub(in super::super) const PARAMETERS: &[&str] = &["format"];
 
 pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
-    call.serve_stream(reply, plan(call), None, &["after"]);
+    call.serve_stream(reply, plan(call), call.after());
 }
 
 fn plan(call: &Call<'_>) -> Result<Plan, Rejection> {

@@ -3,10 +3,16 @@
 //! On the wire: a request for each interval; `If-None-Match` with the cursor makes an empty answer a 304, of a head alone. Costs a request for
 //! nothing most of the time, and half an interval of latency. Choose it where data changes rarely and late is soon enough, or where nothing
 //! may stay open.
+//!
+//! `If-None-Match` is read as RFC 9110, section 13.1.2 says. Weak tags are as good as strong ones,
+//! and the suffix of a proxy that compresses (`"9f3a0c-17-gzip"`) does not count. Of several ids
+//! the newest is the cursor. `*` gets a 304 if nothing is new behind `after=`. A tag that is not a
+//! message's, and a field that is not a list of tags, match nothing: the answer is a 200 by
+//! `after=`.
 
 use super::super::Technique;
 use super::super::answer::Shape;
-use super::super::call::Call;
+use super::super::call::{Call, Unchanged};
 use super::super::query::Rejection;
 use super::jsonp;
 use crate::session::{Reply, Response};
@@ -26,8 +32,8 @@ pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
 
 /// What there is now.
 pub(super) fn answer(call: &Call<'_>, shape: &Shape) -> Result<Response, Rejection> {
-    let cursor = call.cursor(Some("If-None-Match"), &["after"])?;
+    let (cursor, unchanged) = call.poll_cursor()?;
     let replay = call.hub.replay(&call.topics, cursor);
     let is_empty = replay.messages.is_empty() && !replay.gap;
-    Ok(if is_empty && call.request.field_bytes("If-None-Match").is_some() { shape.not_modified(replay.last) } else { shape.many(&replay) })
+    Ok(if is_empty && unchanged == Unchanged::NotModified { shape.not_modified(replay.last) } else { shape.many(&replay) })
 }

@@ -8,7 +8,11 @@
 //! An event has the publisher's name, and a gap is an event named `gap`: a browser hands each to the listeners of its name alone. With
 //! `format=json` no event has a name, because the envelope has it: one `onmessage` hears everything, and a gap is `{"gap":true}` there.
 //!
-//! A stream is never refused with 204, which tells the browser to stay away for good.
+//! A browser that gets another status than 200 never comes back. So a `Last-Event-ID` that this hub
+//! has not given is not refused: the stream tells of a gap, and sends everything that is retained.
+//! An empty one counts as absent. Libraries that cannot set the field append it to the address as
+//! `lastEventId`, a second name of `last_event_id`; where both are given, `lastEventId` is newer
+//! and counts.
 
 use super::super::Technique;
 use super::super::board::Wire;
@@ -18,10 +22,10 @@ use super::super::query::{Format, Rejection};
 use crate::proto::sse::Event;
 use crate::session::Reply;
 
-pub(in super::super) const PARAMETERS: &[&str] = &["format", "last_event_id"];
+pub(in super::super) const PARAMETERS: &[&str] = &["format", "last_event_id", "lastEventId"];
 
 pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
-    call.serve_stream(reply, plan(call), Some("Last-Event-ID"), &["last_event_id", "after"]);
+    call.serve_stream(reply, plan(call), call.last_event_id());
 }
 
 fn plan(call: &Call<'_>) -> Result<Plan, Rejection> {

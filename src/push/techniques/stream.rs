@@ -17,7 +17,7 @@ pub(in super::super) const PARAMETERS: &[&str] = &["format", "max_bytes", "pad"]
 const PAD_MAX: u64 = 64 * 1024;
 
 pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
-    call.serve_stream(reply, plan(call), None, &["after"]);
+    call.serve_stream(reply, plan(call), call.after());
 }
 
 fn plan(call: &Call<'_>) -> Result<Plan, Rejection> {

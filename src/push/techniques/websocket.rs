@@ -33,7 +33,7 @@ pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
 
 fn connection(call: &Call<'_>) -> Result<Connection, Rejection> {
     let is_json = call.format(Format::Json)? == Format::Json;
-    let replay = call.replay(call.cursor(None, &["after"])?, call.hub.config().replay_bytes)?;
+    let replay = call.replay(call.after()?, call.hub.config().replay_bytes)?;
     if replay.gap && !is_json {
         let sentence = format!("messages behind the cursor are missing; those behind {} are there", replay.from);
         return Err(Rejection { status: 410, sentence });

@@ -11,9 +11,9 @@ use crate::http1::peer::Peer;
 use crate::support::cases;
 use crate::support::splits::Seeded;
 
-/// The answers of [`Peer`].
+/// The answers of [`Peer`], which shows a path as it was sent.
 fn answer(request: &Request<'_>, reply: Reply<'_>) {
-    match request.path() {
+    match request.head().path() {
         "/none" => reply.send(Response::no_content()),
         "/same" => reply.send(Response::status(304).field("ETag", "\"a\"")),
         "/reset" => reply.send(Response::status(205)),

@@ -7,6 +7,7 @@ use mio::{Events, Interest, Poll, Token};
 use pushlab::push::Payload;
 
 use super::{Client, Lab, NET, both, eventually};
+use crate::session::wire;
 
 /// Sends `GET target` and takes the head of a stream.
 fn open(lab: &Lab, target: &str) -> Client {
@@ -114,6 +115,70 @@ both! {
         for client in &mut clients {
             assert_eq!(client.fetch("/number?n=7").text(), "7");
         }
+    }
+
+    /// What browsers, libraries and proxies add to a request: an event stream begins, and a poll is
+    /// not answered twice.
+    fn what_clients_add(model) {
+        let lab = Lab::start(model);
+        let id = publish(&lab, "a", "needle");
+        let mut client = lab.connect();
+        client.send("GET /%74opics/%61/event%73?_=1 HTTP/1.1\r\nHost: x\r\nLast-Event-ID: \u{e9}\r\n\r\n");
+        let head = client.answer_head();
+        let fields = ["Cache-Control", "X-Accel-Buffering"].map(|name| head.field(name));
+        assert_eq!((head.status, fields), (200, [Some("no-store, no-transform"), Some("no")]));
+        assert!(head.field("Pushlab-Gap").is_some());
+        client.take_until(b"event: gap\n");
+        client.take_until(b"data: needle\n\n");
+        let mut client = lab.connect();
+        for (after, tags, status) in [
+            ("earliest", format!("\"x\", W/\"{id}-gzip\""), 304),
+            ("earliest", "*".to_owned(), 200),
+            (&*id, "*".to_owned(), 304),
+            (&*id, "\"x".to_owned(), 200),
+        ] {
+            client.send(format!("GET /topics/a/poll?after={after}&_=1 HTTP/1.1\r\nHost: x\r\nIf-None-Match: {tags}\r\n\r\n"));
+            let answer = client.answer();
+            assert_eq!((answer.status, answer.text().contains("needle")), (status, after == "earliest" && status == 200), "{tags}");
+        }
+    }
+
+    /// The largest payload of the defaults arrives by every way, and one byte more is refused with
+    /// a sentence by both ways in.
+    fn the_largest_payload(model) {
+        let lab = Lab::start(model);
+        let text = "x".repeat(lab.app.hub.config().payload_bytes);
+        assert_eq!(text.len(), 256 * 1024);
+        let mut listeners = ["stream?", "events?", "multipart?", "iframe?callback=f"].map(|technique| open(&lab, &format!("/topics/a/{technique}")));
+        for listener in &mut listeners {
+            listener.chunk();
+        }
+        let mut held = lab.connect();
+        held.get("/topics/a/long-poll");
+        let mut socket = lab.connect();
+        socket.upgrade("/topics/a/ws?format=raw");
+        eventually("all are subscribed", || lab.app.hub.info("a").unwrap().subscribers.sum() == 6);
+        let post = |body: &str| {
+            let mut client = lab.connect();
+            client.send(format!("POST /topics/a HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+            let answer = client.answer();
+            (answer.status, answer.text().to_owned())
+        };
+        assert_eq!(post(&text).0, 202);
+        for listener in &mut listeners {
+            assert!(listener.text_chunk().contains(&text));
+        }
+        assert!(held.answer().text().contains(&text));
+        assert!(socket.frame().payload == text.as_bytes());
+        socket.send(wire::text_frame(&text));
+        assert!(socket.frame().payload == text.as_bytes());
+        let more = text + "x";
+        assert_eq!(post(&more), (413, "the payload is larger than this hub takes\n".to_owned()));
+        assert_eq!(post(&"x".repeat(1024 * 1024 + 1)), (413, "the request body is larger than the limit\n".to_owned()));
+        socket.send(wire::text_frame(&more));
+        let close = socket.frame();
+        assert_eq!((close.first, &close.payload[..2]), (0x88, &1_009_u16.to_be_bytes()[..]));
+        assert_eq!(&close.payload[2..], b"the payload is larger than this hub takes");
     }
 
     fn vanished_subscribers_are_let_go(model) {

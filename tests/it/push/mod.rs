@@ -1,10 +1,12 @@
 //! The hub and its techniques: tables over its own API, connections on a virtual clock, and real sockets.
 
+mod conditions;
 mod cursors;
 mod hostile;
 mod http;
 mod listing;
 mod model;
+mod parameters;
 mod polls;
 mod presence;
 mod readers;

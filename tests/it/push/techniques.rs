@@ -19,9 +19,12 @@ fn open(world: &World, target: &str) -> Rig {
 
 #[track_caller]
 fn expect_common(answer: &wire::Answer) {
-    for (name, value) in
-        [("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"), ("X-Content-Type-Options", "nosniff"), ("Vary", "Origin")]
-    {
+    for (name, value) in [
+        ("Cache-Control", "no-store, no-transform"),
+        ("X-Accel-Buffering", "no"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Vary", "Origin"),
+    ] {
         let found: Vec<_> = answer.fields.iter().filter(|(found, _)| found == name).map(|(_, value)| value.as_str()).collect();
         assert_eq!(found, [value], "{name}");
     }

@@ -2,10 +2,11 @@
 //!
 //! Covers: session::request
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 
 use pushlab::proto::http1::{Method, Version};
-use pushlab::session::{Reply, Request, Response};
+use pushlab::session::{Reply, Request, Response, normalized_path};
 
 use super::rig::Rig;
 
@@ -36,6 +37,62 @@ fn path_and_query() {
         let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
         assert_eq!(see(&request, |request| format!("{} {:?}", request.path(), request.query())), expected, "{target}");
     }
+}
+
+/// Equivalent paths are one text; what is not equivalent stays apart, and nothing is decoded twice.
+#[test]
+fn paths_are_normalized() {
+    for (path, expected) in [
+        ("/%61%5A%30%2D%2E%5F%7E", "/aZ0-._~"),
+        ("/%7e", "/~"),
+        ("/a%2fb", "/a%2Fb"),
+        ("/a%2Fb", "/a%2Fb"),
+        ("/%c3%a9%Ff%00", "/%C3%A9%FF%00"),
+        ("/%2c%3b%40%2a%25", "/%2C%3B%40%2A%25"),
+        ("/%2541", "/%2541"),
+        ("/%25%34%31", "/%2541"),
+        ("/%2e%2e/%2E./..", "/../../.."),
+        ("/%20+%2B", "/%20+%2B"),
+        ("/a%3Fb%23", "/a%3Fb%23"),
+        ("/*", "/*"),
+        ("/'\"<>", "/'\"<>"),
+    ] {
+        for target in [path.to_owned(), format!("{path}?%61"), format!("http://h{path}")] {
+            let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+            let seen = see(&request, |request| format!("{} {} {:?}", request.path(), request.head().path(), request.query()));
+            assert_eq!(seen, format!("{expected} {path} {:?}", target.contains('?').then_some("%61")), "{target}");
+        }
+    }
+}
+
+/// The same of a path that comes in pieces, behind a body, and to a WebSocket.
+#[test]
+fn paths_are_normalized_however_they_come() {
+    let (seen, mut rig) = {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let inner = Arc::clone(&seen);
+        let rig = Rig::serving(move |request: &Request<'_>, reply: Reply<'_>| {
+            inner.lock().unwrap().push(request.path().to_owned());
+            reply.send(Response::no_content());
+        });
+        (seen, rig)
+    };
+    for byte in b"POST /%61?%61 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n" {
+        rig.send([*byte]);
+    }
+    rig.send("POST /%62 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nxGET /%63 HTTP/1.1\r\nHost: a\r\n\r\n");
+    rig.send("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\nOPTIONS http://h/%64 HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(*seen.lock().unwrap(), ["/a", "/b", "/c", "/d"]);
+}
+
+/// A text that is no request's path, as an application may write one, is not refused.
+#[test]
+fn bad_escapes_stay() {
+    for text in ["", "%", "%4", "%4g", "%g4", "a%", "%%", "é%é"] {
+        assert_eq!(normalized_path(text), text);
+    }
+    assert_eq!(normalized_path("%%41%"), "%A%");
+    assert!(matches!(normalized_path("/topics/news/events"), Cow::Borrowed(_)));
 }
 
 #[test]

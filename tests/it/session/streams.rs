@@ -144,7 +144,7 @@ fn an_event_stream() {
     rig.deliver();
     let answer = rig.answer();
     assert_eq!(answer.text(), "data: welcome\n\nid: 9\ndata: two\ndata: lines\n\n");
-    for (name, value) in [("Content-Type", "text/event-stream"), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no")] {
+    for (name, value) in [("Content-Type", "text/event-stream"), ("Cache-Control", "no-store, no-transform"), ("X-Accel-Buffering", "no")] {
         assert_eq!(answer.field(name), Some(value));
     }
 }

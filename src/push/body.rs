@@ -1,0 +1,206 @@
+//! What the body of a publish is.
+//!
+//! Owns the reading of `Content-Type` (RFC 9110, section 8.3) and `Content-Encoding` (section 8.4),
+//! and the choice between text and bytes. Leaves size, access and the event's name to others.
+
+use super::Payload;
+use super::query::Rejection;
+use crate::session::{Request, Response};
+
+/// Why a body is not taken. The status is 415 (RFC 9110, section 15.5.16).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unsupported {
+    /// The fields do not name one media type.
+    MediaType,
+    /// Payloads are UTF-8, of which US-ASCII is a part.
+    Charset,
+    /// Subscribers are not told of a coding, and could not undo it.
+    Coding,
+}
+
+impl Unsupported {
+    pub(super) fn response(self) -> Response {
+        let (sentence, field) = match self {
+            Self::MediaType => ("`Content-Type` must be one media type, such as `text/plain; charset=utf-8`\n", None),
+            Self::Charset => ("the charset of a payload must be UTF-8 or US-ASCII\n", Some(("Accept", "*/*;charset=utf-8"))),
+            Self::Coding => ("a payload must be sent without a content coding\n", Some(("Accept-Encoding", "identity"))),
+        };
+        let response = Response::text(sentence).with_status(415);
+        match field {
+            Some((name, value)) => response.field(name, value),
+            None => response,
+        }
+    }
+}
+
+/// How a body is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Binary,
+    Text,
+    /// Text that is declared to be US-ASCII.
+    AsciiText,
+}
+
+impl Kind {
+    /// The kind that the fields declare: text for `text/*` and JSON, bytes otherwise.
+    pub(super) fn of(request: &Request<'_>) -> Result<Self, Unsupported> {
+        let mut codings =
+            request.field_values("Content-Encoding").flat_map(|list| list.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+        if !codings.all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")) {
+            return Err(Unsupported::Coding);
+        }
+        // An empty field counts as absent. The field has one line; a proxy may have doubled it.
+        let mut values = request.field_values("Content-Type").filter(|value| !value.is_empty());
+        let Some(first) = values.next() else { return Ok(Self::Binary) };
+        if values.any(|value| value != first) {
+            return Err(Unsupported::MediaType);
+        }
+        let MediaType { is_text, charset } = MediaType::parse(first).ok_or(Unsupported::MediaType)?;
+        match charset {
+            Charset::Other => Err(Unsupported::Charset),
+            _ if !is_text => Ok(Self::Binary),
+            Charset::UsAscii => Ok(Self::AsciiText),
+            Charset::Unsaid | Charset::Utf8 => Ok(Self::Text),
+        }
+    }
+
+    pub(super) fn payload(self, body: &[u8]) -> Result<Payload, Rejection> {
+        match (self, std::str::from_utf8(body)) {
+            (Self::Binary, _) => Ok(Payload::binary(body)),
+            (Self::AsciiText, _) if !body.is_ascii() => Err(Rejection::bad("a payload with the charset US-ASCII must be US-ASCII")),
+            (_, Ok(text)) => Ok(Payload::text(text)),
+            (_, Err(_)) => Err(Rejection::bad("a payload that is text must be UTF-8")),
+        }
+    }
+}
+
+/// What counts of a media type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct MediaType {
+    is_text: bool,
+    charset: Charset,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Charset {
+    Unsaid,
+    Utf8,
+    UsAscii,
+    /// Another one, or several that differ.
+    Other,
+}
+
+impl Charset {
+    /// Names are compared without regard to case (RFC 9110, section 8.3.2). `utf8` and `ascii` are
+    /// common names, though not registered ones.
+    fn named(name: &[u8]) -> Self {
+        match &*name.to_ascii_lowercase() {
+            b"utf-8" | b"utf8" => Self::Utf8,
+            b"us-ascii" | b"ascii" => Self::UsAscii,
+            _ => Self::Other,
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        if self == Self::Unsaid || self == other { other } else { Self::Other }
+    }
+}
+
+impl MediaType {
+    /// `type "/" subtype *( OWS ";" OWS [ parameter ] )` (RFC 9110, sections 8.3.1 and 5.6.6).
+    fn parse(text: &[u8]) -> Option<Self> {
+        let (main, rest) = token(text)?;
+        let (sub, mut rest) = token(rest.strip_prefix(b"/")?)?;
+        let sub = sub.to_ascii_lowercase();
+        let is_json = main.eq_ignore_ascii_case(b"application") && sub == b"json" || sub.ends_with(b"+json");
+        let mut charset = Charset::Unsaid;
+        loop {
+            rest = rest.trim_ascii_start();
+            if rest.is_empty() {
+                return Some(Self { is_text: main.eq_ignore_ascii_case(b"text") || is_json, charset });
+            }
+            rest = rest.strip_prefix(b";")?.trim_ascii_start();
+            if let [] | [b';', ..] = rest {
+                continue;
+            }
+            let (name, behind) = token(rest)?;
+            let (value, behind) = value(behind.strip_prefix(b"=")?)?;
+            if name.eq_ignore_ascii_case(b"charset") {
+                charset = charset.and(Charset::named(&value));
+            }
+            rest = behind;
+        }
+    }
+}
+
+/// `1*tchar` at the front (RFC 9110, section 5.6.2), and everything behind it.
+fn token(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let is_token_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let len = text.iter().take_while(|byte| is_token_byte(byte)).count();
+    (len > 0).then(|| text.split_at(len))
+}
+
+/// A token or a quoted string, which stand for the same value (RFC 9110, section 5.6.6).
+fn value(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let Some(mut rest) = text.strip_prefix(b"\"") else { return token(text).map(|(value, rest)| (value.to_vec(), rest)) };
+    let mut value = Vec::new();
+    loop {
+        // The byte behind a backslash stands for itself (RFC 9110, section 5.6.4).
+        let (byte, behind) = match rest {
+            [b'"', behind @ ..] => return Some((value, behind)),
+            [b'\\', byte, behind @ ..] | [byte, behind @ ..] => (byte, behind),
+            [] => return None,
+        };
+        value.push(*byte);
+        rest = behind;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn media_types() {
+        for (text, is_text, charset) in [
+            ("text/plain", true, Charset::Unsaid),
+            ("TEXT/html; Charset=UTF-8", true, Charset::Utf8),
+            ("text/plain;charset=\"utf-8\"", true, Charset::Utf8),
+            ("text/plain \t;\t charset=\"u\\tf\\-8\" ;", true, Charset::Utf8),
+            ("text/plain;;; a=b;charset=us-ascii", true, Charset::UsAscii),
+            ("application/json; x=\";charset=utf-16\"", true, Charset::Unsaid),
+            ("application/json; x=\"\\\";charset=utf-16\"", true, Charset::Unsaid),
+            ("application/ld+json;charset=utf8", true, Charset::Utf8),
+            ("image/svg+xml;charset=iso-8859-1", false, Charset::Other),
+            ("text/plain;charset=\"\"", true, Charset::Other),
+            ("text/plain;charset=utf-8;charset=UTF-8", true, Charset::Utf8),
+            ("text/plain;charset=utf-8;charset=utf-16", true, Charset::Other),
+            ("text/plain;charset=utf-16;charset=utf-8", true, Charset::Other),
+            ("text/plain;xcharset=utf-16;charsetx=utf-16", true, Charset::Unsaid),
+            ("application/x-www-form-urlencoded", false, Charset::Unsaid),
+            ("textual/json", false, Charset::Unsaid),
+        ] {
+            assert_eq!(MediaType::parse(text.as_bytes()), Some(MediaType { is_text, charset }), "{text}");
+        }
+        for text in [
+            "text",
+            "text/",
+            "/plain",
+            "text/plain charset=utf-8",
+            "text/plain, text/plain",
+            "text/plain;charset",
+            "text/plain;charset=",
+            "text/plain;charset =utf-8",
+            "text/plain;charset= utf-8",
+            "text/plain;charset=\"utf-8",
+            "text/plain;charset=\"utf-8\\\"",
+            "text/plain;charset=\"utf-8\"x",
+            "text/plain;=utf-8",
+            "text /plain",
+            "t\u{e9}xt/plain",
+        ] {
+            assert_eq!(MediaType::parse(text.as_bytes()), None, "{text}");
+        }
+    }
+}

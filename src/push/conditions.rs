@@ -1,0 +1,218 @@
+//! The cursors that stand in request fields.
+//!
+//! Owns the reading of `Last-Event-ID` (WHATWG HTML, section 9.2.4) and of `If-None-Match` (RFC
+//! 9110, section 13.1.2). Leaves the query's cursors to `query`, and the choice between a field and
+//! the query to `call`.
+
+use super::Id;
+
+/// What `Last-Event-ID`, or a parameter that stands for it, says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LastEventId {
+    /// Everything that is retained. No message has this id; a client asks for the history by it.
+    Earliest,
+    /// An id in the form that a hub gives.
+    Id(Id),
+    /// A text that no hub gives as an id: the client has seen another stream, or a field that was
+    /// changed on its way.
+    Foreign,
+}
+
+impl LastEventId {
+    /// Reads all values of the field. Empty values count as absent. Equal values are one, as a
+    /// proxy may have doubled the field; different ones leave open which message the client has
+    /// seen last, and are foreign.
+    pub(super) fn read<'a>(values: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
+        let mut values = values.filter(|value| !value.is_empty());
+        let first = values.next()?;
+        if values.any(|value| value != first) {
+            return Some(Self::Foreign);
+        }
+        let text = std::str::from_utf8(first).unwrap_or_default();
+        Some(match text {
+            "earliest" => Self::Earliest,
+            text => text.parse().map_or(Self::Foreign, Self::Id),
+        })
+    }
+}
+
+/// What `If-None-Match` asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum IfNoneMatch {
+    /// No field, or no element in it.
+    Absent,
+    /// `*`: any representation.
+    Any,
+    /// A list of entity tags. Only those that name a message are kept. None is kept of a list of
+    /// foreign tags, and of a field that is not a list: neither matches anything.
+    Ids(Vec<Id>),
+}
+
+impl IfNoneMatch {
+    /// Reads all values of the field, which are one list (RFC 9110, section 5.3).
+    pub(super) fn read<'a>(values: impl Iterator<Item = &'a [u8]>) -> Self {
+        let mut read = Self::Absent;
+        for mut rest in values {
+            loop {
+                rest = skip(rest);
+                if rest.is_empty() {
+                    break;
+                }
+                let Some((element, behind)) = Element::first(rest) else { return Self::Ids(Vec::new()) };
+                rest = behind;
+                match (element, &mut read) {
+                    (Element::Any, Self::Absent) => read = Self::Any,
+                    (Element::Tag(id), Self::Absent) => read = Self::Ids(id.into_iter().collect()),
+                    (Element::Tag(id), Self::Ids(ids)) => ids.extend(id),
+                    // `*` stands alone: "If-None-Match = "*" / #entity-tag".
+                    _ => return Self::Ids(Vec::new()),
+                }
+            }
+        }
+        read
+    }
+}
+
+enum Element {
+    Any,
+    /// An entity tag, and the id that it names, if it names one.
+    Tag(Option<Id>),
+}
+
+impl Element {
+    /// The element at the front, and everything behind it; `None` where there is none, or where
+    /// something other than a comma follows.
+    fn first(text: &[u8]) -> Option<(Self, &[u8])> {
+        let (element, rest) = if let [b'*', rest @ ..] = text {
+            (Self::Any, rest)
+        } else {
+            // The comparison is the weak one, for which a weak tag is as good as a strong one (RFC
+            // 9110, section 8.8.3.2).
+            let quoted = text.strip_prefix(b"W/").unwrap_or(text).strip_prefix(b"\"")?;
+            let len = quoted.iter().position(|byte| *byte == b'"')?;
+            if !quoted[..len].iter().all(|byte| matches!(byte, 0x21..=0x7E | 0x80..)) {
+                return None;
+            }
+            (Self::Tag(id_of(&quoted[..len])), &quoted[len + 1..])
+        };
+        matches!(skip_space(rest), [] | [b',', ..]).then_some((element, rest))
+    }
+}
+
+/// The id in a tag that a hub has made, also where a proxy that compresses answers has changed it.
+///
+/// Such proxies append `-gzip`, `-br`, `-df`, `--gzip` or `;gzip`. The rule: a suffix begins with
+/// `-` or `;`, has only these and ASCII letters, and ends with a letter. Digits would let tags of
+/// other servers pass, most of which are hexadecimal.
+fn id_of(tag: &[u8]) -> Option<Id> {
+    let text = std::str::from_utf8(tag).ok()?;
+    let dash = text.find('-')?;
+    let digits = text[dash + 1..].bytes().take_while(u8::is_ascii_digit).count();
+    let (id, suffix) = text.split_at(dash + 1 + digits);
+    let is_suffix = suffix.is_empty()
+        || suffix.starts_with(['-', ';'])
+            && suffix.ends_with(|last: char| last.is_ascii_alphabetic())
+            && suffix.bytes().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b';'));
+    if is_suffix { id.parse().ok() } else { None }
+}
+
+/// Skips commas and white space: empty elements do not count (RFC 9110, section 5.6.1.2).
+fn skip(text: &[u8]) -> &[u8] {
+    behind(text, |byte| matches!(byte, b',' | b' ' | b'\t'))
+}
+
+fn skip_space(text: &[u8]) -> &[u8] {
+    behind(text, |byte| matches!(byte, b' ' | b'\t'))
+}
+
+fn behind(text: &[u8], is_skipped: fn(u8) -> bool) -> &[u8] {
+    let len = text.iter().take_while(|byte| is_skipped(**byte)).count();
+    &text[len..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(values: &[&[u8]]) -> IfNoneMatch {
+        IfNoneMatch::read(values.iter().copied())
+    }
+
+    fn id(text: &str) -> Id {
+        text.parse().expect("an id")
+    }
+
+    #[test]
+    fn lists_of_tags() {
+        for values in [&[][..], &[&b""[..]], &[b"", b" , ,"], &[b",,"]] {
+            assert_eq!(ids(values), IfNoneMatch::Absent, "{values:?}");
+        }
+        for values in [&[&b"*"[..]][..], &[b" * "], &[b"", b",*,"]] {
+            assert_eq!(ids(values), IfNoneMatch::Any, "{values:?}");
+        }
+        for (values, expected) in [
+            (&[&b"\"a-1\""[..]][..], &["a-1"][..]),
+            (&[b"W/\"a-1\""], &["a-1"]),
+            (&[b"\"a-1\",\"a-2\" , W/\"b-3\","], &["a-1", "a-2", "b-3"]),
+            (&[b"\"a-1\"", b"", b"\"x\", \"a-2\""], &["a-1", "a-2"]),
+            (&[b"\"x,y\", \"a-1\""], &["a-1"]),
+            (&[b"\"\", \"\xff\", \"a-1\""], &["a-1"]),
+            (&[b"\"a-1-gzip\""], &["a-1"]),
+            (&[b"\"a-1;gzip\""], &["a-1"]),
+            (&[b"\"a-1--gzip\", \"a-2-br\", W/\"a-3-df\", \"a-4-gzip-gzip\""], &["a-1", "a-2", "a-3", "a-4"]),
+        ] {
+            assert_eq!(ids(values), IfNoneMatch::Ids(expected.iter().copied().map(id).collect()), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn what_matches_nothing() {
+        for value in [
+            &b"\"x\""[..],
+            b"\"earliest\"",
+            b"\"17\"",
+            b"\"a-1-\"",
+            b"\"a-1gzip\"",
+            b"\"a-1-2\"",
+            b"\"a-01\"",
+            b"\"A-1\"",
+            b"\"a-1:gzip\"",
+            b"\"550e8400-1234-41d4-a716-446655440000\"",
+            b"a-1",
+            b"\"a-1",
+            b"a-1\"",
+            b"'a-1'",
+            b"w/\"a-1\"",
+            b"W/a-1",
+            b"W/ \"a-1\"",
+            b"\"a 1\"",
+            b"\"a-1\" \"a-2\"",
+            b"\"a-1\"x",
+            b"\"a-1\", x",
+            b"\"a-1\", \"a-2",
+            b"*, \"a-1\"",
+            b"\"a-1\", *",
+            b"*, *",
+            b"**",
+            b"\xff",
+        ] {
+            assert_eq!(ids(&[value]), IfNoneMatch::Ids(Vec::new()), "{}", String::from_utf8_lossy(value));
+        }
+        assert_eq!(ids(&[b"\"a-1\"", b"\"a-2"]), IfNoneMatch::Ids(Vec::new()));
+        assert_eq!(ids(&[b"*", b"\"a-1\""]), IfNoneMatch::Ids(Vec::new()));
+    }
+
+    #[test]
+    fn last_event_ids() {
+        let read = |values: &[&'static [u8]]| LastEventId::read(values.iter().copied());
+        assert_eq!((read(&[]), read(&[b"", b""])), (None, None));
+        for values in [&[&b"a-1"[..]][..], &[b"", b"a-1"], &[b"a-1", b"a-1"]] {
+            assert_eq!(read(values), Some(LastEventId::Id(id("a-1"))), "{values:?}");
+        }
+        assert_eq!(read(&[b"earliest"]), Some(LastEventId::Earliest));
+        for value in [&b"17"[..], b"word", "\u{e9}".as_bytes(), b"\xff", b"a-1, a-2", b"a-1,a-1", b"\"a-1\"", b"W/\"a-1\"", b"a-1-gzip"] {
+            assert_eq!(read(&[value]), Some(LastEventId::Foreign), "{value:?}");
+        }
+        assert_eq!(read(&[b"a-1", b"a-2"]), Some(LastEventId::Foreign));
+    }
+}
