@@ -54,6 +54,8 @@ mod envelope;
 mod history;
 mod hub;
 mod id;
+mod idle;
+mod merge;
 mod message;
 mod polls;
 mod presence;

@@ -35,19 +35,14 @@ pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
 fn page(call: &Call<'_>) -> Result<String, Rejection> {
     let every = call.query.number("every", 1..=EVERY_MAX)?.unwrap_or(EVERY);
     let given = call.cursor(None, &["after"])?;
-    let cursor = if given == Cursor::New { Cursor::Earliest } else { given };
-    let mut replay = call.hub.replay(&call.topics, cursor);
     let mut address = format!("?every={every}");
-    if given == Cursor::New {
-        // The newest are wanted, wherever they begin.
-        while !replay.is_whole {
-            replay = call.hub.replay(&call.topics, Cursor::After(replay.last));
-        }
-        let first = replay.messages.len().saturating_sub(call.hub.config().page_messages);
-        replay.messages.drain(..first);
+    let replay = if given == Cursor::New {
+        call.hub.newest(&call.topics)
     } else {
+        let replay = call.hub.replay(&call.topics, given);
         let _ = write!(address, "&amp;after={}", replay.last);
-    }
+        replay
+    };
     for name in ["client", "presence"] {
         if let Some(value) = call.query.value(name) {
             let _ = write!(address, "&amp;{name}={value}");
