@@ -19,7 +19,8 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// Everything that was missed; in raw format the first of it.
+    /// Everything that was missed, and word of more where not all of it fits; in raw format the
+    /// first of it.
     pub(super) fn many(&self, replay: &Replay) -> Response {
         if self.format == Format::Raw {
             let Some(message) = replay.messages.first() else { return self.empty(replay.last) };
@@ -35,7 +36,7 @@ impl Shape {
         if replay.gap {
             let _ = write!(text, ",\"from\":\"{}\"", replay.from);
         }
-        text.push('}');
+        text.push_str(if replay.is_whole { "}" } else { ",\"more\":true}" });
         self.json(text.into_bytes().into(), replay.last)
     }
 

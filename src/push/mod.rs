@@ -18,6 +18,16 @@
 //! and nothing is lost or repeated. Where the messages behind a cursor are not all there any more (too old, of another epoch, of a future that
 //! never was), the client is told of a gap, and from where on it has everything; then come all that there are.
 //!
+//! # Readers that are behind
+//!
+//! Whoever comes with an old cursor is fed what was missed as it reads, in pieces of
+//! [`HubConfig::replay_bytes`], and is subscribed when nothing is missing: one stream or WebSocket
+//! goes from any cursor to the present. Until then it is not counted as a subscriber, no message
+//! waits for it, and the slow-consumer policy has nothing to drop. If it reads so slowly that
+//! messages become too old before it gets them, it is told of each gap where it opens; with
+//! `format=raw` the stream or WebSocket ends there. The answer to a poll that has not everything
+//! says `"more":true`.
+//!
 //! # Slow readers
 //!
 //! Messages wait for a slow reader in its connection's queue, under the one policy of [`SlowConsumer`](crate::session::SlowConsumer). With
@@ -46,6 +56,7 @@
 mod answer;
 mod board;
 mod call;
+mod catch_up;
 mod clock;
 mod config;
 mod cors;

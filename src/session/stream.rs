@@ -156,7 +156,7 @@ impl<'a> Stream<'a> {
 /// ```
 pub struct EventStream<'a>(pub(super) Stream<'a>);
 
-impl EventStream<'_> {
+impl<'a> EventStream<'a> {
     /// Sends an event now. Otherwise as [`Stream::send`].
     ///
     /// # Errors
@@ -173,6 +173,11 @@ impl EventStream<'_> {
     /// As [`Stream::feed`]. The source sends frames made by [`Frame::event`].
     pub fn feed(&mut self, source: impl StreamSource) {
         self.0.feed(source);
+    }
+
+    /// The same stream, without a view of its own for events.
+    pub fn into_stream(self) -> Stream<'a> {
+        self.0
     }
 
     /// As [`Stream::is_live`].

@@ -3,8 +3,9 @@
 //! On the wire: one request and one whole page each time, whether there is news or not. Costs the most of all, in bytes and in latency, and
 //! flickers. Choose it where there is no script at all: it works in every browser since 1995.
 //!
-//! Without a cursor the page shows the newest that is retained, and reloads as the same page. With one it shows what came behind it, and reloads
-//! with the cursor moved on, so that each message is shown once.
+//! Without a cursor the page shows the newest that is retained, and reloads as the same page. With
+//! a cursor it shows what came behind it, and reloads with the cursor moved on, so that each
+//! message is shown once: at once where not everything fitted.
 
 use std::fmt::Write;
 
@@ -52,10 +53,12 @@ fn page(call: &Call<'_>) -> Result<String, Rejection> {
 }
 
 fn render(topics: &str, every: u64, address: &str, replay: &Replay) -> String {
+    // Whoever has missed more than fits into a page gets the next page at once.
+    let wait = if replay.is_whole { every } else { 0 };
     let mut text = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\n\
          <meta name=\"color-scheme\" content=\"light dark\"><style>{STYLE}</style>\n\
-         <meta http-equiv=\"refresh\" content=\"{every};url={address}\"><title>{topics}</title></head><body>\n<h1>{topics}</h1>\n"
+         <meta http-equiv=\"refresh\" content=\"{wait};url={address}\"><title>{topics}</title></head><body>\n<h1>{topics}</h1>\n"
     );
     if replay.gap {
         let _ = writeln!(text, "<p class=\"gap\">Messages before {} are missing.</p>", replay.from);
