@@ -19,6 +19,7 @@ use crate::source::{self, Pace, Source};
 const APP: &str = include_str!("page/app.js");
 const PANEL: &str = include_str!("page/panel.js");
 const CONNECTIONS: &str = include_str!("page/connections.js");
+const NEWEST: &str = include_str!("page/newest.js");
 
 pub(crate) struct App {
     pub(crate) source: Arc<Source>,
@@ -57,6 +58,7 @@ impl<'a> Endpoint<'a> {
             "/app.js" => (Self::Script(APP), READ),
             "/panel.js" => (Self::Script(PANEL), READ),
             "/connections.js" => (Self::Script(CONNECTIONS), READ),
+            "/newest.js" => (Self::Script(NEWEST), READ),
             "/plaintext" => (Self::Plaintext, READ),
             "/echo" => (Self::Echo, "GET, HEAD, POST"),
             "/stats" => (Self::Stats, READ),
