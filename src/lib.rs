@@ -39,8 +39,8 @@
 //!   two heartbeats as a WebSocket, and otherwise when its time or that of what is written to it is over.
 //! - Of a topic, sent = delivered + declared gap, by whatever technique a client comes back.
 //! - A client that comes back to a stream or WebSocket of a hub reaches the present on that
-//!   connection, however far behind it is, and holds one piece of what it has missed in memory
-//!   ([`push::HubConfig::replay_bytes`]).
+//!   connection, however far behind it is. The server keeps one piece of the client's missed messages
+//!   in memory ([`push::HubConfig::replay_bytes`]).
 //! - What a hub keeps is bounded, whatever topics and names its clients make up.
 //! - A handler that panics costs its connection; one that blocks stops everybody on the event loop, and nobody else with threads.
 //! - A shutdown answers what was accepted, tells who waits when to come back, and ends within [`Config::shutdown_grace`].

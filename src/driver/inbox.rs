@@ -41,8 +41,8 @@ impl Posting {
     }
 }
 
-/// Stands in the place of a message that was dropped from the middle of the queue: to close the
-/// hole each time would move all that stands behind or before it.
+/// Stands in the place of a message that was dropped from the middle of the queue. To close the
+/// hole each time would move all postings behind it.
 const DROPPED: Posting = Posting::One(Address { slot: 0, serial: 0 }, None);
 
 /// What was posted and not yet taken.
@@ -91,8 +91,8 @@ impl Queue {
         self.postings.push_back(posting);
     }
 
-    /// Drops the oldest message. However many releases and closes stand before the messages, each
-    /// is looked at about once.
+    /// Drops the oldest message. Releases and closes that stand before the messages are looked at
+    /// about once, however many messages are dropped.
     fn drop_oldest(&mut self, stats: &Stats) -> bool {
         let oldest = (self.search_from..self.postings.len()).find(|at| self.postings[*at].weigh().is_some());
         self.search_from = oldest.unwrap_or(self.postings.len());

@@ -19,8 +19,7 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// Everything that was missed, and word of more where not all of it fits; in raw format the
-    /// first of it.
+    /// All messages of a replay, and whether there are more; in raw format the first message.
     pub(super) fn many(&self, replay: &Replay) -> Response {
         if self.format == Format::Raw {
             let Some(message) = replay.messages.first() else { return self.empty(replay.last) };

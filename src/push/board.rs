@@ -1,8 +1,8 @@
 //! The topics that there are, by name and by place.
 //!
-//! Owns what a topic has, who is told of its messages in which form, which topic is forgotten for a
-//! new one, and which topic's messages become too old next. Leaves to others the sequence, cursors,
-//! and who somebody is.
+//! Owns the state of each topic, its audiences by wire form, which topic is forgotten for a new
+//! one, and which topic's messages become too old next. Leaves to others the sequence, cursors, and
+//! the identity of clients.
 //!
 //! Clients make topics up, so that no operation looks at all of them: each takes a time that is
 //! constant or logarithmic in the number of topics.
@@ -56,7 +56,7 @@ pub(super) struct Topic {
     pub(super) polls: Polls,
 }
 
-/// Who is counted at a topic. A topic with users keeps its place.
+/// The users of a topic. A topic with users keeps its place.
 #[derive(Debug, Default)]
 pub(super) struct Users {
     pub(super) subscribers: PerTechnique,
@@ -201,9 +201,9 @@ impl Board {
         Some(place)
     }
 
-    /// Forgets the topic that was used least recently, of those that nobody uses. Its messages are
-    /// gone, and which topic it was is forgotten, too: a cursor from before meets a gap in every
-    /// topic that is made from now on.
+    /// Forgets the topic without users that was used least recently. Its messages are gone, and
+    /// which topic it was is forgotten, too: a cursor from before meets a gap in every topic that
+    /// is made from now on.
     fn forget_one(&mut self) -> Option<()> {
         let place = self.idle.first()?;
         self.idle.remove(place);
@@ -218,8 +218,8 @@ impl Board {
         Some(())
     }
 
-    /// Changes who is counted at a topic. With its last user a topic becomes one that may be
-    /// forgotten.
+    /// Changes the users of a topic. A topic that loses its last user may be forgotten from then
+    /// on.
     pub(super) fn count(&mut self, place: usize, change: impl FnOnce(&mut Users)) {
         let users = &mut self.topics[place].users;
         let was_empty = users.is_empty();
@@ -378,7 +378,7 @@ mod tests {
         }
     }
 
-    /// The board's lists are what a look at all topics says.
+    /// Compares the board's lists with a look at all topics.
     #[track_caller]
     fn compare(board: &Board, model: &Model) {
         assert_eq!(board.len(), model.topics.len());
@@ -395,7 +395,7 @@ mod tests {
         assert_eq!(board.aging, noted.into_iter().collect(), "one note for each topic that has one, and none of others");
     }
 
-    /// Whatever is done to topics, the same ones are forgotten, and messages go in their time.
+    /// After each random operation the board agrees with a model that looks at all topics.
     #[test]
     fn as_with_a_look_at_all_topics() {
         let start = Instant::now();

@@ -66,7 +66,8 @@ impl Call<'_> {
         Wish { topics: &self.topics, technique, client: self.client.as_ref(), position }
     }
 
-    /// The first piece of what was missed, with the topics made so that they can be subscribed to.
+    /// The first piece of the missed messages. Makes the topics, so that a reader can subscribe to
+    /// them.
     pub(super) fn replay(&self, cursor: Cursor) -> Result<Replay, Rejection> {
         let (now, limit_bytes) = (self.hub.config().clock.now(), self.hub.config().replay_bytes);
         let mut state = self.hub.lock();
@@ -82,7 +83,7 @@ impl Call<'_> {
         }
     }
 
-    /// Begins a stream, which is then fed with what was missed until it is subscribed.
+    /// Begins a stream. A source feeds the stream with the missed messages, and then subscribes it.
     fn stream(&self, reply: Reply<'_>, cursor: Cursor, plan: Plan) {
         let missed = match self.replay(cursor) {
             Ok(missed) => missed,
@@ -105,8 +106,7 @@ impl Call<'_> {
         if let Some(bytes) = plan.limit_bytes {
             stream.end_after(bytes);
         }
-        let mut catch_up = CatchUp::new(self.hub, &self.topics, plan.technique, plan.wire, plan.tell_gap, missed);
-        catch_up.client.clone_from(&self.client);
-        stream.feed(catch_up);
+        let catch_up = CatchUp::new(self.hub, &self.topics, plan.technique, plan.wire, plan.tell_gap, missed);
+        stream.feed(catch_up.of(self.client.as_ref()));
     }
 }

@@ -1,9 +1,9 @@
 //! From a cursor to the present, at the pace of one reader.
 //!
-//! Owns the way of every streaming technique into the subscription: what was missed is sent as the
-//! reader reads, in pieces of [`HubConfig::replay_bytes`](super::HubConfig::replay_bytes), and the
-//! step from the last piece to the subscription loses nothing and repeats nothing. Leaves to others
-//! the heads of responses, the forms of messages, and how a connection ends that cannot go on.
+//! Owns the replay of every streaming technique. A reader gets the missed messages at its own pace,
+//! in pieces of [`HubConfig::replay_bytes`](super::HubConfig::replay_bytes). The step from the last
+//! piece to the subscription loses no message and repeats none. Leaves to others the heads of
+//! responses, the forms of messages, and how a connection ends that cannot go on.
 //!
 //! ```text
 //!   replay ──▶ piece: gap, messages ──▶ sent, as far as the reader takes them ──▶ join
@@ -26,17 +26,18 @@ pub(super) type TellGap = Box<dyn Fn(&str) -> Frame + Send>;
 
 /// A subscription to be.
 pub(super) struct CatchUp {
-    pub(super) hub: Hub,
-    pub(super) topics: Topics,
-    pub(super) technique: Technique,
-    pub(super) client: Option<Arc<str>>,
-    pub(super) wire: Wire,
+    hub: Hub,
+    topics: Topics,
+    technique: Technique,
+    /// The token of the client, for its presence.
+    client: Option<Arc<str>>,
+    wire: Wire,
     /// `None` where the form has no room for a gap.
-    pub(super) tell_gap: Option<TellGap>,
+    tell_gap: Option<TellGap>,
     piece: Piece,
 }
 
-/// What was missed, as far as it is known.
+/// The part of the missed messages that was taken from the hub and not yet sent.
 struct Piece {
     /// Word of a gap comes first.
     gap: Option<Id>,
@@ -56,9 +57,10 @@ impl From<Replay> for Piece {
 pub(super) enum Reached {
     /// The reader has to read before more is sent.
     Behind,
-    /// The reader is subscribed: what is published from now on is pushed to it.
+    /// The reader is subscribed: the hub pushes each new message to it.
     Present,
-    /// Messages are gone that the reader has not got, and the form has no room to say so.
+    /// The history has forgotten messages that the reader has not got, and the form has no room for
+    /// a gap.
     Gone,
     /// There are too many topics.
     NoRoom,
@@ -73,8 +75,8 @@ pub(super) trait Reader {
 }
 
 impl CatchUp {
-    /// Begins with what was missed so far. Whether messages are missing before that is the caller's
-    /// to tell where the form has no room for it.
+    /// Begins with a first piece. Where the form has no room for a gap, the caller tells the gap of
+    /// this piece.
     pub(super) fn new(hub: &Hub, topics: &Topics, technique: Technique, wire: Wire, tell_gap: Option<TellGap>, missed: Replay) -> Self {
         let mut piece = Piece::from(missed);
         if tell_gap.is_none() {
@@ -83,15 +85,21 @@ impl CatchUp {
         Self { hub: hub.clone(), topics: topics.clone(), technique, client: None, wire, tell_gap, piece }
     }
 
-    /// Sends what was missed for as long as the reader takes it, and subscribes the reader when
-    /// nothing is missing.
+    /// The subscription of the client with this token, if it has one.
+    pub(super) fn of(mut self, client: Option<&Arc<str>>) -> Self {
+        self.client = client.cloned();
+        self
+    }
+
+    /// Sends the missed messages for as long as the reader takes them, and subscribes the reader
+    /// when no message is missing.
     pub(super) fn go_on(&mut self, reader: &mut impl Reader) -> Reached {
         loop {
             if self.send_piece(reader) != Sent::Accepted {
                 return Reached::Behind;
             }
-            // Sending is done without the hub's lock, so that more may have been published
-            // meanwhile. The last round finds nothing new, and subscribes in the same step.
+            // Messages are sent without the hub's lock, and others may be published meanwhile. The
+            // last round finds no new message, and subscribes under the same lock.
             let wish = Wish { topics: &self.topics, technique: self.technique, client: self.client.as_ref(), position: self.piece.last };
             let sink = Sink::Stream { pusher: reader.pusher(), wire: self.wire.clone() };
             match self.hub.join(&wish, sink) {
@@ -117,7 +125,7 @@ impl CatchUp {
         }
     }
 
-    /// Sends what is left of the piece. Returns `Accepted` when all of it was sent, and the reader
+    /// Sends the rest of the piece. Returns `Accepted` when the whole piece was sent and the reader
     /// takes more.
     fn send_piece(&mut self, reader: &mut impl Reader) -> Sent {
         if let (Some(from), Some(tell_gap)) = (self.piece.gap.take(), &self.tell_gap) {

@@ -33,9 +33,9 @@ pub struct HubConfig {
     pub payload_bytes: usize,
     /// Bytes of payload of one piece of a replay, in which at least one message fits. The answer to
     /// a poll, or a page, is one piece, and says that there is more: the client asks again at once,
-    /// with the cursor that it got. A stream or a WebSocket is fed piece after piece as its client
-    /// reads, and takes so much memory for as long as it is behind. Default 1 MiB, a full history
-    /// of one topic.
+    /// with the cursor that it got. A stream or a WebSocket gets piece after piece as its client
+    /// reads, and one piece is kept in memory for as long as the client is behind. Default 1 MiB, a
+    /// full history of one topic.
     pub replay_bytes: usize,
     /// Time that a long poll is held when it does not say. Default 25 s (RFC 6202, section 5.5: 30 s is safe; `SockJS`, Engine.IO 25 s).
     pub hold: Duration,

@@ -1,7 +1,7 @@
 //! What a topic remembers.
 //!
 //! Owns the retained messages and their three bounds: count, bytes, age. Leaves cursors to others:
-//! it says what it has behind a place, and up to where messages are gone.
+//! it has the messages behind a place, and the place up to which messages are gone.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
-//! The topics that nobody uses, in the order of their last use.
+//! The topics without users, in the order of their last use.
 //!
 //! Owns a doubly linked list over the topics' places: each operation takes the same few steps,
-//! however many topics there are. Leaves to others what a use is.
+//! however many topics there are. Leaves the meaning of a use to others.
 
 /// No place.
 const NONE: usize = usize::MAX;

@@ -1,7 +1,8 @@
 //! Messages of several topics in one order.
 //!
-//! Owns the walk through several histories at once, that of the next message first: what is taken
-//! costs, and what stands behind it does not. Leaves to others how much is taken.
+//! Owns the walk through several histories at once, in the order of publishing. Each message that
+//! is taken costs a step, and the messages behind it cost none. Leaves to others how many messages
+//! are taken.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -20,13 +20,13 @@
 //!
 //! # Readers that are behind
 //!
-//! Whoever comes with an old cursor is fed what was missed as it reads, in pieces of
-//! [`HubConfig::replay_bytes`], and is subscribed when nothing is missing: one stream or WebSocket
-//! goes from any cursor to the present. Until then it is not counted as a subscriber, no message
-//! waits for it, and the slow-consumer policy has nothing to drop. If it reads so slowly that
-//! messages become too old before it gets them, it is told of each gap where it opens; with
-//! `format=raw` the stream or WebSocket ends there. The answer to a poll that has not everything
-//! says `"more":true`.
+//! A client that comes with an old cursor gets the missed messages at its own pace, in pieces of
+//! [`HubConfig::replay_bytes`], and is subscribed when no message is missing: one stream or
+//! WebSocket leads from any cursor to the present. Until then the client is not counted as a
+//! subscriber, and the slow-consumer policy has nothing to drop. If the client reads so slowly that
+//! the history forgets messages before they are sent, each gap is told where it opens; with
+//! `format=raw` the stream or WebSocket ends there. The answer to a poll in which not all messages
+//! fitted says `"more":true`.
 //!
 //! # Slow readers
 //!

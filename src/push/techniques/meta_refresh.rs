@@ -4,8 +4,8 @@
 //! flickers. Choose it where there is no script at all: it works in every browser since 1995.
 //!
 //! Without a cursor the page shows the newest that is retained, and reloads as the same page. With
-//! a cursor it shows what came behind it, and reloads with the cursor moved on, so that each
-//! message is shown once: at once where not everything fitted.
+//! a cursor it shows the messages behind the cursor, and reloads with the cursor moved on, so that
+//! each message is shown once. It reloads at once where not all messages fitted.
 
 use std::fmt::Write;
 
@@ -53,7 +53,7 @@ fn page(call: &Call<'_>) -> Result<String, Rejection> {
 }
 
 fn render(topics: &str, every: u64, address: &str, replay: &Replay) -> String {
-    // Whoever has missed more than fits into a page gets the next page at once.
+    // A client that has missed more than fits into a page loads the next page at once.
     let wait = if replay.is_whole { every } else { 0 };
     let mut text = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\n\

@@ -40,8 +40,7 @@ fn connection(call: &Call<'_>) -> Result<Connection, Rejection> {
     let may_publish = !target.ends_with(PRESENCE) && call.hub.allows(call.request, Access::Publish, target);
     let wire = Wire::Form(if is_json { Form::WsJson } else { Form::WsRaw });
     let tell_gap: Option<TellGap> = if is_json { Some(Box::new(Frame::text)) } else { None };
-    let mut catch_up = CatchUp::new(call.hub, &call.topics, Technique::Ws, wire, tell_gap, missed);
-    catch_up.client.clone_from(&call.client);
+    let catch_up = CatchUp::new(call.hub, &call.topics, Technique::Ws, wire, tell_gap, missed).of(call.client.as_ref());
     Ok(Connection { hub: call.hub.clone(), target: Arc::clone(target), may_publish, catch_up: Some(catch_up) })
 }
 

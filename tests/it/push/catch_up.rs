@@ -158,8 +158,8 @@ fn other_formats_and_a_gap_at_the_beginning() {
     }
 }
 
-/// A reader that does not read keeps one piece of what it has missed in memory, however much that
-/// is.
+/// The hub keeps one piece for a reader that does not read, however many messages the reader has
+/// missed.
 #[test]
 fn a_reader_far_behind_holds_one_piece() {
     for technique in TECHNIQUES {
@@ -182,7 +182,8 @@ fn a_reader_far_behind_holds_one_piece() {
     }
 }
 
-/// A limit holds whatever is missing behind it, and the client that comes again goes on.
+/// A stream ends after its limit although messages are missing behind it, and the next stream goes
+/// on.
 #[test]
 fn a_stream_with_a_limit_ends_while_it_is_behind() {
     for technique in ["stream?", "iframe?callback=f&"] {
@@ -206,7 +207,7 @@ fn a_stream_with_a_limit_ends_while_it_is_behind() {
     }
 }
 
-/// Whoever is still behind is told when to come back, and goes on there.
+/// A shutdown ends a stream while its reader is behind, and tells the reader when to come back.
 #[test]
 fn a_shutdown_while_a_reader_is_behind() {
     for technique in TECHNIQUES {
@@ -230,7 +231,7 @@ fn a_shutdown_while_a_reader_is_behind() {
     }
 }
 
-/// Who is subscribed counts as such, and who is on the way does not.
+/// A reader counts as a subscriber from the present on, and not before.
 #[test]
 fn counted_from_the_present_on() {
     let world = world(1_000);
