@@ -41,6 +41,9 @@
 //!   time is over, or the time of what is written to it. A client that ends only its sending side has
 //!   left, too, unless [`Settings::half_close`] says that it waits.
 //! - Of a topic, sent = delivered + declared gap, by whatever technique a client comes back.
+//! - A client that comes back to a stream or WebSocket of a hub reaches the present on that
+//!   connection, however far behind it is. The server keeps one piece of the client's missed messages
+//!   in memory ([`push::HubConfig::replay_bytes`]).
 //! - What a hub keeps is bounded, whatever topics and names its clients make up.
 //! - A handler that panics costs its connection; one that blocks stops everybody on the event loop, and nobody else with threads.
 //! - A shutdown answers what was accepted, tells who waits when to come back, and ends within [`Config::shutdown_grace`].
@@ -63,8 +66,10 @@
 //!   no more of that, is given up by the write time-out. The event loop reads on.
 //! - With threads, two queues can wait for one reader: one that the publishers fill, one behind output that is full. Each has
 //!   [`Limits::queue_bytes`].
-//! - A stream or WebSocket of a hub with `format=raw` has no room for a gap in its middle: what the slow-consumer policy drops there is counted,
-//!   and not told. With [`SlowConsumer::Disconnect`], the default, nothing is.
+//! - A stream or WebSocket of a hub with `format=raw` has no room for a gap in its middle. What the
+//!   slow-consumer policy drops there is counted, and not told; with [`SlowConsumer::Disconnect`], the
+//!   default, nothing is dropped. A gap that opens before the client has reached the present ends the
+//!   stream or WebSocket.
 //! - A half-received request may use up the whole grace time of a shutdown: it counts as accepted.
 //! - The grace time of a shutdown does not end a handler. The event loop waits for the one that it is in; threads that are still in theirs a
 //!   second later are left behind.

@@ -149,12 +149,13 @@ export class Subscription {
     return this.hooks.message?.(envelope);
   }
 
-  /** Takes the answer to a poll. */
-  takeAnswer({ messages, last, gap, from }) {
+  /** Takes the answer to a poll. Returns whether there was more than fitted into it: then the next poll is not to wait. */
+  takeAnswer({ messages, last, gap, from, more = false }) {
     this.live();
     if (gap) this.take({ gap, from });
     for (const message of messages) this.take(message);
     if (!this.#isClosed) this.cursor = last;
+    return more;
   }
 
   /** The address of a technique's endpoint, with the cursor and what else it takes. */
@@ -203,8 +204,12 @@ async function request(subscription, url, { signal, patienceMs = PATIENCE_MS, he
   return response;
 }
 
+/** Takes a response to a poll. Returns whether there is more. */
 async function answer(subscription, response) {
-  if (response.status === 304) return subscription.live();
+  if (response.status === 304) {
+    subscription.live();
+    return false;
+  }
   const text = await response.text();
   subscription.received(bytesOf(text));
   return subscription.takeAnswer(JSON.parse(text));
@@ -265,6 +270,7 @@ async function* readBytes(response) {
   for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
 }
 
+/** Polls by a script element. Returns whether there is more. */
 async function pollByScript(subscription, endpoint, parameters, options) {
   // What took the last answer may have closed the subscription, and a script element does not know of signals.
   options.signal.throwIfAborted();
@@ -273,7 +279,13 @@ async function pollByScript(subscription, endpoint, parameters, options) {
   const json = await loadScript(call, options);
   // What came is `/**/callback(JSON);`, and the JSON as the server writes it, but for what it escapes for scripts' sake.
   subscription.received(bytesOf(`/**/push_${"0".repeat(16)}(${JSON.stringify(json)});`));
-  subscription.takeAnswer(json);
+  return subscription.takeAnswer(json);
+}
+
+/** The pause between two polls. There is none while the server has more messages than fit into an answer. */
+async function pause(subscription, hasMore, signal) {
+  if (!hasMore) await sleep(subscription.options.every * 1000, signal);
+  signal.throwIfAborted();
 }
 
 // ---- The techniques --------------------------------------------------------------------------------------------------------------
@@ -316,9 +328,8 @@ export const TECHNIQUES = {
     run: async (subscription, signal) => {
       for (;;) {
         const headers = { "If-None-Match": `"${subscription.cursor}"` };
-        await answer(subscription, await request(subscription, subscription.url("poll"), { signal, headers }));
-        await sleep(subscription.options.every * 1000, signal);
-        signal.throwIfAborted();
+        const hasMore = await answer(subscription, await request(subscription, subscription.url("poll"), { signal, headers }));
+        await pause(subscription, hasMore, signal);
       }
     },
   },
@@ -329,10 +340,9 @@ export const TECHNIQUES = {
     run: async (subscription, signal) => {
       const head = await likelyHeadBytes(subscription, "poll", { callback: "f" }, signal);
       for (;;) {
-        await pollByScript(subscription, "poll", {}, { signal, patienceMs: PATIENCE_MS });
+        const hasMore = await pollByScript(subscription, "poll", {}, { signal, patienceMs: PATIENCE_MS });
         subscription.received(head);
-        await sleep(subscription.options.every * 1000, signal);
-        signal.throwIfAborted();
+        await pause(subscription, hasMore, signal);
       }
     },
   },

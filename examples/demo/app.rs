@@ -21,6 +21,7 @@ const HISTORY_BYTES: usize = 16 * 1024 * 1024;
 const APP: &str = include_str!("page/app.js");
 const PANEL: &str = include_str!("page/panel.js");
 const CONNECTIONS: &str = include_str!("page/connections.js");
+const NEWEST: &str = include_str!("page/newest.js");
 
 pub(crate) struct App {
     pub(crate) source: Arc<Source>,
@@ -59,6 +60,7 @@ impl<'a> Endpoint<'a> {
             "/app.js" => (Self::Script(APP), READ),
             "/panel.js" => (Self::Script(PANEL), READ),
             "/connections.js" => (Self::Script(CONNECTIONS), READ),
+            "/newest.js" => (Self::Script(NEWEST), READ),
             "/plaintext" => (Self::Plaintext, READ),
             "/echo" => (Self::Echo, "GET, HEAD, POST"),
             "/stats" => (Self::Stats, READ),

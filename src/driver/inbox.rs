@@ -41,10 +41,18 @@ impl Posting {
     }
 }
 
+/// Stands in the place of a message that was dropped from the middle of the queue. To close the
+/// hole each time would move all postings behind it.
+const DROPPED: Posting = Posting::One(Address { slot: 0, serial: 0 }, None);
+
 /// What was posted and not yet taken.
 #[derive(Default)]
 struct Queue {
     postings: VecDeque<Posting>,
+    /// Before this place there is no message that may be dropped: a search begins here.
+    search_from: usize,
+    /// Places of messages that were dropped.
+    holes: usize,
     /// What the messages among them weigh.
     bytes: usize,
     missed: Missed,
@@ -83,9 +91,22 @@ impl Queue {
         self.postings.push_back(posting);
     }
 
+    /// Drops the oldest message. Releases and closes that stand before the messages are looked at
+    /// about once, however many messages are dropped.
     fn drop_oldest(&mut self, stats: &Stats) -> bool {
-        let Some(oldest) = self.postings.iter().position(|posting| posting.weigh().is_some()) else { return false };
-        let Some(posting) = self.postings.remove(oldest) else { return false };
+        let oldest = (self.search_from..self.postings.len()).find(|at| self.postings[*at].weigh().is_some());
+        self.search_from = oldest.unwrap_or(self.postings.len());
+        let posting = match oldest {
+            None => return false,
+            Some(0) => self.postings.pop_front().unwrap_or(DROPPED),
+            Some(oldest) => {
+                self.holes += 1;
+                std::mem::replace(&mut self.postings[oldest], DROPPED)
+            }
+        };
+        if self.holes > self.postings.len() / 2 {
+            self.close_holes();
+        }
         let (bytes, readers) = posting.weigh().unwrap_or_default();
         self.bytes -= bytes;
         stats.dropped.add(readers as u64);
@@ -97,6 +118,11 @@ impl Queue {
             *self.missed.lost.entry(*address).or_default() += 1;
         }
         true
+    }
+
+    fn close_holes(&mut self) {
+        self.postings.retain(|posting| !matches!(posting, Posting::One(_, None)));
+        (self.holes, self.search_from) = (0, 0);
     }
 }
 
@@ -127,7 +153,11 @@ impl Inbox {
     /// Takes everything that was posted, leaving `empty` in its place so that both buffers are used again and again. Returns what did not fit.
     pub(crate) fn take(&self, empty: &mut VecDeque<Posting>) -> Missed {
         let Some(queue) = &mut *self.queue() else { return Missed::default() };
+        if queue.holes > 0 {
+            queue.close_holes();
+        }
         std::mem::swap(&mut queue.postings, empty);
+        queue.search_from = 0;
         queue.bytes = 0;
         queue.asleep = false;
         std::mem::take(&mut queue.missed)
@@ -183,6 +213,81 @@ mod tests {
         let poll = mio::Poll::new().expect("a poll");
         let waker = Waker::new(poll.registry(), mio::Token(0)).expect("a waker");
         (Inbox::new(limit_bytes, policy, Arc::default(), Arc::new(Stop::new(waker))), poll)
+    }
+
+    /// Releases are never dropped, however many stand before, behind and among the messages: what
+    /// is left is what a search through the whole queue each time would leave.
+    #[test]
+    fn messages_are_dropped_from_among_releases() {
+        const ROOM: usize = 5;
+        let frame = |number: u64| Frame::chunk(format!("{number:08}").as_bytes());
+        let weight = size_of::<Posting>() + frame(0).wire().len();
+        for seed in 1..=200_u64 {
+            let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let (inbox, _poll) = inbox(ROOM * weight, SlowConsumer::DropOldest);
+            let (mut expected, mut postings) = (Vec::<Option<u64>>::new(), VecDeque::new());
+            for number in 0..400 {
+                // Xorshift, Marsaglia 2003.
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                let address = Address { slot: 1, serial: 1 };
+                match state % 32 {
+                    0 => {
+                        inbox.take(&mut postings);
+                        let found: Vec<_> = postings
+                            .drain(..)
+                            .map(|posting| match posting {
+                                Posting::One(_, Some(Command::Push(frame))) => Some(frame),
+                                Posting::One(_, Some(_)) => None,
+                                Posting::One(_, None) | Posting::Many(..) => panic!("a hole, or what nobody posted"),
+                            })
+                            .collect();
+                        let wanted = expected.drain(..).map(|number| number.map(frame));
+                        let payload = |frame: Option<Frame>| frame.map(|frame| frame.payload().to_vec());
+                        assert_eq!(
+                            found.into_iter().map(payload).collect::<Vec<_>>(),
+                            wanted.map(payload).collect::<Vec<_>>(),
+                            "seed {seed}"
+                        );
+                    }
+                    kind if kind < seed % 32 => {
+                        inbox.post(address, Command::Close(1));
+                        expected.push(None);
+                    }
+                    _ => {
+                        inbox.post(address, Command::Push(frame(number)));
+                        if expected.iter().flatten().count() == ROOM {
+                            let oldest = expected.iter().position(Option::is_some).expect("there are five");
+                            expected.remove(oldest);
+                        }
+                        expected.push(Some(number));
+                    }
+                }
+                let queue = inbox.queue();
+                let queue = queue.as_ref().expect("the loop is not over");
+                assert!(queue.postings.len() <= 2 * expected.len() + 1, "{} for {}", queue.postings.len(), expected.len());
+            }
+        }
+    }
+
+    /// Ten thousand releases before the messages are looked at once in a while, and not at each
+    /// message that is dropped.
+    #[test]
+    fn a_search_does_not_begin_anew() {
+        const RELEASES: usize = 10_000;
+        let (inbox, _poll) = inbox(0, SlowConsumer::DropOldest);
+        let address = Address { slot: 1, serial: 1 };
+        (0..RELEASES).for_each(|_| inbox.post(address, Command::Close(1)));
+        let (mut searched, mut search_from) = (0, 0);
+        for _ in 0..4 * RELEASES {
+            inbox.post(address, Command::Push(Frame::chunk(b"x")));
+            let queue = inbox.queue();
+            let queue = queue.as_ref().expect("the loop is not over");
+            searched += queue.search_from.abs_diff(search_from);
+            search_from = queue.search_from;
+        }
+        assert!(searched < 12 * RELEASES, "{searched} places were searched for {} messages", 4 * RELEASES);
     }
 
     /// A burst to an audience is as heavy as its frames: all of its messages share the list of readers.

@@ -19,7 +19,7 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// Everything that was missed; in raw format the first of it.
+    /// All messages of a replay, and whether there are more; in raw format the first message.
     pub(super) fn many(&self, replay: &Replay) -> Response {
         if self.format == Format::Raw {
             let response = replay.messages.first().map_or_else(|| self.empty(replay.last), |message| self.raw(message));
@@ -34,7 +34,7 @@ impl Shape {
         if replay.gap {
             let _ = write!(text, ",\"from\":\"{}\"", replay.from);
         }
-        text.push('}');
+        text.push_str(if replay.is_whole { "}" } else { ",\"more\":true}" });
         self.json(text.into_bytes().into(), replay.last)
     }
 

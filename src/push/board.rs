@@ -1,20 +1,26 @@
 //! The topics that there are, by name and by place.
 //!
-//! Owns what a topic has, who is told of its messages in which form, and which topic is forgotten for a new one. Refuses the sequence,
-//! cursors, and who somebody is.
+//! Owns the state of each topic, its audiences by wire form, which topic is forgotten for a new
+//! one, and which topic's messages become too old next. Leaves to others the sequence, cursors, and
+//! the identity of clients.
+//!
+//! Clients make topics up, so that no operation looks at all of them: each takes a time that is
+//! constant or logarithmic in the number of topics.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::{Deref, Index, IndexMut};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
 
 use slab::Slab;
 
 use super::history::History;
+use super::idle::Idle;
 use super::message::Form;
 use super::polls::Polls;
 use super::topic::{PRESENCE, Topics};
-use super::{Message, PerTechnique};
+use super::{HubConfig, Message, PerTechnique};
 use crate::session::{Audience, Pusher};
 
 /// How a subscriber is told.
@@ -42,35 +48,46 @@ pub(super) struct Topic {
     pub(super) gaps: u64,
     /// Counted without the lock: where messages are dropped, a connection is at work.
     pub(super) drops: Arc<AtomicU64>,
-    pub(super) subscribers: PerTechnique,
-    /// Who is online without a token.
-    pub(super) nameless: PerTechnique,
-    used: u64,
+    users: Users,
+    /// When the board looks for messages that are too old; `None` while there are no messages.
+    ages_at: Option<Instant>,
     audiences: [Audience; Form::COUNT],
     scripts: HashMap<Arc<str>, Audience>,
     pub(super) polls: Polls,
 }
 
+/// The users of a topic. A topic with users keeps its place.
+#[derive(Debug, Default)]
+pub(super) struct Users {
+    pub(super) subscribers: PerTechnique,
+    /// Clients without a token that are online.
+    pub(super) nameless: PerTechnique,
+}
+
+impl Users {
+    fn is_empty(&self) -> bool {
+        self.subscribers.sum() + self.nameless.sum() == 0
+    }
+}
+
 impl Topic {
-    fn new(name: Arc<str>, history: History, used: u64) -> Self {
+    fn new(name: Arc<str>, history: History) -> Self {
         Self {
             name,
             history,
             published: 0,
             gaps: 0,
             drops: Arc::default(),
-            subscribers: PerTechnique::default(),
-            nameless: PerTechnique::default(),
-            used,
+            users: Users::default(),
+            ages_at: None,
             audiences: Default::default(),
             scripts: HashMap::new(),
             polls: Polls::default(),
         }
     }
 
-    /// Whether somebody has a place here, who must find it again.
-    fn is_in_use(&self) -> bool {
-        self.subscribers.sum() + self.nameless.sum() > 0
+    pub(super) const fn users(&self) -> &Users {
+        &self.users
     }
 
     pub(super) fn is_presence(&self) -> bool {
@@ -135,7 +152,12 @@ pub(super) struct Board {
     /// The place in the sequence up to which messages of forgotten topics may be gone.
     forgotten_to: u64,
     forgotten: u64,
-    uses: u64,
+    /// Topics without users. A topic is used when it is made, named for a publish or a
+    /// subscription, and for as long as it has users.
+    idle: Idle,
+    /// When the oldest message of a topic becomes too old, or before that, for each topic that has
+    /// messages.
+    aging: BTreeSet<(Instant, usize)>,
     /// Topics on which joining and leaving is published.
     presence_topics: usize,
 }
@@ -143,7 +165,16 @@ pub(super) struct Board {
 impl Board {
     /// A board with room for so many topics.
     pub(super) fn new(most: usize) -> Self {
-        Self { topics: Slab::new(), names: HashMap::new(), most, forgotten_to: 0, forgotten: 0, uses: 0, presence_topics: 0 }
+        Self {
+            topics: Slab::new(),
+            names: HashMap::new(),
+            most,
+            forgotten_to: 0,
+            forgotten: 0,
+            idle: Idle::default(),
+            aging: BTreeSet::new(),
+            presence_topics: 0,
+        }
     }
 
     /// The topic of this name, if there is one.
@@ -153,32 +184,86 @@ impl Board {
 
     /// Makes a topic if need be; `None` if there is no room for it.
     pub(super) fn make_one(&mut self, name: &Arc<str>) -> Option<usize> {
-        self.uses += 1;
-        if let Some(place) = self.names.get(name) {
-            self.topics[*place].used = self.uses;
-            return Some(*place);
+        if let Some(&place) = self.names.get(name) {
+            if self.topics[place].users.is_empty() {
+                self.idle.touch(place);
+            }
+            return Some(place);
         }
         if self.topics.len() >= self.most {
             self.forget_one()?;
         }
-        let topic = Topic::new(Arc::clone(name), History::unknown_to(self.forgotten_to), self.uses);
+        let topic = Topic::new(Arc::clone(name), History::unknown_to(self.forgotten_to));
         self.presence_topics += usize::from(topic.is_presence());
         let place = self.topics.insert(topic);
         self.names.insert(Arc::clone(name), place);
+        self.idle.touch(place);
         Some(place)
     }
 
-    /// Forgets the topic that was used least recently, of those that nobody listens to. What it had is gone, and which topic it was is
-    /// forgotten, too: a cursor from before meets a gap in every topic that is made from now on.
+    /// Forgets the topic without users that was used least recently. Its messages are gone, and
+    /// which topic it was is forgotten, too: a cursor from before meets a gap in every topic that
+    /// is made from now on.
     fn forget_one(&mut self) -> Option<()> {
-        let idle = self.topics.iter().filter(|(_, topic)| !topic.is_in_use());
-        let (place, _) = idle.min_by_key(|(_, topic)| topic.used)?;
+        let place = self.idle.first()?;
+        self.idle.remove(place);
         let topic = self.topics.remove(place);
+        if let Some(at) = topic.ages_at {
+            self.aging.remove(&(at, place));
+        }
         self.names.remove(&topic.name);
         self.presence_topics -= usize::from(topic.is_presence());
         self.forgotten += 1;
         self.forgotten_to = self.forgotten_to.max(topic.history.last());
         Some(())
+    }
+
+    /// Changes the users of a topic. A topic that loses its last user may be forgotten from then
+    /// on.
+    pub(super) fn count(&mut self, place: usize, change: impl FnOnce(&mut Users)) {
+        let users = &mut self.topics[place].users;
+        let was_empty = users.is_empty();
+        change(users);
+        match (was_empty, users.is_empty()) {
+            (true, false) => _ = self.idle.remove(place),
+            (false, true) => self.idle.touch(place),
+            _ => {}
+        }
+    }
+
+    /// Retains a message of a topic.
+    pub(super) fn retain(&mut self, place: usize, message: Arc<Message>, config: &HubConfig) {
+        self.topics[place].history.push(message, config);
+        if self.topics[place].ages_at.is_none() {
+            self.look_again(place, config.history_age);
+        }
+    }
+
+    /// Forgets the messages of all topics that are as old as `age` or older. Looks only at topics
+    /// with a message that was due.
+    pub(super) fn expire(&mut self, now: Instant, age: Duration) {
+        while let Some(&(at, place)) = self.aging.first()
+            && at <= now
+        {
+            self.aging.pop_first();
+            self.topics[place].history.expire(now, age);
+            self.look_again(place, age);
+        }
+    }
+
+    /// Notes when the oldest message of a topic becomes too old. The note stays when that message
+    /// goes before its time.
+    fn look_again(&mut self, place: usize, age: Duration) {
+        let topic = &mut self.topics[place];
+        topic.ages_at = topic.history.oldest().and_then(|published| published.checked_add(age));
+        self.aging.extend(topic.ages_at.map(|at| (at, place)));
+    }
+
+    /// The topic of this name, without the messages that are as old as `age` or older.
+    pub(super) fn get_aged(&mut self, name: &str, now: Instant, age: Duration) -> Option<&Topic> {
+        let topic = &mut self.topics[*self.names.get(name)?];
+        topic.history.expire(now, age);
+        Some(topic)
     }
 
     /// Makes these topics; `None` if there is no room for all.
@@ -226,10 +311,6 @@ impl Board {
     pub(super) const fn has_presence(&self) -> bool {
         self.presence_topics > 0
     }
-
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Topic> {
-        self.topics.iter_mut().map(|(_, topic)| topic)
-    }
 }
 
 impl Index<usize> for Board {
@@ -249,3 +330,126 @@ impl IndexMut<usize> for Board {
 /// In the order of their audiences.
 const FORMS: [Form; Form::COUNT] =
     [Form::Line, Form::RawLine, Form::Event, Form::JsonEvent, Form::WsJson, Form::WsRaw, Form::Part, Form::JsonPart];
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Id, Payload, Technique};
+    use super::*;
+
+    const MOST: usize = 6;
+    const AGE: Duration = Duration::from_secs(60);
+
+    /// A topic as a model knows it, which looks at all of them each time.
+    #[derive(Clone)]
+    struct Naive {
+        name: Arc<str>,
+        users: u64,
+        last_use: u64,
+        /// The seconds at which its messages were published.
+        messages: Vec<u64>,
+    }
+
+    #[derive(Default)]
+    struct Model {
+        topics: Vec<Naive>,
+        uses: u64,
+    }
+
+    impl Model {
+        fn find(&mut self, name: &str) -> Option<&mut Naive> {
+            self.topics.iter_mut().find(|topic| &*topic.name == name)
+        }
+
+        /// Returns whether there is room.
+        fn make(&mut self, name: &Arc<str>) -> bool {
+            self.uses += 1;
+            let last_use = self.uses;
+            if let Some(topic) = self.find(name) {
+                topic.last_use = last_use;
+                return true;
+            }
+            if self.topics.len() == MOST {
+                let idle = self.topics.iter().enumerate().filter(|(_, topic)| topic.users == 0);
+                let Some((at, _)) = idle.min_by_key(|(_, topic)| topic.last_use) else { return false };
+                self.topics.remove(at);
+            }
+            self.topics.push(Naive { name: Arc::clone(name), users: 0, last_use, messages: Vec::new() });
+            true
+        }
+    }
+
+    /// Compares the board's lists with a look at all topics.
+    #[track_caller]
+    fn compare(board: &Board, model: &Model) {
+        assert_eq!(board.len(), model.topics.len());
+        let mut idle: Vec<_> = model.topics.iter().filter(|topic| topic.users == 0).collect();
+        idle.sort_by_key(|topic| topic.last_use);
+        let listed: Vec<_> = board.idle.places().into_iter().map(|place| &board.topics[place].name).collect();
+        assert_eq!(listed, idle.iter().map(|topic| &topic.name).collect::<Vec<_>>());
+        for topic in &model.topics {
+            let found = board.get(&topic.name).expect("the board has what the model has");
+            assert_eq!(found.history.len(), topic.messages.len(), "{}", topic.name);
+            assert!(found.ages_at.is_some() || topic.messages.is_empty(), "{}", topic.name);
+        }
+        let noted: Vec<_> = board.topics.iter().filter_map(|(place, topic)| Some((topic.ages_at?, place))).collect();
+        assert_eq!(board.aging, noted.into_iter().collect(), "one note for each topic that has one, and none of others");
+    }
+
+    /// After each random operation the board agrees with a model that looks at all topics.
+    #[test]
+    fn as_with_a_look_at_all_topics() {
+        let start = Instant::now();
+        let config = HubConfig { history_messages: 3, history_age: AGE, ..HubConfig::default() };
+        for seed in 1..=200_u64 {
+            let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            // Xorshift, Marsaglia 2003.
+            let mut below = |most: u64| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                state % most
+            };
+            let (mut board, mut model, mut seconds) = (Board::new(MOST), Model::default(), 0);
+            for sequence in 1..=300 {
+                let name: Arc<str> = format!("t{}", below(10)).into();
+                match below(5) {
+                    0 | 1 => {
+                        let place = board.make_one(&name);
+                        assert_eq!(place.is_some(), model.make(&name), "seed {seed}");
+                        let Some(place) = place else { continue };
+                        let now = start + Duration::from_secs(seconds);
+                        let message = Message::new(Id { epoch: 1, sequence }, Arc::clone(&name), Payload::text("x"), now);
+                        board.retain(place, Arc::new(message), &config);
+                        let topic = model.find(&name).expect("it was made");
+                        topic.messages.retain(|published| seconds - published < AGE.as_secs());
+                        topic.messages.push(seconds);
+                        let gone = topic.messages.len().saturating_sub(3);
+                        topic.messages.drain(..gone);
+                    }
+                    2 => {
+                        assert_eq!(board.make_one(&name).is_some(), model.make(&name), "seed {seed}");
+                        if let Some(&place) = board.names.get(&name) {
+                            board.count(place, |users| users.subscribers[Technique::Sse] += 1);
+                            model.find(&name).expect("it was made").users += 1;
+                        }
+                    }
+                    3 => {
+                        model.uses += 1;
+                        let last_use = model.uses;
+                        if let Some(topic) = model.find(&name).filter(|topic| topic.users > 0) {
+                            (topic.users, topic.last_use) = (topic.users - 1, last_use);
+                            board.count(board.names[&name], |users| users.subscribers[Technique::Sse] -= 1);
+                        }
+                    }
+                    _ => {
+                        seconds += below(50);
+                        board.expire(start + Duration::from_secs(seconds), AGE);
+                        let is_young = |published: &u64| seconds - published < AGE.as_secs();
+                        model.topics.iter_mut().for_each(|topic| topic.messages.retain(is_young));
+                    }
+                }
+                compare(&board, &model);
+            }
+        }
+    }
+}

@@ -1,20 +1,19 @@
 //! One request to subscribe.
 //!
-//! Owns what every technique is given, and how every stream begins: the head, what was missed, then a place among the subscribers, with
-//! nothing lost in between. Refuses wire forms.
+//! Owns what every technique is given, and how every stream begins: the head, then what feeds it.
+//! Leaves wire forms to others, and the way to the present to `catch_up`.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::board::Wire;
+use super::catch_up::{CatchUp, TellGap};
 use super::conditions::{IfNoneMatch, LastEventId};
 use super::cors::Cors;
-use super::hub::{Joined, Wish};
+use super::hub::Wish;
 use super::query::{Format, Query, Rejection};
-use super::state::Sink;
-use super::{Cursor, Hub, Id, PublishError, Replay, Technique, Topics, envelope};
-use crate::proto::Frame;
-use crate::session::{EventStream, Pusher, Reply, Request, Response, Stream};
+use super::{Cursor, Hub, Id, PublishError, Replay, Technique, Topics};
+use crate::session::{Reply, Request, Response};
 
 pub(super) struct Call<'a> {
     pub(super) hub: &'a Hub,
@@ -43,9 +42,10 @@ pub(super) struct Plan {
     /// Comes first, made from the place where the stream resumes.
     pub(super) preface: fn(&Call<'_>, Id) -> Vec<u8>,
     pub(super) heartbeat: &'static [u8],
-    /// Tells of a gap; `None` where the head alone says it.
-    pub(super) gap: Option<fn(&Call<'_>, &str) -> Vec<u8>>,
-    /// The stream ends after this much.
+    /// Tells of a gap; `None` where the head alone says it. A gap that opens behind the head ends
+    /// the stream then.
+    pub(super) tell_gap: Option<TellGap>,
+    /// The stream ends after so many bytes of messages, those that were missed included.
     pub(super) limit_bytes: Option<usize>,
 }
 
@@ -109,144 +109,52 @@ impl Call<'_> {
         Wish { topics: &self.topics, technique, client: self.client.as_ref(), position }
     }
 
-    /// What was missed, with the topics made so that they can be subscribed to.
-    pub(super) fn replay(&self, cursor: Cursor, limit_bytes: usize) -> Result<Replay, Rejection> {
+    /// The first piece of the missed messages. Makes the topics, so that a reader can subscribe to
+    /// them.
+    pub(super) fn replay(&self, cursor: Cursor) -> Result<Replay, Rejection> {
+        let (now, limit_bytes) = (self.hub.config().clock.now(), self.hub.config().replay_bytes);
         let mut state = self.hub.lock();
-        let places = state.topics.make(&self.topics);
-        Ok(state.since(&places.ok_or(PublishError::TooManyTopics)?, cursor, limit_bytes, self.hub.config().clock.now()))
+        let places = state.topics.make(&self.topics).ok_or(PublishError::TooManyTopics)?;
+        Ok(state.since(&places, cursor, limit_bytes, now))
     }
 
     /// Serves a technique that streams, from the cursor on.
     pub(super) fn serve_stream(&self, reply: Reply<'_>, plan: Result<Plan, Rejection>, cursor: Result<Cursor, Rejection>) {
         match plan.and_then(|plan| Ok((plan, cursor?))) {
-            Ok((plan, cursor)) => self.stream(reply, cursor, &plan),
+            Ok((plan, cursor)) => self.stream(reply, cursor, plan),
             Err(rejection) => self.reject(reply, &rejection),
         }
     }
 
-    /// Begins a stream and subscribes it.
-    fn stream(&self, reply: Reply<'_>, cursor: Cursor, plan: &Plan) {
-        let limit_bytes = plan.limit_bytes.unwrap_or(usize::MAX);
-        let mut missed = match self.replay(cursor, self.hub.config().replay_bytes.min(limit_bytes)) {
+    /// Begins a stream. A source feeds the stream with the missed messages, and then subscribes it.
+    fn stream(&self, reply: Reply<'_>, cursor: Cursor, plan: Plan) {
+        let missed = match self.replay(cursor) {
             Ok(missed) => missed,
             Err(rejection) => return self.reject(reply, &rejection),
         };
-        let head = self.cors.dress_stream(Response::new(plan.content_type.clone(), ""), plan.technique == Technique::Sse);
+        let head = self.cors.dress_stream(Response::new(plan.content_type, ""), plan.technique == Technique::Sse);
         let head = head.field("Pushlab-Resumed", &missed.from.to_string());
         let head = if missed.gap { head.field("Pushlab-Gap", &missed.from.to_string()) } else { head };
-        let mut opened = if plan.technique == Technique::Sse {
-            Opened::Events(reply.event_stream_with(head))
+        let mut stream = if plan.technique == Technique::Sse {
+            reply.event_stream_with(head).into_stream()
         } else {
             let mut stream = reply.stream(head);
             stream.heartbeat(plan.heartbeat);
-            Opened::Stream(stream)
+            stream
         };
-        if !opened.is_live() {
+        if !stream.is_live() {
             return;
         }
-        opened.send(&Frame::chunk(&(plan.preface)(self, missed.from)));
-        let pusher = opened.pusher();
-        let boundary = &self.hub.constants().boundary;
-        let mut left = limit_bytes;
-        // Sending is done without the hub's lock, so that more may have been published meanwhile; the last round finds nothing new, and
-        // subscribes in the same step.
-        loop {
-            if let (true, Some(gap)) = (missed.gap, plan.gap) {
-                opened.send(&Frame::chunk(&gap(self, &envelope::gap(missed.from))));
-            }
-            for message in &missed.messages {
-                let frame = plan.wire.frame(message, boundary);
-                left = left.saturating_sub(frame.payload().len());
-                opened.send(&frame);
-            }
-            if !missed.is_whole || left == 0 {
-                return opened.end();
-            }
-            let sink = Sink::Stream { pusher: pusher.clone(), wire: plan.wire.clone() };
-            match self.hub.join(&self.wish(plan.technique, missed.last), sink) {
-                Joined::Subscribed(leave, drops) => {
-                    if plan.limit_bytes.is_some() {
-                        opened.end_after(left);
-                    }
-                    let gap = plan.gap.map(|gap| Frame::chunk(&gap(self, envelope::DROPPED)));
-                    opened.on_drop(move |count| {
-                        drops.add(count);
-                        gap.clone()
-                    });
-                    return opened.carry(leave);
-                }
-                Joined::Behind(more) => missed = more,
-                Joined::NoRoom => {
-                    self.hub.count_refused(503);
-                    return opened.end();
-                }
-            }
+        stream.send(&(plan.preface)(self, missed.from));
+        if let Some(bytes) = plan.limit_bytes {
+            stream.end_after(bytes);
         }
+        let catch_up = CatchUp::new(self.hub, &self.topics, plan.technique, plan.wire, plan.tell_gap, missed);
+        stream.feed(catch_up.of(self.client.as_ref()));
     }
 }
 
 /// The newest id that this hub has given, up to `last`; without one, an id that it has not given.
 fn newest(ids: &[Id], last: Id) -> Option<Id> {
     ids.iter().copied().max_by_key(|id| (id.epoch == last.epoch && id.sequence <= last.sequence, id.sequence))
-}
-
-/// A response that has begun.
-enum Opened<'a> {
-    Stream(Stream<'a>),
-    Events(EventStream<'a>),
-}
-
-impl Opened<'_> {
-    const fn is_live(&self) -> bool {
-        match self {
-            Self::Stream(stream) => stream.is_live(),
-            Self::Events(stream) => stream.is_live(),
-        }
-    }
-
-    fn send(&mut self, frame: &Frame) {
-        if frame.payload().is_empty() {
-            return;
-        }
-        match self {
-            Self::Stream(stream) => stream.send_frame(frame),
-            Self::Events(stream) => stream.send_frame(frame),
-        };
-    }
-
-    fn pusher(&mut self) -> Pusher {
-        match self {
-            Self::Stream(stream) => stream.pusher(),
-            Self::Events(stream) => stream.pusher(),
-        }
-    }
-
-    fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static) {
-        match self {
-            Self::Stream(stream) => stream.on_drop(call),
-            Self::Events(stream) => stream.on_drop(call),
-        }
-    }
-
-    fn end_after(&mut self, bytes: usize) {
-        match self {
-            Self::Stream(stream) => stream.end_after(bytes),
-            // A browser forgets what it has dispatched: an event stream need not end.
-            Self::Events(_) => {}
-        }
-    }
-
-    fn carry(&mut self, value: impl std::any::Any + Send) {
-        match self {
-            Self::Stream(stream) => stream.carry(value),
-            Self::Events(stream) => stream.carry(value),
-        }
-    }
-
-    fn end(self) {
-        match self {
-            Self::Stream(stream) => stream.end(),
-            Self::Events(stream) => stream.end(),
-        }
-    }
 }

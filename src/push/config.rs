@@ -38,8 +38,11 @@ pub struct HubConfig {
     /// [`Limits::message_bytes`](crate::Limits::message_bytes) to come in, and
     /// [`history_bytes`](Self::history_bytes) to be retained.
     pub payload_bytes: usize,
-    /// Bytes of payload that one answer or stream replays; who missed more comes again with the cursor that it got so far, and a WebSocket
-    /// is fed as it reads. Default 1 MiB, a full history of one topic.
+    /// Bytes of payload of one piece of a replay, in which at least one message fits. The answer to
+    /// a poll, or a page, is one piece, and says that there is more: the client asks again at once,
+    /// with the cursor that it got. A stream or a WebSocket gets piece after piece as its client
+    /// reads, and one piece is kept in memory for as long as the client is behind. Default 1 MiB, a
+    /// full history of one topic.
     pub replay_bytes: usize,
     /// Whether a request with a query parameter that its endpoint does not know gets 400. Default
     /// no: clients and libraries add parameters of their own, such as `_`, and an application may

@@ -1,7 +1,7 @@
 //! What a topic remembers.
 //!
-//! Owns the retained messages and their three bounds: count, bytes, age. Refuses cursors: it says what it has behind a place, and up to where
-//! messages are gone.
+//! Owns the retained messages and their three bounds: count, bytes, age. Leaves cursors to others:
+//! it has the messages behind a place, and the place up to which messages are gone.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -51,6 +51,11 @@ impl History {
     pub(super) fn after(&self, sequence: u64) -> impl DoubleEndedIterator<Item = &Arc<Message>> {
         let start = self.messages.partition_point(|message| message.id().sequence <= sequence);
         self.messages.range(start..)
+    }
+
+    /// When the oldest message was published.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.messages.front().map(|message| message.published)
     }
 
     /// The place up to which messages are gone.

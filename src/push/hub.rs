@@ -213,15 +213,25 @@ impl Hub {
         self.lock().replay(topics, cursor, self.config().replay_bytes, self.config().clock.now())
     }
 
+    /// The newest messages of these topics, up to [`HubConfig::page_messages`] and
+    /// [`HubConfig::replay_bytes`].
+    pub(super) fn newest(&self, topics: &Topics) -> Replay {
+        let HubConfig { page_messages, replay_bytes, clock, .. } = self.config();
+        let now = clock.now();
+        self.lock().newest(topics, *page_messages, *replay_bytes, now)
+    }
+
     /// The figures of a topic.
     ///
     /// # Errors
     /// When the name is none.
     pub fn info(&self, topic: &str) -> Result<TopicInfo, BadTopic> {
         topic::check(topic)?;
-        self.tick();
-        let state = self.lock();
-        let found = state.topics.get(topic);
+        let now = self.config().clock.now();
+        let mut state = self.lock();
+        state.expire(now);
+        let online = state.online(topic);
+        let found = state.topics.get_aged(topic, now, self.config().history_age);
         Ok(TopicInfo {
             last: self.constants().id(found.map_or(0, |topic| topic.history.last())),
             retained: found.map_or(0, |topic| topic.history.len()),
@@ -229,8 +239,8 @@ impl Hub {
             published: found.map_or(0, |topic| topic.published),
             gaps: found.map_or(0, |topic| topic.gaps),
             drops: found.map_or(0, |topic| topic.drops.load(Relaxed)),
-            subscribers: found.map_or_else(PerTechnique::default, |topic| topic.subscribers),
-            online: state.online(topic),
+            subscribers: found.map_or_else(PerTechnique::default, |topic| topic.users().subscribers),
+            online,
         })
     }
 
@@ -261,9 +271,7 @@ impl Hub {
         let now = self.config().clock.now();
         let mut state = self.lock();
         state.expire(now);
-        for topic in state.topics.iter_mut() {
-            topic.history.expire(now, self.config().history_age);
-        }
+        state.topics.expire(now, self.config().history_age);
     }
 
     /// The configuration.

@@ -30,6 +30,16 @@
 //! a client that has an answer has the ones before it. A proxy's suffix behind an id (`-gzip`) does
 //! not count.
 //!
+//! # Readers that are behind
+//!
+//! A client that comes with an old cursor gets the missed messages at its own pace, in pieces of
+//! [`HubConfig::replay_bytes`], and is subscribed when no message is missing: one stream or
+//! WebSocket leads from any cursor to the present. Until then the client is not counted as a
+//! subscriber, and the slow-consumer policy has nothing to drop. If the client reads so slowly that
+//! the history forgets messages before they are sent, each gap is told where it opens; with
+//! `format=raw` the stream or WebSocket ends there. The answer to a poll in which not all messages
+//! fitted says `"more":true`.
+//!
 //! # Slow readers
 //!
 //! Messages wait for a slow reader in its connection's queue, under the one policy of [`SlowConsumer`](crate::session::SlowConsumer). With
@@ -64,6 +74,7 @@ mod answer;
 mod board;
 mod body;
 mod call;
+mod catch_up;
 mod clock;
 mod conditions;
 mod config;
@@ -73,6 +84,8 @@ mod envelope;
 mod history;
 mod hub;
 mod id;
+mod idle;
+mod merge;
 mod message;
 mod polls;
 mod presence;

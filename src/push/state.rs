@@ -11,6 +11,7 @@ use slab::Slab;
 
 use super::answer::Shape;
 use super::board::{Board, Places, Wire};
+use super::merge::Merge;
 use super::presence::Presence;
 use super::topic::{PRESENCE, Topics};
 use super::{Cursor, HubConfig, Id, Message, Payload, PerTechnique, PublishError, Replay, Technique};
@@ -93,11 +94,11 @@ impl State {
         let constants = Arc::clone(&self.constants);
         let id = constants.id(self.sequence + 1);
         let place = self.topics.make_one(name).ok_or(PublishError::TooManyTopics)?;
-        let topic = &mut self.topics[place];
         let message = Arc::new(Message::new(id, Arc::clone(name), payload, now));
+        self.topics.retain(place, Arc::clone(&message), &constants.config);
+        let topic = &mut self.topics[place];
         topic.published += 1;
-        topic.history.push(Arc::clone(&message), &constants.config);
-        let reached = topic.subscribers.sum();
+        let reached = topic.users().subscribers.sum();
         topic.push(&message, &constants.boundary);
         let polls = topic.polls.take();
         self.sequence = id.sequence;
@@ -162,30 +163,48 @@ impl State {
             Cursor::After(id) => (id.sequence, id.sequence >= gone_to),
         };
         let from = if cursor == Cursor::Earliest || !is_known { gone_to.max(after) } else { after };
-        let mut missed = Vec::new();
-        if after < self.sequence {
-            missed.extend(places.iter().flat_map(|place| self.topics[*place].history.after(after)).cloned());
-        }
-        if places.len() > 1 {
-            missed.sort_unstable_by_key(|message| message.id());
-        }
-        let mut bytes = 0;
-        let fitting = missed.iter().take_while(|message| {
-            let fits = bytes == 0 || bytes + message.bytes().len() <= limit_bytes;
-            bytes += message.bytes().len().max(1);
-            fits
-        });
-        let len = fitting.count();
-        let is_whole = len == missed.len();
-        missed.truncate(len);
         if !is_known {
             for place in places {
                 self.topics[*place].gaps += 1;
             }
         }
+        let histories = places.iter().map(|place| self.topics[*place].history.after(after));
+        let mut rest = Merge::new(histories).peekable();
+        let (mut missed, mut bytes) = (Vec::new(), 0);
+        while let Some(message) = rest.next_if(|message| bytes == 0 || bytes + message.bytes().len() <= limit_bytes) {
+            bytes += message.bytes().len().max(1);
+            missed.push(Arc::clone(message));
+        }
+        let is_whole = rest.peek().is_none();
         let from = self.constants.id(from);
         let last = missed.last().map_or(from, |message| message.id());
         Replay { gap: !is_known, from, last, messages: missed, is_whole }
+    }
+
+    /// The newest messages of these topics, as many as `most` and up to a number of bytes; at least
+    /// one, if there are any.
+    pub(super) fn newest(&mut self, topics: &Topics, most: usize, limit_bytes: usize, now: Instant) -> Replay {
+        let mut from = 0;
+        let mut messages = Vec::new();
+        for place in self.topics.find(topics) {
+            let history = &mut self.topics[place].history;
+            history.expire(now, self.constants.config.history_age);
+            from = from.max(history.gone_to());
+            messages.extend(history.after(0).rev().take(most.saturating_add(1)).cloned());
+        }
+        messages.sort_unstable_by_key(|message| message.id());
+        let mut bytes = 0_usize;
+        let fits = |message: &&Arc<Message>| {
+            let is_first = bytes == 0;
+            bytes += message.bytes().len().max(1);
+            is_first || bytes <= limit_bytes
+        };
+        let len = messages.iter().rev().take(most).take_while(fits).count();
+        let left_out = messages.len() - len;
+        from = messages[..left_out].last().map_or(from, |message| message.id().sequence);
+        messages.drain(..left_out);
+        let from = self.constants.id(from);
+        Replay { gap: false, from, last: messages.last().map_or(from, |message| message.id()), messages, is_whole: true }
     }
 
     /// A number for somebody new, who is to be inserted at once: a place, and who is the how manieth to have one, so that who comes too late
@@ -198,12 +217,13 @@ impl State {
     /// Adds a subscriber to topics that have just been made.
     pub(super) fn insert(&mut self, number: u64, places: &Places, technique: Technique, sink: Sink) {
         for place in &**places {
+            self.topics.count(*place, |users| users.subscribers[technique] += 1);
             let topic = &mut self.topics[*place];
-            topic.subscribers[technique] += 1;
             match &sink {
                 Sink::Stream { pusher, wire } => topic.add(pusher, wire),
                 Sink::Poll(_) => {
-                    let waiting = topic.subscribers[Technique::LongPoll] + topic.subscribers[Technique::Jsonp] - 1;
+                    let subscribers = &topic.users().subscribers;
+                    let waiting = subscribers[Technique::LongPoll] + subscribers[Technique::Jsonp] - 1;
                     let subscribers = &self.subscribers;
                     let is_there = |number| subscribers.get(place_of(number)).is_some_and(|(found, _)| *found == number);
                     topic.polls.add(number, waiting as usize, is_there);
@@ -233,10 +253,9 @@ impl State {
         self.subscribers.get(place_of(number)).filter(|(found, _)| *found == number)?;
         let (_, subscriber) = self.subscribers.remove(place_of(number));
         for place in &*subscriber.places {
-            let topic = &mut self.topics[*place];
-            topic.subscribers[subscriber.technique] -= 1;
+            self.topics.count(*place, |users| users.subscribers[subscriber.technique] -= 1);
             if let Sink::Stream { pusher, wire } = &subscriber.sink {
-                topic.remove(pusher, wire);
+                self.topics[*place].remove(pusher, wire);
             }
         }
         if let Sink::Poll(WaitingPoll { client: Some(client), .. }) = &subscriber.sink
@@ -259,8 +278,7 @@ impl State {
 
     fn count(&mut self, places: &Places, technique: Technique, now: Instant, event: &str, change: impl Fn(&mut PerTechnique)) {
         for place in &**places {
-            let topic = &mut self.topics[*place];
-            change(&mut topic.nameless);
+            self.topics.count(*place, |users| change(&mut users.nameless));
             if self.is_presence_told() {
                 let name = Arc::clone(&self.topics[*place].name);
                 self.announce(&name, event, technique, now);
@@ -288,7 +306,7 @@ impl State {
 
     /// Who is online.
     pub(super) fn online(&self, name: &str) -> PerTechnique {
-        let nameless = self.topics.get(name).map(|topic| topic.nameless).unwrap_or_default();
+        let nameless = self.topics.get(name).map(|topic| topic.users().nameless).unwrap_or_default();
         nameless.plus(&self.presence.online(name))
     }
 

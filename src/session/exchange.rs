@@ -60,13 +60,13 @@ pub(super) struct Streaming {
 }
 
 impl Streaming {
-    /// Whether a source may send: what was pushed before goes out first, and nothing goes out
-    /// behind the end.
+    /// Whether a source may send: waiting messages go out first, and nothing goes out behind the
+    /// end.
     pub(super) const fn takes_feed(&self) -> bool {
         self.source.is_some() && self.link.is_free() && self.link.close_asked().is_none()
     }
 
-    /// Something goes out: the next heartbeat is due later.
+    /// Puts the next heartbeat off, because the peer gets a sign of life now.
     pub(super) fn put_off_heartbeat(&mut self, cx: &Context<'_>) {
         if let (Some(heartbeat), Some(every)) = (&mut self.heartbeat, cx.settings.limits.heartbeat) {
             heartbeat.due = cx.now.instant() + every;

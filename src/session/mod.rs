@@ -12,6 +12,8 @@
 //!      │         │ Held      │ Pusher       │ Pusher
 //!      │         │           │              │            from any thread
 //!   answered  released     chunks         frames
+//!                            ▲              ▲
+//!                      StreamSource   WebSocketHandler    as the peer reads
 //! ```
 
 mod audience;

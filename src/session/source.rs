@@ -1,7 +1,7 @@
-//! What feeds a stream as its reader reads.
+//! Sources: a stream's body at the pace of its reader.
 //!
 //! Owns the trait of a source, its verdict, and the loop that calls it. Leaves to others when the
-//! output has room (`http`), and what is sent (the source itself).
+//! output has room (`http`), and the content of the stream.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,7 +13,7 @@ use crate::proto::Outbox;
 use crate::proto::http1::Conn;
 
 /// Sends a stream's body at the pace of its reader: a long replay, or a file. [`Stream::feed`]
-/// installs it.
+/// installs a source.
 ///
 /// ```
 /// use pushlab::session::{Feed, Sent, Stream, StreamSource};
@@ -42,23 +42,24 @@ use crate::proto::http1::Conn;
 /// A source that panics costs its connection, as a handler does. With the end of the stream the
 /// source is dropped.
 pub trait StreamSource: Send + 'static {
-    /// The output has room, and no pushed message waits. Called once behind the handler's call, and
-    /// then each time that the system has taken all output. It may run on any thread of the server
-    /// that drives the connection, by one thread at a time, and must not block.
+    /// The output has room, and no pushed message waits. The session calls the source after the
+    /// handler's call, and then each time that the system has taken all output. The call may run on
+    /// any thread that drives the connection, on one at a time. It must not block on the event
+    /// loop.
     ///
-    /// A source stops sending at the first [`Sent`](super::Sent) that is not `Accepted`. What it
-    /// sends never counts as too slow and is never dropped by the slow-consumer policy: it is sent
-    /// because the reader has read. A source that sends beyond that fills memory.
+    /// A source stops sending at the first [`Sent`](super::Sent) that is not `Accepted`. The
+    /// slow-consumer policy never drops its pieces, because each call follows a read of the peer. A
+    /// source that sends on after `Waiting` fills memory.
     fn feed(&mut self, stream: &mut Stream<'_>) -> Feed;
 }
 
-/// What is to become of a source after a call.
+/// The source's word on the next call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Feed {
     /// The source has more to send. A call that has sent nothing is repeated behind the next output
     /// of the stream, such as a heartbeat.
     Continue,
-    /// The source is dropped. The stream goes on with what is pushed to it.
+    /// The source is dropped. The stream goes on with pushed messages.
     Done,
     /// The source is dropped, and the stream ends.
     End,
@@ -68,7 +69,7 @@ pub enum Feed {
 /// many small pieces cost one write.
 ///
 /// # Errors
-/// What the source panicked with. The source is dropped then.
+/// The panic of the source. The source is dropped then.
 pub(super) fn feed(conn: &mut Conn, stream: &mut Box<Streaming>, out: &mut Outbox, cx: &Context<'_>) -> Result<(), Box<dyn Any + Send>> {
     while stream.takes_feed() && out.len() < cx.settings.limits.output_bytes {
         let Some(mut source) = stream.source.take() else { return Ok(()) };

@@ -79,9 +79,9 @@ impl<'a> Stream<'a> {
         if self.out.len() < self.cx.settings.limits.output_bytes { Sent::Accepted } else { Sent::Waiting }
     }
 
-    /// Installs what sends the next pieces as the reader reads, in the place of an earlier source.
-    /// What is pushed meanwhile comes between its pieces. Where the response has no body, the
-    /// source is dropped at once.
+    /// Installs a source, which sends the next pieces as the reader reads. It takes the place of an
+    /// earlier source. Messages that are pushed meanwhile come between its pieces. Where the
+    /// response has no body, the source is dropped at once.
     pub fn feed(&mut self, source: impl StreamSource) {
         if let Some(state) = &mut self.state {
             state.source = Some(Box::new(source));
@@ -113,8 +113,9 @@ impl<'a> Stream<'a> {
     }
 
     /// Ends the response behind the message with which the client was sent so many bytes of payload
-    /// from now on, or more, by whatever way. Messages that are dropped because the client reads
-    /// slowly do not count; what [`on_drop`](Self::on_drop) says in their place does.
+    /// from now on, or more. Pieces that are sent here, by a source or by a pusher count alike.
+    /// Messages that are dropped because the client reads slowly do not count; what
+    /// [`on_drop`](Self::on_drop) says in their place does.
     pub fn end_after(&mut self, bytes: usize) {
         if let Some(state) = &mut self.state {
             // With 0 the end would be there without anything that brings it.
@@ -162,7 +163,7 @@ impl<'a> Stream<'a> {
 /// ```
 pub struct EventStream<'a>(pub(super) Stream<'a>);
 
-impl EventStream<'_> {
+impl<'a> EventStream<'a> {
     /// Sends an event now. Otherwise as [`Stream::send`].
     ///
     /// # Errors
@@ -179,6 +180,11 @@ impl EventStream<'_> {
     /// As [`Stream::feed`]. The source sends frames made by [`Frame::event`].
     pub fn feed(&mut self, source: impl StreamSource) {
         self.0.feed(source);
+    }
+
+    /// The same stream, without a view of its own for events.
+    pub fn into_stream(self) -> Stream<'a> {
+        self.0
     }
 
     /// As [`Stream::is_live`].

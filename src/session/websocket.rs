@@ -189,10 +189,14 @@ impl WebSocket {
         if writer.is_closing() {
             return Progress::More;
         }
-        if self.link.refill(out, cx, |frame, out| put(writer, frame, out, cx)) {
-            return self.call(out, cx, WebSocketHandler::drained);
+        if !self.link.refill(out, cx, |frame, out| put(writer, frame, out, cx)) {
+            return Progress::More;
         }
-        Progress::More
+        // A handler that always has more would put off the close that was asked for without end.
+        match self.link.close_asked() {
+            Some(_) => self.settle(false, out, cx),
+            None => self.call(out, cx, WebSocketHandler::drained),
+        }
     }
 
     pub(super) fn handle_timeout(&mut self, is_writing: bool, out: &mut Outbox, cx: &Context<'_>) -> Progress {

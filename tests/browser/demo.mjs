@@ -12,7 +12,7 @@ const read = (page) =>
     [...document.querySelectorAll("article")].map((panel) => {
       const figure = (name) => panel.querySelector(`[data-is="${name}"]`).textContent;
       const [messages, gaps] = [figure("messages"), figure("gaps")].map((text) => Number(text.replaceAll(",", "")));
-      return { key: panel.dataset.key, state: panel.dataset.state, messages, lostAndTwice: figure("lost"), gaps };
+      return { key: panel.dataset.key, state: panel.dataset.state, messages, lostAndTwice: figure("lost"), gaps, requests: Number(figure("requests")) };
     }),
   );
 
@@ -97,6 +97,87 @@ async function check(io) {
   await stop(server);
 }
 
+const setPace = (page, perSecond, bytes) =>
+  page.evaluate((pace) => fetch(`/pace?${pace}`, { method: "POST" }), `per_second=${perSecond}&bytes=${bytes}`);
+
+/** Waits until these panels have everything that the server has published by now, and say that they are not behind. Returns how many gaps each was told of. */
+async function untilPresent(page, keys, when) {
+  const published = await page.evaluate(async () => (await (await fetch("/stats")).json()).feed.published);
+  const isPresent = ([wanted, least]) =>
+    window.pushlab.panels
+      .filter(({ key }) => wanted.includes(key))
+      .every(({ element, last }) => {
+        const isLive = element.dataset.state === "live" && element.querySelector(".behind").textContent === "";
+        return isLive && last?.seq >= least;
+      });
+  await page.waitForFunction(isPresent, [keys, published], PATIENCE).catch(async (error) => {
+    const panels = await page.$$eval("article", (all) => all.map(({ dataset, innerText }) => `${dataset.key}: ${innerText.replaceAll("\n", " ")}`));
+    throw new Error(`${when}: wanted no. ${published}, got ${JSON.stringify(panels, null, 1)}`, { cause: error });
+  });
+  const panels = (await read(page)).filter(({ key }) => keys.includes(key));
+  for (const panel of panels) assert.equal(panel.lostAndTwice, "0 / 0", `${panel.key}, lost / twice, ${when}`);
+  return panels.map(({ gaps }) => gaps);
+}
+
+/** At the feed's own maximum, a panel that was cut says by how many messages it is behind, and reaches the present. */
+async function checkBehind(io) {
+  const server = await start("demo", io);
+  const page = await newPage();
+  await page.goto(server.url);
+  await untilCounting(page, OPEN, 5, "at the beginning");
+  const toggle = async (keys) => {
+    for (const key of keys) await page.click(`article[data-key="${key}"] .toggle`);
+  };
+  await toggle(OPEN);
+  // Three seconds of either pace are more than one piece of a replay. What a browser does for a frame of 16 KiB is too much for a small machine.
+  for (const [size, keys] of [
+    [4096, ["page"]],
+    [4096, ["iframe"]],
+    [4096, ["poll", "multipart"]],
+    [4096, ["jsonp", "long-poll"]],
+    [16_384, ["stream"]],
+    [16_384, ["ws"]],
+    [16_384, ["events"]],
+  ]) {
+    const pace = `at 100 messages of ${size} bytes a second`;
+    await setPace(page, 100, size);
+    await toggle(keys);
+    // One that was closed for long enough is told of a gap.
+    const gaps = await untilPresent(page, keys, pace);
+    await cut(page, keys);
+    assert.deepEqual(await untilPresent(page, keys, `after a cut ${pace}`), gaps, `gaps of ${keys}`);
+    if (!keys.includes("events")) await toggle(keys);
+  }
+
+  // Over a network that is hardly faster than the feed.
+  const network = await page.context().newCDPSession(page);
+  await network.send("Network.enable");
+  const conditions = { offline: false, latency: 0, uploadThroughput: -1 };
+  await network.send("Network.emulateNetworkConditions", { ...conditions, downloadThroughput: 2_500_000 });
+  const [before] = (await read(page)).filter(({ key }) => key === "events");
+  await cut(page, ["events"]);
+  const figures = await page.waitForFunction(
+    () => {
+      const panel = document.querySelector('article[data-key="events"]');
+      const figure = (name) => panel.querySelector(`[data-is="${name}"]`).textContent;
+      const text = panel.querySelector(".state").textContent;
+      return /^catching up, [\d,]+ behind$/.test(text) && { state: panel.dataset.state, latencies: ["last", "p50", "p99"].map(figure) };
+    },
+    null,
+    PATIENCE,
+  );
+  assert.deepEqual(await figures.jsonValue(), { state: "behind", latencies: ["–", "–", "–"] }, "a panel that is behind");
+  await picture(page, `demo-behind-${io}`);
+  await untilPresent(page, ["events"], "after it was cut alone");
+  const isMeasured = () => document.querySelector('article[data-key="events"] [data-is="p50"]').textContent !== "–";
+  await page.waitForFunction(isMeasured, null, PATIENCE);
+  const [after] = (await read(page)).filter(({ key }) => key === "events");
+  assert.equal(after.requests, before.requests + 1, "it has caught up on one connection");
+  await fitsPhone(page);
+  await closePage(page);
+  await stop(server);
+}
+
 /** Who does not know the token is told so, and keeps what was typed. */
 async function checkToken(io) {
   const server = await start("demo", io, 0, ["--publish-token", "a-token-for-tests"]);
@@ -115,5 +196,6 @@ async function checkToken(io) {
 
 await onBothModels("demo", async (io) => {
   await check(io);
+  await checkBehind(io);
   await checkToken(io);
 });

@@ -3,6 +3,7 @@
 import { publish, sleep, token } from "/push.js";
 import { compareClocks, describeClock, wallClock } from "/clock.js";
 import { SHARED } from "./connections.js";
+import { Newest } from "./newest.js";
 import { bytes, Panel } from "./panel.js";
 
 const RENDER_MS = 250;
@@ -17,7 +18,8 @@ const ON_DEMAND = new Set(["script-poll", "multipart"]);
 const number = new Intl.NumberFormat("en");
 const $ = (id) => document.getElementById(id);
 const client = token("tab");
-const panels = ORDER.map((key) => new Panel(key, client));
+const newest = new Newest();
+const panels = ORDER.map((key) => new Panel(key, client, newest));
 let isFrozen = false;
 
 // ---- Connections -----------------------------------------------------------------------------------------------------------------
@@ -39,7 +41,7 @@ for (const panel of panels) {
 }
 
 function showConnections() {
-  const count = panels.filter((panel) => panel.isHeld && ["connecting", "live", "down"].includes(panel.element.dataset.state)).length;
+  const count = panels.filter((panel) => panel.isHeld && ["connecting", "live", "behind", "down"].includes(panel.element.dataset.state)).length;
   $("held").textContent = `${count} of ${SHARED}`;
 }
 
@@ -124,6 +126,7 @@ function showStats(stats) {
   };
   for (const [name, text] of Object.entries(texts)) document.querySelector(`[data-stat="${name}"]`).textContent = text;
   showModel(stats.io);
+  newest.see(stats.feed?.last);
   $("token-field").hidden = !stats.publish_token;
   for (const panel of panels) panel.sent = stats.clients[panel.client] ?? panel.sent;
   if (!paceIsMoving) {

@@ -3,11 +3,14 @@
 import { bytesOf, Subscription, TECHNIQUES } from "/push.js";
 import { serverClock } from "/clock.js";
 import { takeConnection } from "./connections.js";
+import { partsOf } from "./newest.js";
 
 const WINDOW = 500; // latencies kept for the percentiles
 const CHART = 120; // latencies in the chart
 const CUT_MS = 3000;
 const EVERY_S = 2; // between polls, and between reloads
+const GRACE_MS = 1000; // that a message may take to a panel that is not behind, on top of the time between two polls
+const POLLS = new Set(["page", "poll", "jsonp"]);
 
 const number = new Intl.NumberFormat("en");
 
@@ -25,14 +28,21 @@ export class Panel {
   notes = [];
   openedAt = 0;
 
+  #state = "closed";
+  #words = "closed";
+  #isFresh = false; // no interruption has come since the last latency was measured
   #past = { requests: 0, downBytes: 0 }; // of subscriptions that were closed
   #cursor = null;
   #subscription = null;
   #opening = null;
   #release = () => {};
+  #newest;
+  #graceMs;
 
-  constructor(key, client) {
+  constructor(key, client, newest) {
     this.key = key;
+    this.#newest = newest;
+    this.#graceMs = GRACE_MS + (POLLS.has(key) ? EVERY_S * 1000 : 0);
     this.client = `${client}.${key}`;
     this.technique = TECHNIQUES[key];
     this.element = document.getElementById("panel").content.firstElementChild.cloneNode(true);
@@ -61,6 +71,11 @@ export class Panel {
 
   get downBytes() {
     return this.#past.downBytes + (this.#subscription?.downBytes ?? 0);
+  }
+
+  /** Messages that have been published and that the panel has not got; 0 while they may be on their way. */
+  get behind() {
+    return this.isOpen ? this.#newest.behind(this.#subscription?.cursor ?? this.#cursor, this.#graceMs) : 0;
   }
 
   /** Subscribes where it left off, as soon as there is a connection for it. */
@@ -106,18 +121,39 @@ export class Panel {
   }
 
   #enter(state, words = state) {
-    this.element.dataset.state = state;
-    const element = this.element.querySelector(".state");
-    if (element.textContent !== words) element.textContent = words;
+    [this.#state, this.#words] = [state, words];
+    this.#showState();
     this.element.querySelector(".cut").disabled = state !== "live";
     this.element.querySelector(".toggle").textContent = state === "closed" ? "Open" : "Close";
     if (state !== "live") this.freshSince = Infinity;
     else if (this.freshSince === Infinity) this.freshSince = serverClock();
+    // Behind a response that ends by itself the next one comes at once: that is no interruption.
+    if (state !== "live" && state !== "connecting") this.#isFresh = false;
+  }
+
+  // Latencies count again from the messages on that are made when it is live and has caught up.
+  #isNotFresh() {
+    this.freshSince = Infinity;
+    this.#isFresh = false;
+  }
+
+  // A panel that is connected and behind is not live yet. The number is not spoken: it changes all the time.
+  #showState() {
+    const { behind } = this;
+    const isCatchingUp = this.#state === "live" && behind > 0;
+    this.element.dataset.state = isCatchingUp ? "behind" : this.#state;
+    const write = (selector, text) => {
+      const element = this.element.querySelector(selector);
+      if (element.textContent !== text) element.textContent = text;
+    };
+    write(".words", isCatchingUp ? "catching up" : this.#words);
+    write(".behind", behind > 0 ? `, ${number.format(behind)} behind` : "");
   }
 
   #take({ id, data }) {
     const now = serverClock();
-    const [quote, epoch] = [JSON.parse(data), id.split("-")[0]];
+    const [quote, { epoch }] = [JSON.parse(data), partsOf(id)];
+    this.#newest.see(id);
     this.messages += 1;
     this.payloadBytes += bytesOf(data);
     // A server that was started anew counts from 1 again.
@@ -129,7 +165,10 @@ export class Panel {
     }
     if (this.last) this.lost += quote.seq - this.last.seq - 1;
     this.last = quote;
+    if (this.behind > 0) this.#isNotFresh();
+    else if (this.freshSince === Infinity) this.freshSince = now;
     if (quote.sent_ms < this.freshSince) return;
+    this.#isFresh = true;
     this.latencies.push(now - quote.sent_ms);
     if (this.latencies.length > WINDOW) this.latencies.shift();
   }
@@ -156,6 +195,8 @@ export class Panel {
   }
 
   render() {
+    this.#showState();
+    if (this.behind > 0) this.#isNotFresh();
     this.#show("messages", number.format(this.messages));
     this.#show("lost", `${number.format(this.lost)} / ${number.format(this.twice)}`, this.lost + this.twice > 0);
     this.#show("gaps", number.format(this.gaps));
@@ -171,7 +212,10 @@ export class Panel {
       const overhead = this.downBytes + this.sent.head_bytes - this.payloadBytes;
       this.#show("overhead", `${number.format(Math.max(0, Math.round(overhead / (this.messages + this.notes.length))))} B`);
     }
-    if (this.latencies.length > 0) {
+    // An old latency is not shown as a current one. A closed panel keeps its account.
+    if (!this.#isFresh && this.isOpen) {
+      for (const name of ["last", "p50", "p99"]) this.#show(name, "–");
+    } else if (this.latencies.length > 0) {
       const sorted = this.latencies.toSorted((a, b) => a - b);
       const rank = (share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
       this.#show("last", milliseconds(this.latencies.at(-1)));

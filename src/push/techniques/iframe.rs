@@ -4,11 +4,14 @@
 //! the head is padded beyond it. Costs a script element for each message, which all stay: it ends after `max_bytes`, and its last script says
 //! nothing of it, so that the page around watches `onload`. Choose it for browsers of before XHR streaming; or to see how it was done.
 
+use std::sync::Arc;
+
 use super::super::Technique;
 use super::super::board::Wire;
 use super::super::call::{Call, Plan};
 use super::super::query::Rejection;
 use super::stream::max_bytes;
+use crate::proto::Frame;
 use crate::session::Reply;
 
 pub(in super::super) const PARAMETERS: &[&str] = &["callback", "max_bytes"];
@@ -24,17 +27,14 @@ fn plan(call: &Call<'_>) -> Result<Plan, Rejection> {
     let callback = call.callback.clone().ok_or_else(|| Rejection::bad("`callback` must name the function of the page around the frame"))?;
     Ok(Plan {
         technique: Technique::Iframe,
-        wire: Wire::Script(callback),
+        wire: Wire::Script(Arc::clone(&callback)),
         content_type: "text/html; charset=utf-8".into(),
         preface: |_, _| {
             let head = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>messages</title></head><body>\n";
             format!("{head:<HEAD_BYTES$}\n").into_bytes()
         },
         heartbeat: b"\n",
-        gap: Some(|call, gap| {
-            let callback = call.callback.as_deref().unwrap_or_default();
-            format!("<script>parent.{callback}({gap})</script>\n").into_bytes()
-        }),
+        tell_gap: Some(Box::new(move |gap| Frame::chunk(format!("<script>parent.{callback}({gap})</script>\n").as_bytes()))),
         limit_bytes: Some(max_bytes(call)?),
     })
 }

@@ -1,8 +1,11 @@
 //! Long polling: the client asks, and is answered when there is something to say (RFC 6202, section 2).
 //!
-//! On the wire: a request for each answer; all messages since the cursor ride in it, and those that come between two polls are kept by
-//! history. At the time-out comes an empty list with the same cursor. Costs a head of each kind for each answer; with frequent messages it is
-//! polling without a pause. Choose it where streams do not get through: to every intermediary it is a slow request like any other.
+//! On the wire: a request for each answer. All messages since the cursor ride in it, as far as they
+//! fit. `"more":true` says that some did not fit, and the client asks again. The history keeps the
+//! messages that come between two polls. At the time-out comes an empty list with the same cursor.
+//! Costs a head of each kind for each answer; with frequent messages it is polling without a pause.
+//! Choose it where streams do not get through: to every intermediary it is a slow request like any
+//! other.
 
 use std::time::Duration;
 

@@ -3,9 +3,10 @@
 //! On the wire: one request and one whole page each time, whether there is news or not. Costs the most of all, in bytes and in latency, and
 //! flickers. Choose it where there is no script at all: it works in every browser since 1995.
 //!
-//! Without a cursor the page shows the newest that is retained, and reloads as the same page. With one it shows what came behind it, and reloads
-//! with the cursor moved on, so that each message is shown once. Parameters that the hub does not
-//! know stay in the address: the application's policy may ask for them each time.
+//! Without a cursor the page shows the newest that is retained, and reloads as the same page. With
+//! a cursor it shows the messages behind the cursor, and reloads with the cursor moved on, so that
+//! each message is shown once. It reloads at once where not all messages fitted. Parameters that the
+//! hub does not know stay in the address: the application's policy may ask for them each time.
 
 use std::fmt::Write;
 
@@ -36,19 +37,14 @@ pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
 fn page(call: &Call<'_>) -> Result<String, Rejection> {
     let every = call.query.number("every", 1..=EVERY_MAX)?.unwrap_or(EVERY);
     let given = call.after()?;
-    let cursor = if given == Cursor::New { Cursor::Earliest } else { given };
-    let mut replay = call.hub.replay(&call.topics, cursor);
     let mut address = format!("?every={every}");
-    if given == Cursor::New {
-        // The newest are wanted, wherever they begin.
-        while !replay.is_whole {
-            replay = call.hub.replay(&call.topics, Cursor::After(replay.last));
-        }
-        let first = replay.messages.len().saturating_sub(call.hub.config().page_messages);
-        replay.messages.drain(..first);
+    let replay = if given == Cursor::New {
+        call.hub.newest(&call.topics)
     } else {
+        let replay = call.hub.replay(&call.topics, given);
         let _ = write!(address, "&amp;after={}", replay.last);
-    }
+        replay
+    };
     for name in ["client", "presence"] {
         if let Some(value) = call.query.value(name) {
             let _ = write!(address, "&amp;{name}={value}");
@@ -62,10 +58,12 @@ fn page(call: &Call<'_>) -> Result<String, Rejection> {
 }
 
 fn render(topics: &str, every: u64, address: &str, replay: &Replay) -> String {
+    // A client that has missed more than fits into a page loads the next page at once.
+    let wait = if replay.is_whole { every } else { 0 };
     let mut text = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\n\
          <meta name=\"color-scheme\" content=\"light dark\"><style>{STYLE}</style>\n\
-         <meta http-equiv=\"refresh\" content=\"{every};url={address}\"><title>{topics}</title></head><body>\n<h1>{topics}</h1>\n"
+         <meta http-equiv=\"refresh\" content=\"{wait};url={address}\"><title>{topics}</title></head><body>\n<h1>{topics}</h1>\n"
     );
     if replay.gap {
         let _ = writeln!(text, "<p class=\"gap\">Messages before {} are missing.</p>", replay.from);

@@ -9,6 +9,7 @@ use super::super::board::Wire;
 use super::super::call::{Call, Plan};
 use super::super::message::Form;
 use super::super::query::{Format, Rejection};
+use crate::proto::Frame;
 use crate::session::Reply;
 
 pub(in super::super) const PARAMETERS: &[&str] = &["format"];
@@ -19,17 +20,17 @@ pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
 
 fn plan(call: &Call<'_>) -> Result<Plan, Rejection> {
     let is_json = call.format(Format::Raw)? == Format::Json;
-    let boundary = &call.hub.constants().boundary;
+    let boundary = call.hub.constants().boundary.clone();
     Ok(Plan {
         technique: Technique::Multipart,
         wire: Wire::Form(if is_json { Form::JsonPart } else { Form::Part }),
         content_type: format!("multipart/x-mixed-replace; boundary={boundary}").into(),
         preface: |call, _| format!("--{}\r\n", call.hub.constants().boundary).into_bytes(),
         heartbeat: b"X-Heartbeat: 1\r\n",
-        gap: Some(|call, gap| {
-            let (len, boundary) = (gap.len(), &call.hub.constants().boundary);
-            format!("Content-Type: application/json\r\nX-Gap: 1\r\nContent-Length: {len}\r\n\r\n{gap}\r\n--{boundary}\r\n").into_bytes()
-        }),
+        tell_gap: Some(Box::new(move |gap| {
+            let head = format!("Content-Type: application/json\r\nX-Gap: 1\r\nContent-Length: {}\r\n\r\n", gap.len());
+            Frame::chunk(format!("{head}{gap}\r\n--{boundary}\r\n").as_bytes())
+        })),
         limit_bytes: None,
     })
 }

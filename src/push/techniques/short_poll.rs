@@ -1,8 +1,10 @@
 //! Short polling: the client asks at intervals, and is answered at once.
 //!
-//! On the wire: a request for each interval; `If-None-Match` with the cursor makes an empty answer a 304, of a head alone. Costs a request for
-//! nothing most of the time, and half an interval of latency. Choose it where data changes rarely and late is soon enough, or where nothing
-//! may stay open.
+//! On the wire: a request for each interval; `If-None-Match` with the cursor makes an empty answer
+//! a 304, of a head alone. Costs a request for nothing most of the time, and half an interval of
+//! latency. An answer in which not all messages fitted says `"more":true`, and its client asks
+//! again without waiting. Choose it where data changes rarely and late is soon enough, or where
+//! nothing may stay open.
 //!
 //! `If-None-Match` is read as RFC 9110, section 13.1.2 says. Weak tags are as good as strong ones,
 //! and the suffix of a proxy that compresses (`"9f3a0c-17-gzip"`) does not count. Of several ids

@@ -19,6 +19,7 @@ use super::super::board::Wire;
 use super::super::call::{Call, Plan};
 use super::super::message::Form;
 use super::super::query::{Format, Rejection};
+use crate::proto::Frame;
 use crate::proto::sse::Event;
 use crate::session::Reply;
 
@@ -38,7 +39,10 @@ fn plan(call: &Call<'_>) -> Result<Plan, Rejection> {
         // before its first message is resumed in the right place, too.
         preface: |call, from| encode(&Event::without_data().id(&from.to_string()).retry(call.hub.config().retry)),
         heartbeat: b":\n\n",
-        gap: Some(if is_json { |_, gap| encode(&Event::data(gap)) } else { |_, gap| encode(&Event::data(gap).event("gap")) }),
+        tell_gap: Some(Box::new(move |gap| {
+            let event = Event::data(gap);
+            Frame::chunk(&encode(&if is_json { event } else { event.event("gap") }))
+        })),
         limit_bytes: None,
     })
 }

@@ -9,6 +9,7 @@ use super::super::board::Wire;
 use super::super::call::{Call, Plan};
 use super::super::message::Form;
 use super::super::query::{Format, Rejection};
+use crate::proto::Frame;
 use crate::session::Reply;
 
 pub(in super::super) const PARAMETERS: &[&str] = &["format", "max_bytes", "pad"];
@@ -29,7 +30,7 @@ fn plan(call: &Call<'_>) -> Result<Plan, Rejection> {
         content_type: if is_json { "application/x-ndjson" } else { "text/plain; charset=utf-8" }.into(),
         preface,
         heartbeat: b"\n",
-        gap: is_json.then_some(|_, gap| [gap, "\n"].concat().into_bytes()),
+        tell_gap: if is_json { Some(Box::new(|gap| Frame::chunk(format!("{gap}\n").as_bytes()))) } else { None },
         limit_bytes: Some(max_bytes(call)?),
     })
 }

@@ -7,20 +7,18 @@
 //! What was missed is fed as the client reads, and never drops by the slow-consumer policy. With `format=raw` frames have no room for ids or
 //! gaps: a cursor that cannot be resumed is refused with 410.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::super::board::Wire;
 use super::super::call::Call;
-use super::super::hub::{Joined, Wish};
+use super::super::catch_up::{CatchUp, Reached, TellGap};
 use super::super::message::Form;
 use super::super::query::{Format, Rejection};
-use super::super::state::Sink;
 use super::super::topic::PRESENCE;
-use super::super::{Access, Hub, Id, Payload, PublishError, Replay, Technique, Topics, envelope};
+use super::super::{Access, Hub, Payload, PublishError, Technique};
 use crate::proto::Frame;
 use crate::proto::ws::Message;
-use crate::session::{Reply, Sent, Socket, WebSocketHandler};
+use crate::session::{Reply, Socket, WebSocketHandler};
 
 pub(in super::super) const PARAMETERS: &[&str] = &["format"];
 
@@ -33,80 +31,38 @@ pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
 
 fn connection(call: &Call<'_>) -> Result<Connection, Rejection> {
     let is_json = call.format(Format::Json)? == Format::Json;
-    let replay = call.replay(call.after()?, call.hub.config().replay_bytes)?;
-    if replay.gap && !is_json {
-        let sentence = format!("messages behind the cursor are missing; those behind {} are there", replay.from);
+    let missed = call.replay(call.after()?)?;
+    if missed.gap && !is_json {
+        let sentence = format!("messages behind the cursor are missing; those behind {} are there", missed.from);
         return Err(Rejection { status: 410, sentence });
     }
     let target = call.topics.first();
     let may_publish = !target.ends_with(PRESENCE) && call.hub.allows(call.request, Access::Publish, target);
-    let mut connection = Connection {
-        hub: call.hub.clone(),
-        topics: call.topics.clone(),
-        client: call.client.clone(),
-        may_publish,
-        form: if is_json { Form::WsJson } else { Form::WsRaw },
-        position: replay.last,
-        waiting: VecDeque::new(),
-        is_subscribed: false,
-    };
-    connection.take(&replay);
-    Ok(connection)
+    let wire = Wire::Form(if is_json { Form::WsJson } else { Form::WsRaw });
+    let tell_gap: Option<TellGap> = if is_json { Some(Box::new(Frame::text)) } else { None };
+    let catch_up = CatchUp::new(call.hub, &call.topics, Technique::Ws, wire, tell_gap, missed).of(call.client.as_ref());
+    Ok(Connection { hub: call.hub.clone(), target: Arc::clone(target), may_publish, catch_up: Some(catch_up) })
 }
 
 struct Connection {
     hub: Hub,
-    topics: Topics,
-    client: Option<Arc<str>>,
+    /// The topic that the client publishes to.
+    target: Arc<str>,
     may_publish: bool,
-    form: Form,
-    /// Everything up to here was sent, or is in `waiting`.
-    position: Id,
-    waiting: VecDeque<Frame>,
-    is_subscribed: bool,
+    /// `None` once the client is subscribed.
+    catch_up: Option<CatchUp>,
 }
 
 impl Connection {
-    fn take(&mut self, replay: &Replay) {
-        if replay.gap {
-            self.waiting.push_back(Frame::text(&envelope::gap(replay.from)));
-        }
-        let boundary = &self.hub.constants().boundary;
-        self.waiting.extend(replay.messages.iter().map(|message| message.frame(self.form, boundary).clone()));
-        self.position = replay.last;
-    }
-
-    /// Sends what was missed for as long as the client takes it, and subscribes when nothing is missing.
     fn catch_up(&mut self, socket: &mut Socket<'_>) {
-        while !self.is_subscribed {
-            while let Some(frame) = self.waiting.pop_front() {
-                if socket.send_frame(&frame) != Sent::Accepted {
-                    return;
-                }
-            }
-            let wish = Wish { topics: &self.topics, technique: Technique::Ws, client: self.client.as_ref(), position: self.position };
-            let sink = Sink::Stream { pusher: socket.pusher(), wire: Wire::Form(self.form) };
-            match self.hub.join(&wish, sink) {
-                Joined::Subscribed(leave, drops) => {
-                    let gap = (self.form == Form::WsJson).then(|| Frame::text(envelope::DROPPED));
-                    socket.on_drop(move |count| {
-                        drops.add(count);
-                        gap.clone()
-                    });
-                    self.is_subscribed = true;
-                    socket.carry(leave);
-                }
-                Joined::Behind(replay) if replay.gap && self.form == Form::WsRaw => {
-                    self.hub.count_refused(410);
-                    return close(socket, 4_410, "messages are missing");
-                }
-                Joined::Behind(replay) => self.take(&replay),
-                Joined::NoRoom => {
-                    self.hub.count_refused(503);
-                    return close(socket, 1_013, "too many topics");
-                }
-            }
+        let Some(catch_up) = &mut self.catch_up else { return };
+        match catch_up.go_on(socket) {
+            Reached::Behind => return,
+            Reached::Present => {}
+            Reached::Gone => close(socket, 4_410, "messages are missing"),
+            Reached::NoRoom => close(socket, 1_013, "too many topics"),
         }
+        self.catch_up = None;
     }
 }
 
@@ -128,7 +84,7 @@ impl WebSocketHandler for Connection {
             Message::Text(text) => Payload::text(text),
             Message::Binary(bytes) => Payload::binary(bytes),
         };
-        match self.hub.publish(self.topics.first(), payload) {
+        match self.hub.publish(&self.target, payload) {
             Ok(_) => {}
             Err(error @ PublishError::TooLarge) => close(socket, 1_009, &error.to_string()),
             Err(error) => close(socket, 1_013, &error.to_string()),

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::{io, thread};
 
+use pushlab::push::{Hub, HubConfig};
 use pushlab::session::{Snapshot, Stats};
 use pushlab::{Config, IoModel, Reply, Request, Server, Stopper};
 
@@ -38,6 +39,12 @@ impl Lab {
 
     pub fn with(model: IoModel, configure: impl FnOnce(&mut Config)) -> Self {
         Self::with_on("127.0.0.1:0", model, configure)
+    }
+
+    /// With a hub of other bounds than the default ones.
+    pub fn with_hub(model: IoModel, hub: HubConfig) -> Self {
+        let app = App { hub: Hub::new(hub), ..App::default() };
+        Self::run(app, model, |_| {}, |config| Server::bind("127.0.0.1:0", config))
     }
 
     pub fn with_on(address: &str, model: IoModel, configure: impl FnOnce(&mut Config)) -> Self {

@@ -11,6 +11,7 @@
 mod app;
 mod busy;
 mod cases;
+mod catch_up;
 mod client;
 mod errors;
 #[cfg(target_os = "linux")]

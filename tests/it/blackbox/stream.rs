@@ -17,7 +17,7 @@ fn event(data: &str) -> Frame {
 }
 
 /// Ends what goes on until it is told, also when the test fails.
-struct Over<'a>(&'a AtomicBool);
+pub struct Over<'a>(pub &'a AtomicBool);
 
 impl Drop for Over<'_> {
     fn drop(&mut self) {

@@ -1,6 +1,6 @@
 //! Every kind of cursor has a defined answer, and never a silent partial replay.
 //!
-//! Covers: push::id, push::cursor, push::hub, push::state
+//! Covers: push::id, push::cursor, push::hub, push::state, push::merge
 
 use pushlab::push::{Cursor, Hub, HubConfig, Id, Payload, PublishError, Topics};
 

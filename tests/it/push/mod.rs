@@ -1,5 +1,6 @@
 //! The hub and its techniques: tables over its own API, connections on a virtual clock, and real sockets.
 
+mod catch_up;
 mod conditions;
 mod cursors;
 mod hostile;

@@ -1,6 +1,6 @@
 //! Polls that wait: who comes, who goes, and what happens to their topics meanwhile.
 //!
-//! Covers: push::polls, push::board
+//! Covers: push::polls, push::board, push::idle
 
 use pushlab::proto::CloseReason;
 use pushlab::push::{HubConfig, Payload, PublishError, Topics};

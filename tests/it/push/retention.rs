@@ -49,3 +49,27 @@ fn by_age() {
     world.hub.tick();
     assert_eq!(retained(&world), (0, 0));
 }
+
+/// Messages go in their time in each topic, be it looked at by itself or with all others, and also
+/// in a topic that had none for a while.
+#[test]
+fn by_age_in_many_topics() {
+    let world = World::with(HubConfig { history_age: Duration::from_secs(60), history_messages: 2, ..HubConfig::default() });
+    let retained = |topic: usize| world.hub.info(&format!("t{topic}")).unwrap().retained;
+    for round in 0..3 {
+        for topic in 0..30 {
+            (0..=topic % 3).for_each(|_| _ = world.publish(&format!("t{topic}"), "x"));
+            world.pass_secs(1);
+        }
+        world.pass_secs(29);
+        world.hub.tick();
+        // The first one was published 59 s ago.
+        assert_eq!([0, 1, 2, 29].map(retained), [1, 2, 2, 2], "round {round}");
+        world.pass_secs(11);
+        if round == 1 {
+            world.hub.tick();
+        }
+        assert_eq!([0, 10, 11, 29].map(retained), [0, 0, 2, 2], "round {round}");
+        world.pass_secs(60);
+    }
+}

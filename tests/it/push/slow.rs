@@ -10,7 +10,7 @@ use super::world::World;
 use crate::session::rig::Rig;
 use crate::session::wire;
 
-const TECHNIQUES: [&str; 5] = ["stream?", "iframe?callback=f&", "multipart?format=json&", "events?format=json&", "ws?"];
+pub const TECHNIQUES: [&str; 5] = ["stream?", "iframe?callback=f&", "multipart?format=json&", "events?format=json&", "ws?"];
 
 fn connect(world: &World, policy: SlowConsumer, target: &str) -> Rig {
     let limits = Limits { output_bytes: 500, queue_bytes: 1_000, ..Limits::default() };
@@ -19,7 +19,7 @@ fn connect(world: &World, policy: SlowConsumer, target: &str) -> Rig {
     rig
 }
 
-fn read(technique: &str, bytes: &[u8]) -> Vec<Seen> {
+pub fn read(technique: &str, bytes: &[u8]) -> Vec<Seen> {
     if technique == "ws?" {
         let head = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
         return readers::frames(&bytes[head..]);
@@ -33,7 +33,7 @@ fn read(technique: &str, bytes: &[u8]) -> Vec<Seen> {
     }
 }
 
-fn sequence(id: &str) -> u64 {
+pub fn sequence(id: &str) -> u64 {
     id.split_once('-').unwrap().1.parse().unwrap()
 }
 

@@ -325,6 +325,27 @@ fn meta_refresh() {
     assert_eq!(readers::page(&answer.body), (vec![Seen::Message(ids[2].clone(), "a".into(), b"3".to_vec())], ids[2].clone()));
 }
 
+/// A page without a cursor has the newest messages of all its topics, wherever they begin, and as
+/// many as it may.
+#[test]
+fn meta_refresh_of_more_than_is_shown() {
+    let world = World::with(HubConfig { page_messages: 4, replay_bytes: 100, ..HubConfig::default() });
+    let mut ids = Vec::new();
+    for n in 0..60 {
+        ids.push(world.publish(["a", "b", "b", "c"][n % 4], &format!("{n:010}")).to_string());
+    }
+    let shown = |list: &str| {
+        let (seen, last) = readers::page(&world.get(&format!("/topics/{list}/page")).body);
+        let ids: Vec<_> = seen.iter().map(|seen| if let Seen::Message(id, ..) = seen { id.clone() } else { String::new() }).collect();
+        (ids, last)
+    };
+    assert_eq!(shown("a,b,c"), (ids[56..].to_vec(), ids[59].clone()));
+    assert_eq!(shown("c,a"), ([52, 55, 56, 59].map(|at| ids[at].clone()).to_vec(), ids[59].clone()));
+    world.publish("a", &"x".repeat(200));
+    assert_eq!(shown("a,b,c").0.len(), 1, "one that is larger than all that may be shown is shown alone");
+    assert_eq!(shown("unheard-of").0.len(), 0);
+}
+
 /// Many subscribers of one form share one frame: the payload is in memory once.
 #[test]
 fn a_form_is_encoded_once() {

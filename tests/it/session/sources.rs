@@ -63,8 +63,8 @@ fn numbers(range: std::ops::Range<u32>) -> String {
     range.fold(String::new(), |text, number| text + &format!("{number:04}\n"))
 }
 
-/// Much more than the queue and the output together, in pieces of whatever size: in order, without
-/// loss, and never more in memory than the output holds.
+/// A source sends much more than the queue and the output hold. The lines come in order and without
+/// loss, and memory stays at the size of the output.
 #[test]
 fn a_source_sends_as_the_reader_reads() {
     for policy in [SlowConsumer::Disconnect, SlowConsumer::DropOldest, SlowConsumer::KeepLatest] {
@@ -265,7 +265,7 @@ fn a_source_that_sends_nothing_is_asked_behind_the_next_output() {
     }
 }
 
-/// Installs another source, and is dropped for it whatever it answers.
+/// Installs another source, and is dropped for it with each answer.
 struct Relay(Feed, Arc<Shelf>, #[expect(dead_code, reason = "its drop counts")] Token);
 
 impl StreamSource for Relay {
