@@ -67,7 +67,7 @@ impl World {
             heartbeat: beats.then_some(Duration::from_secs(3)),
             ..Limits::default()
         };
-        let (settings, stats, app) = (Settings { limits, slow_consumer, allow_origins: Vec::new() }, Stats::default(), App::default());
+        let (settings, stats, app) = (Settings { limits, slow_consumer, ..Settings::default() }, Stats::default(), App::default());
         let (now, remote) = (Now::new(Instant::now(), SystemTime::UNIX_EPOCH), Remote::default());
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let session = Session::new(peer, &Context { now: &now, settings: &settings, stats: &stats, app: &app, remote: &remote });
