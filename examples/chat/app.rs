@@ -121,7 +121,8 @@ impl App {
     }
 }
 
-/// The people that a request's cookies stand for, whether they are there or not. Nobody has an id or a token that is not UTF-8.
+/// The people that a request's cookies stand for, whether they are there or not. Nobody has an id
+/// or a token that is not UTF-8.
 pub(crate) fn cookies<'a>(request: &Request<'a>) -> impl Iterator<Item = (&'a str, &'a str)> {
     let own = request.cookies().filter_map(|(name, value)| Some((name.strip_prefix(b"chat-")?, value)));
     own.filter_map(|(id, token)| Some((std::str::from_utf8(id).ok()?, std::str::from_utf8(token).ok()?)))

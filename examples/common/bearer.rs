@@ -4,8 +4,8 @@
 
 use pushlab::Request;
 
-/// The token of `Authorization: Bearer TOKEN`. `None` without the field. A field that is repeated or that has another form gives a token that is
-/// empty, which is nobody's.
+/// The token of `Authorization: Bearer TOKEN`. `None` without the field. A field that is repeated
+/// or that has another form gives a token that is empty, which is nobody's.
 pub(crate) fn token<'a>(request: &Request<'a>) -> Option<&'a [u8]> {
     let mut values = request.field_values("Authorization");
     let value = values.next()?;

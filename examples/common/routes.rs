@@ -1,7 +1,7 @@
 //! The paths of an example as one table, and everything that follows from it.
 //!
-//! Owns methods and origins: OPTIONS with its preflights, 405, 404, and 403 for a page that may not act. Leaves to the example what an endpoint
-//! answers.
+//! Owns methods and origins: OPTIONS with its preflights, 405, 404, and 403 for a page that may not
+//! act. Leaves to the example what an endpoint answers.
 
 use pushlab::{Method, Reply, Request, Response};
 
@@ -13,11 +13,13 @@ pub(crate) const READ: &str = "GET, HEAD, OPTIONS";
 #[allow(dead_code, reason = "not every example has something to change")]
 pub(crate) const ACT: &str = "POST, OPTIONS";
 
-/// A path, its methods as `Allow` lists them, and its endpoint. `{}` in a path stands for one part of it, which is not empty.
+/// A path, its methods as `Allow` lists them, and its endpoint. `{}` in a path stands for one part
+/// of it, which is not empty.
 pub(crate) type Route<E> = (&'static str, &'static str, E);
 
-/// Finds the endpoint that has to answer a request, and the part of the path that `{}` stands for. `None` if the table has answered already:
-/// what needs no endpoint, and the files that every page loads.
+/// Finds the endpoint that has to answer a request, and the part of the path that `{}` stands for.
+/// `None` if the table has answered already: what needs no endpoint, and the files that every page
+/// loads.
 pub(crate) fn route<'q, 'r, E: Copy>(routes: &[Route<E>], request: &'q Request<'_>, reply: Reply<'r>) -> Option<(E, &'q str, Reply<'r>)> {
     let (path, method) = (request.path(), request.method());
     let found = routes.iter().find_map(|(pattern, methods, endpoint)| Some((*methods, *endpoint, part_of(pattern, path)?)));

@@ -183,7 +183,8 @@ impl App {
     }
 }
 
-/// The body as it came, under the type that it came with. A type that is not UTF-8 is no type that a browser may guess at.
+/// The body as it came, under the type that it came with. A type that is not UTF-8 is no type that
+/// a browser may guess at.
 fn echo(request: &Request<'_>) -> Response {
     let response = Response::new("", request.body().to_vec());
     match request.field_bytes("Content-Type") {

@@ -116,7 +116,8 @@ impl Server {
         Ok(Self { listening: Listening::new(listener, config)?, local_addr })
     }
 
-    /// The address that the server listens on, with its real port. `[::ffff:127.0.0.1]` is told as `127.0.0.1`, by which clients reach it.
+    /// The address that the server listens on, with its real port. `[::ffff:127.0.0.1]` is told as
+    /// `127.0.0.1`, by which clients reach it.
     pub const fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }

@@ -29,7 +29,8 @@ pub enum RemoteError {
     BadEscape,
     /// The request target is an `https` one, and the connection is not secured (RFC 9110, section 7.4).
     MisdirectedTarget,
-    /// The request is for a host that is not in [`Settings::allow_hosts`](crate::Settings::allow_hosts) (RFC 9110, section 15.5.20).
+    /// The request is for a host that is not in
+    /// [`Settings::allow_hosts`](crate::Settings::allow_hosts) (RFC 9110, section 15.5.20).
     MisdirectedHost,
     /// `Host` is missing in HTTP/1.1, repeated, or not a valid `host[:port]` (RFC 9112, section 3.2).
     BadHost,
@@ -70,7 +71,8 @@ pub enum RemoteError {
     /// The handshake is malformed: `Sec-WebSocket-Key` missing, repeated or not 16 bytes of base64, or a list of subprotocols or extensions
     /// that is none (RFC 6455, sections 4.2.1 and 9.1).
     BadHandshake,
-    /// The `Origin` is malformed or repeated, or is not allowed to open a WebSocket here (RFC 6454, section 7; RFC 6455, section 10.2).
+    /// The `Origin` is malformed or repeated, or is not allowed to open a WebSocket here (RFC 6454,
+    /// section 7; RFC 6455, section 10.2).
     ForbiddenOrigin,
     /// A reserved bit is set without an extension that gives it a meaning (RFC 6455, section 5.2).
     ReservedBits,

@@ -1,7 +1,7 @@
 //! Every bound and default of a hub.
 //!
-//! Owns numbers and the reasons for them. Leaves to `Settings` what holds for every connection: the slow-consumer policy, heartbeats, hosts
-//! and origins.
+//! Owns numbers and the reasons for them. Leaves to `Settings` what holds for every connection: the
+//! slow-consumer policy, heartbeats, hosts and origins.
 
 use std::time::Duration;
 

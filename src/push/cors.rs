@@ -1,7 +1,7 @@
 //! The fields that every answer of a hub has.
 //!
-//! Owns those about caches, proxies and types, and which of a hub's own fields a page of another origin may read. Leaves origins and the
-//! `Access-Control-*` fields for them to `session`.
+//! Owns those about caches, proxies and types, and which of a hub's own fields a page of another
+//! origin may read. Leaves origins and the `Access-Control-*` fields for them to `session`.
 
 use crate::session::{self, Request, Response};
 

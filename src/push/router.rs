@@ -41,10 +41,12 @@ const ENDPOINTS: [Endpoint; 8] = [
 ];
 
 impl Hub {
-    /// Serves a request below the hub's prefix: `POST` and `GET {prefix}/{topic}`, `GET {prefix}/{topics}/{technique}`, and `OPTIONS` at both.
+    /// Serves a request below the hub's prefix: `POST` and `GET {prefix}/{topic}`,
+    /// `GET {prefix}/{topics}/{technique}`, and `OPTIONS` at both.
     ///
-    /// [`Settings::allow_origins`](crate::Settings::allow_origins) decides about pages of other origins. A request of theirs that publishes gets
-    /// 403, and so does a WebSocket handshake. A GET of theirs is answered without the fields that would let the page read the answer.
+    /// [`Settings::allow_origins`](crate::Settings::allow_origins) decides about pages of other
+    /// origins. A request of theirs that publishes gets 403, and so does a WebSocket handshake. A
+    /// GET of theirs is answered without the fields that would let the page read the answer.
     pub fn handle<'r>(&self, request: &Request<'_>, reply: Reply<'r>) -> Mounted<'r> {
         let path = request.path().strip_prefix(&*self.config().prefix).and_then(|rest| rest.strip_prefix('/'));
         let Some(path) = path else { return Mounted::NotMine(reply) };

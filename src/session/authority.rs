@@ -1,11 +1,12 @@
 //! Hosts and ports, and whether two of them name the same server.
 //!
-//! Owns `host[:port]` (RFC 3986, section 3.2) as `Host`, `Origin` and the server's lists write it, and the list of hosts that a server answers
-//! for. Leaves schemes and pages to `origin`.
+//! Owns `host[:port]` (RFC 3986, section 3.2) as `Host`, `Origin` and the server's lists write it,
+//! and the list of hosts that a server answers for. Leaves schemes and pages to `origin`.
 
 use std::net::IpAddr;
 
-/// The default ports of `http` and `https`: the ones that a `Host` without a port can mean, because a proxy may have ended TLS.
+/// The default ports of `http` and `https`: the ones that a `Host` without a port can mean, because
+/// a proxy may have ended TLS.
 const DEFAULT_PORTS: [u16; 2] = [80, 443];
 
 /// `host[:port]`, taken apart.
@@ -16,7 +17,8 @@ pub(super) struct Authority<'a> {
 }
 
 impl<'a> Authority<'a> {
-    /// `None` for everything that is not a name, an IPv4 address, or an IPv6 address in brackets, with or without a port.
+    /// `None` for everything that is not a name, an IPv4 address, or an IPv6 address in brackets,
+    /// with or without a port.
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         // Colons inside the brackets of an IPv6 address belong to the host.
         let (host, port) = match text.rsplit_once(':') {
@@ -32,7 +34,8 @@ impl<'a> Authority<'a> {
         (is_name(host) || ipv6(host).is_some()).then_some(Self { host, port })
     }
 
-    /// Whether both have the same host, whatever their ports. Names are compared without regard to case, and IPv6 addresses by value.
+    /// Whether both have the same host, whatever their ports. Names are compared without regard to
+    /// case, and IPv6 addresses by value.
     pub(super) fn has_host_of(self, other: Self) -> bool {
         self.host.eq_ignore_ascii_case(other.host) || ipv6(self.host).is_some_and(|address| ipv6(other.host) == Some(address))
     }
@@ -50,7 +53,8 @@ fn ipv6(host: &str) -> Option<IpAddr> {
 }
 
 /// Whether a request for `host` is for a server that answers for the hosts of `list`: see
-/// [`Settings::allow_hosts`](super::Settings::allow_hosts). `host` is the authority of an absolute target, else the value of `Host`.
+/// [`Settings::allow_hosts`](super::Settings::allow_hosts). `host` is the authority of an absolute
+/// target, else the value of `Host`.
 ///
 /// ```
 /// use pushlab::session::is_allowed_host;
@@ -75,8 +79,9 @@ pub fn is_allowed_host(host: Option<&str>, list: &[String]) -> bool {
     })
 }
 
-/// Whether `entry` can name a host in [`Settings::allow_hosts`](super::Settings::allow_hosts): a name, an IPv4 address, or an IPv6 address in
-/// brackets, with or without a port. Every other entry matches no host.
+/// Whether `entry` can name a host in [`Settings::allow_hosts`](super::Settings::allow_hosts): a
+/// name, an IPv4 address, or an IPv6 address in brackets, with or without a port. Every other entry
+/// matches no host.
 pub fn is_host_entry(entry: &str) -> bool {
     // An asterisk is a valid byte of a name, but whoever writes one means something else.
     Authority::parse(entry).is_some() && !entry.contains('*')

@@ -1,13 +1,16 @@
 //! The cookies of a request (RFC 6265, section 4.2).
 //!
-//! Owns reading `Cookie` as bytes. Leaves meaning, decoding and making of cookies to the application.
+//! Owns reading `Cookie` as bytes. Leaves meaning, decoding and making of cookies to the
+//! application.
 
 use crate::proto::http1::{Fields, Head};
 
-/// The cookies of a request, in order, each as name and value. [`Request::cookies`](super::Request::cookies) makes it.
+/// The cookies of a request, in order, each as name and value.
+/// [`Request::cookies`](super::Request::cookies) makes it.
 ///
-/// A value is all that stands between the first `=` and the next `;`, without white space around it. Quotes belong to the value, as they do for
-/// browsers. A part without `=` has no name and is left out.
+/// A value is all that stands between the first `=` and the next `;`, without white space around
+/// it. Quotes belong to the value, as they do for browsers. A part without `=` has no name and is
+/// left out.
 ///
 /// ```
 /// use pushlab::{Reply, Request, Response};

@@ -1,8 +1,10 @@
-//! Which page sent a request, and whether that page may act here (RFC 6454; RFC 6455, section 10.2; WHATWG Fetch, section 3.1).
+//! Which page sent a request, and whether that page may act here (RFC 6454; RFC 6455, section 10.2;
+//! WHATWG Fetch, section 3.1).
 //!
-//! Owns the one rule of origins: publishing, WebSocket handshakes, preflights and an application's own endpoints all ask it. Leaves the fields
-//! of answers to `cors`. It authenticates nobody: only browsers tell the truth in `Origin`, and they do so to protect their users from the
-//! pages of other sites.
+//! Owns the one rule of origins: publishing, WebSocket handshakes, preflights and an application's
+//! own endpoints all ask it. Leaves the fields of answers to `cors`. It authenticates nobody: only
+//! browsers tell the truth in `Origin`, and they do so to protect their users from the pages of
+//! other sites.
 
 use super::Settings;
 use super::authority::Authority;
@@ -11,7 +13,8 @@ use crate::proto::http1::Head;
 /// The entry of a list that allows every origin.
 const ANY: &str = "*";
 
-/// Which page sent a request, by its `Origin` field, by the host that the request is for, and by the server's list.
+/// Which page sent a request, by its `Origin` field, by the host that the request is for, and by
+/// the server's list.
 ///
 /// ```
 /// use pushlab::session::Origin;
@@ -25,8 +28,9 @@ const ANY: &str = "*";
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin<'a> {
-    /// The request has no `Origin`. No page sent it in order to change something: browsers add `Origin` to every request with a method other
-    /// than GET and HEAD, and to every WebSocket handshake (WHATWG Fetch, section 3.1). Other clients could send any value.
+    /// The request has no `Origin`. No page sent it in order to change something: browsers add
+    /// `Origin` to every request with a method other than GET and HEAD, and to every WebSocket
+    /// handshake (WHATWG Fetch, section 3.1). Other clients could send any value.
     Absent,
     /// The server's own origin: the host and port that the request is for, over `http` or `https`.
     Own(&'a str),
@@ -36,19 +40,21 @@ pub enum Origin<'a> {
     Any,
     /// Another origin.
     Foreign,
-    /// There is more than one `Origin`, or its value is no origin: not `scheme://host[:port]`, `file://` or `null`, or not ASCII.
+    /// There is more than one `Origin`, or its value is no origin: not `scheme://host[:port]`,
+    /// `file://` or `null`, or not ASCII.
     Malformed,
 }
 
 impl<'a> Origin<'a> {
     /// Applies the rule to the values of all `Origin` fields of a request.
     ///
-    /// `host` is the authority that the request is for, [`Request::host`](super::Request::host). `list` is
-    /// [`Settings::allow_origins`](super::Settings::allow_origins).
+    /// `host` is the authority that the request is for, [`Request::host`](super::Request::host).
+    /// `list` is [`Settings::allow_origins`](super::Settings::allow_origins).
     ///
-    /// Upper and lower case are the same, and so are a scheme's default port and none. The server's own origin may have either scheme: a proxy
-    /// may have ended TLS, so that a server cannot tell which scheme the page was loaded with. A repeated field is malformed even where each
-    /// of its values is allowed (RFC 6454, section 7.3).
+    /// Upper and lower case are the same, and so are a scheme's default port and none. The server's
+    /// own origin may have either scheme: a proxy may have ended TLS, so that a server cannot tell
+    /// which scheme the page was loaded with. A repeated field is malformed even where each of its
+    /// values is allowed (RFC 6454, section 7.3).
     pub fn classify(mut values: impl Iterator<Item = &'a [u8]>, host: Option<&str>, list: &[String]) -> Self {
         let Some(value) = values.next() else { return Self::Absent };
         let text = std::str::from_utf8(value).unwrap_or_default();
@@ -71,8 +77,8 @@ impl<'a> Origin<'a> {
         Self::classify(head.field_values("Origin"), head.host(), &settings.allow_origins)
     }
 
-    /// Whether the request may change something or open a WebSocket, as far as its origin decides: everything but a foreign and a malformed
-    /// origin.
+    /// Whether the request may change something or open a WebSocket, as far as its origin decides:
+    /// everything but a foreign and a malformed origin.
     pub const fn may_act(self) -> bool {
         match self {
             Self::Absent | Self::Own(_) | Self::Listed(_) | Self::Any => true,
@@ -80,8 +86,8 @@ impl<'a> Origin<'a> {
         }
     }
 
-    /// Whether `entry` can stand in [`Settings::allow_origins`](super::Settings::allow_origins): `scheme://host[:port]`, `file://`, `null` or
-    /// `*`. Every other entry allows no origin.
+    /// Whether `entry` can stand in [`Settings::allow_origins`](super::Settings::allow_origins):
+    /// `scheme://host[:port]`, `file://`, `null` or `*`. Every other entry allows no origin.
     pub fn is_entry(entry: &str) -> bool {
         entry == ANY || Page::parse(entry).is_some_and(|_| !entry.contains('*'))
     }
@@ -127,8 +133,8 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Whether this is a page of the server that the request is for. `Host` has no scheme: a port that it leaves out is the default of the
-    /// scheme with which the page was loaded.
+    /// Whether this is a page of the server that the request is for. `Host` has no scheme: a port
+    /// that it leaves out is the default of the scheme with which the page was loaded.
     fn is_of(&self, host: Authority<'_>) -> bool {
         let Self::Site { scheme, authority } = self else { return false };
         default_port(scheme).is_some_and(|port| authority.has_host_of(host) && authority.port.unwrap_or(port) == host.port.unwrap_or(port))

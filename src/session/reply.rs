@@ -128,8 +128,8 @@ impl<'a> Reply<'a> {
         stream
     }
 
-    /// Accepts a WebSocket (RFC 6455, section 4.2). A request that is no valid handshake, or whose [`Origin`] may not act, is refused here:
-    /// 400, 403 or 426.
+    /// Accepts a WebSocket (RFC 6455, section 4.2). A request that is no valid handshake, or whose
+    /// [`Origin`] may not act, is refused here: 400, 403 or 426.
     pub fn upgrade(self, handler: impl WebSocketHandler) {
         self.upgrade_with(Upgrade::default(), handler);
     }
@@ -155,8 +155,10 @@ impl<'a> Reply<'a> {
     /// Refuses a request without ending the connection: it is well-formed HTTP.
     pub(super) fn refuse(self, error: RemoteError) {
         let mut response = Response::text(format!("{error}\n")).with_status(error.status());
-        if error.status() == 426 {
-            response = response.field("Upgrade", "websocket").field("Sec-WebSocket-Version", "13");
+        match error.status() {
+            403 => response = response.field("Vary", "Origin"),
+            426 => response = response.field("Upgrade", "websocket").field("Sec-WebSocket-Version", "13"),
+            _ => {}
         }
         self.send(response);
     }

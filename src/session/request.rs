@@ -1,7 +1,8 @@
 //! A request as a handler sees it.
 //!
-//! Owns the view: the head's facts, the whole body, query values, and what the server's settings say about them. Leaves the rules to `origin`,
-//! `cors` and `cookies`. It owns no bytes: everything is borrowed for the time of the call.
+//! Owns the view: the head's facts, the whole body, query values, and what the server's settings
+//! say about them. Leaves the rules to `origin`, `cors` and `cookies`. It owns no bytes: everything
+//! is borrowed for the time of the call.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -91,20 +92,21 @@ impl<'a> Request<'a> {
         self.head.field_text(name)
     }
 
-    /// Every cookie of the request, in order, of all `Cookie` fields: a proxy that speaks HTTP/2 may have split them (RFC 9113, section 8.2.3).
-    /// Names and values are opaque bytes.
+    /// Every cookie of the request, in order, of all `Cookie` fields: a proxy that speaks HTTP/2
+    /// may have split them (RFC 9113, section 8.2.3). Names and values are opaque bytes.
     pub fn cookies(&self) -> Cookies<'a> {
         Cookies::of(&self.head)
     }
 
-    /// The value of the first cookie of this name; names are compared with regard to case. The first one counts, because browsers send the
-    /// cookie with the longest path first (RFC 6265, section 5.4): it is the one that is meant for this part of the server.
+    /// The value of the first cookie of this name; names are compared with regard to case. The
+    /// first one counts, because browsers send the cookie with the longest path first (RFC 6265,
+    /// section 5.4): it is the one that is meant for this part of the server.
     pub fn cookie(&self, name: &str) -> Option<&'a [u8]> {
         self.cookies().find(|(found, _)| *found == name.as_bytes()).map(|(_, value)| value)
     }
 
-    /// Which page sent this request. A handler that changes something asks [`Origin::may_act`] first, because a page of any site can send a
-    /// POST:
+    /// Which page sent this request. A handler that changes something asks [`Origin::may_act`]
+    /// first, because a page of any site can send a POST:
     ///
     /// ```
     /// use pushlab::{Reply, Request, Response};
@@ -125,10 +127,12 @@ impl<'a> Request<'a> {
         Cors::of(self)
     }
 
-    /// The answer to `OPTIONS` at a path that has the methods `allow`, such as `GET, HEAD, OPTIONS`: 204 with `Allow` (RFC 9110, section
-    /// 9.3.7). It is also the answer to a preflight, which is an `OPTIONS` with `Access-Control-Request-Method`, from a page that may act:
-    /// it then names the methods, [`Settings::allow_request_fields`], and 600 s for which the browser may keep the answer. A listed origin may
-    /// also reach into a private network.
+    /// The answer to `OPTIONS` at a path that has the methods `allow`, such as
+    /// `GET, HEAD, OPTIONS`: 204 with `Allow` (RFC 9110, section 9.3.7). It is also the answer to a preflight,
+    /// which is an `OPTIONS` with `Access-Control-Request-Method`, from a page that may act: it
+    /// then names the methods, [`Settings::allow_request_fields`], and 600 s for which the browser
+    /// may keep the answer. A listed origin other than `null` may also reach into a private
+    /// network.
     ///
     /// ```
     /// use pushlab::{Method, Reply, Request, Response};
@@ -159,7 +163,8 @@ impl<'a> Request<'a> {
         self.body
     }
 
-    /// The peer's address. An IPv4 client of a listener on an IPv6 address has its IPv4 address here, not `::ffff:192.0.2.1`.
+    /// The peer's address. An IPv4 client of a listener on an IPv6 address has its IPv4 address
+    /// here, not `::ffff:192.0.2.1`.
     pub const fn peer(&self) -> SocketAddr {
         self.peer
     }

@@ -286,7 +286,8 @@ impl<'a> Head<'a> {
         self.upgrade && self.list_has("Upgrade", "websocket")
     }
 
-    /// Whether there is an `Origin`. Most requests have none, and then nobody needs to look for its value.
+    /// Whether there is an `Origin`. Most requests have none, and then nobody needs to look for its
+    /// value.
     #[inline]
     pub(crate) fn has_origin(&self) -> bool {
         self.has_origin

@@ -1,8 +1,9 @@
 //! The opening handshake (RFC 6455, section 4).
 //!
-//! Owns the decision whether a request becomes a WebSocket, and the fields of the answer that are WebSocket's own. Leaves heads to HTTP: the
-//! fields come from its parser, and it writes the status line, `Connection` and `Upgrade` of the 101. Leaves the judgement of an `Origin` to
-//! the server that is asked (section 10.2), which gives its verdict in the policy.
+//! Owns the decision whether a request becomes a WebSocket, and the fields of the answer that are
+//! WebSocket's own. Leaves heads to HTTP: the fields come from its parser, and it writes the status
+//! line, `Connection` and `Upgrade` of the 101. Leaves the judgement of an `Origin` to the server
+//! that is asked (section 10.2), which gives its verdict in the policy.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -65,7 +66,8 @@ pub struct HandshakeRequest<'a> {
 }
 
 impl<'a> HandshakeRequest<'a> {
-    /// Gathers what matters. `fields` are all fields of the request, with names in any case and values without white space around them.
+    /// Gathers what matters. `fields` are all fields of the request, with names in any case and
+    /// values without white space around them.
     pub fn from_fields(method: Method, version: Version, fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Self {
         let mut request = Self { may_upgrade: method == Method::Get && version == Version::Http11, ..Self::default() };
         for (name, value) in fields {
@@ -108,7 +110,8 @@ pub enum OriginVerdict {
 /// What this server accepts. There is no default, so that no server forgets to judge the `Origin`.
 #[derive(Clone, Copy, Debug)]
 pub struct HandshakePolicy {
-    /// Whether the request's `Origin` may connect: [`session::Origin`](crate::session::Origin) is the rule of this crate's server.
+    /// Whether the request's `Origin` may connect: [`session::Origin`](crate::session::Origin) is
+    /// the rule of this crate's server.
     pub origin: OriginVerdict,
     /// The subprotocols that the application speaks. The client's order decides.
     pub protocols: &'static [&'static str],
@@ -139,11 +142,12 @@ impl Accept {
 
 /// Decides whether a request becomes a WebSocket (RFC 6455, section 4.2).
 ///
-/// In this order: [`NotAWebSocketRequest`](RemoteError::NotAWebSocketRequest) if it does not ask to,
-/// [`UnsupportedWebSocketVersion`](RemoteError::UnsupportedWebSocketVersion) unless the version is 13, given once,
-/// [`BadHandshake`](RemoteError::BadHandshake) for the key and for lists that are none,
-/// [`ForbiddenOrigin`](RemoteError::ForbiddenOrigin) by the verdict of the policy. Offers of extensions are declined. No subprotocol in common is not an error:
-/// the client decides what that means (section 4.1).
+/// In this order: [`NotAWebSocketRequest`](RemoteError::NotAWebSocketRequest) if it does not ask
+/// to, [`UnsupportedWebSocketVersion`](RemoteError::UnsupportedWebSocketVersion) unless the version
+/// is 13, given once, [`BadHandshake`](RemoteError::BadHandshake) for the key and for lists that
+/// are none, [`ForbiddenOrigin`](RemoteError::ForbiddenOrigin) by the verdict of the policy. Offers
+/// of extensions are declined. No subprotocol in common is not an error: the client decides what
+/// that means (section 4.1).
 pub fn negotiate(request: &HandshakeRequest<'_>, policy: &HandshakePolicy) -> Result<Accept, RemoteError> {
     if !request.is_upgrade() {
         return Err(RemoteError::NotAWebSocketRequest);

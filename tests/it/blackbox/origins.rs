@@ -8,7 +8,8 @@ const UPGRADE: &str =
     "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
 const PREFLIGHT: &str = "Access-Control-Request-Method: POST\r\n";
 
-/// The list of origins, the `Origin` lines of a request for the host `a:8080`, and what becomes of the request.
+/// The list of origins, the `Origin` lines of a request for the host `a:8080`, and what becomes of
+/// the request.
 type Row = (&'static [&'static str], &'static [u8], Verdict);
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -147,7 +147,8 @@ fn every_cookie() {
     }
 }
 
-/// HTTP/2 sends a field line for each cookie, and not every proxy joins them again (RFC 9113, section 8.2.3).
+/// HTTP/2 sends a field line for each cookie, and not every proxy joins them again (RFC 9113,
+/// section 8.2.3).
 #[test]
 fn cookies_in_several_fields() {
     assert_eq!(cookies(&[]), " | none");
