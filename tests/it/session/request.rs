@@ -155,6 +155,13 @@ fn cookies_in_several_fields() {
     assert_eq!(cookies(&[b"b=2", b"a=1"]), "b=2; a=1 | 1");
     assert_eq!(cookies(&[b"a=1; b=2", b"", b"a=3", b"c=4;"]), "a=1; b=2; a=3; c=4 | 1");
     assert_eq!(cookies(&[b"x=\xFF", b"a=1"]), "x=\\xff; a=1 | 1");
+    // Joining them by "; " (RFC 9113, section 8.2.3) makes no difference.
+    let lines: [&[u8]; 6] = [b"a=1", b"", b"b=\xFF; c", b" ;a=2;", b"=", b"d=\"=\";;"];
+    for first in lines {
+        for second in lines {
+            assert_eq!(cookies(&[first, second]), cookies(&[&[first, b"; ", second].concat()]), "{first:?} {second:?}");
+        }
+    }
 }
 
 #[test]
