@@ -3,13 +3,17 @@
 #[path = "common/small.rs"]
 mod small;
 
-use pushlab::{Config, IoModel, Reply, Request, Response, Server};
+use pushlab::{Config, IoModel, Method, Reply, Request, Response, Server};
+
+const METHODS: &str = "GET, HEAD, OPTIONS";
 
 fn app(request: &Request<'_>, reply: Reply<'_>) {
-    match request.path() {
-        "/hello" => reply.send(Response::text("hello\n")),
-        _ => reply.send(Response::status(404)),
-    }
+    reply.send(match (request.path(), request.method()) {
+        ("/hello", Method::Get | Method::Head) => Response::text("hello\n"),
+        ("/hello", Method::Options) => request.options(METHODS),
+        ("/hello", _) => Response::method_not_allowed(METHODS),
+        _ => Response::status(404),
+    });
 }
 
 fn main() -> std::process::ExitCode {

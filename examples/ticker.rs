@@ -83,21 +83,28 @@ impl WebSocketHandler for Listener {
     fn message(&mut self, _: Message<'_>, _: &mut Socket<'_>) {}
 }
 
+/// Of every path.
+const METHODS: &str = "GET, HEAD, OPTIONS";
+
 fn app(ticker: &Ticker, request: &Request<'_>, mut reply: Reply<'_>) {
-    match (request.method(), request.path()) {
-        (Method::Get, "/events") => {
+    match (request.path(), request.method()) {
+        ("/events", Method::Get) => {
             let (number, seat) = ticker.seat();
             reply.carry(seat);
             let pusher = reply.event_stream().pusher();
             ticker.audience().events.insert(number, pusher);
         }
-        (Method::Get, "/poll") => {
+        // The head of the stream, and nobody to push to.
+        ("/events", Method::Head) => drop(reply.event_stream()),
+        ("/poll", Method::Get | Method::Head) => {
             let (number, seat) = ticker.seat();
             reply.carry(seat);
             let held = reply.hold(Duration::from_secs(25), Response::no_content());
             ticker.audience().polls.insert(number, held);
         }
-        (Method::Get, "/ws") => reply.upgrade(Listener(ticker.clone())),
+        ("/ws", Method::Get | Method::Head) => reply.upgrade(Listener(ticker.clone())),
+        ("/events" | "/poll" | "/ws", Method::Options) => reply.send(request.options(METHODS)),
+        ("/events" | "/poll" | "/ws", _) => reply.send(Response::method_not_allowed(METHODS)),
         _ => reply.send(Response::status(404)),
     }
 }

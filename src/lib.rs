@@ -48,6 +48,9 @@
 //! - A handler that panics costs its connection; one that blocks stops everybody on the event loop, and nobody else with threads.
 //! - A shutdown answers what was accepted, tells who waits when to come back, and ends within [`Config::shutdown_grace`].
 //! - Nothing that a client sends is written to the log.
+//! - One origin gets one answer ([`session::Origin`]), whatever its page asks for. A check that
+//!   decides about access reads a field as bytes, and a value that it does not understand is
+//!   refused.
 //!
 //! README.md says which test shows which of them.
 //!

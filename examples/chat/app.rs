@@ -5,14 +5,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pushlab::proto::http1::Method;
-use pushlab::proto::ws::origin;
 use pushlab::push::Mounted;
 use pushlab::session::{Body, Handler, Stats};
 use pushlab::{Reply, Request, Response};
 use serde_json::{Value, json};
 
 use crate::Without;
+use crate::common::routes::{ACT, READ, Route, route};
 use crate::common::{self, Started, file};
 use crate::room::{Refusal, Room};
 
@@ -24,53 +23,65 @@ pub(crate) struct App {
     without: Without,
     page: Arc<[u8]>,
     stats: Arc<Stats>,
-    allow_origins: Vec<String>,
 }
+
+#[derive(Clone, Copy)]
+enum Endpoint {
+    Page,
+    Style,
+    Script,
+    People,
+    Stats,
+    Join,
+    Say,
+    Leave,
+}
+
+const ROUTES: [Route<Endpoint>; 8] = [
+    ("/", READ, Endpoint::Page),
+    ("/style.css", READ, Endpoint::Style),
+    ("/app.js", READ, Endpoint::Script),
+    ("/people", READ, Endpoint::People),
+    ("/stats", READ, Endpoint::Stats),
+    ("/join", ACT, Endpoint::Join),
+    ("/say", ACT, Endpoint::Say),
+    ("/leave", ACT, Endpoint::Leave),
+];
 
 impl Handler for App {
     fn handle(&self, request: &Request<'_>, reply: Reply<'_>) {
         if self.without.has(request.path()) {
-            return reply.send(Response::text("this server was started without this technique\n").with_status(404));
+            let refusal = Response::text("this server was started without this technique\n").with_status(404);
+            return reply.send(request.cors().dress(refusal));
         }
         let reply = match self.room.hub.handle(request, reply) {
             Mounted::Handled => return,
             Mounted::NotMine(reply) => reply,
         };
-        let allow = match request.path() {
-            "/join" | "/say" | "/leave" => "POST",
-            _ => "GET, HEAD",
+        let Some((endpoint, _, reply)) = route(&ROUTES, request, reply) else { return };
+        let response = match endpoint {
+            Endpoint::Page => file("text/html; charset=utf-8", Arc::clone(&self.page)),
+            Endpoint::Style => file("text/css; charset=utf-8", STYLE),
+            Endpoint::Script => file("text/javascript; charset=utf-8", SCRIPT),
+            Endpoint::People => fresh(self.room.people()),
+            Endpoint::Stats => fresh(json_line(&self.stats.snapshot().entries().collect())),
+            Endpoint::Join | Endpoint::Say | Endpoint::Leave => self.change(endpoint, request).unwrap_or_else(refuse),
         };
-        if !allow.split(", ").any(|method| method == request.method().as_str()) {
-            return reply.send(Response::method_not_allowed(allow));
-        }
-        reply.send(match request.path() {
-            "/" => file("text/html; charset=utf-8", Arc::clone(&self.page)),
-            "/style.css" => file("text/css; charset=utf-8", STYLE),
-            "/app.js" => file("text/javascript; charset=utf-8", SCRIPT),
-            "/people" => fresh(self.room.people()),
-            "/stats" => fresh(json_line(&self.stats.snapshot().entries().collect())),
-            _ if request.method() == Method::Post => self.change(request).unwrap_or_else(refuse),
-            path => common::asset(path).unwrap_or_else(|| Response::status(404)),
-        });
+        reply.send(request.cors().dress(response));
     }
 }
 
 impl App {
-    pub(crate) fn new(started: &Started<'_>, without: Without) -> Self {
+    pub(crate) fn new(started: &Started, without: Without) -> Self {
         let page = include_str!("page/index.html")
             .replace("{{io}}", &started.io.to_string())
             .replace("{{model}}", common::model_name(started.io))
             .into_bytes()
             .into();
-        let (stats, allow_origins) = (Arc::clone(&started.stats), started.settings.allow_origins.clone());
-        Self { room: Room::open(), without, page, stats, allow_origins }
+        Self { room: Room::open(), without, page, stats: Arc::clone(&started.stats) }
     }
 
-    fn change(&self, request: &Request<'_>) -> Result<Response, Refusal> {
-        // A page of another site can send a POST, too.
-        if !origin::is_allowed(request.field_text("Origin"), request.host(), &self.allow_origins) {
-            return Err(Refusal(403, "pages of this origin may not take part here".to_owned()));
-        }
+    fn change(&self, endpoint: Endpoint, request: &Request<'_>) -> Result<Response, Refusal> {
         let body = serde_json::from_slice(request.body());
         let body: BTreeMap<String, Value> = body.map_err(|_| Refusal::bad("the body must be an object in JSON"))?;
         let text = |name: &str| match body.get(name) {
@@ -79,9 +90,11 @@ impl App {
             Some(_) => Err(Refusal::bad(format!("`{name}` must be a string"))),
         };
         let needed = |name: &str| text(name)?.ok_or_else(|| Refusal::bad(format!("`{name}` is missing")));
-        Ok(match request.path() {
-            "/join" => self.join(request, needed("name")?, text("token")?)?,
-            "/say" => fresh(json_line(&json!({ "id": self.room.say(needed("token")?, text("to")?, needed("text")?)? }))).with_status(202),
+        Ok(match endpoint {
+            Endpoint::Join => self.join(request, needed("name")?, text("token")?)?,
+            Endpoint::Say => {
+                fresh(json_line(&json!({ "id": self.room.say(needed("token")?, text("to")?, needed("text")?)? }))).with_status(202)
+            }
             _ => Response::no_content().field("Set-Cookie", &forget(&self.room.leave(needed("token")?)?)),
         })
     }
@@ -108,10 +121,11 @@ impl App {
     }
 }
 
-/// The people that a request's cookies stand for, whether they are there or not.
+/// The people that a request's cookies stand for, whether they are there or not. Nobody has an id
+/// or a token that is not UTF-8.
 pub(crate) fn cookies<'a>(request: &Request<'a>) -> impl Iterator<Item = (&'a str, &'a str)> {
-    let pairs = request.field_text("Cookie").unwrap_or_default().split(';');
-    pairs.filter_map(|pair| pair.trim_ascii().strip_prefix("chat-")?.split_once('='))
+    let own = request.cookies().filter_map(|(name, value)| Some((name.strip_prefix(b"chat-")?, value)));
+    own.filter_map(|(id, token)| Some((std::str::from_utf8(id).ok()?, std::str::from_utf8(token).ok()?)))
 }
 
 fn forget(id: &str) -> String {

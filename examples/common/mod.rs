@@ -3,10 +3,12 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `options` | `--io`, `--listen`, `--allow-origin`, `--help` |
+//! | `options` | `--io`, `--listen`, `--allow-origin`, `--allow-host`, `--help` |
 //! | `arguments` | how every option is read |
 //! | `address` | what an address to listen on looks like |
 //! | `terminal` | what a program says, and its exit code |
+//! | `routes` | the paths of an example, and the answers that follow from them |
+//! | `bearer` | the secret in `Authorization`, for those that ask for one |
 //! | `small` | all of that for an example that is one file |
 //! | `quotes` | made-up share prices, for those that push some |
 //! | `signals` | Ctrl-C and SIGTERM |
@@ -20,6 +22,7 @@
 mod address;
 pub(crate) mod arguments;
 mod options;
+pub(crate) mod routes;
 mod signals;
 pub(crate) mod terminal;
 
@@ -47,9 +50,8 @@ const EXIT_CUT: u8 = 3;
 const BACKLOG: i32 = 4_096;
 
 /// What an application may want to know about the server that it is made for.
-pub(crate) struct Started<'a> {
+pub(crate) struct Started {
     pub(crate) io: IoModel,
-    pub(crate) settings: &'a Settings,
     pub(crate) stats: Arc<Stats>,
 }
 
@@ -58,7 +60,7 @@ pub(crate) struct Started<'a> {
 pub(crate) fn run<H: Handler>(
     help: &str,
     option: impl FnMut(&str, &mut Arguments, &mut Config) -> Result<bool, String>,
-    app: impl FnOnce(&Started<'_>) -> H,
+    app: impl FnOnce(&Started) -> H,
 ) -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
     match options::parse(Arguments::new(std::env::args_os()), option) {
@@ -72,10 +74,9 @@ pub(crate) fn run<H: Handler>(
 }
 
 /// Returns how many connections the end has cut.
-fn serve<H: Handler>(options: Options, app: impl FnOnce(&Started<'_>) -> H) -> Result<u64, String> {
+fn serve<H: Handler>(options: Options, app: impl FnOnce(&Started) -> H) -> Result<u64, String> {
     let Options { io, listen, config } = options;
-    let settings = config.settings.clone();
-    let server = match listener(&listen, &settings) {
+    let server = match listener(&listen, &config.settings) {
         Ok(listener) => Server::from_listener(listener, config),
         // It has the better words for what is wrong.
         Err(_) => Server::bind(&*listen, config),
@@ -87,7 +88,7 @@ fn serve<H: Handler>(options: Options, app: impl FnOnce(&Started<'_>) -> H) -> R
     })?;
     let signals = Signals::stop(server.stopper(), NAME).map_err(|error| format!("cannot wait for Ctrl-C: {error}"))?;
     let (address, stats) = (server.local_addr(), server.stats());
-    let app = app(&Started { io, settings: &settings, stats: Arc::clone(&stats) });
+    let app = app(&Started { io, stats: Arc::clone(&stats) });
 
     say(&format!("pushlab {NAME}, {io}: http://{address}/")).map_err(|error| error.to_string())?;
     server.run(io, app).map_err(|error| format!("the server gave up: {error}"))?;

@@ -4,6 +4,7 @@
 
 use std::str::FromStr;
 
+use pushlab::session::{Origin, is_host_entry};
 use pushlab::{Config, IoModel};
 
 use super::address::{Address, EXPECTED};
@@ -27,8 +28,12 @@ pub(crate) fn parse(
             "--io" => options.io = arguments.value("event-loop or threads")?,
             "--listen" => options.listen = arguments.value::<Address>(EXPECTED)?.0,
             "--allow-origin" => {
-                let origin: Origin = arguments.value("an origin as in https://example.org, or *")?;
-                options.config.settings.allow_origins.push(origin.0);
+                let entry: OriginEntry = arguments.value("an origin as in https://example.org, or null, file:// or *")?;
+                options.config.settings.allow_origins.push(entry.0);
+            }
+            "--allow-host" => {
+                let entry: HostEntry = arguments.value("a host as in example.org, example.org:8080 or [::1]")?;
+                options.config.settings.allow_hosts.push(entry.0);
             }
             _ if option(&flag, &mut arguments, &mut options.config)? => {}
             _ => return Err(arguments.unknown()),
@@ -37,13 +42,22 @@ pub(crate) fn parse(
     Ok(Some(options))
 }
 
-struct Origin(String);
+struct OriginEntry(String);
 
-impl FromStr for Origin {
+impl FromStr for OriginEntry {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let is_origin = text.split_once("://").is_some_and(|(scheme, host)| !scheme.is_empty() && !host.is_empty() && !host.contains('/'));
-        if is_origin || matches!(text, "*" | "null") { Ok(Self(text.to_owned())) } else { Err(()) }
+        if Origin::is_entry(text) { Ok(Self(text.to_owned())) } else { Err(()) }
+    }
+}
+
+struct HostEntry(String);
+
+impl FromStr for HostEntry {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        if is_host_entry(text) { Ok(Self(text.to_owned())) } else { Err(()) }
     }
 }

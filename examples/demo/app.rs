@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pushlab::proto::http1::Method;
-use pushlab::proto::ws::origin;
 use pushlab::push::{Access, Hub, HubConfig, Mounted};
 use pushlab::session::{Handler, Stats, Upgrade};
 use pushlab::{IoModel, Message, Reply, Request, Response, Socket, WebSocketHandler};
 
+use crate::common::routes::{ACT, READ, Route, route};
 use crate::common::{self, Started, file};
 use crate::drip::Drip;
 use crate::options::{Own, Token};
@@ -33,46 +33,36 @@ pub(crate) struct App {
     page: Arc<[u8]>,
     stats: Arc<Stats>,
     started: Instant,
-    allow_origins: Vec<String>,
     publish_token: Option<Arc<Token>>,
 }
 
 #[derive(Clone, Copy)]
-enum Endpoint<'a> {
+enum Endpoint {
     Page,
     Style,
     Script(&'static str),
     Plaintext,
     Echo,
-    Status(&'a str),
-    Stream(&'a str),
+    Status,
+    Stream,
     Stats,
     Pace,
 }
 
-impl<'a> Endpoint<'a> {
-    /// The endpoint at a path, and the methods that it takes, as `Allow` lists them.
-    fn at(path: &'a str) -> Option<(Self, &'static str)> {
-        const READ: &str = "GET, HEAD";
-        Some(match path {
-            "/" => (Self::Page, READ),
-            "/style.css" => (Self::Style, READ),
-            "/app.js" => (Self::Script(APP), READ),
-            "/panel.js" => (Self::Script(PANEL), READ),
-            "/connections.js" => (Self::Script(CONNECTIONS), READ),
-            "/newest.js" => (Self::Script(NEWEST), READ),
-            "/plaintext" => (Self::Plaintext, READ),
-            "/echo" => (Self::Echo, "GET, HEAD, POST"),
-            "/stats" => (Self::Stats, READ),
-            "/pace" => (Self::Pace, "POST"),
-            _ => match path.rsplit_once('/')? {
-                ("/status", code) => (Self::Status(code), READ),
-                ("/stream", lines) => (Self::Stream(lines), READ),
-                _ => return None,
-            },
-        })
-    }
-}
+const ROUTES: [Route<Endpoint>; 12] = [
+    ("/", READ, Endpoint::Page),
+    ("/style.css", READ, Endpoint::Style),
+    ("/app.js", READ, Endpoint::Script(APP)),
+    ("/panel.js", READ, Endpoint::Script(PANEL)),
+    ("/connections.js", READ, Endpoint::Script(CONNECTIONS)),
+    ("/newest.js", READ, Endpoint::Script(NEWEST)),
+    ("/plaintext", READ, Endpoint::Plaintext),
+    ("/echo", "GET, HEAD, POST, OPTIONS", Endpoint::Echo),
+    ("/status/{}", READ, Endpoint::Status),
+    ("/stream/{}", READ, Endpoint::Stream),
+    ("/stats", READ, Endpoint::Stats),
+    ("/pace", ACT, Endpoint::Pace),
+];
 
 impl Handler for App {
     fn handle(&self, request: &Request<'_>, reply: Reply<'_>) {
@@ -80,31 +70,26 @@ impl Handler for App {
             Mounted::Handled => return self.senders.count(request),
             Mounted::NotMine(reply) => reply,
         };
-        let method = request.method();
-        let Some((endpoint, allow)) = Endpoint::at(request.path()) else {
-            return reply.send(common::asset(request.path()).unwrap_or_else(|| Response::status(404)));
+        let Some((endpoint, part, reply)) = route(&ROUTES, request, reply) else { return };
+        let response = match endpoint {
+            Endpoint::Page => file("text/html; charset=utf-8", Arc::clone(&self.page)),
+            Endpoint::Style => file("text/css; charset=utf-8", include_str!("page/style.css")),
+            Endpoint::Script(text) => file("text/javascript; charset=utf-8", text),
+            Endpoint::Plaintext => Response::new("text/plain", "Hello, World!"),
+            Endpoint::Echo if request.method() == Method::Post => echo(request),
+            Endpoint::Echo => return reply.upgrade_with(Upgrade { protocols: &["chat", "superchat"] }, Echo),
+            Endpoint::Status => status(part),
+            Endpoint::Stream => return self.drip.serve(part, request, reply),
+            Endpoint::Stats => Response::json(self.stats(request)).no_store(),
+            Endpoint::Pace => self.set_pace(request),
         };
-        if !allow.split(", ").any(|allowed| allowed == method.as_str()) {
-            return reply.send(Response::status(405).field("Allow", allow));
-        }
-        match endpoint {
-            Endpoint::Page => reply.send(file("text/html; charset=utf-8", Arc::clone(&self.page))),
-            Endpoint::Style => reply.send(file("text/css; charset=utf-8", include_str!("page/style.css"))),
-            Endpoint::Script(text) => reply.send(file("text/javascript; charset=utf-8", text)),
-            Endpoint::Plaintext => reply.send(Response::new("text/plain", "Hello, World!")),
-            Endpoint::Echo if method == Method::Post => reply.send(echo(request)),
-            Endpoint::Echo => reply.upgrade_with(Upgrade { protocols: &["chat", "superchat"] }, Echo),
-            Endpoint::Status(code) => reply.send(status(code)),
-            Endpoint::Stream(lines) => self.drip.serve(lines, request, reply),
-            Endpoint::Stats => reply.send(Response::json(self.stats(request)).no_store()),
-            Endpoint::Pace => reply.send(self.set_pace(request)),
-        }
+        reply.send(request.cors().dress(response));
     }
 }
 
 impl App {
-    pub(crate) fn new(started: &Started<'_>, own: &Own) -> Self {
-        let (io, allow_origins) = (started.io, started.settings.allow_origins.clone());
+    pub(crate) fn new(started: &Started, own: &Own) -> Self {
+        let io = started.io;
         let publish_token = own.publish_token.take().map(Arc::new);
         let payload_bytes = own.payload_bytes.get().unwrap_or(HubConfig::default().payload_bytes);
         let config = HubConfig {
@@ -115,7 +100,6 @@ impl App {
             payload_bytes,
             // A closed page is soon seen to be gone.
             presence_grace: Duration::from_secs(10),
-            allow_origins: allow_origins.clone(),
             ..HubConfig::default()
         };
         let hub = match publish_token.clone() {
@@ -135,7 +119,6 @@ impl App {
                 .into(),
             stats: Arc::clone(&started.stats),
             started: Instant::now(),
-            allow_origins,
             publish_token,
         }
     }
@@ -173,10 +156,6 @@ impl App {
     }
 
     fn set_pace(&self, request: &Request<'_>) -> Response {
-        // A page of another site can send a POST, too.
-        if !origin::is_allowed(request.field_text("Origin"), request.host(), &self.allow_origins) {
-            return Response::text("pages of this origin may not change the pace\n").with_status(403);
-        }
         if self.publish_token.as_ref().is_some_and(|token| !token.is_in(request)) {
             return Response::text("changing the pace needs `Authorization: Bearer` with the publish token\n").with_status(403);
         }
@@ -212,13 +191,15 @@ impl App {
     }
 }
 
-/// The body as it came, under the type and the coding that it came with.
+/// The body as it came, under the type and the coding that it came with. A browser must not guess at
+/// a type that is not UTF-8.
 fn echo(request: &Request<'_>) -> Response {
     let mut response = Response::new("", request.body().to_vec());
-    for name in ["Content-Type", "Content-Encoding"] {
-        if let Some(value) = request.field_text(name) {
-            response = response.field(name, value);
-        }
+    if let Some(content_type) = request.field_bytes("Content-Type") {
+        response = response.field("Content-Type", std::str::from_utf8(content_type).unwrap_or("application/octet-stream"));
+    }
+    if let Some(coding) = request.field_text("Content-Encoding") {
+        response = response.field("Content-Encoding", coding);
     }
     response
 }

@@ -46,9 +46,13 @@ impl Drip {
 
     pub(crate) fn serve(self: &Arc<Self>, lines: &str, request: &Request<'_>, reply: Reply<'_>) {
         let Ok(lines @ 1..=LINES_MAX) = lines.parse() else {
-            return reply.send(Response::text(format!("the number of lines must be 1 to {LINES_MAX}, as in /stream/5\n")).with_status(400));
+            return reply.send(
+                request
+                    .cors()
+                    .dress(Response::text(format!("the number of lines must be 1 to {LINES_MAX}, as in /stream/5\n")).with_status(400)),
+            );
         };
-        let mut stream = reply.stream(Response::text("").unbuffered());
+        let mut stream = reply.stream(request.cors().dress(Response::text("").unbuffered()));
         if request.method() == Method::Head {
             return;
         }

@@ -13,6 +13,8 @@
 //! | `page/` | what the browser gets; plain files, no build |
 
 mod app;
+#[path = "../common/bearer.rs"]
+mod bearer;
 #[path = "../common/mod.rs"]
 mod common;
 mod drip;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use pushlab::{Config, Request};
 
+use crate::bearer;
 use crate::common::arguments::Arguments;
 
 pub(crate) const HELP: &str = "\
@@ -17,8 +18,9 @@ Usage: demo [OPTIONS]
   --listen ADDR:PORT         where to listen; port 0 takes any free one   [127.0.0.1:8080]
   --heartbeat SECS           between heartbeats of streams and WebSockets; at most 3600; 0 sends none   [25]
   --slow-consumer POLICY     disconnect (default), drop-oldest or keep-latest
-  --allow-origin ORIGIN      a page's origin, scheme://host[:port], that may use the topics, open WebSockets and change the rate;
-                             * allows any; may be repeated   [the server's own origin]
+  --allow-origin ORIGIN      a page's origin that may act here beside the server's own: scheme://host[:port], null, file://, or * for any;
+                             may be repeated   [none]
+  --allow-host HOST          a host that this server answers for, host or host:port; may be repeated; others get 421   [any host]
   --publish-token TOKEN      publishing and changing the rate need `Authorization: Bearer TOKEN`
   --max-payload-bytes N      of one published message; more than the two limits below raises them, too   [262144]
   --max-message-bytes N      of one WebSocket message, all fragments together   [1048576]
@@ -75,9 +77,8 @@ pub(crate) struct Token(String);
 impl Token {
     /// Whether a request knows it. It takes the same time for every wrong token of the right length.
     pub(crate) fn is_in(&self, request: &Request<'_>) -> bool {
-        let given = request.field_text("Authorization").and_then(|text| text.split_once(' '));
-        let given = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer")).map_or("", |(_, token)| token.trim_ascii());
-        let differences = given.bytes().zip(self.0.bytes()).fold(0, |differences, (one, other)| differences | (one ^ other));
+        let given = bearer::token(request).unwrap_or_default();
+        let differences = given.iter().zip(self.0.as_bytes()).fold(0, |differences, (one, other)| differences | (one ^ other));
         given.len() == self.0.len() && differences == 0
     }
 }

@@ -13,6 +13,7 @@ use pushlab::session::{Handler, Stats};
 use pushlab::{Reply, Request, Response};
 use serde_json::{Value, json};
 
+use crate::common::routes::{READ, Route, route};
 use crate::common::terminal::say;
 use crate::common::{self, Started, file};
 use crate::monitor::Monitor;
@@ -34,34 +35,41 @@ pub(crate) struct App {
     stats: Arc<Stats>,
 }
 
+#[derive(Clone, Copy)]
+enum Endpoint {
+    Page,
+    Style,
+    Script,
+    Stats,
+}
+
+const ROUTES: [Route<Endpoint>; 4] = [
+    ("/", READ, Endpoint::Page),
+    ("/style.css", READ, Endpoint::Style),
+    ("/app.js", READ, Endpoint::Script),
+    ("/stats", READ, Endpoint::Stats),
+];
+
 impl Handler for App {
     fn handle(&self, request: &Request<'_>, reply: Reply<'_>) {
         let reply = match self.hub.handle(request, reply) {
             Mounted::Handled => return,
             Mounted::NotMine(reply) => reply,
         };
-        if !matches!(request.method().as_str(), "GET" | "HEAD") {
-            return reply.send(Response::method_not_allowed("GET, HEAD"));
-        }
-        reply.send(match request.path() {
-            "/" => file("text/html; charset=utf-8", Arc::clone(&self.page)),
-            "/style.css" => file("text/css; charset=utf-8", STYLE),
-            "/app.js" => file("text/javascript; charset=utf-8", SCRIPT),
-            "/stats" => Response::json(self.stats()).no_store(),
-            path => common::asset(path).unwrap_or_else(|| Response::status(404)),
-        });
+        let Some((endpoint, _, reply)) = route(&ROUTES, request, reply) else { return };
+        reply.send(request.cors().dress(match endpoint {
+            Endpoint::Page => file("text/html; charset=utf-8", Arc::clone(&self.page)),
+            Endpoint::Style => file("text/css; charset=utf-8", STYLE),
+            Endpoint::Script => file("text/javascript; charset=utf-8", SCRIPT),
+            Endpoint::Stats => Response::json(self.stats()).no_store(),
+        }));
     }
 }
 
 impl App {
     /// Begins to publish.
-    pub(crate) fn new(started: &Started<'_>, root: &Path) -> Self {
-        let config = HubConfig {
-            history_age: SHOWN,
-            allow_origins: started.settings.allow_origins.clone(),
-            topics: TOPICS.len() * 2,
-            ..HubConfig::default()
-        };
+    pub(crate) fn new(started: &Started, root: &Path) -> Self {
+        let config = HubConfig { history_age: SHOWN, topics: TOPICS.len() * 2, ..HubConfig::default() };
         let hub = Hub::with_policy(config, |_, access, topic| access == Access::Subscribe && TOPICS.contains(&topic));
 
         let mut quotes = Quotes::new();

@@ -50,7 +50,9 @@ Usage: feeds [OPTIONS]
   --io MODEL           event-loop (default) or threads
   --listen ADDR:PORT   where to listen; port 0 takes any free one   [127.0.0.1:8080]
   --allow-origin ORIGIN
-                       a page's origin, scheme://host[:port], that may listen; * allows any; may be repeated   [the server's own]
+                       a page's origin that may act here beside the server's own: scheme://host[:port], null, file://, or * for any;
+                       may be repeated   [none]
+  --allow-host HOST    a host that this server answers for, host or host:port; may be repeated; others get 421   [any host]
   --root DIR           where proc/ and sys/ are, as in a container that has the host's at /host   [/]
   --help               this text
 

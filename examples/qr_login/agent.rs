@@ -28,8 +28,8 @@ const SYSTEMS: [(&str, &str); 7] = [
 ];
 
 /// Such as `Firefox on Linux`.
-pub(crate) fn name(user_agent: Option<&str>) -> String {
-    let text = user_agent.unwrap_or_default();
+pub(crate) fn name(user_agent: Option<&[u8]>) -> String {
+    let text = String::from_utf8_lossy(user_agent.unwrap_or_default());
     let find = |names: &[(&str, &'static str)]| names.iter().find(|(part, _)| text.contains(part)).map(|(_, name)| *name);
     let browser = find(&BROWSERS).unwrap_or("a browser");
     find(&SYSTEMS).map_or_else(|| browser.to_owned(), |system| format!("{browser} on {system}"))
@@ -58,8 +58,9 @@ mod tests {
             ("curl/8.14.1", "curl"),
             ("<script>", "a browser"),
         ] {
-            assert_eq!(name(Some(text)), expected, "{text}");
+            assert_eq!(name(Some(text.as_bytes())), expected, "{text}");
         }
         assert_eq!(name(None), "a browser");
+        assert_eq!(name(Some(b"\xFF Firefox/140.0 \xE9 (Linux)")), "Firefox on Linux");
     }
 }

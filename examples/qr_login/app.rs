@@ -5,18 +5,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pushlab::proto::http1::Method;
-use pushlab::proto::ws::origin;
 use pushlab::push::Mounted;
 use pushlab::session::{Handler, Stats};
 use pushlab::{Reply, Request, Response};
 use serde_json::json;
 
+use crate::common::routes::{ACT, READ, Route, route};
 use crate::common::{self, Started, file};
 use crate::desk::{self, Desk};
 use crate::login::{Asker, Fault, View};
 use crate::options::Own;
-use crate::{agent, qr, session};
+use crate::{agent, bearer, qr, session};
 
 const APP: &str = include_str!("page/app.js");
 const SCAN: &str = include_str!("page/scan.js");
@@ -33,56 +32,47 @@ pub(crate) struct App {
     page: Arc<[u8]>,
     stats: Arc<Stats>,
     base: Option<String>,
-    allow_origins: Vec<String>,
 }
 
 #[derive(Clone, Copy)]
-enum Endpoint<'a> {
+enum Endpoint {
     Page,
     ScanPage,
     Style,
     Script(&'static str),
     Begin,
-    View(&'a str),
-    Picture(&'a str),
-    Wait(&'a str),
-    Scan(&'a str),
-    Confirm(&'a str),
-    Refuse(&'a str),
-    Session(&'a str),
+    View,
+    Picture,
+    Wait,
+    Scan,
+    Confirm,
+    Refuse,
+    Session,
     Me,
     LogOut,
     Stats,
 }
 
-impl<'a> Endpoint<'a> {
-    /// The endpoint at a path, and the methods that it takes, as `Allow` lists them.
-    fn at(path: &'a str) -> Option<(Self, &'static str)> {
-        const READ: &str = "GET, HEAD";
-        const ACT: &str = "POST";
-        let parts: Vec<_> = path.split('/').skip(1).collect();
-        Some(match parts[..] {
-            [""] => (Self::Page, READ),
-            ["style.css"] => (Self::Style, READ),
-            ["app.js"] => (Self::Script(APP), READ),
-            ["held.js"] => (Self::Script(HELD), READ),
-            ["scan.js"] => (Self::Script(SCAN), READ),
-            ["scan", id] if !id.is_empty() => (Self::ScanPage, READ),
-            ["login"] => (Self::Begin, ACT),
-            ["login", id] => (Self::View(id), READ),
-            ["login", id, "qr.svg"] => (Self::Picture(id), READ),
-            ["login", id, "wait"] => (Self::Wait(id), READ),
-            ["login", id, "scan"] => (Self::Scan(id), ACT),
-            ["login", id, "confirm"] => (Self::Confirm(id), ACT),
-            ["login", id, "refuse"] => (Self::Refuse(id), ACT),
-            ["login", id, "session"] => (Self::Session(id), ACT),
-            ["me"] => (Self::Me, READ),
-            ["stats"] => (Self::Stats, READ),
-            ["logout"] => (Self::LogOut, ACT),
-            _ => return None,
-        })
-    }
-}
+/// The part of a path that varies is the id of a login.
+const ROUTES: [Route<Endpoint>; 17] = [
+    ("/", READ, Endpoint::Page),
+    ("/style.css", READ, Endpoint::Style),
+    ("/app.js", READ, Endpoint::Script(APP)),
+    ("/held.js", READ, Endpoint::Script(HELD)),
+    ("/scan.js", READ, Endpoint::Script(SCAN)),
+    ("/scan/{}", READ, Endpoint::ScanPage),
+    ("/login", ACT, Endpoint::Begin),
+    ("/login/{}", READ, Endpoint::View),
+    ("/login/{}/qr.svg", READ, Endpoint::Picture),
+    ("/login/{}/wait", READ, Endpoint::Wait),
+    ("/login/{}/scan", ACT, Endpoint::Scan),
+    ("/login/{}/confirm", ACT, Endpoint::Confirm),
+    ("/login/{}/refuse", ACT, Endpoint::Refuse),
+    ("/login/{}/session", ACT, Endpoint::Session),
+    ("/me", READ, Endpoint::Me),
+    ("/stats", READ, Endpoint::Stats),
+    ("/logout", ACT, Endpoint::LogOut),
+];
 
 /// Why a request is not done: a status and a sentence.
 struct Rejection(u16, String);
@@ -96,21 +86,16 @@ impl From<Fault> for Rejection {
 impl Handler for App {
     fn handle(&self, request: &Request<'_>, reply: Reply<'_>) {
         let Mounted::NotMine(reply) = self.desk.hub.handle(request, reply) else { return };
-        let Some((endpoint, allow)) = Endpoint::at(request.path()) else {
-            return reply.send(common::asset(request.path()).unwrap_or_else(|| Response::status(404)));
-        };
-        if !allow.split(", ").any(|allowed| allowed == request.method().as_str()) {
-            return reply.send(Response::method_not_allowed(allow));
-        }
+        let Some((endpoint, id, reply)) = route(&ROUTES, request, reply) else { return };
         match endpoint {
-            Endpoint::Wait(id) => self.wait(id, request, reply),
-            _ => reply.send(self.answer(endpoint, request).unwrap_or_else(rejected)),
+            Endpoint::Wait => self.wait(id, request, reply),
+            _ => reply.send(request.cors().dress(self.answer(endpoint, id, request).unwrap_or_else(rejected))),
         }
     }
 }
 
 impl App {
-    pub(crate) fn new(started: &Started<'_>, own: &Own) -> Self {
+    pub(crate) fn new(started: &Started, own: &Own) -> Self {
         let page =
             include_str!("page/index.html").replace("{{io}}", &started.io.to_string()).replace("{{model}}", common::model_name(started.io));
         Self {
@@ -118,33 +103,28 @@ impl App {
             page: page.into_bytes().into(),
             stats: Arc::clone(&started.stats),
             base: own.base.take(),
-            allow_origins: started.settings.allow_origins.clone(),
         }
     }
 
-    fn answer(&self, endpoint: Endpoint<'_>, request: &Request<'_>) -> Result<Response, Rejection> {
-        // A page of another site can send a POST, too.
-        if request.method() == Method::Post && !origin::is_allowed(request.field_text("Origin"), request.host(), &self.allow_origins) {
-            return Err(Rejection(403, "pages of this origin may not do this".to_owned()));
-        }
+    fn answer(&self, endpoint: Endpoint, id: &str, request: &Request<'_>) -> Result<Response, Rejection> {
         Ok(match endpoint {
             Endpoint::Page => page(Arc::clone(&self.page)),
             Endpoint::ScanPage => page(include_str!("page/scan.html")),
             Endpoint::Style => file("text/css; charset=utf-8", include_str!("page/style.css")),
             Endpoint::Script(text) => file("text/javascript; charset=utf-8", text),
             Endpoint::Begin => self.begin(request)?,
-            Endpoint::View(id) | Endpoint::Wait(id) => data(self.desk.view(id, login_secret(request, id).unwrap_or_default())?.json()),
-            Endpoint::Picture(id) => self.picture(id, request)?,
-            Endpoint::Scan(id) => self.scan(id, request)?,
-            Endpoint::Confirm(id) => {
-                self.desk.confirm(id, bearer(request).unwrap_or_default(), user(request)?)?;
+            Endpoint::View | Endpoint::Wait => data(self.desk.view(id, login_secret(request, id).unwrap_or_default())?.json()),
+            Endpoint::Picture => self.picture(id, request)?,
+            Endpoint::Scan => self.scan(id, request)?,
+            Endpoint::Confirm => {
+                self.desk.confirm(id, phone_secret(request).unwrap_or_default(), user(request)?)?;
                 Response::no_content()
             }
-            Endpoint::Refuse(id) => {
-                self.desk.refuse(id, bearer(request).unwrap_or_default())?;
+            Endpoint::Refuse => {
+                self.desk.refuse(id, phone_secret(request).unwrap_or_default())?;
                 Response::no_content()
             }
-            Endpoint::Session(id) => {
+            Endpoint::Session => {
                 let (secret, user) = self.desk.enter(id, login_secret(request, id).unwrap_or_default())?;
                 // Whoever was logged in here before is so no more.
                 if let Some(old) = cookie(request, "session") {
@@ -169,7 +149,7 @@ impl App {
     }
 
     fn begin(&self, request: &Request<'_>) -> Result<Response, Rejection> {
-        let asker = Asker { browser: agent::name(request.field_text("User-Agent")), address: request.peer().ip().to_string() };
+        let asker = Asker { browser: agent::name(request.field_bytes("User-Agent")), address: request.peer().ip().to_string() };
         let desk::Begun { id, secret, life, remembered, after, now } = self.desk.begin(asker)?;
         let body = json!({
             "id": id,
@@ -192,7 +172,7 @@ impl App {
     }
 
     fn scan(&self, id: &str, request: &Request<'_>) -> Result<Response, Rejection> {
-        let scan = self.desk.scan(id, bearer(request), agent::name(request.field_text("User-Agent")))?;
+        let scan = self.desk.scan(id, phone_secret(request), agent::name(request.field_bytes("User-Agent")))?;
         let body = json!({
             "phone": scan.secret,
             "browser": scan.asker.browser,
@@ -204,17 +184,22 @@ impl App {
     }
 
     fn wait(&self, id: &str, request: &Request<'_>, reply: Reply<'_>) {
+        let cors = request.cors();
         let (last, callback) = match wait_query(request) {
             Ok(query) => query,
-            Err(rejection) => return reply.send(rejected(rejection)),
+            Err(rejection) => return reply.send(cors.dress(rejected(rejection))),
         };
-        let answer = Box::new(move |view: &View| match &callback {
-            // The comment keeps the bytes from being taken for another format (Rosetta Flash).
-            Some(callback) => safe(Response::new("application/javascript; charset=utf-8", format!("/**/{callback}({});", view.json()))),
-            None => data(view.json()),
-        });
-        let browser = login_secret(request, id).unwrap_or_default();
-        self.desk.wait(id, browser, last, answer, |fault| rejected(fault.into()), reply);
+        let answer = move |told: Result<&View, Fault>| {
+            cors.dress(match (told, &callback) {
+                (Err(fault), _) => rejected(fault.into()),
+                // The comment keeps the bytes from being taken for another format (Rosetta Flash).
+                (Ok(view), Some(callback)) => {
+                    safe(Response::new("application/javascript; charset=utf-8", format!("/**/{callback}({});", view.json())))
+                }
+                (Ok(view), None) => data(view.json()),
+            })
+        };
+        self.desk.wait(id, login_secret(request, id).unwrap_or_default(), last, Box::new(answer), reply);
     }
 
     /// What the QR code holds.
@@ -260,16 +245,18 @@ fn login_secret<'a>(request: &Request<'a>, id: &str) -> Option<&'a str> {
     cookie(request, &login_cookie(id))
 }
 
-/// RFC 6265, section 4.2.1.
 fn cookie<'a>(request: &Request<'a>, name: &str) -> Option<&'a str> {
-    let mut pairs = request.field_text("Cookie")?.split(';').filter_map(|pair| pair.trim_ascii().split_once('='));
-    pairs.find(|(found, _)| *found == name).map(|(_, value)| value)
+    request.cookie(name).map(secret_text)
 }
 
-/// RFC 6750, section 2.1.
-fn bearer<'a>(request: &Request<'a>) -> Option<&'a str> {
-    let (scheme, token) = request.field_text("Authorization")?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("Bearer").then_some(token.trim_ascii())
+/// What the phone got that scanned the code.
+fn phone_secret<'a>(request: &Request<'a>) -> Option<&'a str> {
+    bearer::token(request).map(secret_text)
+}
+
+/// Secrets are ASCII. Other bytes are nobody's secret, and neither is an empty text.
+fn secret_text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
 }
 
 /// The name that the phone's owner has here: the whole body.

@@ -25,7 +25,7 @@ const HOLD: Duration = Duration::from_secs(25);
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Makes the answer to a held request.
-pub(crate) type Answer = Box<dyn Fn(&View) -> Response + Send>;
+pub(crate) type Answer = Box<dyn Fn(Result<&View, Fault>) -> Response + Send>;
 
 /// Finds the secret of a login's browser in its request.
 pub(crate) type Credential = for<'a> fn(&Request<'a>, &str) -> Option<&'a str>;
@@ -184,22 +184,22 @@ impl Desk {
     }
 
     /// Answers as soon as there is something else to say than what the browser knows `last`; at the latest after 25 s, that there is not.
-    pub(crate) fn wait(&self, id: &str, browser: &str, last: u16, answer: Answer, refusal: fn(Fault) -> Response, mut reply: Reply<'_>) {
+    pub(crate) fn wait(&self, id: &str, browser: &str, last: u16, answer: Answer, mut reply: Reply<'_>) {
         let mut book = lock(&self.book);
         let view = match book.logins.view(id, browser, Instant::now()) {
             Ok(view) => view,
             // Whoever waits for a code is told so that it is no good, not that the address is wrong.
             Err(Fault::Unknown) => View { code: 400, state: "expired", phone: None, since_ms: now().unix_ms },
-            Err(fault) => return reply.send(refusal(fault)),
+            Err(fault) => return reply.send(answer(Err(fault))),
         };
         if !view.is_worth_waiting(last) {
-            return reply.send(answer(&view));
+            return reply.send(answer(Ok(&view)));
         }
         let number = book.next_number;
         book.next_number += 1;
         let nothing_yet = View { code: View::NOTHING_YET, ..view };
         reply.carry(Leave { book: Arc::clone(&self.book), id: id.to_owned(), number });
-        let held = reply.hold(HOLD, answer(&nothing_yet));
+        let held = reply.hold(HOLD, answer(Ok(&nothing_yet)));
         book.waiting.entry(id.to_owned()).or_default().push(Waiting { number, held, answer });
     }
 
@@ -232,7 +232,7 @@ impl Desk {
         }
         let waiting = book.waiting.remove(id).unwrap_or_default();
         Held::release_all(waiting.into_iter().map(|Waiting { held, answer, .. }| {
-            let response = answer(&view);
+            let response = answer(Ok(&view));
             (held, response)
         }));
     }

@@ -31,6 +31,8 @@
 
 mod agent;
 mod app;
+#[path = "../common/bearer.rs"]
+mod bearer;
 #[path = "../common/mod.rs"]
 mod common;
 mod desk;

@@ -19,8 +19,9 @@ Usage: qr_login [OPTIONS]
   --expires SECS             until a code is no longer valid, 1 to 3600   [60]
   --url BASE                 what the QR code begins with, as in http://192.168.1.20:8080   [as the browser calls this server]
                              with https:// behind a proxy, cookies are kept to https as well
-  --allow-origin ORIGIN      a page's origin, scheme://host[:port], that may act here although it is not the one that this server is called
-                             by, as behind a proxy that changes Host; may be repeated   [the server's own origin]
+  --allow-origin ORIGIN      a page's origin that may act here beside the server's own, as behind a proxy that changes Host:
+                             scheme://host[:port], null, file://, or * for any; may be repeated   [none]
+  --allow-host HOST          a host that this server answers for, host or host:port; may be repeated; others get 421   [any host]
   --max-connections N        at once; each page that waits for its phone holds one   [16384]
   --help                     this text
 

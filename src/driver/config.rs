@@ -15,7 +15,7 @@ use crate::session::Settings;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// What holds for every connection: limits, slow consumers, origins.
+    /// What holds for every connection: limits, slow consumers, origins and hosts.
     pub settings: Settings,
     /// Connections at once; past it new ones wait in the system's backlog. Default 16,384: two descriptors each, a client and a
     /// server in one process, fit a limit of 32,768 (nginx `worker_connections` 512, uWebSockets unbounded).

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::listen::{self, Listening};
 use super::{Config, Stopper, event_loop, thread_per_conn};
 use crate::proto::Limits;
-use crate::session::{Handler, Stats};
+use crate::session::{Handler, Stats, canonical};
 
 /// How connections meet the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -112,11 +112,12 @@ impl Server {
     fn on(listener: mio::net::TcpListener, mut config: Config) -> io::Result<Self> {
         config.settings.limits = config.settings.limits.clamped();
         config.shutdown_grace = config.shutdown_grace.min(Limits::TIMEOUT_MAX);
-        let local_addr = listener.local_addr()?;
+        let local_addr = canonical(listener.local_addr()?);
         Ok(Self { listening: Listening::new(listener, config)?, local_addr })
     }
 
-    /// The address that the server listens on, with its real port.
+    /// The address that the server listens on, with its real port. `[::ffff:127.0.0.1]` is told as
+    /// `127.0.0.1`, by which clients reach it.
     pub const fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }

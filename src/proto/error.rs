@@ -29,6 +29,9 @@ pub enum RemoteError {
     BadEscape,
     /// The request target is an `https` one, and the connection is not secured (RFC 9110, section 7.4).
     MisdirectedTarget,
+    /// The request is for a host that is not in
+    /// [`Settings::allow_hosts`](crate::Settings::allow_hosts) (RFC 9110, section 15.5.20).
+    MisdirectedHost,
     /// `Host` is missing in HTTP/1.1, repeated, or not a valid `host[:port]` (RFC 9112, section 3.2).
     BadHost,
     /// `Content-Length` is repeated, a list, signed, empty or overflows (RFC 9112, section 6.3).
@@ -68,7 +71,8 @@ pub enum RemoteError {
     /// The handshake is malformed: `Sec-WebSocket-Key` missing, repeated or not 16 bytes of base64, or a list of subprotocols or extensions
     /// that is none (RFC 6455, sections 4.2.1 and 9.1).
     BadHandshake,
-    /// The `Origin` is not allowed to open a WebSocket here (RFC 6455, section 10.2).
+    /// The `Origin` is malformed or repeated, or is not allowed to open a WebSocket here (RFC 6454,
+    /// section 7; RFC 6455, section 10.2).
     ForbiddenOrigin,
     /// A reserved bit is set without an extension that gives it a meaning (RFC 6455, section 5.2).
     ReservedBits,
@@ -102,6 +106,7 @@ impl RemoteError {
         Self::BadTarget,
         Self::BadEscape,
         Self::MisdirectedTarget,
+        Self::MisdirectedHost,
         Self::BadHost,
         Self::BadContentLength,
         Self::ConflictingFraming,
@@ -143,7 +148,7 @@ impl RemoteError {
             Self::BodyTooLarge => 413,
             Self::TargetTooLong => 414,
             Self::UnknownExpectation => 417,
-            Self::MisdirectedTarget => 421,
+            Self::MisdirectedTarget | Self::MisdirectedHost => 421,
             Self::NotAWebSocketRequest | Self::UnsupportedWebSocketVersion => 426,
             Self::HeadTooLarge | Self::TooManyFields => 431,
             Self::UnknownMethod | Self::UnknownTransferCoding => 501,
@@ -169,6 +174,7 @@ impl RemoteError {
             Self::BadTarget => "the request target is malformed or not allowed with this method",
             Self::BadEscape => "a percent sign in the path must be followed by two hexadecimal digits",
             Self::MisdirectedTarget => "https is not spoken here",
+            Self::MisdirectedHost => "this server does not answer for this host",
             Self::BadHost => "Host must be given exactly once, as host or host:port",
             Self::BadContentLength => "Content-Length must be one decimal number",
             Self::ConflictingFraming => "Content-Length and Transfer-Encoding must not come together",

@@ -1,7 +1,7 @@
 //! Every bound and default of a hub.
 //!
-//! Owns numbers and the reasons for them. Refuses what belongs to every connection (`Settings`): the slow-consumer policy, heartbeats and the
-//! origins of `WebSockets` are chosen there.
+//! Owns numbers and the reasons for them. Leaves to `Settings` what holds for every connection: the
+//! slow-consumer policy, heartbeats, hosts and origins.
 
 use std::time::Duration;
 
@@ -71,11 +71,6 @@ pub struct HubConfig {
     pub presence_absent: usize,
     /// Whether joining and leaving is published for every topic, also when nobody has asked for it. Default no.
     pub presence_messages: bool,
-    /// Pages of other origins that may read answers, as `scheme://host[:port]`, or `*` for any, but without credentials. Default none.
-    /// `WebSockets` ask `Settings::allow_origins`.
-    pub allow_origins: Vec<String>,
-    /// Whether listed origins, never `*`, may send cookies along. Default no.
-    pub allow_credentials: bool,
     /// The clock.
     pub clock: Clock,
 }
@@ -100,8 +95,6 @@ impl Default for HubConfig {
             presence_grace: Duration::from_secs(30),
             presence_absent: 100_000,
             presence_messages: false,
-            allow_origins: Vec::new(),
-            allow_credentials: false,
             clock: Clock::default(),
         }
     }

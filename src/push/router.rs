@@ -42,11 +42,20 @@ const ENDPOINTS: [Endpoint; 8] = [
 ];
 
 impl Hub {
-    /// Serves a request below the hub's prefix: `POST` and `GET {prefix}/{topic}`, `GET {prefix}/{topics}/{technique}`.
+    /// Serves a request below the hub's prefix: `POST` and `GET {prefix}/{topic}`,
+    /// `GET {prefix}/{topics}/{technique}`, and `OPTIONS` at both.
+    ///
+    /// [`Settings::allow_origins`](crate::Settings::allow_origins) decides about pages of other
+    /// origins. A request of theirs that publishes gets 403, and so does a WebSocket handshake. A
+    /// GET of theirs is answered without the fields that would let the page read the answer.
     pub fn handle<'r>(&self, request: &Request<'_>, reply: Reply<'r>) -> Mounted<'r> {
         let path = request.path().strip_prefix(&*self.config().prefix).and_then(|rest| rest.strip_prefix('/'));
         let Some(path) = path else { return Mounted::NotMine(reply) };
-        let cors = Cors::of(request, self.config());
+        let cors = Cors::of(request);
+        if !request.method().is_safe() && !request.origin().may_act() {
+            self.reject(reply, &cors, &Rejection { status: 403, sentence: "pages of this origin may not publish here".to_owned() });
+            return Mounted::Handled;
+        }
         let (topics, technique) = path.split_once('/').map_or((path, None), |(topics, technique)| (topics, Some(technique)));
         // A page that encodes its list encodes the commas. A comma is reserved, so that the
         // request's path has it as it was sent.
@@ -61,8 +70,8 @@ impl Hub {
     fn serve_topic(&self, request: &Request<'_>, topic: &str, cors: &Cors, reply: Reply<'_>) {
         let answer = match request.method() {
             Method::Get | Method::Head => self.figures(request, topic),
-            Method::Post => self.take(request, topic, cors),
-            Method::Options => return reply.send(cors.preflight(TOPIC_METHODS)),
+            Method::Post => self.take(request, topic),
+            Method::Options => return reply.send(Cors::options(request, TOPIC_METHODS)),
             _ => return reply.send(cors.dress(Response::method_not_allowed(TOPIC_METHODS))),
         };
         match answer {
@@ -78,12 +87,9 @@ impl Hub {
     }
 
     /// Publishes the body.
-    fn take(&self, request: &Request<'_>, topic: &str, cors: &Cors) -> Result<Response, Rejection> {
+    fn take(&self, request: &Request<'_>, topic: &str) -> Result<Response, Rejection> {
         let query = self.query(request, &[&["event"]])?;
         let topic = self.one_topic(request, topic, Access::Publish)?;
-        if !cors.may_change(request) {
-            return Err(Rejection { status: 403, sentence: "pages of this origin may not publish here".to_owned() });
-        }
         let payload = match Kind::of(request) {
             Ok(kind) => kind.payload(request.body())?,
             Err(unsupported) => {
@@ -133,7 +139,7 @@ impl Hub {
         };
         match request.method() {
             Method::Get | Method::Head => {}
-            Method::Options => return reply.send(cors.preflight(SUBSCRIBE_METHODS)),
+            Method::Options => return reply.send(Cors::options(request, SUBSCRIBE_METHODS)),
             _ => return reply.send(cors.dress(Response::method_not_allowed(SUBSCRIBE_METHODS))),
         }
         match self.call(request, topics, parameters, cors) {

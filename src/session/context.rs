@@ -27,17 +27,54 @@ where
 }
 
 /// What holds for every connection of a server, whatever drives it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Every bound in size and time.
     pub limits: Limits,
     /// What happens to a reader that is slower than its messages.
     pub slow_consumer: SlowConsumer,
-    /// Origins that may open a WebSocket, as `scheme://host[:port]`, or `*` for any. Empty: the same origin only. A request
-    /// without `Origin` does not come from a browser's page and is always allowed (RFC 6455, section 10.2).
+    /// Origins whose pages may act here, beside the server's own: each as `scheme://host[:port]`,
+    /// `null`, `file://`, or `*` for any. Default none. [`Origin`](super::Origin) is the rule, and
+    /// it is one rule for everything: a WebSocket handshake of another origin gets 403, and a hub
+    /// refuses to publish for its pages. A page of another origin can send a GET, and its browser
+    /// keeps the answer from it. A request with a repeated or a malformed `Origin` gets 403 before
+    /// the handler is called. A request without `Origin` is allowed (RFC 6455, section 10.2).
     pub allow_origins: Vec<String>,
+    /// Whether pages of listed origins may send cookies along and read the answers. Default no. It
+    /// never holds for `*`, and never for `null`, which is the origin of a sandboxed frame of any
+    /// site.
+    pub allow_credentials: bool,
+    /// The request fields that pages of other origins may set, beside those that need no permission
+    /// (WHATWG Fetch, section 2.2.2). The answer to a preflight names them. Default: what the
+    /// techniques of [`push`](crate::push) and common client libraries send.
+    pub allow_request_fields: Vec<String>,
+    /// The hosts that this server answers for, each as `host` or `host:port`, an IPv6 address in
+    /// brackets. Names are compared without regard to case. An entry without a port allows every
+    /// port; an entry with one allows this port alone, and a request that names no port has the
+    /// default port of `http` or `https`.
+    ///
+    /// Default empty: any host. Then a page whose name was made to point at this server (DNS
+    /// rebinding) counts as the server's own origin. With a list, a request for any other host gets
+    /// 421 (RFC 9110, section 15.5.20) before the handler is called, and its connection ends. A
+    /// request that names no host, as HTTP/1.0 allows, gets 421, too.
+    pub allow_hosts: Vec<String>,
     /// What the end of a client's sending side means while its request is held or streamed.
     pub half_close: HalfClose,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let fields = ["Authorization", "Cache-Control", "Content-Type", "If-None-Match", "Last-Event-ID", "X-Requested-With"];
+        Self {
+            limits: Limits::default(),
+            slow_consumer: SlowConsumer::default(),
+            allow_origins: Vec::new(),
+            allow_credentials: false,
+            allow_request_fields: fields.map(str::to_owned).to_vec(),
+            allow_hosts: Vec::new(),
+            half_close: HalfClose::default(),
+        }
+    }
 }
 
 /// What it means that a client ends its sending side (a half-close, TCP's FIN) while its request is

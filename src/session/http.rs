@@ -13,7 +13,7 @@ use super::link::Pushed;
 use super::progress::{Ending, Progress};
 use super::reply::{answer, answer_shared};
 use super::request::normalized_path;
-use super::{Burst, Command, Context, HalfClose, Reply, Request, Response, source, websocket};
+use super::{Burst, Command, Context, HalfClose, Origin, Reply, Request, Response, is_allowed_host, source, websocket};
 use crate::proto::http1::{Conn, Content, Event, Head, Next};
 use crate::proto::{CloseReason, Frame, Limits, Outbox, RemoteError};
 
@@ -106,15 +106,20 @@ impl Http {
     }
 
     fn dispatch(&mut self, head: Head<'_>, body: &[u8], peer: SocketAddr, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+        if !is_allowed_host(head.host(), &cx.settings.allow_hosts) {
+            return self.fail(RemoteError::MisdirectedHost, out, cx);
+        }
+        let path = normalized_path(head.path());
+        let request = Request::new(head, &path, body, peer, cx.settings);
         let mut outcome = Outcome::Unanswered;
         let reply = Reply { conn: &mut self.conn, out, outcome: &mut outcome, head, carried: Vec::new(), cx };
         let mut panicked = false;
-        if head.path() == "*" {
+        if request.origin() == Origin::Malformed {
+            reply.refuse(RemoteError::ForbiddenOrigin);
+        } else if head.path() == "*" {
             reply.send(Response::no_content().field("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         } else {
             cx.stats.requests.add(1);
-            let path = normalized_path(head.path());
-            let request = Request::new(head, &path, body, peer);
             panicked = catch_unwind(AssertUnwindSafe(|| cx.app.handle(&request, reply))).is_err();
         }
         if panicked {

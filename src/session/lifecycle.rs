@@ -10,7 +10,7 @@ use super::http::Http;
 use super::link::Pushed;
 use super::progress::{Ending, Progress};
 use super::websocket::WebSocket;
-use super::{Burst, Command, Context, HalfClose};
+use super::{Burst, Command, Context, HalfClose, canonical};
 use crate::proto::{CloseReason, Frame, Outbox};
 
 /// One connection, whatever drives it.
@@ -41,7 +41,7 @@ impl Session {
     pub fn new(peer: SocketAddr, cx: &Context<'_>) -> Self {
         cx.stats.accepted.add(1);
         cx.stats.open.add(1);
-        Self { phase: Phase::Http(Http::new(cx)), peer }
+        Self { phase: Phase::Http(Http::new(cx)), peer: canonical(peer) }
     }
 
     /// Works on input. Returns how many bytes were used up; the rest is to be given again, at the front of the next input.

@@ -17,13 +17,18 @@
 //! ```
 
 mod audience;
+mod authority;
 mod backlog;
 mod burst;
 mod context;
+mod cookies;
+mod cors;
 mod exchange;
 mod http;
 mod lifecycle;
 mod link;
+mod origin;
+mod peer;
 mod progress;
 mod reply;
 mod request;
@@ -35,11 +40,16 @@ mod stream;
 mod websocket;
 
 pub use audience::Audience;
+pub use authority::{is_allowed_host, is_host_entry};
 pub use backlog::{Backlog, Queued, SlowConsumer};
 pub use burst::Burst;
 pub use context::{Context, HalfClose, Handler, Settings};
+pub use cookies::Cookies;
+pub use cors::Cors;
 pub use lifecycle::Session;
 pub use link::{Address, Command, Held, Post, Pusher, RemoteSource};
+pub use origin::Origin;
+pub(crate) use peer::canonical;
 pub use progress::Ending;
 pub use reply::{Reply, Upgrade};
 pub use request::{Request, normalized_path};

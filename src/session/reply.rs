@@ -10,9 +10,9 @@ use std::time::Duration;
 use super::exchange::{Heartbeat, Hold, Outcome, Streaming, Upgraded};
 use super::link::Link;
 use super::stream::{EventStream, Stream};
-use super::{Body, Context, Held, Response, WebSocketHandler};
-use crate::proto::http1::{BodySize, Conn, Head, Method, Version};
-use crate::proto::ws::handshake::{HandshakePolicy, HandshakeRequest, negotiate};
+use super::{Body, Context, Held, Origin, Response, WebSocketHandler};
+use crate::proto::http1::{BodySize, Conn, Head, Method};
+use crate::proto::ws::handshake::{HandshakePolicy, HandshakeRequest, OriginVerdict, negotiate};
 use crate::proto::{LocalError, Outbox, RemoteError};
 
 /// The one answer that a request gets. A reply that is dropped answers 500.
@@ -134,21 +134,18 @@ impl<'a> Reply<'a> {
         stream
     }
 
-    /// Accepts a WebSocket (RFC 6455, section 4.2). A request that is no valid handshake, or whose origin is not allowed, is refused here:
-    /// 400, 403 or 426.
+    /// Accepts a WebSocket (RFC 6455, section 4.2). A request that is no valid handshake, or whose
+    /// [`Origin`] may not act, is refused here: 400, 403 or 426.
     pub fn upgrade(self, handler: impl WebSocketHandler) {
         self.upgrade_with(Upgrade::default(), handler);
     }
 
     /// As [`upgrade`](Self::upgrade), with a choice of subprotocols; [`Socket::protocol`](super::Socket::protocol) tells which was chosen.
     pub fn upgrade_with(self, upgrade: Upgrade, handler: impl WebSocketHandler) {
-        let policy = HandshakePolicy { origins: &self.cx.settings.allow_origins, protocols: upgrade.protocols };
-        let request = HandshakeRequest::from_fields(
-            self.head.method() == Method::Get,
-            self.head.version() == Version::Http11,
-            self.head.host(),
-            self.head.fields(),
-        );
+        let may_act = Origin::of(&self.head, self.cx.settings).may_act();
+        let origin = if may_act { OriginVerdict::Allowed } else { OriginVerdict::Refused };
+        let policy = HandshakePolicy { origin, protocols: upgrade.protocols };
+        let request = HandshakeRequest::from_fields(self.head.method(), self.head.version(), self.head.fields());
         let accept = match negotiate(&request, &policy) {
             Ok(accept) => accept,
             Err(error) => return self.refuse(error),
@@ -161,11 +158,13 @@ impl<'a> Reply<'a> {
         }
     }
 
-    /// Refuses a handshake without giving up the connection: the request was well-formed HTTP.
-    fn refuse(self, error: RemoteError) {
+    /// Refuses a request without ending the connection: it is well-formed HTTP.
+    pub(super) fn refuse(self, error: RemoteError) {
         let mut response = Response::text(format!("{error}\n")).with_status(error.status());
-        if error.status() == 426 {
-            response = response.field("Upgrade", "websocket").field("Sec-WebSocket-Version", "13");
+        match error.status() {
+            403 => response = response.field("Vary", "Origin"),
+            426 => response = response.field("Upgrade", "websocket").field("Sec-WebSocket-Version", "13"),
+            _ => {}
         }
         self.send(response);
     }

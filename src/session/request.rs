@@ -1,11 +1,13 @@
 //! A request as a handler sees it.
 //!
-//! Owns the view: the head's facts, the normalized path, the whole body, query values. Refuses to
-//! own bytes: everything is borrowed for the time of the call.
+//! Owns the view: the head's facts, the normalized path, the whole body, query values, and what the
+//! server's settings say about them. Leaves the rules to `origin`, `cors` and `cookies`. It owns no
+//! bytes: everything is borrowed for the time of the call.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
+use super::{Cookies, Cors, Origin, Response, Settings, cors};
 use crate::proto::http1::{Head, Method};
 
 /// One request, borrowed from the connection's input for the time of the handler's call.
@@ -31,12 +33,13 @@ pub struct Request<'a> {
     path: &'a str,
     body: &'a [u8],
     peer: SocketAddr,
+    settings: &'a Settings,
 }
 
 impl<'a> Request<'a> {
     /// `path` is that of the head, [normalized](normalized_path).
-    pub(crate) const fn new(head: Head<'a>, path: &'a str, body: &'a [u8], peer: SocketAddr) -> Self {
-        Self { head, path, body, peer }
+    pub(crate) const fn new(head: Head<'a>, path: &'a str, body: &'a [u8], peer: SocketAddr, settings: &'a Settings) -> Self {
+        Self { head, path, body, peer, settings }
     }
 
     /// The method.
@@ -106,6 +109,69 @@ impl<'a> Request<'a> {
         self.head.field_text(name)
     }
 
+    /// Every cookie of the request, in order, of all `Cookie` fields: a proxy that speaks HTTP/2
+    /// may have split them (RFC 9113, section 8.2.3). Names and values are opaque bytes.
+    pub fn cookies(&self) -> Cookies<'a> {
+        Cookies::of(&self.head)
+    }
+
+    /// The value of the first cookie of this name; names are compared with regard to case. The
+    /// first one counts, because browsers send the cookie with the longest path first (RFC 6265,
+    /// section 5.4): it is the one that is meant for this part of the server.
+    pub fn cookie(&self, name: &str) -> Option<&'a [u8]> {
+        self.cookies().find(|(found, _)| *found == name.as_bytes()).map(|(_, value)| value)
+    }
+
+    /// Which page sent this request. A handler that changes something asks [`Origin::may_act`]
+    /// first, because a page of any site can send a POST:
+    ///
+    /// ```
+    /// use pushlab::{Reply, Request, Response};
+    /// fn change(request: &Request<'_>, reply: Reply<'_>) {
+    ///     if !request.origin().may_act() {
+    ///         return reply.send(Response::text("pages of this origin may not do this\n").with_status(403));
+    ///     }
+    ///     reply.send(request.cors().dress(Response::no_content()));
+    /// }
+    /// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
+    /// # serve_once(change, &["/"]);
+    /// ```
+    pub fn origin(&self) -> Origin<'a> {
+        Origin::of(&self.head, self.settings)
+    }
+
+    /// The fields that let the page that sent this request read the answer.
+    pub fn cors(&self) -> Cors {
+        Cors::of(self)
+    }
+
+    /// The answer to `OPTIONS` at a path that has the methods `allow`, such as
+    /// `GET, HEAD, OPTIONS`: 204 with `Allow` (RFC 9110, section 9.3.7). It is also the answer to a preflight,
+    /// which is an `OPTIONS` with `Access-Control-Request-Method`, from a page that may act: it
+    /// then names the methods, [`Settings::allow_request_fields`], and 600 s for which the browser
+    /// may keep the answer. A listed origin other than `null` may also reach into a private
+    /// network.
+    ///
+    /// ```
+    /// use pushlab::{Method, Reply, Request, Response};
+    /// fn app(request: &Request<'_>, reply: Reply<'_>) {
+    ///     match request.method() {
+    ///         Method::Get | Method::Head => reply.send(Response::text("hello\n")),
+    ///         Method::Options => reply.send(request.options("GET, HEAD, OPTIONS")),
+    ///         _ => reply.send(Response::method_not_allowed("GET, HEAD, OPTIONS")),
+    ///     }
+    /// }
+    /// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
+    /// # serve_once(app, &["/"]);
+    /// ```
+    pub fn options(&self, allow: &str) -> Response {
+        cors::options(self, allow)
+    }
+
+    pub(super) const fn settings(&self) -> &'a Settings {
+        self.settings
+    }
+
     /// The head, with every field.
     pub const fn head(&self) -> &Head<'a> {
         &self.head
@@ -116,7 +182,8 @@ impl<'a> Request<'a> {
         self.body
     }
 
-    /// The peer's address.
+    /// The peer's address. An IPv4 client of a listener on an IPv6 address has its IPv4 address
+    /// here, not `::ffff:192.0.2.1`.
     pub const fn peer(&self) -> SocketAddr {
         self.peer
     }

@@ -8,12 +8,13 @@ use std::error::Error;
 use pushlab::proto::{CloseReason, LocalError, RemoteError};
 
 /// Every error with its status and its close code. One that is missing here has been added without a decision on either.
-const TABLE: [(RemoteError, u16, u16); 36] = [
+const TABLE: [(RemoteError, u16, u16); 37] = [
     (RemoteError::BadRequestLine, 400, 1002),
     (RemoteError::BadField, 400, 1002),
     (RemoteError::BadTarget, 400, 1002),
     (RemoteError::BadEscape, 400, 1002),
     (RemoteError::MisdirectedTarget, 421, 1002),
+    (RemoteError::MisdirectedHost, 421, 1002),
     (RemoteError::BadHost, 400, 1002),
     (RemoteError::BadContentLength, 400, 1002),
     (RemoteError::ConflictingFraming, 400, 1002),

@@ -24,6 +24,7 @@ use super::target::{Target, is_authority};
 /// # Ok::<(), pushlab::proto::RemoteError>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts, not states")]
 pub struct Head<'a> {
     raw: &'a [u8],
     target: &'a str,
@@ -39,6 +40,7 @@ pub struct Head<'a> {
     keep_alive: bool,
     expects_continue: bool,
     upgrade: bool,
+    has_origin: bool,
 }
 
 /// A part of a head. Two bytes a bound are enough for [`LARGEST`].
@@ -132,6 +134,7 @@ impl<'a> Head<'a> {
             keep_alive: head.keep_alive,
             expects_continue: head.expects_continue,
             upgrade: head.upgrade,
+            has_origin: head.has_origin,
         }))
     }
 
@@ -189,6 +192,7 @@ impl<'a> Head<'a> {
             keep_alive: !facts.close && (version == Version::Http11 || facts.keep_alive),
             expects_continue,
             upgrade: facts.upgrade && version == Version::Http11,
+            has_origin: facts.has_origin,
         }))
     }
 
@@ -282,6 +286,13 @@ impl<'a> Head<'a> {
         self.upgrade && self.list_has("Upgrade", "websocket")
     }
 
+    /// Whether there is an `Origin`. Most requests have none, and then nobody needs to look for its
+    /// value.
+    #[inline]
+    pub(crate) fn has_origin(&self) -> bool {
+        self.has_origin
+    }
+
     /// The fields, in order.
     pub fn fields(&self) -> Fields<'a> {
         Fields::new(&self.raw[usize::from(self.fields_at)..])
@@ -324,6 +335,7 @@ struct Facts {
     close: bool,
     keep_alive: bool,
     upgrade: bool,
+    has_origin: bool,
     expects_continue: bool,
     expects_unknown: bool,
 }
@@ -346,6 +358,7 @@ impl Facts {
                     self.expects_unknown |= !known;
                 }
             }
+            6 if name.eq_ignore_ascii_case("origin") => self.has_origin = true,
             10 if name.eq_ignore_ascii_case("connection") => self.connection(value),
             14 if name.eq_ignore_ascii_case("content-length") => self.framing.content_length(value)?,
             17 if name.eq_ignore_ascii_case("transfer-encoding") => self.framing.transfer_encoding(value),

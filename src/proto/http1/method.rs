@@ -49,6 +49,11 @@ impl Method {
         })
     }
 
+    /// Whether the method only reads (RFC 9110, section 9.2.1): GET, HEAD, OPTIONS and TRACE.
+    pub const fn is_safe(self) -> bool {
+        matches!(self, Self::Get | Self::Head | Self::Options | Self::Trace)
+    }
+
     /// The name as the wire has it.
     pub const fn as_str(self) -> &'static str {
         match self {

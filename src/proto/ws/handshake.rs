@@ -1,15 +1,17 @@
 //! The opening handshake (RFC 6455, section 4).
 //!
-//! Owns the decision whether a request becomes a WebSocket, and the fields of the answer that are WebSocket's own. Refuses heads: the
-//! fields come from an HTTP parser, and the status line, `Connection` and `Upgrade` of the 101 are written by it.
+//! Owns the decision whether a request becomes a WebSocket, and the fields of the answer that are
+//! WebSocket's own. Leaves heads to HTTP: the fields come from its parser, and it writes the status
+//! line, `Connection` and `Upgrade` of the 101. Leaves the judgement of an `Origin` to the server
+//! that is asked (section 10.2), which gives its verdict in the policy.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sha1::{Digest as _, Sha1};
 
 use super::super::error::RemoteError;
+use super::super::http1::{Method, Version};
 use super::lists::{ListGrammar, elements, is_extension, is_token};
-use super::origin;
 
 /// What is hashed behind the client's key, to prove that the server speaks WebSocket (RFC 6455, section 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -32,16 +34,18 @@ impl<'a> Single<'a> {
 /// What matters of a request, gathered in one pass over its fields.
 ///
 /// ```
-/// use pushlab::proto::ws::{HandshakePolicy, HandshakeRequest, negotiate};
+/// use pushlab::proto::http1::{Method, Version};
+/// use pushlab::proto::ws::{HandshakePolicy, HandshakeRequest, OriginVerdict, negotiate};
 /// let fields: [(&str, &[u8]); 4] = [
 ///     ("Upgrade", b"websocket"),
 ///     ("Connection", b"keep-alive, Upgrade"),
 ///     ("Sec-WebSocket-Key", b"dGhlIHNhbXBsZSBub25jZQ=="),
 ///     ("Sec-WebSocket-Version", b"13"),
 /// ];
-/// let request = HandshakeRequest::from_fields(true, true, Some("example.com"), fields.into_iter());
+/// let request = HandshakeRequest::from_fields(Method::Get, Version::Http11, fields.into_iter());
+/// let policy = HandshakePolicy { origin: OriginVerdict::Allowed, protocols: &[] };
 /// let mut out = Vec::new();
-/// negotiate(&request, &HandshakePolicy::default())?.fields(&mut out);
+/// negotiate(&request, &policy)?.fields(&mut out);
 /// assert_eq!(out, b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n");
 /// # Ok::<_, pushlab::proto::RemoteError>(())
 /// ```
@@ -49,14 +53,12 @@ impl<'a> Single<'a> {
 pub struct HandshakeRequest<'a> {
     /// A GET of HTTP/1.1.
     may_upgrade: bool,
-    host: Option<&'a str>,
     /// `Connection` lists `upgrade`.
     connection_upgrade: bool,
     /// `Upgrade` lists `websocket`.
     upgrade_websocket: bool,
     version: Single<'a>,
     key: Single<'a>,
-    origin: Single<'a>,
     /// Every `Sec-WebSocket-Protocol`, in order; together they are one list.
     protocols: Vec<&'a [u8]>,
     protocol_list: ListGrammar,
@@ -64,10 +66,10 @@ pub struct HandshakeRequest<'a> {
 }
 
 impl<'a> HandshakeRequest<'a> {
-    /// Gathers what matters. `fields` are all of the request's, names in any case and values without white space around them; `host` is the
-    /// value of `Host`, which HTTP has checked.
-    pub fn from_fields(is_get: bool, is_http11: bool, host: Option<&'a str>, fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Self {
-        let mut request = Self { may_upgrade: is_get && is_http11, host, ..Self::default() };
+    /// Gathers what matters. `fields` are all fields of the request, with names in any case and
+    /// values without white space around them.
+    pub fn from_fields(method: Method, version: Version, fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Self {
+        let mut request = Self { may_upgrade: method == Method::Get && version == Version::Http11, ..Self::default() };
         for (name, value) in fields {
             request.add(name, value);
         }
@@ -77,7 +79,6 @@ impl<'a> HandshakeRequest<'a> {
     fn add(&mut self, name: &str, value: &'a [u8]) {
         // Most names differ from all of these in length already.
         match name.len() {
-            6 if name.eq_ignore_ascii_case("Origin") => self.origin.add(value),
             7 if name.eq_ignore_ascii_case("Upgrade") => self.upgrade_websocket |= elements(value).any(is("websocket")),
             10 if name.eq_ignore_ascii_case("Connection") => self.connection_upgrade |= elements(value).any(is("upgrade")),
             17 if name.eq_ignore_ascii_case("Sec-WebSocket-Key") => self.key.add(value),
@@ -97,11 +98,21 @@ impl<'a> HandshakeRequest<'a> {
     }
 }
 
-/// What this server accepts.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct HandshakePolicy<'p> {
-    /// The origins that may connect, as `scheme://host[:port]`; empty: only the server's own. See [`origin::is_allowed`].
-    pub origins: &'p [String],
+/// What the server says about the `Origin` of a handshake (RFC 6455, section 10.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OriginVerdict {
+    /// It may connect.
+    Allowed,
+    /// It may not.
+    Refused,
+}
+
+/// What this server accepts. There is no default, so that no server forgets to judge the `Origin`.
+#[derive(Clone, Copy, Debug)]
+pub struct HandshakePolicy {
+    /// Whether the request's `Origin` may connect: [`session::Origin`](crate::session::Origin) is
+    /// the rule of this crate's server.
+    pub origin: OriginVerdict,
     /// The subprotocols that the application speaks. The client's order decides.
     pub protocols: &'static [&'static str],
 }
@@ -131,12 +142,13 @@ impl Accept {
 
 /// Decides whether a request becomes a WebSocket (RFC 6455, section 4.2).
 ///
-/// In this order: [`NotAWebSocketRequest`](RemoteError::NotAWebSocketRequest) if it does not ask to,
-/// [`UnsupportedWebSocketVersion`](RemoteError::UnsupportedWebSocketVersion) unless the version is 13, given once,
-/// [`BadHandshake`](RemoteError::BadHandshake) for the key and for lists that are none,
-/// [`ForbiddenOrigin`](RemoteError::ForbiddenOrigin) by the policy. Offers of extensions are declined. No subprotocol in common is not an error:
-/// the client decides what that means (section 4.1).
-pub fn negotiate(request: &HandshakeRequest<'_>, policy: &HandshakePolicy<'_>) -> Result<Accept, RemoteError> {
+/// In this order: [`NotAWebSocketRequest`](RemoteError::NotAWebSocketRequest) if it does not ask
+/// to, [`UnsupportedWebSocketVersion`](RemoteError::UnsupportedWebSocketVersion) unless the version
+/// is 13, given once, [`BadHandshake`](RemoteError::BadHandshake) for the key and for lists that
+/// are none, [`ForbiddenOrigin`](RemoteError::ForbiddenOrigin) by the verdict of the policy. Offers
+/// of extensions are declined. No subprotocol in common is not an error: the client decides what
+/// that means (section 4.1).
+pub fn negotiate(request: &HandshakeRequest<'_>, policy: &HandshakePolicy) -> Result<Accept, RemoteError> {
     if !request.is_upgrade() {
         return Err(RemoteError::NotAWebSocketRequest);
     }
@@ -151,12 +163,7 @@ pub fn negotiate(request: &HandshakeRequest<'_>, policy: &HandshakePolicy<'_>) -
     if request.protocol_list.is_broken() || request.extension_list.is_broken() {
         return Err(RemoteError::BadHandshake);
     }
-    let origin = match request.origin {
-        Single::Missing => None,
-        Single::Given(origin) => Some(std::str::from_utf8(origin).map_err(|_| RemoteError::ForbiddenOrigin)?),
-        Single::Repeated => return Err(RemoteError::ForbiddenOrigin),
-    };
-    if !origin::is_allowed(origin, request.host, policy.origins) {
+    if policy.origin == OriginVerdict::Refused {
         return Err(RemoteError::ForbiddenOrigin);
     }
     let mut offered = request.protocols.iter().flat_map(|value| elements(value));

@@ -126,6 +126,10 @@ impl App {
         let number = |name| request.query_value(name).and_then(|value| value.parse::<usize>().ok()).unwrap_or_default();
         match request.path() {
             "/hello" => reply.send(Response::text("hello\n")),
+            // An endpoint of an application's own that changes something.
+            "/act" if !request.origin().may_act() => reply.send(Response::status(403)),
+            "/act" => reply.send(request.cors().dress(Response::text("done\n"))),
+            "/peer" => reply.send(Response::text(request.peer().ip().to_string())),
             "/count" => reply.send(Response::text(requests.to_string())),
             "/number" => reply.send(Response::text(number("n").to_string())),
             "/big" => reply.send(Response::text(vec![b'x'; number("n")])),

@@ -26,6 +26,7 @@ mod lab;
 mod last_answer;
 mod lifecycle;
 mod logged;
+mod origins;
 mod push;
 mod room;
 mod silent;

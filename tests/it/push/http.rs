@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use pushlab::push::{Access, Hub, HubConfig, Payload};
-use pushlab::session::Request;
+use pushlab::session::{Request, Settings};
 
 use super::world::{World, app};
 use crate::session::rig::Rig;
@@ -254,44 +254,49 @@ fn figures() {
 
 #[test]
 fn origins() {
-    let ask = |config: HubConfig, origin: &str| {
-        let world = World::with(config);
-        let read = world.get_with("/topics/a/poll", &format!("Origin: {origin}"));
-        let change = post(&world, "/topics/a", &format!("Origin: {origin}\r\n"), "x").status;
+    let ask = |settings: &Settings, origin: &str| {
+        let world = World::new();
+        let ask = |request: &str| {
+            let mut rig = world.connect_with(settings.clone());
+            rig.ask(request).remove(0)
+        };
+        let read = ask(&format!("GET /topics/a/poll HTTP/1.1\r\nHost: a\r\nOrigin: {origin}\r\n\r\n"));
+        let change = ask(&format!("POST /topics/a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nOrigin: {origin}\r\n\r\nx")).status;
         let field = |name: &str| read.field(name).map(str::to_owned);
         assert_eq!(field("Vary").as_deref(), Some("Origin"));
         (field("Access-Control-Allow-Origin"), field("Access-Control-Allow-Credentials").is_some(), change)
     };
-    let config = |list: &[&str]| HubConfig {
+    let settings = |list: &[&str]| Settings {
         allow_origins: list.iter().map(ToString::to_string).collect(),
         allow_credentials: true,
-        ..HubConfig::default()
+        ..Settings::default()
     };
     let one = "https://one.example";
     for (list, origin, allowed, credentials, change) in [
         (&[][..], one, None, false, 403),
-        (&[], "http://a", None, false, 202),
+        (&[], "http://a", Some("http://a"), false, 202),
         (&[], "null", None, false, 403),
         (&[one], one, Some(one), true, 202),
         (&[one], "https://one.example:443", Some("https://one.example:443"), true, 202),
         (&[one], "http://one.example", None, false, 403),
         (&[one], "https://one.example.evil", None, false, 403),
-        (&[one], "http://a", None, false, 202),
+        (&[one], "http://a", Some("http://a"), false, 202),
         (&["*"], one, Some("*"), false, 202),
         (&["*"], "null", Some("*"), false, 202),
         (&["*", one], one, Some(one), true, 202),
         (&["*", one], "https://two.example", Some("*"), false, 202),
     ] {
-        assert_eq!(ask(config(list), origin), (allowed.map(str::to_owned), credentials, change), "{list:?} {origin}");
+        assert_eq!(ask(&settings(list), origin), (allowed.map(str::to_owned), credentials, change), "{list:?} {origin}");
     }
 }
 
 #[test]
 fn preflights() {
-    let world = World::with(HubConfig { allow_origins: vec!["https://one.example".to_owned()], ..HubConfig::default() });
+    let world = World::new();
+    let settings = Settings { allow_origins: vec!["https://one.example".to_owned()], ..Settings::default() };
     let ask = |origin: &str| {
         let fields = format!("Origin: {origin}\r\nAccess-Control-Request-Method: POST");
-        world.ask(&format!("OPTIONS /topics/a HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n"))
+        world.connect_with(settings.clone()).ask(format!("OPTIONS /topics/a HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n")).remove(0)
     };
     let answer = ask("https://one.example");
     assert_eq!((answer.status, answer.field("Access-Control-Allow-Methods")), (204, Some("GET, HEAD, POST, OPTIONS")));

@@ -1,6 +1,6 @@
 //! The table of handshakes, in every split.
 //!
-//! Covers: session::reply, proto::ws::handshake, proto::ws::lists, proto::ws::origin
+//! Covers: session::reply, proto::ws::handshake, proto::ws::lists
 
 use pushlab::proto::CloseReason;
 use pushlab::session::Settings;

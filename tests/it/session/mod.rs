@@ -14,6 +14,7 @@ mod deadlines;
 mod handshakes;
 mod holds;
 mod model;
+mod origin;
 mod panics;
 mod pipelining;
 mod replies;

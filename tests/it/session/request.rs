@@ -1,6 +1,6 @@
 //! What a handler can ask of a request.
 //!
-//! Covers: session::request
+//! Covers: session::request, session::cookies
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
@@ -11,14 +11,14 @@ use pushlab::session::{Reply, Request, Response, normalized_path};
 use super::rig::Rig;
 
 /// Sends one request and shows it to `look`, which says what it sees.
-fn see(head: &str, look: fn(&Request<'_>) -> String) -> String {
+fn see(head: impl AsRef<[u8]>, look: fn(&Request<'_>) -> String) -> String {
     let seen = Arc::new(Mutex::new(String::new()));
     let inner = Arc::clone(&seen);
     let mut rig = Rig::serving(move |request: &Request<'_>, reply: Reply<'_>| {
         *inner.lock().unwrap() = look(request);
         reply.send(Response::no_content());
     });
-    assert_eq!(rig.ask(head)[0].status, 204, "{head}");
+    assert_eq!(rig.ask(&head)[0].status, 204, "{}", head.as_ref().escape_ascii());
     let seen = seen.lock().unwrap();
     seen.clone()
 }
@@ -164,6 +164,61 @@ fn fields_that_are_no_text() {
     input.extend(b"\xff\r\n\r\n");
     rig.send(input);
     assert_eq!(*seen.lock().unwrap(), 1);
+}
+
+/// Every cookie, and the one that is called `a`, of the `Cookie` fields with these values.
+fn cookies(values: &[&[u8]]) -> String {
+    let mut request = b"GET / HTTP/1.1\r\nHost: a\r\n".to_vec();
+    for (at, value) in values.iter().enumerate() {
+        request.extend([if at % 2 == 0 { "Cookie: " } else { "cOOkie:" }.as_bytes(), value, b"\r\nCookies: a=no\r\n"].concat());
+    }
+    request.extend(b"\r\n");
+    see(request, |request| {
+        let all: Vec<_> = request.cookies().map(|(name, value)| format!("{}={}", name.escape_ascii(), value.escape_ascii())).collect();
+        format!("{} | {}", all.join("; "), request.cookie("a").map_or("none".to_owned(), |value| value.escape_ascii().to_string()))
+    })
+}
+
+#[test]
+fn every_cookie() {
+    for (value, expected) in [
+        (&b""[..], " | none"),
+        (b"a=1", "a=1 | 1"),
+        (b"a=1; b=2", "a=1; b=2 | 1"),
+        (b"b=2;a=1", "b=2; a=1 | 1"),
+        (b" ; ;a=1;; ", "a=1 | 1"),
+        (b"a=", "a= | "),
+        (b"a=b=c==", "a=b=c== | b=c=="),
+        (b"a=\"1; b\"", "a=\\\"1 | \\\"1"),
+        (b"a=\"quoted\"", "a=\\\"quoted\\\" | \\\"quoted\\\""),
+        (b"  a  =  1 2  ;\tb=\t3", "a=1 2; b=3 | 1 2"),
+        (b"A=1; aa=2", "A=1; aa=2 | none"),
+        (b"=1; a", "=1 | none"),
+        (b"theme=caf\xE9; a=1", "theme=caf\\xe9; a=1 | 1"),
+        (b"a=\xFF\x80; \xFF=1", "a=\\xff\\x80; \\xff=1 | \\xff\\x80"),
+        // The cookie with the longest path comes first.
+        (b"a=near; a=far", "a=near; a=far | near"),
+        (b"a=1, b=2", "a=1, b=2 | 1, b=2"),
+    ] {
+        assert_eq!(cookies(&[value]), expected, "{}", value.escape_ascii());
+    }
+}
+
+/// HTTP/2 sends a field line for each cookie, and not every proxy joins them again (RFC 9113,
+/// section 8.2.3).
+#[test]
+fn cookies_in_several_fields() {
+    assert_eq!(cookies(&[]), " | none");
+    assert_eq!(cookies(&[b"b=2", b"a=1"]), "b=2; a=1 | 1");
+    assert_eq!(cookies(&[b"a=1; b=2", b"", b"a=3", b"c=4;"]), "a=1; b=2; a=3; c=4 | 1");
+    assert_eq!(cookies(&[b"x=\xFF", b"a=1"]), "x=\\xff; a=1 | 1");
+    // Joining them by "; " (RFC 9113, section 8.2.3) makes no difference.
+    let lines: [&[u8]; 6] = [b"a=1", b"", b"b=\xFF; c", b" ;a=2;", b"=", b"d=\"=\";;"];
+    for first in lines {
+        for second in lines {
+            assert_eq!(cookies(&[first, second]), cookies(&[&[first, b"; ", second].concat()]), "{first:?} {second:?}");
+        }
+    }
 }
 
 #[test]

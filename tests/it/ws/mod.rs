@@ -7,7 +7,6 @@ mod frame;
 mod frames;
 mod mask;
 mod messages;
-mod origin;
 pub mod peer;
 mod utf8;
 mod writer;

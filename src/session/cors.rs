@@ -1,0 +1,93 @@
+//! What an answer tells a browser about the pages of other origins (WHATWG Fetch, section 3.2).
+//!
+//! Owns the `Access-Control-*` fields, `Vary`, and the answer to `OPTIONS`, which is also the
+//! answer to a preflight. Leaves the decision about an origin to `origin`. It never echoes an
+//! origin that is not the server's own or listed, and combines neither `*` nor `null` with
+//! credentials.
+
+use std::sync::Arc;
+
+use super::{Origin, Request, Response};
+use crate::proto::http1::Method;
+
+/// Seconds for which a browser may keep the answer to a preflight. Chromium keeps it for at most
+/// 7,200, and 600 lets a changed list take effect within ten minutes.
+const MAX_AGE_SECONDS: &str = "600";
+
+/// The fields that let the page that sent a request read the answer. [`Request::cors`] makes them;
+/// they can wait with a held reply.
+///
+/// ```
+/// use pushlab::{Reply, Request, Response};
+/// fn app(request: &Request<'_>, reply: Reply<'_>) {
+///     reply.send(request.cors().dress(Response::json("{}")));
+/// }
+/// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
+/// # serve_once(app, &["/"]);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cors {
+    /// The value of `Access-Control-Allow-Origin`.
+    allowed: Option<Arc<str>>,
+    has_credentials: bool,
+}
+
+impl Cors {
+    pub(super) fn of(request: &Request<'_>) -> Self {
+        match request.origin() {
+            Origin::Listed(origin) => {
+                Self { allowed: Some(origin.into()), has_credentials: request.settings().allow_credentials && names_a_page(origin) }
+            }
+            // A page of the other scheme, which is another origin for the browser.
+            Origin::Own(origin) => Self { allowed: Some(origin.into()), has_credentials: false },
+            Origin::Any => Self { allowed: Some("*".into()), has_credentials: false },
+            Origin::Absent | Origin::Foreign | Origin::Malformed => Self::default(),
+        }
+    }
+
+    /// Whether a page may read the answer. `false` without an `Origin`: a page of the same origin
+    /// may always read it.
+    pub const fn is_readable(&self) -> bool {
+        self.allowed.is_some()
+    }
+
+    /// Adds the fields. `Vary: Origin` comes with every answer, also with one that no page of
+    /// another origin may read: a cache must not give the answer for one origin to another (WHATWG
+    /// Fetch, section 3.2.5).
+    #[must_use]
+    pub fn dress(&self, response: Response) -> Response {
+        let response = response.field("Vary", "Origin");
+        let Some(origin) = &self.allowed else { return response };
+        let response = response.field("Access-Control-Allow-Origin", origin);
+        if self.has_credentials { response.field("Access-Control-Allow-Credentials", "true") } else { response }
+    }
+}
+
+/// Every site can put a page into a sandboxed frame, whose origin is `null`: to list it is to let
+/// in anybody, as with `*`.
+fn names_a_page(origin: &str) -> bool {
+    !origin.eq_ignore_ascii_case("null")
+}
+
+/// As [`Request::options`].
+pub(super) fn options(request: &Request<'_>, allow: &str) -> Response {
+    let cors = request.cors();
+    let response = cors.dress(Response::no_content()).field("Allow", allow);
+    let is_preflight = request.method() == Method::Options && request.field_bytes("Access-Control-Request-Method").is_some();
+    if !is_preflight || !cors.is_readable() {
+        return response;
+    }
+    let response = response.field("Access-Control-Allow-Methods", allow).field("Access-Control-Max-Age", MAX_AGE_SECONDS);
+    let fields = &request.settings().allow_request_fields;
+    let response = if fields.is_empty() { response } else { response.field("Access-Control-Allow-Headers", &fields.join(", ")) };
+    // A public page that reaches into a private network needs the consent of the server there. A
+    // list consents to the origins that it names; `*` and `null` do not name the pages that they
+    // let in.
+    let asks_for_network = request.field_bytes("Access-Control-Request-Private-Network") == Some(b"true");
+    match request.origin() {
+        Origin::Listed(origin) if asks_for_network && names_a_page(origin) => {
+            response.field("Access-Control-Allow-Private-Network", "true")
+        }
+        _ => response,
+    }
+}
