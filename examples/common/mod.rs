@@ -108,8 +108,7 @@ fn listener(address: &str, settings: &Settings) -> io::Result<TcpListener> {
             let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
             #[cfg(unix)]
             socket.set_reuse_address(true)?;
-            #[cfg(target_os = "linux")]
-            socket.set_tcp_user_timeout(settings.limits.heartbeat)?;
+            limit_silence(&socket, settings)?;
             socket.bind(&address.into())?;
             socket.listen(BACKLOG)?;
             Ok(socket.into())
@@ -120,6 +119,19 @@ fn listener(address: &str, settings: &Settings) -> io::Result<TcpListener> {
         }
     }
     Err(last)
+}
+
+/// Closes a connection whose sent bytes stay unacknowledged for one heartbeat. Accepted sockets
+/// inherit the option (tcp(7), `TCP_USER_TIMEOUT`).
+#[cfg(target_os = "linux")]
+fn limit_silence(socket: &Socket, settings: &Settings) -> io::Result<()> {
+    socket.set_tcp_user_timeout(settings.limits.heartbeat)
+}
+
+/// Other systems do not have the option: their own retransmission time-out applies.
+#[cfg(not(target_os = "linux"))]
+fn limit_silence(_: &Socket, _: &Settings) -> io::Result<()> {
+    Ok(())
 }
 
 /// Lets a hub forget what is too old, and tell who has left, for as long as the program runs.
