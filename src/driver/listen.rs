@@ -104,7 +104,9 @@ pub(super) fn prepare(listener: TcpListener) -> io::Result<TcpListener> {
     Ok(TcpListener::from(OwnedFd::from(socket)))
 }
 
+/// The standard library cannot set the option on a listening socket here.
 #[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "on other systems this can fail")]
 pub(super) fn prepare(listener: TcpListener) -> io::Result<TcpListener> {
     Ok(listener)
 }

@@ -1,7 +1,7 @@
 //! The beginning and the end of servers, and handlers that misbehave.
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -256,6 +256,12 @@ both! {
             lab.join();
             assert_eq!(answers, lab.stats().requests, "each request that reached the handler is answered");
         }
+    }
+
+    fn listener_that_is_handed_over(model) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let lab = Lab::with_listener(listener, model, |_| {});
+        assert_eq!(lab.connect().fetch("/hello").status, 200);
     }
 
     fn two_servers_in_one_process(model) {
