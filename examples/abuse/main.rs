@@ -36,7 +36,7 @@ use comfy_table::{ContentArrangement, Table};
 
 use arguments::{Arguments, refuse};
 use options::Command;
-use terminal::{end, say};
+use terminal::{end, say, version};
 
 /// Of the table, in characters.
 const WIDTH: u16 = 160;
@@ -46,6 +46,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 fn main() -> ExitCode {
     match options::parse(Arguments::new(std::env::args_os())) {
         Ok(Command::Help) => end(say(options::HELP)),
+        Ok(Command::Version) => end(say(&version())),
         Ok(Command::List) => {
             let lines: Vec<_> = scenario::ALL.iter().map(|scenario| format!("{:12} {}", scenario.name, scenario.what)).collect();
             end(say(&lines.join("\n")))

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use pushlab::proto::http1::Method;
 use pushlab::proto::ws::origin;
 use pushlab::push::Mounted;
-use pushlab::session::{Body, Handler, Stats};
+use pushlab::session::{Body, Handler};
 use pushlab::{Reply, Request, Response};
 use serde_json::{Value, json};
 
 use crate::Without;
+use crate::common::counters::Counters;
 use crate::common::{self, Started, file};
 use crate::room::{Refusal, Room};
 
@@ -23,7 +24,7 @@ pub(crate) struct App {
     pub(crate) room: Arc<Room>,
     without: Without,
     page: Arc<[u8]>,
-    stats: Arc<Stats>,
+    stats: Counters,
     allow_origins: Vec<String>,
 }
 
@@ -48,7 +49,7 @@ impl Handler for App {
             "/style.css" => file("text/css; charset=utf-8", STYLE),
             "/app.js" => file("text/javascript; charset=utf-8", SCRIPT),
             "/people" => fresh(self.room.people()),
-            "/stats" => fresh(json_line(&self.stats.snapshot().entries().collect())),
+            "/stats" => fresh(json_line(&self.stats.entries().collect())),
             _ if request.method() == Method::Post => self.change(request).unwrap_or_else(refuse),
             path => common::asset(path).unwrap_or_else(|| Response::status(404)),
         });
@@ -62,7 +63,7 @@ impl App {
             .replace("{{model}}", common::model_name(started.io))
             .into_bytes()
             .into();
-        let (stats, allow_origins) = (Arc::clone(&started.stats), started.settings.allow_origins.clone());
+        let (stats, allow_origins) = (started.counters(), started.settings.allow_origins.clone());
         Self { room: Room::open(), without, page, stats, allow_origins }
     }
 

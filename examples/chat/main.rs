@@ -48,6 +48,7 @@ Usage: chat [OPTIONS]
                        a page's origin, scheme://host[:port], that may take part, as behind a proxy; may be repeated   [the server's own]
   --without LIST       techniques to refuse, to see how pages do without: ws, events, or ws,events
   --help               this text
+  --version            the name and the version
 
 Ctrl-C shuts down gracefully, a second one at once. RUST_LOG=debug shows why each connection ended.";
 

@@ -3,12 +3,13 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `options` | `--io`, `--listen`, `--allow-origin`, `--help` |
+//! | `options` | `--io`, `--listen`, `--allow-origin`, `--help`, `--version` |
 //! | `arguments` | how every option is read |
 //! | `address` | what an address to listen on looks like |
 //! | `terminal` | what a program says, and its exit code |
 //! | `small` | all of that for an example that is one file |
 //! | `quotes` | made-up share prices, for those that push some |
+//! | `counters` | the counters of `/stats`, with the bounds on threads |
 //! | `signals` | Ctrl-C and SIGTERM |
 //! | `push.js` | a subscription by any technique, in the browser |
 //! | `fallback.js` | the next technique where one does not get through |
@@ -19,10 +20,12 @@
 
 mod address;
 pub(crate) mod arguments;
+pub(crate) mod counters;
 mod options;
 mod signals;
 pub(crate) mod terminal;
 
+use std::fmt::Write;
 use std::io;
 use std::net::{TcpListener, ToSocketAddrs};
 use std::process::ExitCode;
@@ -36,9 +39,10 @@ use pushlab::{Config, IoModel, Response, Server};
 use socket2::{Domain, Socket, Type};
 
 use arguments::{Arguments, refuse};
-use options::Options;
+use counters::Counters;
+use options::{Options, Wish};
 use signals::Signals;
-use terminal::{NAME, end, say};
+use terminal::{NAME, end, say, version};
 
 /// The program's exit code when its end has cut connections that were owed something; 0 is a graceful one, 1 a server that could not serve,
 /// 2 a wrong command line.
@@ -50,7 +54,14 @@ const BACKLOG: i32 = 4_096;
 pub(crate) struct Started<'a> {
     pub(crate) io: IoModel,
     pub(crate) settings: &'a Settings,
-    pub(crate) stats: Arc<Stats>,
+    config: &'a Config,
+    stats: &'a Arc<Stats>,
+}
+
+impl Started<'_> {
+    pub(crate) fn counters(&self) -> Counters {
+        Counters::new(self.io, self.config, Arc::clone(self.stats))
+    }
 }
 
 /// A whole `main`: reads the command line, serves, and stops when asked to. `option` takes the options that the example alone has, and says
@@ -62,8 +73,9 @@ pub(crate) fn run<H: Handler>(
 ) -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
     match options::parse(Arguments::new(std::env::args_os()), option) {
-        Ok(None) => end(say(help)),
-        Ok(Some(options)) => match serve(options, app) {
+        Ok(Wish::Help) => end(say(help)),
+        Ok(Wish::Version) => end(say(&version())),
+        Ok(Wish::Serve(options)) => match serve(options, app) {
             Ok(1..) => ExitCode::from(EXIT_CUT),
             done => end(done.map(drop)),
         },
@@ -74,11 +86,10 @@ pub(crate) fn run<H: Handler>(
 /// Returns how many connections the end has cut.
 fn serve<H: Handler>(options: Options, app: impl FnOnce(&Started<'_>) -> H) -> Result<u64, String> {
     let Options { io, listen, config } = options;
-    let settings = config.settings.clone();
-    let server = match listener(&listen, &settings) {
-        Ok(listener) => Server::from_listener(listener, config),
+    let server = match listener(&listen, &config.settings) {
+        Ok(listener) => Server::from_listener(listener, config.clone()),
         // It has the better words for what is wrong.
-        Err(_) => Server::bind(&*listen, config),
+        Err(_) => Server::bind(&*listen, config.clone()),
     };
     let server = server.map_err(|error| match error.to_string() {
         // A name that cannot be resolved comes without its name.
@@ -87,9 +98,14 @@ fn serve<H: Handler>(options: Options, app: impl FnOnce(&Started<'_>) -> H) -> R
     })?;
     let signals = Signals::stop(server.stopper(), NAME).map_err(|error| format!("cannot wait for Ctrl-C: {error}"))?;
     let (address, stats) = (server.local_addr(), server.stats());
-    let app = app(&Started { io, settings: &settings, stats: Arc::clone(&stats) });
+    let app = app(&Started { io, settings: &config.settings, config: &config, stats: &stats });
 
-    say(&format!("pushlab {NAME}, {io}: http://{address}/")).map_err(|error| error.to_string())?;
+    let mut text = format!("pushlab {NAME}, {io}: http://{address}/");
+    if io == IoModel::ThreadPerConnection {
+        let (threads, pushed) = (config.max_threads, config.max_pushed_connections());
+        let _ = write!(text, "\nat most {threads} threads: {pushed} held requests, streams and WebSockets at once, two threads for each");
+    }
+    say(&text).map_err(|error| error.to_string())?;
     server.run(io, app).map_err(|error| format!("the server gave up: {error}"))?;
 
     let end = stats.snapshot();

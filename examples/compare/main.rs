@@ -31,13 +31,14 @@ use arguments::{Arguments, refuse};
 use options::{Command, Options};
 use progress::Progress;
 use report::Report;
-use terminal::{end, say};
+use terminal::{end, say, version};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> ExitCode {
     match options::parse(Arguments::new(std::env::args_os())) {
         Ok(Command::Help) => end(say(options::HELP)),
+        Ok(Command::Version) => end(say(&version())),
         Ok(Command::Serve(model)) => end(server::serve(model)),
         Ok(Command::Compare(options)) => end(compare(&options)),
         Err(message) => refuse(&message),

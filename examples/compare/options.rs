@@ -20,6 +20,7 @@ Usage: compare [OPTIONS]
   --json FILE      write every figure to FILE as JSON, too
   --quick          a smoke run of a few seconds: `--seconds 0.3 --idle 100`, one round; its figures are rough
   --help           this text
+  --version        the name and the version
 
 It takes a minute to a minute and a half. Without --release the figures mean nothing.";
 
@@ -34,6 +35,7 @@ pub(crate) enum Command {
     /// The process that is measured. Not in the help: this program starts it.
     Serve(IoModel),
     Help,
+    Version,
 }
 
 /// How much is measured.
@@ -59,6 +61,7 @@ pub(crate) fn parse(mut arguments: Arguments) -> Result<Command, String> {
             "--json" => json = Some(arguments.value("a file")?),
             "--quick" => quick = true,
             "--help" => return Ok(Command::Help),
+            "--version" => return Ok(Command::Version),
             "--serve" => return Ok(Command::Serve(arguments.value("event-loop or threads")?)),
             _ => return Err(arguments.unknown()),
         }

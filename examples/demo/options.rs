@@ -26,6 +26,7 @@ Usage: demo [OPTIONS]
   --max-connections N        at once   [16384]
   --max-threads N            at once, with --io threads   [4096]
   --help                     this text
+  --version                  the name and the version
 
 Ctrl-C shuts down gracefully, a second one at once. RUST_LOG=debug shows why each connection ended.";
 

@@ -53,6 +53,7 @@ Usage: feeds [OPTIONS]
                        a page's origin, scheme://host[:port], that may listen; * allows any; may be repeated   [the server's own]
   --root DIR           where proc/ and sys/ are, as in a container that has the host's at /host   [/]
   --help               this text
+  --version            the name and the version
 
 Ctrl-C shuts down gracefully, a second one at once. RUST_LOG=debug shows why each connection ended.";
 

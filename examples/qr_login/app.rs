@@ -8,10 +8,11 @@ use std::sync::Arc;
 use pushlab::proto::http1::Method;
 use pushlab::proto::ws::origin;
 use pushlab::push::Mounted;
-use pushlab::session::{Handler, Stats};
+use pushlab::session::Handler;
 use pushlab::{Reply, Request, Response};
 use serde_json::json;
 
+use crate::common::counters::Counters;
 use crate::common::{self, Started, file};
 use crate::desk::{self, Desk};
 use crate::login::{Asker, Fault, View};
@@ -31,7 +32,7 @@ const CONTENT_POLICY: &str = "default-src 'self'; base-uri 'none'; form-action '
 pub(crate) struct App {
     pub(crate) desk: Arc<Desk>,
     page: Arc<[u8]>,
-    stats: Arc<Stats>,
+    stats: Counters,
     base: Option<String>,
     allow_origins: Vec<String>,
 }
@@ -116,7 +117,7 @@ impl App {
         Self {
             desk: Arc::new(Desk::new(own.expires.get(), login_secret)),
             page: page.into_bytes().into(),
-            stats: Arc::clone(&started.stats),
+            stats: started.counters(),
             base: own.base.take(),
             allow_origins: started.settings.allow_origins.clone(),
         }
@@ -156,7 +157,7 @@ impl App {
             }
             Endpoint::Me => data(json!({ "user": cookie(request, "session").and_then(|secret| self.desk.user(secret)) }).to_string()),
             Endpoint::Stats => {
-                let all: BTreeMap<_, _> = self.stats.snapshot().entries().chain(self.desk.counts()).collect();
+                let all: BTreeMap<_, _> = self.stats.entries().chain(self.desk.counts()).collect();
                 data(json!(all).to_string())
             }
             Endpoint::LogOut => {

@@ -23,6 +23,7 @@ Usage: qr_login [OPTIONS]
                              by, as behind a proxy that changes Host; may be repeated   [the server's own origin]
   --max-connections N        at once; each page that waits for its phone holds one   [16384]
   --help                     this text
+  --version                  the name and the version
 
 Ctrl-C shuts down gracefully, a second one at once. RUST_LOG=debug shows why each connection ended.";
 

@@ -69,6 +69,11 @@ impl Shared {
 /// Serves until the server is stopped.
 pub(crate) fn run(listening: Listening, app: Arc<dyn Handler>) -> io::Result<()> {
     let Listening { poll, listener, config, stats, stop, .. } = listening;
+    log::info!(
+        "at most {} threads (`max_threads`): {} held requests, streams and WebSockets at once, two threads for each",
+        config.max_threads,
+        config.max_pushed_connections()
+    );
     let permits = Permits::new(config.max_threads, Arc::clone(&stats), Arc::clone(&stop));
     let shared = Arc::new(Shared {
         registry: poll.registry().try_clone()?,

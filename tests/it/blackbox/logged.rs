@@ -6,15 +6,17 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Mutex, Once};
 
-use log::{LevelFilter, Log, Metadata, Record};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::client::request;
-use super::{Lab, both, eventually};
+use super::{IoModel, Lab, both, eventually};
 
 /// Keeps what must never be logged, by any test of this binary from now on, and what tests wait for.
 struct Reader {
     /// Peers whose end was logged, by any server of this binary.
     ended: Mutex<BTreeSet<SocketAddr>>,
+    /// Lines about the bound on threads, of any server of this binary.
+    about_threads: Mutex<Vec<(Level, String)>>,
     forged: Mutex<Vec<String>>,
 }
 
@@ -29,6 +31,9 @@ impl Log for Reader {
             if line.contains(char::is_control) || line.contains("forged") {
                 self.forged.lock().unwrap().push(line.clone());
             }
+            if line.contains("`max_threads`") {
+                self.about_threads.lock().unwrap().push((record.level(), line.clone()));
+            }
             // A line about the end of a connection begins with the peer's address.
             let peer = line.split_once(": ").and_then(|(peer, _)| peer.parse::<SocketAddr>().ok());
             self.ended.lock().unwrap().extend(peer);
@@ -38,7 +43,8 @@ impl Log for Reader {
     fn flush(&self) {}
 }
 
-static READER: Reader = Reader { ended: Mutex::new(BTreeSet::new()), forged: Mutex::new(Vec::new()) };
+static READER: Reader =
+    Reader { ended: Mutex::new(BTreeSet::new()), about_threads: Mutex::new(Vec::new()), forged: Mutex::new(Vec::new()) };
 
 fn read_log() {
     static ONCE: Once = Once::new();
@@ -89,4 +95,26 @@ both! {
         });
         assert_eq!(*READER.forged.lock().unwrap(), [""; 0]);
     }
+}
+
+/// The bound on threads, and what it allows, is told at the start, when the last thread is taken, and
+/// when a connection finds no second one.
+#[test]
+fn the_bound_on_threads_is_told() {
+    // No other test has this bound: its lines are this server's.
+    const THREADS: usize = 5;
+    let has = |level, begin: &str| READER.about_threads.lock().unwrap().iter().any(|(at, line)| *at == level && line.starts_with(begin));
+    read_log();
+    let lab = Lab::with(IoModel::ThreadPerConnection, |config| config.max_threads = THREADS);
+    let at_start = "at most 5 threads (`max_threads`): 2 held requests, streams and WebSockets at once";
+    eventually("the bound is told", || has(Level::Info, at_start));
+    let mut clients = lab.connect_many(THREADS);
+    for client in &mut clients {
+        assert_eq!(client.fetch("/hello").status, 200);
+    }
+    assert!(has(Level::Warn, "all 5 threads (`max_threads`) are taken: new connections wait"));
+    assert_eq!(clients[0].fetch("/poll").status, 503);
+    let lines = READER.about_threads.lock().unwrap();
+    let refused = |line: &str| line.contains("needs a second thread and there is none") && line.contains("`max_threads` is 5");
+    assert!(lines.iter().any(|(_, line)| refused(line)), "{lines:?}");
 }
