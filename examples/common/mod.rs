@@ -75,7 +75,7 @@ pub(crate) fn run<H: Handler>(
     match options::parse(Arguments::new(std::env::args_os()), option) {
         Ok(Wish::Help) => end(say(help)),
         Ok(Wish::Version) => end(say(&version())),
-        Ok(Wish::Serve(options)) => match serve(options, app) {
+        Ok(Wish::Serve(options)) => match serve(*options, app) {
             Ok(1..) => ExitCode::from(EXIT_CUT),
             done => end(done.map(drop)),
         },

@@ -17,7 +17,7 @@ pub(crate) struct Options {
 
 /// What a command line asks for.
 pub(crate) enum Wish {
-    Serve(Options),
+    Serve(Box<Options>),
     Help,
     Version,
 }
@@ -42,7 +42,7 @@ pub(crate) fn parse(
             _ => return Err(arguments.unknown()),
         }
     }
-    Ok(Wish::Serve(options))
+    Ok(Wish::Serve(Box::new(options)))
 }
 
 struct Origin(String);

@@ -22,7 +22,8 @@ Usage: compare [OPTIONS]
   --help           this text
   --version        the name and the version
 
-It takes a minute to a minute and a half. Without --release the figures mean nothing.";
+It takes a minute to a minute and a half. Without --release the figures mean nothing. Ctrl-C prints what is finished, writes it to FILE, and
+ends with exit code 130; a second one ends at once.";
 
 /// More seconds than this for one load point are a slip of the finger.
 const SECONDS: std::ops::RangeInclusive<f64> = 0.1..=600.0;

@@ -23,7 +23,7 @@ pub struct Config {
     /// Threads that serve connections at once (thread-per-connection only). A connection takes one
     /// thread, and a second one from the moment at which it gives out a [`Held`](crate::Held) or a
     /// [`Pusher`](crate::Pusher) until it closes: the default allows
-    /// [2,048 held requests, streams and WebSockets](Self::max_pushed_connections). Past the bound
+    /// [2,048 held requests, streams and `WebSockets`](Self::max_pushed_connections). Past the bound
     /// new connections wait in the system's backlog. A connection that needs its second thread and
     /// finds none is refused: a held request with 503, a stream by its end, a WebSocket with 1001
     /// ([`Snapshot::thread_refusals`](crate::session::Snapshot::thread_refusals)). Default 4,096
@@ -61,7 +61,7 @@ impl Default for Config {
 
 impl Config {
     /// The number of connections that can be pushed to at once with a thread per connection: held
-    /// requests, streams and WebSockets whose [`Held`](crate::Held) or [`Pusher`](crate::Pusher) was
+    /// requests, streams and `WebSockets` whose [`Held`](crate::Held) or [`Pusher`](crate::Pusher) was
     /// given out. Each takes two of [`max_threads`](Self::max_threads), and one of
     /// [`max_connections`](Self::max_connections).
     ///
