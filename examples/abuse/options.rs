@@ -20,7 +20,8 @@ Usage: abuse [OPTIONS]
   --help               this text
   --version            the name and the version
 
-Exit code 1 says that a promise did not hold.";
+Exit code 1 says that a promise did not hold. Exit code 4 says that none is known not to hold, but that one about time was not shown: other
+programs kept the machine busy in each of three trials. Close them and try again.";
 
 pub(crate) enum Command {
     Abuse(Options),
