@@ -194,7 +194,7 @@ fn shut_down(shared: &Shared, mut sleep: impl FnMut(Duration) -> io::Result<()>)
         let is_over = end <= now || shared.stop.is_now();
         if is_over && *cut_since.get_or_insert(now) + CUT_GRACE <= now {
             shared.stats.cut.add(left.len() as u64);
-            log::warn!("{threads} threads are left behind: their handlers have not returned");
+            log::warn!("{threads} threads are left behind: they have not ended {CUT_GRACE:?} after their connections were cut");
             return Ok(());
         }
         for connection in &left {
