@@ -169,13 +169,13 @@ both! {
 
     /// A reader that rests between its reads is slow, and not stalled: each write that the system
     /// takes bytes of begins the write time-out anew. All rests together are longer than the write
-    /// time-out, and each is a sixth of it, so that a loaded machine has the rest of the time.
+    /// time-out, and each is a tenth of it, so that a loaded machine has the rest of the time.
     fn slow_but_steady(model) {
-        const REST: Duration = Duration::from_millis(250);
-        const RESTS: usize = 8;
+        const REST: Duration = Duration::from_millis(400);
+        const RESTS: usize = 11;
         // The system reports room only when a part of its buffer, megabytes, is free.
-        const READ_BYTES: usize = 5_000_000;
-        let lab = Lab::with(model, |config| config.settings.limits.write_timeout = 6 * REST);
+        const READ_BYTES: usize = 3_000_000;
+        let lab = Lab::with(model, |config| config.settings.limits.write_timeout = 10 * REST);
         let mut client = Client::connect_with_little_room(lab.address);
         // The parts that no rest follows are more than the system buffers.
         client.get(&format!("/big?n={}", (RESTS + 4) * READ_BYTES));
