@@ -1,5 +1,7 @@
 //! What an attack is, and the list of them.
 
+use std::error::Error;
+use std::fmt;
 use std::time::Instant;
 
 use pushlab::IoModel;
@@ -17,6 +19,18 @@ pub(crate) struct Scenario {
     /// Returns what it saw; an error is a promise that did not hold.
     pub(crate) attack: fn(&Arena<'_>) -> Result<String>,
 }
+
+/// A promise about time that an attack found not to hold. Other programs may be why; every other error is the server's own.
+#[derive(Debug)]
+pub(crate) struct Late(pub(crate) String);
+
+impl fmt::Display for Late {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Late {}
 
 /// What the server has to do with.
 #[derive(Clone, Copy)]

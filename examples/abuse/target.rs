@@ -47,6 +47,10 @@ impl Target {
         }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn figures(&self) -> Result<Figures> {
         let directory = format!("/proc/{}", self.child.id());
         let status = fs::read_to_string(format!("{directory}/status"))?;

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pushlab::push::Mounted;
-use pushlab::session::{Body, Handler, Stats};
+use pushlab::session::{Body, Handler};
 use pushlab::{Reply, Request, Response};
 use serde_json::{Value, json};
 
 use crate::Without;
+use crate::common::counters::Counters;
 use crate::common::routes::{ACT, READ, Route, route};
 use crate::common::{self, Started, file};
 use crate::room::{Refusal, Room};
@@ -22,7 +23,7 @@ pub(crate) struct App {
     pub(crate) room: Arc<Room>,
     without: Without,
     page: Arc<[u8]>,
-    stats: Arc<Stats>,
+    stats: Counters,
 }
 
 #[derive(Clone, Copy)]
@@ -64,7 +65,7 @@ impl Handler for App {
             Endpoint::Style => file("text/css; charset=utf-8", STYLE),
             Endpoint::Script => file("text/javascript; charset=utf-8", SCRIPT),
             Endpoint::People => fresh(self.room.people()),
-            Endpoint::Stats => fresh(json_line(&self.stats.snapshot().entries().collect())),
+            Endpoint::Stats => fresh(json_line(&self.stats.entries().collect())),
             Endpoint::Join | Endpoint::Say | Endpoint::Leave => self.change(endpoint, request).unwrap_or_else(refuse),
         };
         reply.send(request.cors().dress(response));
@@ -78,7 +79,7 @@ impl App {
             .replace("{{model}}", common::model_name(started.io))
             .into_bytes()
             .into();
-        Self { room: Room::open(), without, page, stats: Arc::clone(&started.stats) }
+        Self { room: Room::open(), without, page, stats: started.counters() }
     }
 
     fn change(&self, endpoint: Endpoint, request: &Request<'_>) -> Result<Response, Refusal> {

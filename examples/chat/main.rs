@@ -50,6 +50,7 @@ Usage: chat [OPTIONS]
   --allow-host HOST    a host that this server answers for, host or host:port; may be repeated; others get 421   [any host]
   --without LIST       techniques to refuse, to see how pages do without: ws, events, or ws,events
   --help               this text
+  --version            the name and the version
 
 Ctrl-C shuts down gracefully, a second one at once. RUST_LOG=debug shows why each connection ended.";
 

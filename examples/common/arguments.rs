@@ -22,7 +22,7 @@ impl Arguments {
         Self { parser: lexopt::Parser::from_iter(arguments), flag: String::new() }
     }
 
-    /// The next option, with its dashes; the wish for help is always `--help`.
+    /// The next option, with its dashes. `-h` is given as `--help`, and `-V` as `--version`.
     pub(crate) fn next_flag(&mut self) -> Result<Option<String>, String> {
         let argument = self.parser.next().map_err(|error| match error {
             lexopt::Error::UnexpectedValue { option, .. } => format!("{option} takes no value"),
@@ -31,6 +31,7 @@ impl Arguments {
         self.flag = match argument {
             None => return Ok(None),
             Some(lexopt::Arg::Short('h')) => "--help".to_owned(),
+            Some(lexopt::Arg::Short('V')) => "--version".to_owned(),
             Some(lexopt::Arg::Short(name)) => format!("-{name}"),
             Some(lexopt::Arg::Long(name)) => format!("--{name}"),
             Some(lexopt::Arg::Value(value)) => return Err(format!("`{}` was not expected: every option begins with --", value.display())),
@@ -88,8 +89,9 @@ mod tests {
     }
 
     #[test]
-    fn help_has_one_name() {
+    fn help_and_version_have_one_name() {
         assert_eq!(arguments(&["-h"]).next_flag(), Ok(Some("--help".to_owned())));
+        assert_eq!(arguments(&["-V"]).next_flag(), Ok(Some("--version".to_owned())));
     }
 
     #[test]

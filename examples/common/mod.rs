@@ -3,7 +3,7 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `options` | `--io`, `--listen`, `--allow-origin`, `--allow-host`, `--help` |
+//! | `options` | `--io`, `--listen`, `--allow-origin`, `--allow-host`, `--help`, `--version` |
 //! | `arguments` | how every option is read |
 //! | `address` | what an address to listen on looks like |
 //! | `terminal` | what a program says, and its exit code |
@@ -11,6 +11,7 @@
 //! | `bearer` | the secret in `Authorization`, for those that ask for one |
 //! | `small` | all of that for an example that is one file |
 //! | `quotes` | made-up share prices, for those that push some |
+//! | `counters` | the counters of `/stats`, with the bounds on threads |
 //! | `signals` | Ctrl-C and SIGTERM |
 //! | `push.js` | a subscription by any technique, in the browser |
 //! | `fallback.js` | the next technique where one does not get through |
@@ -21,11 +22,13 @@
 
 mod address;
 pub(crate) mod arguments;
+pub(crate) mod counters;
 mod options;
 pub(crate) mod routes;
 mod signals;
 pub(crate) mod terminal;
 
+use std::fmt::Write;
 use std::io;
 use std::net::{TcpListener, ToSocketAddrs};
 use std::process::ExitCode;
@@ -39,9 +42,10 @@ use pushlab::{Config, IoModel, Response, Server};
 use socket2::{Domain, Socket, Type};
 
 use arguments::{Arguments, refuse};
-use options::Options;
+use counters::Counters;
+use options::{Options, Wish};
 use signals::Signals;
-use terminal::{NAME, end, say};
+use terminal::{NAME, end, say, version};
 
 /// The program's exit code when its end has cut connections that were owed something; 0 is a graceful one, 1 a server that could not serve,
 /// 2 a wrong command line.
@@ -52,7 +56,14 @@ const BACKLOG: i32 = 4_096;
 /// What an application may want to know about the server that it is made for.
 pub(crate) struct Started {
     pub(crate) io: IoModel,
-    pub(crate) stats: Arc<Stats>,
+    config: Config,
+    stats: Arc<Stats>,
+}
+
+impl Started {
+    pub(crate) fn counters(&self) -> Counters {
+        Counters::new(self.io, &self.config, Arc::clone(&self.stats))
+    }
 }
 
 /// A whole `main`: reads the command line, serves, and stops when asked to. `option` takes the options that the example alone has, and says
@@ -64,8 +75,9 @@ pub(crate) fn run<H: Handler>(
 ) -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
     match options::parse(Arguments::new(std::env::args_os()), option) {
-        Ok(None) => end(say(help)),
-        Ok(Some(options)) => match serve(options, app) {
+        Ok(Wish::Help) => end(say(help)),
+        Ok(Wish::Version) => end(say(&version())),
+        Ok(Wish::Serve(options)) => match serve(*options, app) {
             Ok(1..) => ExitCode::from(EXIT_CUT),
             done => end(done.map(drop)),
         },
@@ -77,9 +89,9 @@ pub(crate) fn run<H: Handler>(
 fn serve<H: Handler>(options: Options, app: impl FnOnce(&Started) -> H) -> Result<u64, String> {
     let Options { io, listen, config } = options;
     let server = match listener(&listen, &config.settings) {
-        Ok(listener) => Server::from_listener(listener, config),
+        Ok(listener) => Server::from_listener(listener, config.clone()),
         // It has the better words for what is wrong.
-        Err(_) => Server::bind(&*listen, config),
+        Err(_) => Server::bind(&*listen, config.clone()),
     };
     let server = server.map_err(|error| match error.to_string() {
         // A name that cannot be resolved comes without its name.
@@ -88,9 +100,14 @@ fn serve<H: Handler>(options: Options, app: impl FnOnce(&Started) -> H) -> Resul
     })?;
     let signals = Signals::stop(server.stopper(), NAME).map_err(|error| format!("cannot wait for Ctrl-C: {error}"))?;
     let (address, stats) = (server.local_addr(), server.stats());
-    let app = app(&Started { io, stats: Arc::clone(&stats) });
+    let app = app(&Started { io, config: config.clone(), stats: Arc::clone(&stats) });
 
-    say(&format!("pushlab {NAME}, {io}: http://{address}/")).map_err(|error| error.to_string())?;
+    let mut text = format!("pushlab {NAME}, {io}: http://{address}/");
+    if io == IoModel::ThreadPerConnection {
+        let (threads, pushed) = (config.max_threads, config.max_pushed_connections());
+        let _ = write!(text, "\nat most {threads} threads: {pushed} held requests, streams and WebSockets at once, two threads for each");
+    }
+    say(&text).map_err(|error| error.to_string())?;
     server.run(io, app).map_err(|error| format!("the server gave up: {error}"))?;
 
     let end = stats.snapshot();
@@ -109,8 +126,7 @@ fn listener(address: &str, settings: &Settings) -> io::Result<TcpListener> {
             let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
             #[cfg(unix)]
             socket.set_reuse_address(true)?;
-            #[cfg(target_os = "linux")]
-            socket.set_tcp_user_timeout(settings.limits.heartbeat)?;
+            limit_silence(&socket, settings)?;
             socket.bind(&address.into())?;
             socket.listen(BACKLOG)?;
             Ok(socket.into())
@@ -121,6 +137,20 @@ fn listener(address: &str, settings: &Settings) -> io::Result<TcpListener> {
         }
     }
     Err(last)
+}
+
+/// Closes a connection whose sent bytes stay unacknowledged for one heartbeat. Accepted sockets
+/// inherit the option (tcp(7), `TCP_USER_TIMEOUT`).
+#[cfg(target_os = "linux")]
+fn limit_silence(socket: &Socket, settings: &Settings) -> io::Result<()> {
+    socket.set_tcp_user_timeout(settings.limits.heartbeat)
+}
+
+/// Other systems do not have the option: their own retransmission time-out applies.
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::unnecessary_wraps, reason = "on Linux this can fail")]
+fn limit_silence(_: &Socket, _: &Settings) -> io::Result<()> {
+    Ok(())
 }
 
 /// Lets a hub forget what is too old, and tell who has left, for as long as the program runs.

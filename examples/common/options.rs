@@ -16,15 +16,23 @@ pub(crate) struct Options {
     pub(crate) config: Config,
 }
 
-/// `None` is the wish for help.
+/// What a command line asks for.
+pub(crate) enum Wish {
+    Serve(Box<Options>),
+    Help,
+    Version,
+}
+
+/// The error is a sentence.
 pub(crate) fn parse(
     mut arguments: Arguments,
     mut option: impl FnMut(&str, &mut Arguments, &mut Config) -> Result<bool, String>,
-) -> Result<Option<Options>, String> {
+) -> Result<Wish, String> {
     let mut options = Options { io: IoModel::EventLoop, listen: Address::default().0, config: Config::default() };
     while let Some(flag) = arguments.next_flag()? {
         match &*flag {
-            "--help" => return Ok(None),
+            "--help" => return Ok(Wish::Help),
+            "--version" => return Ok(Wish::Version),
             "--io" => options.io = arguments.value("event-loop or threads")?,
             "--listen" => options.listen = arguments.value::<Address>(EXPECTED)?.0,
             "--allow-origin" => {
@@ -39,7 +47,7 @@ pub(crate) fn parse(
             _ => return Err(arguments.unknown()),
         }
     }
-    Ok(Some(options))
+    Ok(Wish::Serve(Box::new(options)))
 }
 
 struct OriginEntry(String);

@@ -10,6 +10,11 @@ use std::process::ExitCode;
 /// The example's name.
 pub(crate) const NAME: &str = env!("CARGO_CRATE_NAME");
 
+/// What `--version` prints: the example's name and the version of its package.
+pub(crate) fn version() -> String {
+    format!("{NAME} {}", env!("CARGO_PKG_VERSION"))
+}
+
 /// Prints lines, at once. A reader that has seen enough (`| head`) is no error.
 pub(crate) fn say(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();

@@ -12,6 +12,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::Result;
+use crate::interrupt;
 use crate::wire::{self, ANSWER_TIMEOUT, Use};
 
 /// No round is longer than this many operations, however fast the machine.
@@ -54,7 +55,7 @@ impl Client {
         Ok(Self { poll, connections, request, answer_bytes })
     }
 
-    /// Keeps every connection busy for the given time, then waits for the last answers. Latencies are recorded in nanoseconds.
+    /// Keeps every connection busy for the given time or until an interrupt, then waits for the last answers. Latencies are recorded in nanoseconds.
     pub(crate) fn run(&mut self, time: Duration, latencies: &mut Histogram<u64>) -> Result<Round> {
         let begin = Instant::now();
         let end = begin + time;
@@ -79,7 +80,7 @@ impl Client {
                 let now = Instant::now();
                 latencies.saturating_record(now.duration_since(connection.sent_at).as_nanos() as u64);
                 operations += 1;
-                if now < end && operations < OPERATIONS_MAX {
+                if now < end && operations < OPERATIONS_MAX && !interrupt::is_asked() {
                     connection.send(&self.request, self.answer_bytes, now)?;
                 } else {
                     in_flight -= 1;

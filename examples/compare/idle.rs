@@ -10,6 +10,7 @@ use std::time::Duration;
 use pushlab::IoModel;
 
 use crate::Result;
+use crate::interrupt;
 use crate::options::Options;
 use crate::proc::{self, DescriptorLimits, KernelMemory};
 use crate::process::ServerProcess;
@@ -67,28 +68,50 @@ pub(crate) fn measure(options: &Options, limits: DescriptorLimits, progress: &mu
     let most = available - cushion;
     let mut idle = Idle { groups: Vec::new(), end_bytes: measure_bare(BARE_CONNECTIONS.min(most / 2)), notes: Vec::new() };
     for (purpose, kind) in KINDS {
-        let mut columns = Vec::new();
-        for model in IoModel::ALL {
-            let mut crowd = Crowd::gather(purpose, model, cushion)?;
-            let mut column = Vec::new();
-            for &asked in &options.idle {
-                progress.step(&format!("{asked} idle connections: {kind}, {model}"));
-                let before = crowd.sockets.len();
-                if let Err(error) = crowd.grow(asked.min(most)) {
-                    let reached = crowd.sockets.len();
-                    idle.notes.push(format!("{kind}, {model}: no more than {reached} of {asked} connections: {error}{}", hint(model)));
-                }
-                crowd.server.check()?;
-                column.push((crowd.sockets.len() > before).then(|| crowd.figures(idle.end_bytes)));
-            }
-            columns.push(column.into_iter());
+        let mut columns = IoModel::ALL.map(|_| Vec::new());
+        for (model, column) in IoModel::ALL.into_iter().zip(&mut columns) {
+            let measured = measure_column(&mut idle, (purpose, kind), model, [cushion, most], options, progress, column);
+            // After an interrupt, an error of what was under way says nothing about a server.
+            measured.or_else(|error| if interrupt::is_asked() { Ok(()) } else { Err(error) })?;
         }
-        for &asked in &options.idle {
-            let mut next = |model: usize| columns[model].next().flatten();
-            idle.groups.push(Group { kind, asked, models: [next(0), next(1)] });
+        let finished = columns[0].len().max(columns[1].len());
+        let [mut first, mut second] = columns.map(Vec::into_iter);
+        for &asked in &options.idle[..finished] {
+            idle.groups.push(Group { kind, asked, models: [first.next().flatten(), second.next().flatten()] });
         }
     }
     Ok(idle)
+}
+
+/// Measures one kind on one model, and adds the figures of each number to the column, until all are measured or an interrupt comes.
+fn measure_column(
+    idle: &mut Idle,
+    (purpose, kind): (Use, &str),
+    model: IoModel,
+    [cushion, most]: [usize; 2],
+    options: &Options,
+    progress: &mut Progress,
+    column: &mut Vec<Option<Figures>>,
+) -> Result<()> {
+    if interrupt::is_asked() {
+        return Ok(());
+    }
+    let mut crowd = Crowd::gather(purpose, model, cushion)?;
+    for &asked in &options.idle {
+        progress.step(&format!("{asked} idle connections: {kind}, {model}"));
+        let before = crowd.sockets.len();
+        let grown = crowd.grow(asked.min(most));
+        if interrupt::is_asked() {
+            return Ok(());
+        }
+        if let Err(error) = grown {
+            let reached = crowd.sockets.len();
+            idle.notes.push(format!("{kind}, {model}: no more than {reached} of {asked} connections: {error}{}", hint(model)));
+        }
+        crowd.server.check()?;
+        column.push((crowd.sockets.len() > before).then(|| crowd.figures(idle.end_bytes)));
+    }
+    Ok(())
 }
 
 const fn hint(model: IoModel) -> &'static str {
@@ -141,7 +164,7 @@ impl Crowd {
     }
 
     fn grow(&mut self, count: usize) -> std::io::Result<()> {
-        while self.sockets.len() < count {
+        while self.sockets.len() < count && !interrupt::is_asked() {
             self.sockets.push(wire::establish(self.purpose, self.server.address)?.0);
         }
         Ok(())

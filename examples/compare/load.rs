@@ -11,6 +11,7 @@ use pushlab::IoModel;
 use crate::Result;
 use crate::client::Client;
 use crate::idle::DESCRIPTORS_RESERVED;
+use crate::interrupt;
 use crate::options::Options;
 use crate::proc::{self, DescriptorLimits};
 use crate::process::ServerProcess;
@@ -82,11 +83,18 @@ pub(crate) fn steps(options: &Options, points: &[Point]) -> u64 {
 }
 
 pub(crate) fn measure(options: &Options, points: Vec<Point>, progress: &mut Progress) -> Result<Load> {
+    if interrupt::is_asked() {
+        return Ok(Load { points: Vec::new(), others_busy: None });
+    }
     let mut servers = ServerProcess::start_both()?;
     let (begin, others_before) = (Instant::now(), others_cpu_seconds(&servers));
     let mut measured = Vec::new();
     for point in points {
-        measured.push(Measured { point, models: measure_point(point, &mut servers, options, progress)? });
+        match measure_point(point, &mut servers, options, progress) {
+            // What was under way is not finished, or was disturbed.
+            _ if interrupt::is_asked() => break,
+            models => measured.push(Measured { point, models: models? }),
+        }
     }
     let others = others_cpu_seconds(&servers).zip(others_before).map(|(after, before)| after - before);
     // Two kinds of clock ticks: a little less than nothing is nothing.
@@ -109,6 +117,9 @@ fn measure_point(point: Point, servers: &mut [ServerProcess; 2], options: &Optio
     let time = Duration::from_secs_f64(options.seconds / options.rounds as f64);
     for round in 0..options.rounds {
         for turn in 0..2 {
+            if interrupt::is_asked() {
+                return Err("interrupted".into());
+            }
             // First, second; second, first; ...
             let at = (round + turn) % 2;
             let (server, client) = (&mut servers[at], &mut clients[at]);

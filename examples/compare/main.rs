@@ -10,6 +10,7 @@
 mod arguments;
 mod client;
 mod idle;
+mod interrupt;
 mod load;
 mod options;
 mod proc;
@@ -31,15 +32,19 @@ use arguments::{Arguments, refuse};
 use options::{Command, Options};
 use progress::Progress;
 use report::Report;
-use terminal::{end, say};
+use terminal::{end, say, version};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> ExitCode {
     match options::parse(Arguments::new(std::env::args_os())) {
         Ok(Command::Help) => end(say(options::HELP)),
+        Ok(Command::Version) => end(say(&version())),
         Ok(Command::Serve(model)) => end(server::serve(model)),
-        Ok(Command::Compare(options)) => end(compare(&options)),
+        Ok(Command::Compare(options)) => match compare(&options) {
+            Ok(()) if interrupt::is_asked() => ExitCode::from(interrupt::EXIT_INTERRUPTED),
+            done => end(done),
+        },
         Err(message) => refuse(&message),
     }
 }
@@ -50,6 +55,7 @@ fn compare(options: &Options) -> Result<()> {
         Some(path) => Some(File::create(path).map_err(|error| format!("--json: cannot write {}: {error}", path.display()))?),
         None => None,
     };
+    interrupt::catch()?;
     let limits = proc::descriptor_limits();
     let points = load::points(limits)?;
     let mut progress = Progress::new(idle::steps(options) + load::steps(options, &points));
@@ -57,7 +63,8 @@ fn compare(options: &Options) -> Result<()> {
     let load = load::measure(options, points, &mut progress)?;
     progress.finish();
 
-    let report = Report { machine: proc::Machine::this(), limits, settings: options.clone(), idle, load };
+    let is_interrupted = interrupt::is_asked();
+    let report = Report { is_interrupted, machine: proc::Machine::this(), limits, settings: options.clone(), idle, load };
     say(table::text(&report).trim_end())?;
     if let Some(mut file) = json {
         writeln!(file, "{:#}", report.json())?;

@@ -20,8 +20,10 @@ Usage: compare [OPTIONS]
   --json FILE      write every figure to FILE as JSON, too
   --quick          a smoke run of a few seconds: `--seconds 0.3 --idle 100`, one round; its figures are rough
   --help           this text
+  --version        the name and the version
 
-It takes a minute to a minute and a half. Without --release the figures mean nothing.";
+It takes a minute to a minute and a half. Without --release the figures mean nothing. Ctrl-C prints what is finished, writes it to FILE, and
+ends with exit code 130; a second one ends at once.";
 
 /// More seconds than this for one load point are a slip of the finger.
 const SECONDS: std::ops::RangeInclusive<f64> = 0.1..=600.0;
@@ -34,6 +36,7 @@ pub(crate) enum Command {
     /// The process that is measured. Not in the help: this program starts it.
     Serve(IoModel),
     Help,
+    Version,
 }
 
 /// How much is measured.
@@ -59,6 +62,7 @@ pub(crate) fn parse(mut arguments: Arguments) -> Result<Command, String> {
             "--json" => json = Some(arguments.value("a file")?),
             "--quick" => quick = true,
             "--help" => return Ok(Command::Help),
+            "--version" => return Ok(Command::Version),
             "--serve" => return Ok(Command::Serve(arguments.value("event-loop or threads")?)),
             _ => return Err(arguments.unknown()),
         }

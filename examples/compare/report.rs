@@ -11,6 +11,8 @@ use crate::options::Options;
 use crate::proc::{DescriptorLimits, Machine};
 
 pub(crate) struct Report {
+    /// Some figures are missing, because nobody wanted to wait for them.
+    pub(crate) is_interrupted: bool,
     pub(crate) machine: Machine,
     pub(crate) limits: DescriptorLimits,
     pub(crate) settings: Options,
@@ -29,6 +31,7 @@ impl Report {
             json!({ "kind": point.name, "connections": point.connections, "models": by_model(models, load_json) })
         });
         json!({
+            "interrupted": self.is_interrupted,
             "machine": { "cpu": self.machine.cpu, "cores": self.machine.cores, "system": self.machine.system },
             "settings": {
                 "seconds_per_load_point": self.settings.seconds,

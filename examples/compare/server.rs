@@ -11,6 +11,7 @@ use std::time::Duration;
 use pushlab::{Config, IoModel, Limits, Message, Pusher, Reply, Request, Response, Server, Settings, Socket, WebSocketHandler};
 
 use crate::Result;
+use crate::interrupt;
 use crate::terminal::say;
 
 /// What the body of every measured answer is (the text that "plaintext" benchmarks commonly use).
@@ -18,6 +19,7 @@ pub(crate) const PLAINTEXT: &str = "Hello, World!";
 
 /// Serves on a port that the system chooses, and prints the address.
 pub(crate) fn serve(model: IoModel) -> Result<()> {
+    interrupt::ignore()?;
     let server = Server::bind("127.0.0.1:0", config())?;
     say(&server.local_addr().to_string())?;
     thread::spawn(|| {

@@ -105,6 +105,9 @@ fn add_notes(text: &mut String, report: &Report) {
     let mut note = |line: String| writeln!(text, "{line}").expect("a string takes all text");
     let (machine, limits, settings) = (&report.machine, report.limits, &report.settings);
     note(String::new());
+    if report.is_interrupted {
+        note("Interrupted: figures that were not finished are missing, or n/a.".to_owned());
+    }
     note(format!("Measured on {}, {} processors, {}, over the loopback interface.", machine.cpu, machine.cores, machine.system));
     note(format!(
         "Load: {} s for each point and model, in {} alternating rounds; medians of throughput and latency, sums of costs; {} s of warm-up before each.",

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use pushlab::proto::http1::Method;
 use pushlab::push::{Access, Hub, HubConfig, Mounted};
-use pushlab::session::{Handler, Stats, Upgrade};
+use pushlab::session::{Handler, Upgrade};
 use pushlab::{IoModel, Message, Reply, Request, Response, Socket, WebSocketHandler};
 
+use crate::common::counters::Counters;
 use crate::common::routes::{ACT, READ, Route, route};
 use crate::common::{self, Started, file};
 use crate::drip::Drip;
@@ -31,7 +32,7 @@ pub(crate) struct App {
     senders: Senders,
     io: IoModel,
     page: Arc<[u8]>,
-    stats: Arc<Stats>,
+    stats: Counters,
     started: Instant,
     publish_token: Option<Arc<Token>>,
 }
@@ -117,7 +118,7 @@ impl App {
                 .replace("{{model}}", common::model_name(io))
                 .into_bytes()
                 .into(),
-            stats: Arc::clone(&started.stats),
+            stats: started.counters(),
             started: Instant::now(),
             publish_token,
         }
@@ -133,7 +134,7 @@ impl App {
             self.started.elapsed().as_secs_f64(),
             source::now_ms(),
         );
-        for (name, value) in self.stats.snapshot().entries() {
+        for (name, value) in self.stats.entries() {
             let _ = write!(json, r#","{name}":{value}"#);
         }
         json.push_str(r#","broken_rules":{"#);

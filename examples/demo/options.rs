@@ -27,8 +27,9 @@ Usage: demo [OPTIONS]
   --max-fragments N          of one WebSocket message   [1024]
   --max-body-bytes N         of one request's body   [1048576]
   --max-connections N        at once   [16384]
-  --max-threads N            at once, with --io threads   [4096]
+  --max-threads N            at once, with --io threads; a held request, a stream and a WebSocket take two each   [4096]
   --help                     this text
+  --version                  the name and the version
 
 Ctrl-C shuts down gracefully, a second one at once. RUST_LOG=debug shows why each connection ended.";
 

@@ -9,10 +9,11 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use pushlab::push::{Access, Hub, HubConfig, Mounted, Payload};
-use pushlab::session::{Handler, Stats};
+use pushlab::session::Handler;
 use pushlab::{Reply, Request, Response};
 use serde_json::{Value, json};
 
+use crate::common::counters::Counters;
 use crate::common::routes::{READ, Route, route};
 use crate::common::terminal::say;
 use crate::common::{self, Started, file};
@@ -32,7 +33,7 @@ const QUOTE: Duration = Duration::from_millis(200);
 pub(crate) struct App {
     pub(crate) hub: Hub,
     page: Arc<[u8]>,
-    stats: Arc<Stats>,
+    stats: Counters,
 }
 
 #[derive(Clone, Copy)]
@@ -89,12 +90,12 @@ impl App {
         let page =
             include_str!("page/index.html").replace("{{io}}", &started.io.to_string()).replace("{{model}}", common::model_name(started.io));
         let page = page.replace("{{monitor}}", if has_monitor { "yes" } else { "no" }).into_bytes().into();
-        Self { hub, page, stats: Arc::clone(&started.stats) }
+        Self { hub, page, stats: started.counters() }
     }
 
     fn stats(&self) -> String {
         let mut json = String::new();
-        for (name, value) in self.stats.snapshot().entries() {
+        for (name, value) in self.stats.entries() {
             let separator = if json.is_empty() { '{' } else { ',' };
             let _ = write!(json, r#"{separator}"{name}":{value}"#);
         }

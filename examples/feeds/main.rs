@@ -55,6 +55,7 @@ Usage: feeds [OPTIONS]
   --allow-host HOST    a host that this server answers for, host or host:port; may be repeated; others get 421   [any host]
   --root DIR           where proc/ and sys/ are, as in a container that has the host's at /host   [/]
   --help               this text
+  --version            the name and the version
 
 Ctrl-C shuts down gracefully, a second one at once. RUST_LOG=debug shows why each connection ended.";
 

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pushlab::push::Mounted;
-use pushlab::session::{Handler, Stats};
+use pushlab::session::Handler;
 use pushlab::{Reply, Request, Response};
 use serde_json::json;
 
+use crate::common::counters::Counters;
 use crate::common::routes::{ACT, READ, Route, route};
 use crate::common::{self, Started, file};
 use crate::desk::{self, Desk};
@@ -30,7 +31,7 @@ const CONTENT_POLICY: &str = "default-src 'self'; base-uri 'none'; form-action '
 pub(crate) struct App {
     pub(crate) desk: Arc<Desk>,
     page: Arc<[u8]>,
-    stats: Arc<Stats>,
+    stats: Counters,
     base: Option<String>,
 }
 
@@ -101,7 +102,7 @@ impl App {
         Self {
             desk: Arc::new(Desk::new(own.expires.get(), login_secret)),
             page: page.into_bytes().into(),
-            stats: Arc::clone(&started.stats),
+            stats: started.counters(),
             base: own.base.take(),
         }
     }
@@ -136,7 +137,7 @@ impl App {
             }
             Endpoint::Me => data(json!({ "user": cookie(request, "session").and_then(|secret| self.desk.user(secret)) }).to_string()),
             Endpoint::Stats => {
-                let all: BTreeMap<_, _> = self.stats.snapshot().entries().chain(self.desk.counts()).collect();
+                let all: BTreeMap<_, _> = self.stats.entries().chain(self.desk.counts()).collect();
                 data(json!(all).to_string())
             }
             Endpoint::LogOut => {

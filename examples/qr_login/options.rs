@@ -24,6 +24,7 @@ Usage: qr_login [OPTIONS]
   --allow-host HOST          a host that this server answers for, host or host:port; may be repeated; others get 421   [any host]
   --max-connections N        at once; each page that waits for its phone holds one   [16384]
   --help                     this text
+  --version                  the name and the version
 
 Ctrl-C shuts down gracefully, a second one at once. RUST_LOG=debug shows why each connection ended.";
 

@@ -20,9 +20,14 @@ pub struct Config {
     /// Connections at once; past it new ones wait in the system's backlog. Default 16,384: two descriptors each, a client and a
     /// server in one process, fit a limit of 32,768 (nginx `worker_connections` 512, uWebSockets unbounded).
     pub max_connections: usize,
-    /// Threads that serve connections at once (thread-per-connection only): one for a plain connection, two once it is held, streams, or
-    /// is a WebSocket. Past it new connections wait in the system's backlog. Default 4,096 (Apache `MaxRequestWorkers` 256 to 400, for
-    /// processes that are far larger).
+    /// Threads that serve connections at once (thread-per-connection only). A connection takes one
+    /// thread, and a second one from the moment at which it gives out a [`Held`](crate::Held) or a
+    /// [`Pusher`](crate::Pusher) until it closes: the default allows
+    /// [2,048 held requests, streams and `WebSockets`](Self::max_pushed_connections). Past the bound
+    /// new connections wait in the system's backlog. A connection that needs its second thread and
+    /// finds none is refused: a held request with 503, a stream by its end, a WebSocket with 1001
+    /// ([`Snapshot::thread_refusals`](crate::session::Snapshot::thread_refusals)). Default 4,096
+    /// (Apache `MaxRequestWorkers` 256 to 400, for processes that are far larger).
     pub max_threads: usize,
     /// Bytes of stack per connection's thread (thread-per-connection only). Address space, of which only what is touched becomes memory.
     /// Default 256 KiB (musl's default is 128 KiB, the C library's 8 MiB).
@@ -53,6 +58,23 @@ impl Default for Config {
         }
     }
 }
+
+impl Config {
+    /// The number of connections that can be pushed to at once with a thread per connection: held
+    /// requests, streams and `WebSockets` whose [`Held`](crate::Held) or [`Pusher`](crate::Pusher) was
+    /// given out. Each takes two of [`max_threads`](Self::max_threads), and one of
+    /// [`max_connections`](Self::max_connections).
+    ///
+    /// ```
+    /// assert_eq!(pushlab::Config::default().max_pushed_connections(), 2_048);
+    /// ```
+    pub fn max_pushed_connections(&self) -> usize {
+        (self.max_threads / THREADS_PER_PUSHED).min(self.max_connections)
+    }
+}
+
+/// One thread reads, one thread writes.
+const THREADS_PER_PUSHED: usize = 2;
 
 /// A browser keeps to the `retry` that it was told at every attempt: with 0 it would try hundreds of times a second while the server is away.
 const COME_BACK_MIN_MS: u64 = 1_000;

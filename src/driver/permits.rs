@@ -29,8 +29,14 @@ impl Permits {
 
     pub(crate) fn take(self: &Arc<Self>) -> Option<Permit> {
         let before = self.taken.fetch_update(SeqCst, SeqCst, |taken| (taken < self.most).then_some(taken + 1)).ok()?;
-        if before + 1 == self.most {
-            self.stats.accept_pauses.add(1);
+        if before + 1 == self.most
+            && let Some(count) = self.stats.accept_pauses.add_and_report()
+        {
+            log::warn!(
+                "all {} threads (`max_threads`) are taken: new connections wait, and a held request, stream or WebSocket that needs a \
+                 second thread is refused (pause {count} of accepting)",
+                self.most
+            );
         }
         self.stats.threads.add(1);
         Some(Permit(Arc::clone(self)))

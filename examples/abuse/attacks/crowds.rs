@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::scenario::Arena;
+use crate::scenario::{Arena, Late};
 use crate::server::PLAINTEXT;
 use crate::{Result, wire};
 
@@ -52,7 +52,7 @@ pub(crate) fn crowd(arena: &Arena<'_>) -> Result<String> {
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(answered)
     })?;
     if answered < count {
-        return Err(format!("only {answered} of {count} were answered").into());
+        return Err(Late(format!("only {answered} of {count} were answered")).into());
     }
     Ok(format!("{count} connections, all answered, in {:.1} s", begun.elapsed().as_secs_f64()))
 }
@@ -155,7 +155,7 @@ fn come_and_go(address: SocketAddr, count: usize, end: &AtomicU64) -> Result<u64
     let (mut connections, begun) = (0, Instant::now());
     while clients.iter().any(|client| client.last < end.load(SeqCst)) {
         if begun.elapsed() > Duration::from_secs(660) {
-            return Err("some never got the last message".into());
+            return Err(Late("some never got the last message".to_owned()).into());
         }
         for client in clients.iter_mut().filter(|client| client.last < end.load(SeqCst)) {
             connections += 1;

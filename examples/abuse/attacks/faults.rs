@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::scenario::Arena;
+use crate::scenario::{Arena, Late};
 use crate::{Result, wire};
 
 pub(crate) fn descriptors(arena: &Arena<'_>) -> Result<String> {
@@ -25,7 +25,7 @@ pub(crate) fn descriptors(arena: &Arena<'_>) -> Result<String> {
     }
     // Those that waited in the kernel's queue are accepted and found to be gone; then there is room again.
     let answered = Instant::now();
-    wire::get(arena.target.address, "/plaintext").map_err(|error| format!("it has not recovered: {error}"))?;
+    wire::get(arena.target.address, "/plaintext").map_err(|error| Late(format!("it has not recovered: {error}")))?;
     Ok(format!(
         "300 connections for 128 descriptors; {:.0} % of a processor; recovered in {:.0} ms",
         busy * 100.0,
@@ -54,7 +54,7 @@ pub(crate) fn threads(arena: &Arena<'_>) -> Result<String> {
             Err(error) => return Err(format!("a held request was not answered: {error}").into()),
         }
     }
-    ordinary.map_err(|error| format!("an ordinary request was not answered: {error}"))?;
+    ordinary.map_err(|error| Late(format!("an ordinary request was not answered: {error}")))?;
     Ok(format!(
         "64 held requests: {answered} answered, {refused} refused with 503; an ordinary one waited {:.1} s; {most} threads",
         waited.as_secs_f64()

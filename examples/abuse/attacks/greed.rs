@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::scenario::Arena;
+use crate::scenario::{Arena, Late};
 use crate::{Result, wire};
 
 /// The server gives up on a peer that takes nothing for two seconds.
@@ -61,7 +61,7 @@ pub(crate) fn deaf_streams(arena: &Arena<'_>) -> Result<String> {
     let (slow, stalled) = (counters["slow_disconnects"].as_u64().unwrap_or(0), counters["write_stalls"].as_u64().unwrap_or(0));
     let queues = subscribers as u64 * 1024 * 1024 + 64 * 1024 * 1024;
     if slow + stalled < subscribers as u64 {
-        return Err(format!("only {slow} + {stalled} of {subscribers} subscribers were ended").into());
+        return Err(Late(format!("only {slow} + {stalled} of {subscribers} subscribers were ended")).into());
     }
     if peak > 3 * queues {
         return Err(format!("memory grew to {} MiB", peak / 1024 / 1024).into());
@@ -84,7 +84,7 @@ pub(crate) fn deaf_pipeline(arena: &Arena<'_>) -> Result<String> {
     let (begun, mut peak, mut sent) = (Instant::now(), 0, 0_u64);
     while !sockets.is_empty() {
         if begun.elapsed() > PATIENCE {
-            return Err(format!("{} of {count} connections are still served after {PATIENCE:?}", sockets.len()).into());
+            return Err(Late(format!("{} of {count} connections are still served after {PATIENCE:?}", sockets.len())).into());
         }
         // Only whole requests count; where one is cut in two, the rest is garbage, which the server never comes to read.
         sockets.retain_mut(|socket| match socket.write(request.as_bytes()) {
@@ -162,7 +162,7 @@ fn read_slowly(address: SocketAddr, at: usize, end: &AtomicU64) -> Result<Accoun
         if *deadline.get_or_insert(Instant::now() + Duration::from_secs(660)) < Instant::now()
             || (has_ended && account.connections > 10_000)
         {
-            return Err(format!("a reader got no further than {}", account.last).into());
+            return Err(Late(format!("a reader got no further than {}", account.last)).into());
         }
         account.connections += 1;
         let mut socket = wire::connect(address)?;

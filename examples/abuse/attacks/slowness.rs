@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::scenario::Arena;
+use crate::scenario::{Arena, Late};
 use crate::{Result, wire};
 
 const STEP: Duration = Duration::from_millis(100);
@@ -25,7 +25,7 @@ pub(crate) fn silent(arena: &Arena<'_>) -> Result<String> {
     let closed = sockets.iter().filter(|socket| wire::read_to_end(socket).is_empty()).count();
     let count = sockets.len();
     if closed < count {
-        Err(format!("only {closed} of {count} were closed in silence").into())
+        Err(Late(format!("only {closed} of {count} were closed in silence")).into())
     } else {
         Ok(format!("{count} connections, all closed"))
     }
@@ -49,7 +49,7 @@ fn drip(arena: &Arena<'_>, opening: &str) -> Result<String> {
     let (count, begun, mut told) = (sockets.len(), Instant::now(), 0);
     while !sockets.is_empty() {
         if begun.elapsed() > PATIENCE {
-            return Err(format!("{} of {count} connections are still served after {PATIENCE:?}", sockets.len()).into());
+            return Err(Late(format!("{} of {count} connections are still served after {PATIENCE:?}", sockets.len())).into());
         }
         thread::sleep(STEP);
         sockets.retain_mut(|socket| {
@@ -66,7 +66,7 @@ fn drip(arena: &Arena<'_>, opening: &str) -> Result<String> {
         });
     }
     if told < count {
-        Err(format!("only {told} of {count} were answered with 408").into())
+        Err(Late(format!("only {told} of {count} were answered with 408")).into())
     } else {
         Ok(format!("{count} connections, all answered with 408"))
     }

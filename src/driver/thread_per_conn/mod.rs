@@ -69,6 +69,11 @@ impl Shared {
 /// Serves until the server is stopped.
 pub(crate) fn run(listening: Listening, app: Arc<dyn Handler>) -> io::Result<()> {
     let Listening { poll, listener, config, stats, stop, .. } = listening;
+    log::info!(
+        "at most {} threads (`max_threads`): {} held requests, streams and WebSockets at once, two threads for each",
+        config.max_threads,
+        config.max_pushed_connections()
+    );
     let permits = Permits::new(config.max_threads, Arc::clone(&stats), Arc::clone(&stop));
     let shared = Arc::new(Shared {
         registry: poll.registry().try_clone()?,
@@ -189,7 +194,7 @@ fn shut_down(shared: &Shared, mut sleep: impl FnMut(Duration) -> io::Result<()>)
         let is_over = end <= now || shared.stop.is_now();
         if is_over && *cut_since.get_or_insert(now) + CUT_GRACE <= now {
             shared.stats.cut.add(left.len() as u64);
-            log::warn!("{threads} threads are left behind: their handlers have not returned");
+            log::warn!("{threads} threads are left behind: they have not ended {CUT_GRACE:?} after their connections were cut");
             return Ok(());
         }
         for connection in &left {

@@ -178,7 +178,11 @@ impl Reader {
         });
         if started.is_none() {
             if let Some(count) = shared.stats.thread_refusals.add_and_report() {
-                log::warn!("a connection that is to be pushed to was refused: there is no thread for it (refusal {count})");
+                log::warn!(
+                    "a held request, stream or WebSocket was refused, because it needs a second thread and there is none; `max_threads` \
+                     is {} (refusal {count})",
+                    shared.config.max_threads
+                );
             }
             connection.refuse(&self.clock);
         }

@@ -103,12 +103,12 @@ impl Client {
     /// The peer is gone without a word: nothing that the server sends is received any more, or even acknowledged, and nothing is sent for as
     /// long as this client lives. Elsewhere than on Linux it is only silent.
     pub fn vanish(&self) {
+        let socket = SockRef::from(&self.stream);
+        // "Return 0", which for a filter is to keep nothing of a packet (Linux, Documentation/networking/filter.rst).
         #[cfg(target_os = "linux")]
-        {
-            // "Return 0", which for a filter is to keep nothing of a packet (Linux, Documentation/networking/filter.rst).
-            let drop_all = socket2::SockFilter::new(0x06, 0, 0, 0);
-            SockRef::from(&self.stream).attach_filter(&[drop_all]).unwrap();
-        }
+        socket.attach_filter(&[socket2::SockFilter::new(0x06, 0, 0, 0)]).unwrap();
+        #[cfg(not(target_os = "linux"))]
+        let _ = socket;
     }
 
     /// Reads once, for what is there or comes. `false` at the end of file.

@@ -99,8 +99,12 @@ impl Lab {
     pub fn join(&self) {
         let Some(ended) = self.ended.lock().unwrap().take() else { return };
         ended.recv_timeout(NET).expect("the server ends in time").expect("the server ends without an error");
-        let Snapshot { open, held, streams, websockets, threads, .. } = self.stats();
-        assert_eq!([open, held, streams, websockets, threads], [0; 5], "open, held, streams, WebSockets, threads after the end");
+        // A loaded machine may need longer to end thousands of threads than the server waits for them.
+        let left = || {
+            let Snapshot { open, held, streams, websockets, threads, .. } = self.stats();
+            [open, held, streams, websockets, threads]
+        };
+        eventually("everything is given back after the end", || left() == [0; 5]);
     }
 }
 

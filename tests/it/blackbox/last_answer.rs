@@ -3,11 +3,16 @@
 use std::io::Write;
 use std::time::Duration;
 
-use super::{Client, Lab, both, eventually};
+use super::{Client, IoModel, Lab, NET, both, eventually};
 
 /// Far more than a client's system takes unread.
 const LARGE: usize = 8 * 1024 * 1024;
 const JUNK_BYTES: usize = 200 * 1024;
+
+/// A server that listens behind its last answer for longer than any loaded machine needs to send to it.
+fn start(model: IoModel) -> Lab {
+    Lab::with(model, |config| config.settings.limits.close_timeout = 6 * NET)
+}
 
 /// Requests for a large answer that is the connection's last one.
 fn last_requests() -> [String; 3] {
@@ -43,7 +48,7 @@ fn expect_listening_end(client: &mut Client) {
 
 both! {
     fn junk_at_once(model) {
-        let lab = Lab::start(model);
+        let lab = start(model);
         for request in last_requests() {
             let mut client = lab.connect();
             client.send([request.as_bytes(), &vec![b'x'; JUNK_BYTES]].concat());
@@ -52,7 +57,7 @@ both! {
     }
 
     fn junk_behind_what_is_being_answered(model) {
-        let lab = Lab::start(model);
+        let lab = start(model);
         for request in last_requests() {
             let mut client = lab.connect();
             client.send(&request);
@@ -63,7 +68,7 @@ both! {
     }
 
     fn junk_for_as_long_as_the_answer_comes(model) {
-        let lab = Lab::start(model);
+        let lab = start(model);
         for request in last_requests() {
             let mut client = lab.connect();
             client.send(&request);
@@ -74,7 +79,7 @@ both! {
     /// All of the answer has left the server's hands, and junk comes only now.
     fn junk_behind_an_answer_that_waits_in_the_system(model) {
         const ANSWER: usize = 256 * 1024;
-        let lab = Lab::start(model);
+        let lab = start(model);
         let mut client = lab.connect();
         client.send(format!("GET /big?n={ANSWER} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
         eventually("the answer is sent", || lab.stats().bytes_out > ANSWER as u64);
@@ -86,7 +91,7 @@ both! {
     }
 
     fn more_than_one_request(model) {
-        let lab = Lab::start(model);
+        let lab = start(model);
         let close = "GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
         for junk in [1, 100, 1_000, 10_000, JUNK_BYTES] {
             let mut client = lab.connect();
@@ -98,7 +103,7 @@ both! {
 
     /// The request is exactly what one read takes, and what is behind it is not read yet.
     fn junk_behind_a_full_read(model) {
-        let lab = Lab::start(model);
+        let lab = start(model);
         // A quiet thread's buffer; the most that a loop reads where a head is to come, which is a byte more than the largest head.
         for read in [1_536, 16 * 1024 + 1] {
             let head = "POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: ";
@@ -113,7 +118,7 @@ both! {
 
     /// Whose answer was released by another thread, or ended by the shutdown, may have sent more, too.
     fn more_behind_a_held_request(model) {
-        let lab = Lab::start(model);
+        let lab = start(model);
         let poll = "GET /poll HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
         let mut client = lab.connect();
         client.send([poll.as_bytes(), &[b'x'; 10_000]].concat());

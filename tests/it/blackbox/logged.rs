@@ -2,18 +2,21 @@
 //!
 //! Covers: session::lifecycle
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::{Mutex, Once};
 
-use log::{LevelFilter, Log, Metadata, Record};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::client::request;
-use super::{Lab, both, eventually};
+use super::{IoModel, Lab, both, eventually};
 
-/// Keeps what must never be logged, by any test of this binary from now on.
-#[derive(Default)]
+/// Keeps what must never be logged, by any test of this binary from now on, and what tests wait for.
 struct Reader {
-    lines: AtomicUsize,
+    /// Peers whose end was logged, by any server of this binary.
+    ended: Mutex<BTreeSet<SocketAddr>>,
+    /// Lines about the bound on threads, of any server of this binary.
+    about_threads: Mutex<Vec<(Level, String)>>,
     forged: Mutex<Vec<String>>,
 }
 
@@ -26,16 +29,22 @@ impl Log for Reader {
         if self.enabled(record.metadata()) {
             let line = record.args().to_string();
             if line.contains(char::is_control) || line.contains("forged") {
-                self.forged.lock().unwrap().push(line);
+                self.forged.lock().unwrap().push(line.clone());
             }
-            self.lines.fetch_add(1, Relaxed);
+            if line.contains("`max_threads`") {
+                self.about_threads.lock().unwrap().push((record.level(), line.clone()));
+            }
+            // A line about the end of a connection begins with the peer's address.
+            let peer = line.split_once(": ").and_then(|(peer, _)| peer.parse::<SocketAddr>().ok());
+            self.ended.lock().unwrap().extend(peer);
         }
     }
 
     fn flush(&self) {}
 }
 
-static READER: Reader = Reader { lines: AtomicUsize::new(0), forged: Mutex::new(Vec::new()) };
+static READER: Reader =
+    Reader { ended: Mutex::new(BTreeSet::new()), about_threads: Mutex::new(Vec::new()), forged: Mutex::new(Vec::new()) };
 
 fn read_log() {
     static ONCE: Once = Once::new();
@@ -50,7 +59,15 @@ both! {
     fn no_client_writes_into_the_log(model) {
         read_log();
         let lab = Lab::start(model);
-        let before = READER.lines.load(Relaxed);
+        let mut peers = Vec::new();
+        let mut connect = || {
+            let client = lab.connect();
+            let peer = client.stream.local_addr().unwrap();
+            // An earlier connection may have had the same port.
+            READER.ended.lock().unwrap().remove(&peer);
+            peers.push(peer);
+            client
+        };
         let forgeries = [
             "GET /\x1b[2Jforged HTTP/1.1\r\nHost: a\r\n\r\n",
             "forged\x07 / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -61,18 +78,43 @@ both! {
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nforged\x1b\r\n",
         ];
         for forgery in forgeries {
-            let mut client = lab.connect();
+            let mut client = connect();
             client.send(forgery);
             assert!(client.take_to_end().starts_with(b"HTTP/1.1 "));
         }
-        let mut client = lab.connect();
+        let mut client = connect();
         client.upgrade("/topics/a/ws");
         client.send_frame(0x88, b"\x0f\xa0forged\r\n\x1b[31m");
         client.take_to_end();
-        let mut client = lab.connect();
+        let mut client = connect();
         client.send(request("/forged%0d%0a%1b"));
         drop(client);
-        eventually("each end is logged", || READER.lines.load(Relaxed) >= before + forgeries.len() + 2);
+        eventually("each end is logged", || {
+            let ended = READER.ended.lock().unwrap();
+            peers.iter().all(|peer| ended.contains(peer))
+        });
         assert_eq!(*READER.forged.lock().unwrap(), [""; 0]);
     }
+}
+
+/// The bound on threads, and what it allows, is told at the start, when the last thread is taken, and
+/// when a connection finds no second one.
+#[test]
+fn the_bound_on_threads_is_told() {
+    // No other test has this bound: its lines are this server's.
+    const THREADS: usize = 5;
+    let has = |level, begin: &str| READER.about_threads.lock().unwrap().iter().any(|(at, line)| *at == level && line.starts_with(begin));
+    read_log();
+    let lab = Lab::with(IoModel::ThreadPerConnection, |config| config.max_threads = THREADS);
+    let at_start = "at most 5 threads (`max_threads`): 2 held requests, streams and WebSockets at once";
+    eventually("the bound is told", || has(Level::Info, at_start));
+    let mut clients = lab.connect_many(THREADS);
+    for client in &mut clients {
+        assert_eq!(client.fetch("/hello").status, 200);
+    }
+    assert!(has(Level::Warn, "all 5 threads (`max_threads`) are taken: new connections wait"));
+    assert_eq!(clients[0].fetch("/poll").status, 503);
+    let lines = READER.about_threads.lock().unwrap();
+    let refused = |line: &str| line.contains("needs a second thread and there is none") && line.contains("`max_threads` is 5");
+    assert!(lines.iter().any(|(_, line)| refused(line)), "{lines:?}");
 }

@@ -51,13 +51,14 @@ pub use pushlab::IoModel;
 pub const NET: Duration = Duration::from_secs(10);
 
 /// Makes two tests, `name::event_loop` and `name::threads`, of one body that takes the IO model.
+/// Attributes apply to both tests: a `cfg` that does not hold removes the body together with them.
 macro_rules! both {
     ($($(#[$meta:meta])* fn $name:ident($model:ident) $body:block)*) => {$(
+        $(#[$meta])*
         mod $name {
             #[allow(unused_imports, reason = "a body may do with what is in the prelude")]
             use super::*;
 
-            $(#[$meta])*
             fn body($model: $crate::blackbox::IoModel) $body
 
             #[test]
@@ -73,6 +74,14 @@ macro_rules! both {
     )*};
 }
 use both;
+
+both! {
+    /// This body does not compile, and no build contains it.
+    #[cfg(any())]
+    fn removed_by_its_cfg(model) {
+        no_such_function(model);
+    }
+}
 
 /// Waits for what only a look can tell.
 #[track_caller]

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::time::Duration;
 
 use pushlab::session::Snapshot;
-use pushlab::{IoModel, Response};
+use pushlab::{Config, IoModel, Response};
 
 use super::client::is_timeout;
 use super::{Client, Lab, NET, both, eventually};
@@ -65,6 +65,33 @@ fn threads() {
     drop(first);
     assert_eq!(third.answer().status, 200);
     assert_eq!(lab.stats().accept_errors, 0);
+}
+
+/// `max_pushed_connections` streams are served, and one more connection waits for a thread.
+#[test]
+fn pushed_connections() {
+    let mut most = 0;
+    let lab = Lab::with(IoModel::ThreadPerConnection, |config| {
+        config.max_threads = 7;
+        most = config.max_pushed_connections();
+        config.max_threads = 2 * most;
+    });
+    assert_eq!(most, 3);
+    let mut clients = lab.connect_many(most);
+    for client in &mut clients {
+        client.get("/events");
+        assert_eq!(client.answer_head().status, 200);
+        assert_eq!(client.text_chunk(), "data: welcome\n\n");
+    }
+    eventually("each stream has its writer", || lab.stats().threads == 6);
+    let mut waiting = lab.connect();
+    waiting.get("/events");
+    expect_nothing(&mut waiting);
+    assert_eq!((lab.stats().streams, lab.stats().accept_pauses, lab.stats().thread_refusals), (3, 1, 0));
+    drop(clients.pop());
+    assert_eq!(waiting.answer_head().status, 200);
+    let few = Config { max_connections: 2, ..Config::default() };
+    assert_eq!(few.max_pushed_connections(), 2, "each takes a connection, too");
 }
 
 /// All threads read: there is none to write for those who would be held or pushed to.

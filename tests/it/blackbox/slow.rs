@@ -168,17 +168,24 @@ both! {
         assert!(client.drain() < 16 * 1024 * 1024);
     }
 
-    /// A reader that takes a little now and then is slow, and not stalled. The system says that there is room only when a third of its
-    /// buffer, megabytes here, is free: the reader has to be quick enough for that.
+    /// A reader that rests between its reads is slow, and not stalled: each write that the system
+    /// takes bytes of begins the write time-out anew. All rests together are longer than the write
+    /// time-out, and each is a tenth of it, so that a loaded machine has the rest of the time.
     fn slow_but_steady(model) {
-        let lab = Lab::with(model, |config| config.settings.limits.write_timeout = Duration::from_secs(1));
+        const REST: Duration = Duration::from_millis(400);
+        const RESTS: usize = 11;
+        // The system reports room only when a part of its buffer, megabytes, is free.
+        const READ_BYTES: usize = 3_000_000;
+        let lab = Lab::with(model, |config| config.settings.limits.write_timeout = 10 * REST);
         let mut client = Client::connect_with_little_room(lab.address);
-        client.get("/big?n=10000000");
+        // The parts that no rest follows are more than the system buffers.
+        client.get(&format!("/big?n={}", (RESTS + 4) * READ_BYTES));
         assert_eq!(client.answer_head().status, 200);
-        for _ in 0..100 {
-            client.take(100_000);
-            std::thread::park_timeout(Duration::from_millis(12));
+        for _ in 0..RESTS {
+            client.take(READ_BYTES);
+            std::thread::park_timeout(REST);
         }
+        client.take(4 * READ_BYTES);
         assert_eq!(lab.stats().write_stalls, 0);
     }
 }

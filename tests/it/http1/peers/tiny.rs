@@ -47,13 +47,33 @@ impl Reader for TinyHttp {
         assert!(!matches!(end, Err(ErrorKind::WouldBlock | ErrorKind::TimedOut)), "tiny_http hangs: {}", input.escape_ascii());
         let answers = String::from_utf8_lossy(&answers).into_owned();
         let Received { requests, is_broken } = std::mem::take(&mut *self.received.lock().unwrap());
-        let refused =
-            answers.lines().filter_map(|line| line.strip_prefix("HTTP/1.")?.get(2..)).find(|status| status.starts_with(['4', '5']));
+        let refused = refusal(&answers);
         let broken = is_broken.then_some("broken body");
         // It has closed before it had read everything. The system says so once, to whoever comes first: the writing or the reading.
         let reset = (end.is_err() || written.is_err()).then_some("reset");
         Reading { requests, stopped: broken.or(refused).or(reset).map(str::to_owned) }
     }
+}
+
+/// The status of the refusal among these answers.
+///
+/// tiny_http lets a 417 overtake the answers to earlier requests, and writes it in pieces. Other
+/// answers stand between these pieces, so that no status line begins with it; the reason phrase is
+/// one piece, and no other answer contains it.
+fn refusal(answers: &str) -> Option<&str> {
+    const EXPECTATION_FAILED: &str = "Expectation Failed";
+    let mut statuses = answers.lines().filter_map(|line| line.strip_prefix("HTTP/1.")?.get(2..));
+    statuses.find(|status| status.starts_with(['4', '5'])).or_else(|| answers.contains(EXPECTATION_FAILED).then_some(EXPECTATION_FAILED))
+}
+
+#[test]
+fn a_refusal_is_found_in_pieces() {
+    let ok = "HTTP/1.1 200 OK\r\nServer: tiny-http (Rust)\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(refusal(ok), None);
+    assert_eq!(refusal(&format!("{ok}HTTP/1.1 400 Bad Request\r\n\r\n")), Some("400 Bad Request"));
+    assert_eq!(refusal("HTTP/1.1 417 Expectation Failed\r\n\r\n"), Some("417 Expectation Failed"));
+    let in_pieces = format!("HTTP/1{ok}.1 417 HTTP/1.1Expectation Failed 200 OK\r\n\r\n");
+    assert_eq!(refusal(&in_pieces), Some("Expectation Failed"));
 }
 
 impl Drop for TinyHttp {
