@@ -59,6 +59,9 @@
 //! - One thread is one event loop: a server uses one processor for its connections, and a second server on another port the next one.
 //! - `bind` has the standard library's backlog of 128; [`Server::from_listener`] takes a socket with a longer one, and with
 //!   `TCP_USER_TIMEOUT`, without which the system gives a vanished client of a quiet stream up only after a quarter of an hour.
+//! - On Windows and with poll(2), mio makes edges out of levels: each burst of input costs one read more
+//!   there. A client that ends its side while its output is full keeps the loop awake until it reads, or
+//!   until the write time-out.
 //! - The write time-out begins anew with each byte of room that the system reports, not with each that the peer has acknowledged.
 //! - Deadlines are met late by up to 50 ms with threads, and by 100 ms where the reading thread sleeps
 //!   behind a later one; by an eighth of the time and at most a second on the event loop, where the time is 8 s

@@ -35,6 +35,23 @@ mod write;
 /// had arrived at the deadline has been read then.
 const OVERDUE_BYTES_MAX: u32 = 8 * 1024 * 1024;
 
+/// Whether the system reports edges itself: epoll and kqueue do. Elsewhere mio makes edges out of
+/// levels, and reports a socket again only after a call on the socket has found nothing ("would block").
+const EDGES_ARE_REAL: bool = cfg!(all(
+    not(mio_unsupported_force_poll_poll),
+    any(
+        target_os = "android",
+        target_os = "dragonfly",
+        target_os = "freebsd",
+        target_os = "illumos",
+        target_os = "linux",
+        target_os = "netbsd",
+        target_os = "openbsd",
+        target_os = "redox",
+        target_vendor = "apple",
+    )
+));
+
 pub use config::Config;
 pub use server::{IoModel, Server};
 pub use stop::Stopper;

@@ -225,5 +225,10 @@ fn a_share_that_is_used_up_ends_the_turn() {
     modest.answer();
     let before = BEFORE.load(SeqCst) - 2;
     // Who was alone when its turn began has 8 KiB: the answer at the gate and seven more.
-    assert_eq!(before, 7, "answers that came first");
+    // Where mio emulates edges, it also reports sockets without news, and the first turn is shared.
+    if cfg!(mio_unsupported_force_poll_poll) {
+        assert!(before <= 7, "{before} answers came first");
+    } else {
+        assert_eq!(before, 7, "answers that came first");
+    }
 }
