@@ -106,7 +106,7 @@ impl Call<'_> {
     }
 
     pub(super) fn wish(&self, technique: Technique, position: Id) -> Wish<'_> {
-        Wish { topics: &self.topics, technique, client: self.client.as_ref(), position }
+        Wish { topics: &self.topics, technique, client: self.client.as_ref(), position, told_to: 0 }
     }
 
     /// The first piece of the missed messages. Makes the topics, so that a reader can subscribe to
@@ -115,7 +115,7 @@ impl Call<'_> {
         let (now, limit_bytes) = (self.hub.config().clock.now(), self.hub.config().replay_bytes);
         let mut state = self.hub.lock();
         let places = state.topics.make(&self.topics).ok_or(PublishError::TooManyTopics)?;
-        Ok(state.since(&places, cursor, limit_bytes, now))
+        Ok(state.since(&places, 0, cursor, limit_bytes, now))
     }
 
     /// Serves a technique that streams, from the cursor on.

@@ -35,6 +35,10 @@ pub(super) struct CatchUp {
     /// `None` where the form has no room for a gap.
     tell_gap: Option<TellGap>,
     piece: Piece,
+    /// The place in the sequence up to which gaps have been told. Of several topics, one may have
+    /// forgotten messages that are newer than the last one of a piece: the next piece does not
+    /// begin with the same gap.
+    told_to: u64,
 }
 
 /// The part of the missed messages that was taken from the hub and not yet sent.
@@ -78,11 +82,12 @@ impl CatchUp {
     /// Begins with a first piece. Where the form has no room for a gap, the caller tells the gap of
     /// this piece.
     pub(super) fn new(hub: &Hub, topics: &Topics, technique: Technique, wire: Wire, tell_gap: Option<TellGap>, missed: Replay) -> Self {
+        let told_to = missed.from.sequence;
         let mut piece = Piece::from(missed);
         if tell_gap.is_none() {
             piece.gap = None;
         }
-        Self { hub: hub.clone(), topics: topics.clone(), technique, client: None, wire, tell_gap, piece }
+        Self { hub: hub.clone(), topics: topics.clone(), technique, client: None, wire, tell_gap, piece, told_to }
     }
 
     /// The subscription of the client with this token, if it has one.
@@ -100,7 +105,13 @@ impl CatchUp {
             }
             // Messages are sent without the hub's lock, and others may be published meanwhile. The
             // last round finds no new message, and subscribes under the same lock.
-            let wish = Wish { topics: &self.topics, technique: self.technique, client: self.client.as_ref(), position: self.piece.last };
+            let wish = Wish {
+                topics: &self.topics,
+                technique: self.technique,
+                client: self.client.as_ref(),
+                position: self.piece.last,
+                told_to: self.told_to,
+            };
             let sink = Sink::Stream { pusher: reader.pusher(), wire: self.wire.clone() };
             match self.hub.join(&wish, sink) {
                 Joined::Subscribed(leave, drops) => {
@@ -116,7 +127,10 @@ impl CatchUp {
                     self.hub.count_refused(410);
                     return Reached::Gone;
                 }
-                Joined::Behind(missed) => self.piece = missed.into(),
+                Joined::Behind(missed) => {
+                    self.told_to = self.told_to.max(missed.from.sequence);
+                    self.piece = missed.into();
+                }
                 Joined::NoRoom => {
                     self.hub.count_refused(503);
                     return Reached::NoRoom;

@@ -298,7 +298,7 @@ impl Hub {
         let mut state = self.lock();
         state.expire(now);
         let Some(places) = state.topics.make(wish.topics) else { return Joined::NoRoom };
-        let missed = state.since(&places, Cursor::After(wish.position), self.config().replay_bytes, now);
+        let missed = state.since(&places, wish.told_to, Cursor::After(wish.position), self.config().replay_bytes, now);
         if missed.gap || !missed.messages.is_empty() {
             return Joined::Behind(missed);
         }
@@ -316,7 +316,7 @@ impl Hub {
         let mut state = self.lock();
         state.expire(now);
         let Some(places) = state.topics.make(wish.topics) else { return Waiting::NoRoom(reply) };
-        let missed = state.since(&places, cursor, self.config().replay_bytes, now);
+        let missed = state.since(&places, 0, cursor, self.config().replay_bytes, now);
         if missed.gap || !missed.messages.is_empty() {
             return Waiting::Behind(missed, reply);
         }
@@ -353,6 +353,8 @@ pub(super) struct Wish<'a> {
     pub(super) technique: Technique,
     pub(super) client: Option<&'a Arc<str>>,
     pub(super) position: Id,
+    /// The place in the sequence up to which gaps have been told.
+    pub(super) told_to: u64,
 }
 
 impl Wish<'_> {

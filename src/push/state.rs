@@ -141,15 +141,16 @@ impl State {
     pub(super) fn replay(&mut self, topics: &Topics, cursor: Cursor, limit_bytes: usize, now: Instant) -> Replay {
         let places = self.topics.find(topics);
         let gone_to = if places.len() < topics.shared().len() { self.topics.forgotten_to() } else { 0 };
-        self.behind(&places, gone_to, cursor, limit_bytes, now)
+        self.behind(&places, gone_to, 0, cursor, now, limit_bytes)
     }
 
-    /// The same where all of the topics are made.
-    pub(super) fn since(&mut self, places: &Places, cursor: Cursor, limit_bytes: usize, now: Instant) -> Replay {
-        self.behind(places, 0, cursor, limit_bytes, now)
+    /// The same where all of the topics are made. Gaps up to the place `told_to` of the sequence
+    /// have been told.
+    pub(super) fn since(&mut self, places: &Places, told_to: u64, cursor: Cursor, limit_bytes: usize, now: Instant) -> Replay {
+        self.behind(places, 0, told_to, cursor, now, limit_bytes)
     }
 
-    fn behind(&mut self, places: &[usize], mut gone_to: u64, cursor: Cursor, limit_bytes: usize, now: Instant) -> Replay {
+    fn behind(&mut self, places: &[usize], mut gone_to: u64, told_to: u64, cursor: Cursor, now: Instant, limit_bytes: usize) -> Replay {
         let age = self.constants.config.history_age;
         for place in places {
             let history = &mut self.topics[*place].history;
@@ -160,7 +161,7 @@ impl State {
             Cursor::New => (self.sequence, true),
             Cursor::Earliest => (0, true),
             Cursor::After(id) if id.epoch != self.constants.epoch || id.sequence > self.sequence => (0, false),
-            Cursor::After(id) => (id.sequence, id.sequence >= gone_to),
+            Cursor::After(id) => (id.sequence, id.sequence.max(told_to) >= gone_to),
         };
         let from = if cursor == Cursor::Earliest || !is_known { gone_to.max(after) } else { after };
         if !is_known {
