@@ -194,7 +194,7 @@ fn a_greedy_connection_leaves_others_their_turn() {
     modest.answer();
     let before = BEFORE.load(SeqCst) - 2;
     // 256 KiB of answers are its share.
-    assert!((1..=17).contains(&before), "{before} answers came first");
+    assert!(before <= 17, "{before} answers came first");
     drop(greedy);
     gate.answer();
 }

@@ -95,7 +95,7 @@ struct Kind {
     after: fn(&mut Client),
 }
 
-const KINDS: [Kind; 8] = [
+static KINDS: [Kind; 8] = [
     // Half a head.
     Kind {
         peers: 50,
@@ -180,30 +180,33 @@ const KINDS: [Kind; 8] = [
     },
 ];
 
+/// All peers of a kind.
+type Group = (&'static Kind, Vec<Client>);
+
+/// All peers do a step, the kinds beside each other.
+fn step(groups: &mut [Group], step: fn(&Kind) -> fn(&mut Client)) {
+    thread::scope(|scope| {
+        for (kind, clients) in groups {
+            scope.spawn(move || clients.iter_mut().for_each(step(kind)));
+        }
+    });
+}
+
 both! {
     fn what_arrives_meanwhile_is_in_time(model) {
         let mut process = Process::start(model);
         let address: SocketAddr = process.said("address ").parse().unwrap();
-        let mut peers = Vec::new();
-        for kind in &KINDS {
-            for _ in 0..kind.peers {
-                let mut client = Client::connect(address);
-                (kind.before)(&mut client);
-                peers.push((kind, client));
-            }
-        }
+        let connect = |kind: &'static Kind| (kind, (0..kind.peers).map(|_| Client::connect(address)).collect());
+        let mut groups: Vec<Group> = KINDS.iter().map(connect).collect();
+        step(&mut groups, |kind| kind.before);
         let stopped_at = Instant::now();
         process.signal("STOP");
-        for (kind, client) in &mut peers {
-            (kind.meanwhile)(client);
-        }
+        step(&mut groups, |kind| kind.meanwhile);
         while stopped_at.elapsed() <= DEADLINE {
             thread::sleep(DEADLINE.saturating_sub(stopped_at.elapsed()) + Duration::from_millis(1));
         }
         process.signal("CONT");
-        for (kind, client) in &mut peers {
-            (kind.after)(client);
-        }
+        step(&mut groups, |kind| kind.after);
         process.input.take();
         assert_eq!(process.said("broken "), "{}, 0 stalls");
     }
