@@ -16,15 +16,16 @@ use pushlab::{Config, IoModel};
 
 use super::{Client, Lab, both};
 
-/// Every deadline that ends a peer. A loaded machine connects all peers in less.
+/// Every deadline that ends a peer, at first. A machine on which the peers need a quarter of it to
+/// begin gets twice the time.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// More than the system keeps of output that is not read.
 const LARGE: usize = 16 * 1024 * 1024;
 
-/// In the environment of the server's process: its IO model.
-const MODEL: &str = "PUSHLAB_TEST_STOPPED";
+/// In the environment of the server's process: its IO model, and its deadlines in seconds.
+const SERVER: &str = "PUSHLAB_TEST_STOPPED";
 
-fn configure(config: &mut Config) {
+fn configure(config: &mut Config, deadline: Duration) {
     let limits = &mut config.settings.limits;
     limits.heartbeat = Some(Duration::from_millis(5));
     // A body that comes does not prolong its time.
@@ -37,15 +38,17 @@ fn configure(config: &mut Config) {
         &mut limits.pong_timeout,
         &mut limits.close_timeout,
     ] {
-        *time = DEADLINE;
+        *time = deadline;
     }
 }
 
 /// The server's process: it serves until its standard input ends, and says then which rules its peers broke.
 #[test]
 fn server() {
-    let Ok(model) = env::var(MODEL) else { return };
-    let lab = Lab::with(model.parse::<IoModel>().unwrap(), configure);
+    let Ok(server) = env::var(SERVER) else { return };
+    let (model, seconds) = server.split_once(' ').unwrap();
+    let deadline = Duration::from_secs(seconds.parse().unwrap());
+    let lab = Lab::with(model.parse::<IoModel>().unwrap(), |config| configure(config, deadline));
     println!("\naddress {}", lab.address);
     std::io::stdin().lines().for_each(drop);
     println!("\nbroken {:?}, {} stalls", lab.broken_rules(), lab.stats().write_stalls);
@@ -58,9 +61,9 @@ struct Process {
 }
 
 impl Process {
-    fn start(model: IoModel) -> Self {
+    fn start(model: IoModel, deadline: Duration) -> Self {
         let mut command = Command::new(env::current_exe().unwrap());
-        command.args(["--exact", "blackbox::stopped::server", "--nocapture"]).env(MODEL, model.to_string());
+        command.args(["--exact", "blackbox::stopped::server", "--nocapture"]).env(SERVER, format!("{model} {}", deadline.as_secs()));
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
         Self { child, input, output }
@@ -87,13 +90,27 @@ impl Drop for Process {
     }
 }
 
-/// What a peer has done before the server stops, what it does meanwhile, and what it gets then.
+/// What a peer does before the server stops, while it is stopped, and as soon as it goes on; and what
+/// the peer gets then, however late it looks.
 struct Kind {
     peers: usize,
     before: fn(&mut Client),
     meanwhile: fn(&mut Client),
-    after: fn(&mut Client),
+    then: fn(&mut Client),
+    gets: fn(&mut Client),
 }
+
+/// A message, and the end of a WebSocket, which makes no more pings then.
+fn say_and_close(client: &mut Client) {
+    client.send_frame(0x81, b"still there");
+    client.send_frame(0x88, &1_000_u16.to_be_bytes());
+}
+
+fn get_echo(client: &mut Client) {
+    while client.frame().first == 0x89 {}
+}
+
+fn do_nothing(_: &mut Client) {}
 
 static KINDS: [Kind; 8] = [
     // Half a head.
@@ -101,28 +118,32 @@ static KINDS: [Kind; 8] = [
         peers: 50,
         before: |client| client.send("GET /hello HTTP/1.1\r\nHo"),
         meanwhile: |client| client.send("st: x\r\n\r\n"),
-        after: |client| assert_eq!(client.answer().text(), "hello\n"),
+        then: do_nothing,
+        gets: |client| assert_eq!(client.answer().text(), "hello\n"),
     },
     // Half a body, of which more comes than is read at once.
     Kind {
         peers: 50,
         before: |client| client.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 40001\r\n\r\n."),
         meanwhile: |client| client.send([b'x'; 40_000]),
-        after: |client| assert_eq!(client.answer().body.len(), 40_001),
+        then: do_nothing,
+        gets: |client| assert_eq!(client.answer().body.len(), 40_001),
     },
     // Half of a chunked body.
     Kind {
         peers: 50,
         before: |client| client.send("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel"),
         meanwhile: |client| client.send("lo\r\n0\r\n\r\n"),
-        after: |client| assert_eq!(client.answer().text(), "hello"),
+        then: do_nothing,
+        gets: |client| assert_eq!(client.answer().text(), "hello"),
     },
     // Idle.
     Kind {
         peers: 50,
         before: |client| assert_eq!(client.fetch("/hello").status, 200),
         meanwhile: |client| client.get("/hello"),
-        after: |client| assert_eq!(client.answer().text(), "hello\n"),
+        then: do_nothing,
+        gets: |client| assert_eq!(client.answer().text(), "hello\n"),
     },
     // A ping is not answered yet.
     Kind {
@@ -132,10 +153,8 @@ static KINDS: [Kind; 8] = [
             assert_eq!(client.frame().first, 0x89);
         },
         meanwhile: |client| client.send_frame(0x8a, b""),
-        after: |client| {
-            client.send_frame(0x81, b"still there");
-            while client.frame().first == 0x89 {}
-        },
+        then: say_and_close,
+        gets: get_echo,
     },
     // The same, and other threads have a handle of the WebSocket.
     Kind {
@@ -148,10 +167,8 @@ static KINDS: [Kind; 8] = [
             assert_eq!(one.max(other), 0x89);
         },
         meanwhile: |client| client.send_frame(0x8a, b""),
-        after: |client| {
-            client.send_frame(0x81, b"still there");
-            while client.frame().first == 0x89 {}
-        },
+        then: say_and_close,
+        gets: get_echo,
     },
     // A close frame is not answered yet.
     Kind {
@@ -162,7 +179,8 @@ static KINDS: [Kind; 8] = [
             while client.frame().first != 0x88 {}
         },
         meanwhile: |client| client.send_frame(0x88, &4_000_u16.to_be_bytes()),
-        after: |client| client.expect_end(),
+        then: do_nothing,
+        gets: |client| client.expect_end(),
     },
     // Output is not taken yet.
     Kind {
@@ -174,7 +192,8 @@ static KINDS: [Kind; 8] = [
         meanwhile: |client| {
             client.take(1024 * 1024);
         },
-        after: |client| {
+        then: do_nothing,
+        gets: |client| {
             client.take(LARGE - 1024 * 1024);
         },
     },
@@ -192,21 +211,35 @@ fn step(groups: &mut [Group], step: fn(&Kind) -> fn(&mut Client)) {
     });
 }
 
-both! {
-    fn what_arrives_meanwhile_is_in_time(model) {
-        let mut process = Process::start(model);
+/// A server, and peers of every kind that have all begun in a quarter of the deadline.
+fn begin(model: IoModel) -> (Process, Vec<Group>, Duration) {
+    let mut deadline = DEADLINE;
+    loop {
+        let mut process = Process::start(model, deadline);
         let address: SocketAddr = process.said("address ").parse().unwrap();
+        let begun = Instant::now();
         let connect = |kind: &'static Kind| (kind, (0..kind.peers).map(|_| Client::connect(address)).collect());
         let mut groups: Vec<Group> = KINDS.iter().map(connect).collect();
         step(&mut groups, |kind| kind.before);
+        if begun.elapsed() < deadline / 4 {
+            return (process, groups, deadline);
+        }
+        deadline *= 2;
+    }
+}
+
+both! {
+    fn what_arrives_meanwhile_is_in_time(model) {
+        let (mut process, mut groups, deadline) = begin(model);
         let stopped_at = Instant::now();
         process.signal("STOP");
         step(&mut groups, |kind| kind.meanwhile);
-        while stopped_at.elapsed() <= DEADLINE {
-            thread::sleep(DEADLINE.saturating_sub(stopped_at.elapsed()) + Duration::from_millis(1));
+        while stopped_at.elapsed() <= deadline {
+            thread::sleep(deadline.saturating_sub(stopped_at.elapsed()) + Duration::from_millis(1));
         }
         process.signal("CONT");
-        step(&mut groups, |kind| kind.after);
+        step(&mut groups, |kind| kind.then);
+        step(&mut groups, |kind| kind.gets);
         process.input.take();
         assert_eq!(process.said("broken "), "{}, 0 stalls");
     }
