@@ -1,7 +1,9 @@
-//! The same small load on both drivers: `cargo bench --bench drivers`. What differs between two lines of a group is the IO model alone.
+//! Benchmarks of both drivers under the same small load: `cargo bench --bench drivers`. The two
+//! lines of a group differ only in the IO model.
 //!
-//! Client and server share the machine, and the client is one thread with blocking sockets: the figures are ratios, not what a server can
-//! do. `examples/compare` measures that.
+//! The client and the server share the machine, and the client is one thread with blocking sockets.
+//! So the figures are only useful as ratios; they do not show the capacity of a server.
+//! `examples/compare` measures the capacity.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -15,7 +17,7 @@ use pushlab::{
     Config, Frame, IoModel, Limits, Message, Pusher, Reply, Request, Response, Server, Settings, Socket, Stopper, WebSocketHandler,
 };
 
-/// Connections with requests, or echoes, at the same time.
+/// The number of connections that send requests or echoes at the same time.
 const CONNECTIONS: usize = 4;
 const SUBSCRIBERS: usize = 100;
 
@@ -45,7 +47,7 @@ struct Running {
 
 impl Running {
     fn start(model: IoModel) -> Self {
-        // A heartbeat would stand between the messages that are counted.
+        // A heartbeat between the messages would change the number of bytes that the client reads.
         let limits = Limits { heartbeat: None, ..Limits::default() };
         let config = Config { settings: Settings { limits, ..Settings::default() }, ..Config::default() };
         let server = Server::bind("127.0.0.1:0", config).expect("a free port");
@@ -96,7 +98,7 @@ impl WebSocketHandler for Echo {
     }
 }
 
-/// Sends `request` on every socket, then reads `answer_len` bytes from each.
+/// Sends `request` on each socket, then reads one answer from each.
 fn turn(sockets: &mut [TcpStream], request: &[u8], answer: &mut [u8]) {
     for socket in &mut *sockets {
         socket.write_all(request).expect("the server reads");
@@ -127,7 +129,8 @@ fn keep_alive(criterion: &mut Criterion, depth: usize) {
     group.finish();
 }
 
-/// Bytes of one whole response, every one of which is as long: the date has a fixed length.
+/// The size of one whole response in bytes. All responses have the same size, because the date has
+/// a fixed length.
 fn answer_len(server: &Running, request: &str) -> usize {
     let mut socket = TcpStream::connect(server.address).expect("the server listens");
     let request = request.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
@@ -142,7 +145,7 @@ fn echo(criterion: &mut Criterion, depth: usize) {
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
     let mut group = criterion.benchmark_group(format!("drivers/ws_echo_16_bytes/{depth}_in_flight"));
     group.throughput(Throughput::Elements((CONNECTIONS * depth) as u64));
-    // A key of zeros: the payload is masked as it is.
+    // With a key of zeros, the masked payload equals the payload.
     let frame = [&*FrameHead::client(Opcode::Binary, 16, [0; 4]).encode(), &[7; 16]].concat().repeat(depth);
     for model in IoModel::ALL {
         let server = Running::start(model);
@@ -180,7 +183,8 @@ fn fan_out(criterion: &mut Criterion, publishes: usize) {
     group.finish();
 }
 
-/// The handler puts its pusher on the shelf after the head of the response may have been written.
+/// Waits until the handler has stored the pusher of each subscriber. The client can read the head
+/// of a response before the handler stores the pusher.
 fn wait_for_pushers(shelf: &Pushers) -> Vec<Pusher> {
     let give_up = Instant::now() + Duration::from_secs(10);
     loop {

@@ -1,4 +1,5 @@
-//! One message for many: encoded once, then put into the outbox of every subscriber.
+//! Benchmarks of the fan-out: one message is encoded once, and then appended to the outbox of each
+//! subscriber.
 
 use std::hint::black_box;
 use std::time::{Instant, SystemTime};

@@ -1,4 +1,4 @@
-//! Heads, responses, chunks.
+//! Benchmarks of HTTP/1.1: heads, responses and chunked coding.
 
 use std::hint::black_box;
 use std::time::{Instant, SystemTime};
@@ -9,7 +9,7 @@ use pushlab::proto::{Limits, Now, Outbox};
 
 const SMALL: &[u8] = b"GET /hello HTTP/1.1\r\nHost: example.org\r\n\r\n";
 
-/// What a browser sends: 750 bytes.
+/// The request of a browser, 750 bytes.
 const BROWSER: &[u8] = b"GET /events?topic=ticks&last=7f3a-104711 HTTP/1.1\r\nHost: push.example.org:8080\r\nConnection: keep-alive\r\n\
     sec-ch-ua: \"Chromium\";v=\"140\", \"Not=A?Brand\";v=\"24\", \"Google Chrome\";v=\"140\"\r\nsec-ch-ua-mobile: ?0\r\n\
     sec-ch-ua-platform: \"Linux\"\r\nUpgrade-Insecure-Requests: 1\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 \
@@ -29,7 +29,7 @@ fn now() -> Now {
     Now::new(Instant::now(), SystemTime::UNIX_EPOCH)
 }
 
-/// Parsing and validation, beside the parser that it stands on.
+/// Parses and validates heads. A second group measures `httparse` alone, which does the parsing.
 fn heads(criterion: &mut Criterion) {
     let limits = Limits::default();
     for (group, parse) in [("proto/http1/head", true), ("proto/http1/head_httparse_alone", false)] {
@@ -53,7 +53,7 @@ fn heads(criterion: &mut Criterion) {
     }
 }
 
-/// A request and its small answer on a connection that stays.
+/// Reads a request and sends a small response, on a connection that is kept open.
 fn exchanges(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("proto/http1/exchange");
     let (now, limits) = (now(), Limits::default());

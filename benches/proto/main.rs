@@ -1,6 +1,8 @@
-//! The protocol core by itself: `cargo bench --bench proto`, or a part of it, `cargo bench --bench proto -- ws/decode`.
+//! Benchmarks of the protocol core: `cargo bench --bench proto`. A filter runs a part of them:
+//! `cargo bench --bench proto -- ws/decode`.
 //!
-//! Every number is of one core and no system call; throughput is in bytes of input or payload, and in elements where a delivery counts.
+//! Each number is for one core and includes no system call. Throughput is in bytes of input or
+//! payload. For deliveries, it is in elements.
 
 mod fan_out;
 mod http1;

@@ -1,4 +1,5 @@
-//! The outbox: copied and carried pieces in, slices out, a short write behind.
+//! Benchmarks of the outbox: copied and shared pieces are appended, and then removed after a short
+//! write.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ pub(super) fn bench(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// As a transport would: two writes, the first of them short.
+/// Takes the output like a transport that writes twice. The first write is short.
 fn drain(out: &mut Outbox) {
     for sent in [out.len() / 3, out.len() - out.len() / 3] {
         for chunk in out.chunks() {

@@ -1,4 +1,4 @@
-//! Server-sent events, both directions.
+//! Benchmarks of server-sent events in both directions.
 
 use std::hint::black_box;
 

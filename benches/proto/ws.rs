@@ -1,4 +1,5 @@
-//! Frames from a client, text, the handshake's hash, frames to a client.
+//! Benchmarks of WebSocket: frames from a client, UTF-8 validation, the hash of the handshake, and
+//! frames to a client.
 
 use std::hint::black_box;
 
@@ -15,13 +16,13 @@ pub(super) fn bench(criterion: &mut Criterion) {
     criterion.bench_function("proto/ws/accept_key", |bencher| bencher.iter(|| accept_key(black_box("dGhlIHNhbXBsZSBub25jZQ=="))));
 }
 
-/// A whole frame. Its payload is unmasked where it lies, so that every other time it is masked again, which costs the same; the key of
-/// text is zero, which leaves it text.
+/// A whole client frame. The decoder unmasks the payload in place, so each second iteration masks
+/// it again. Both cost the same. The key for text is zero, so the text stays text.
 fn client_frame(opcode: Opcode, key: [u8; 4], payload: &[u8]) -> Vec<u8> {
     [&*FrameHead::client(opcode, payload.len() as u64, key).encode(), payload].concat()
 }
 
-/// Head, unmasking, and the message handed out.
+/// Decodes the head, unmasks the payload, and returns the message.
 fn decode(criterion: &mut Criterion) {
     let limits = Limits::default();
     let mut group = criterion.benchmark_group("proto/ws/decode");
@@ -68,7 +69,7 @@ fn encode(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Text that comes in pieces, whose borders stand inside of characters.
+/// Validates text in parts. Some parts end inside a character.
 fn utf8(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("proto/ws/utf8");
     for (name, text) in [("ascii_1_kib", "x".repeat(1024)), ("greek_1_kib", "κόσμε ".repeat(94)), ("emoji_1_kib", "\u{1F600}".repeat(256))]

@@ -1,15 +1,19 @@
-//! Who broke which rule, and what the wire says about it.
+//! The errors of the peer, the errors of this side, and the reasons why connections end.
 //!
-//! Owns the mapping from a broken rule to an HTTP status (RFC 9110, section 15) and to a WebSocket close code (RFC 6455, section 7.4).
-//! Refuses to carry text or allocate: errors are small `Copy` values, their sentences are constants.
+//! Owns the mapping from a broken rule to an HTTP status (RFC 9110, section 15) and to a WebSocket
+//! close code (RFC 6455, section 7.4), and the English sentence for each error. Leaves the sending
+//! of error answers to [`http1::Conn`](super::http1::Conn) and [`ws::Writer`](super::ws::Writer).
+//! Errors are small `Copy` values: they allocate nothing and carry no bytes of the peer.
 
 use std::fmt;
 
 /// The peer broke a rule, a limit or a deadline.
 ///
-/// [`status`](Self::status) is the HTTP answer while the connection still speaks HTTP; [`close_code`](Self::close_code) the WebSocket
-/// close code after the upgrade. `Display` gives a sentence that names the rule; it is sent to the peer as the body of the error answer,
-/// and never quotes the peer's bytes.
+/// [`status`](Self::status) is the status of the error answer while the connection still speaks
+/// HTTP. [`close_code`](Self::close_code) is the WebSocket close code after the upgrade. `Display`
+/// gives a sentence that names the rule. The server sends this sentence to the peer as the body of
+/// the error answer or as the reason of the close frame. The sentence never quotes bytes of the
+/// peer.
 ///
 /// ```
 /// use pushlab::proto::RemoteError;
@@ -21,85 +25,102 @@ use std::fmt;
 pub enum RemoteError {
     /// The request line is not `method SP target SP HTTP/x.y` (RFC 9112, section 3).
     BadRequestLine,
-    /// A field line is malformed: white space before the colon, obs-fold, bare CR, NUL, an empty name (RFC 9112, section 5).
+    /// A field line is malformed: white space before the colon, obs-fold, a bare CR, NUL or an
+    /// empty name (RFC 9112, section 5).
     BadField,
-    /// The request target is in no form that its method allows (RFC 9112, section 3.2).
+    /// The request target is malformed, or the method does not allow its form (RFC 9112, section
+    /// 3.2).
     BadTarget,
-    /// A percent sign in the request target's path is not followed by two hexadecimal digits (RFC 3986, section 2.1).
+    /// A percent sign in the request target's path is not followed by two hexadecimal digits (RFC
+    /// 3986, section 2.1).
     BadEscape,
-    /// The request target is an `https` one, and the connection is not secured (RFC 9110, section 7.4).
+    /// The scheme of the request target is `https`, but the connection is not secured (RFC 9110,
+    /// section 7.4).
     MisdirectedTarget,
-    /// The request is for a host that is not in
+    /// The request names a host that is not in
     /// [`Settings::allow_hosts`](crate::Settings::allow_hosts) (RFC 9110, section 15.5.20).
     MisdirectedHost,
-    /// `Host` is missing in HTTP/1.1, repeated, or not a valid `host[:port]` (RFC 9112, section 3.2).
+    /// `Host` is missing from an HTTP/1.1 request, is repeated, or is not a valid `host[:port]`
+    /// (RFC 9112, section 3.2).
     BadHost,
-    /// `Content-Length` is repeated, a list, signed, empty or overflows (RFC 9112, section 6.3).
+    /// `Content-Length` is repeated, a list, signed or empty, or its value overflows (RFC 9112,
+    /// section 6.3).
     BadContentLength,
-    /// Both `Content-Length` and `Transfer-Encoding` (RFC 9112, section 6.1: a smuggling shape).
+    /// The head has both `Content-Length` and `Transfer-Encoding`. Request smuggling uses this form
+    /// (RFC 9112, section 6.1).
     ConflictingFraming,
-    /// `Transfer-Encoding` whose last coding is not a single `chunked`, or on HTTP/1.0 (RFC 9112, section 6.1).
+    /// `Transfer-Encoding` does not end in exactly one `chunked`, or the request is HTTP/1.0 (RFC
+    /// 9112, section 6.1).
     BadTransferEncoding,
-    /// A transfer coding that this server does not implement, before a final `chunked` (RFC 9112, section 6.1).
+    /// `Transfer-Encoding` lists a coding that this server does not implement, before the final
+    /// `chunked` (RFC 9112, section 6.1).
     UnknownTransferCoding,
-    /// A chunk size, extension, end or trailer is malformed (RFC 9112, section 7.1).
+    /// A chunk size, a chunk extension, the end of a chunk or a trailer field is malformed (RFC
+    /// 9112, section 7.1).
     BadChunk,
-    /// The head exceeds [`Limits::head_bytes`](super::Limits::head_bytes).
+    /// The head is larger than [`Limits::head_bytes`](super::Limits::head_bytes).
     HeadTooLarge,
-    /// The head exceeds [`Limits::head_fields`](super::Limits::head_fields).
+    /// The head has more fields than [`Limits::head_fields`](super::Limits::head_fields).
     TooManyFields,
-    /// The request target exceeds [`Limits::target_bytes`](super::Limits::target_bytes).
+    /// The request target is longer than [`Limits::target_bytes`](super::Limits::target_bytes).
     TargetTooLong,
-    /// The body exceeds [`Limits::body_bytes`](super::Limits::body_bytes).
+    /// The body is larger than [`Limits::body_bytes`](super::Limits::body_bytes).
     BodyTooLarge,
-    /// A method that this server does not know (RFC 9110, section 9.1).
+    /// The server does not know the method (RFC 9110, section 9.1).
     UnknownMethod,
-    /// An HTTP version other than 1.x (RFC 9110, section 15.6.6).
+    /// The HTTP version is not 1.x (RFC 9110, section 15.6.6).
     UnsupportedVersion,
-    /// An `Expect` other than `100-continue` (RFC 9110, section 10.1.1).
+    /// `Expect` names an expectation other than `100-continue` (RFC 9110, section 10.1.1).
     UnknownExpectation,
     /// The head did not arrive within [`Limits::head_timeout`](super::Limits::head_timeout).
     HeadTimeout,
-    /// The body did not arrive within [`Limits::body_timeout`](super::Limits::body_timeout) and its minimum rate.
+    /// The body arrived more slowly than [`Limits::body_timeout`](super::Limits::body_timeout) and
+    /// [`Limits::body_rate`](super::Limits::body_rate) allow.
     BodyTimeout,
     /// The peer ended the connection in the middle of a message.
     UnexpectedEof,
-    /// A WebSocket was expected and the request is not an upgrade to one (RFC 6455, section 4.2.1).
+    /// The resource requires a WebSocket, but the request does not ask for an upgrade to one (RFC
+    /// 6455, section 4.2.1).
     NotAWebSocketRequest,
     /// `Sec-WebSocket-Version` is not 13 (RFC 6455, section 4.4).
     UnsupportedWebSocketVersion,
-    /// The handshake is malformed: `Sec-WebSocket-Key` missing, repeated or not 16 bytes of base64, or a list of subprotocols or extensions
-    /// that is none (RFC 6455, sections 4.2.1 and 9.1).
+    /// The handshake is malformed: `Sec-WebSocket-Key` is missing, repeated or not 16 bytes in
+    /// base64, or the list of subprotocols or extensions violates its grammar (RFC 6455, sections
+    /// 4.2.1 and 9.1).
     BadHandshake,
-    /// The `Origin` is malformed or repeated, or is not allowed to open a WebSocket here (RFC 6454,
-    /// section 7; RFC 6455, section 10.2).
+    /// The `Origin` is malformed or repeated, or the server does not allow it to open a WebSocket
+    /// (RFC 6454, section 7; RFC 6455, section 10.2).
     ForbiddenOrigin,
-    /// A reserved bit is set without an extension that gives it a meaning (RFC 6455, section 5.2).
+    /// A reserved bit is set, and no extension defines its meaning (RFC 6455, section 5.2).
     ReservedBits,
-    /// A reserved opcode (RFC 6455, section 5.2).
+    /// The opcode is reserved (RFC 6455, section 5.2).
     ReservedOpcode,
     /// A frame from a client is not masked (RFC 6455, section 5.1).
     UnmaskedFrame,
-    /// A payload length is not in its shortest form, or has its highest bit set (RFC 6455, section 5.2).
+    /// A payload length is not in its shortest form, or has its highest bit set (RFC 6455, section
+    /// 5.2).
     BadPayloadLength,
     /// A control frame is fragmented or longer than 125 bytes (RFC 6455, section 5.5).
     BadControlFrame,
-    /// A continuation frame with nothing to continue, or a new message inside a fragmented one (RFC 6455, section 5.4).
+    /// A continuation frame arrived outside a fragmented message, or a new message began inside one
+    /// (RFC 6455, section 5.4).
     BadFragment,
-    /// A text message or close reason is not UTF-8 (RFC 6455, sections 5.6 and 8.1).
+    /// A text message or a close reason is not UTF-8 (RFC 6455, sections 5.6 and 8.1).
     InvalidUtf8,
-    /// A close frame with one byte of body or a code that must not be sent (RFC 6455, section 7.4).
+    /// A close frame has a body of one byte, or a code that must not be sent (RFC 6455, section
+    /// 7.4).
     BadCloseFrame,
-    /// A message exceeds [`Limits::message_bytes`](super::Limits::message_bytes).
+    /// A message is larger than [`Limits::message_bytes`](super::Limits::message_bytes).
     MessageTooLarge,
-    /// A message exceeds [`Limits::message_fragments`](super::Limits::message_fragments).
+    /// A message has more fragments than
+    /// [`Limits::message_fragments`](super::Limits::message_fragments).
     TooManyFragments,
-    /// The peer did not answer a ping, a close frame or the lingering end of the connection in time.
+    /// The peer did not answer a ping or a close frame in time.
     Silent,
 }
 
 impl RemoteError {
-    /// Every rule, in the order of declaration.
+    /// All errors, in the order of declaration.
     pub const ALL: [Self; Self::Silent as usize + 1] = [
         Self::BadRequestLine,
         Self::BadField,
@@ -140,7 +161,8 @@ impl RemoteError {
         Self::Silent,
     ];
 
-    /// The status code of the answer (RFC 9110, section 15). WebSocket frame errors, which come after the upgrade, map to 400.
+    /// The status code of the error answer (RFC 9110, section 15). WebSocket frame errors occur
+    /// after the upgrade, when no status can be sent. They map to 400.
     pub const fn status(self) -> u16 {
         match self {
             Self::ForbiddenOrigin => 403,
@@ -157,7 +179,8 @@ impl RemoteError {
         }
     }
 
-    /// The close code of the close frame (RFC 6455, section 7.4.1): 1002 unless the rule names another.
+    /// The close code of the close frame (RFC 6455, section 7.4.1). It is 1002 unless RFC 6455
+    /// defines a more specific code for the rule.
     pub const fn close_code(self) -> u16 {
         match self {
             Self::InvalidUtf8 => 1007,
@@ -173,12 +196,12 @@ impl RemoteError {
             Self::BadField => "a header field line is malformed",
             Self::BadTarget => "the request target is malformed or not allowed with this method",
             Self::BadEscape => "a percent sign in the path must be followed by two hexadecimal digits",
-            Self::MisdirectedTarget => "https is not spoken here",
+            Self::MisdirectedTarget => "an https target is not allowed on this connection",
             Self::MisdirectedHost => "this server does not answer for this host",
             Self::BadHost => "Host must be given exactly once, as host or host:port",
             Self::BadContentLength => "Content-Length must be one decimal number",
             Self::ConflictingFraming => "Content-Length and Transfer-Encoding must not come together",
-            Self::BadTransferEncoding => "Transfer-Encoding must end in one chunked and needs HTTP/1.1",
+            Self::BadTransferEncoding => "Transfer-Encoding must end in exactly one chunked coding and requires HTTP/1.1",
             Self::UnknownTransferCoding => "the only transfer coding implemented is chunked",
             Self::BadChunk => "the chunked body is malformed",
             Self::HeadTooLarge => "the request head is larger than the limit",
@@ -194,14 +217,14 @@ impl RemoteError {
             Self::NotAWebSocketRequest => "this resource needs a WebSocket upgrade (GET, Connection: Upgrade, Upgrade: websocket)",
             Self::UnsupportedWebSocketVersion => "Sec-WebSocket-Version must be 13",
             Self::BadHandshake => {
-                "Sec-WebSocket-Key must be given exactly once, as 16 bytes in base64, and the lists beside it must be lists"
+                "Sec-WebSocket-Key must be 16 bytes in base64, exactly once; protocol and extension lists must be well-formed"
             }
             Self::ForbiddenOrigin => "this Origin is not allowed",
             Self::ReservedBits => "a reserved bit is set",
             Self::ReservedOpcode => "the opcode is reserved",
             Self::UnmaskedFrame => "client frames must be masked",
             Self::BadPayloadLength => "the payload length is not in its shortest form",
-            Self::BadControlFrame => "control frames must be whole and at most 125 bytes",
+            Self::BadControlFrame => "a control frame must not be fragmented or have more than 125 bytes of payload",
             Self::BadFragment => "the fragments of a message are out of order",
             Self::InvalidUtf8 => "text must be UTF-8",
             Self::BadCloseFrame => "the close frame is malformed",
@@ -224,19 +247,26 @@ impl std::error::Error for RemoteError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LocalError {
-    /// A field name is not a token, or a field value carries CR, LF, NUL or another control character (RFC 9110, section 5.5).
+    /// A field name is not a token, or a field value contains CR, LF, NUL or another control
+    /// character (RFC 9110, section 5.5).
     BadField,
-    /// An event's name carries CR or LF, or its id carries CR, LF or NUL (WHATWG HTML, section 9.2.5).
+    /// The name of an event contains CR or LF, or its id contains CR, LF or NUL (WHATWG HTML,
+    /// section 9.2.5).
     BadEvent,
-    /// A status outside 200 to 599: informational answers are the protocol core's own (RFC 9110, section 15).
+    /// The status is outside 200 to 599. Only the protocol core sends informational (1xx) responses
+    /// (RFC 9110, section 15).
     BadStatus,
-    /// A field that the protocol core itself writes (`Content-Length`, `Transfer-Encoding`, `Connection`, `Date`).
+    /// The protocol core itself writes this field (`Content-Length`, `Transfer-Encoding`,
+    /// `Connection`, `Date`).
     ReservedField,
-    /// Nothing can be sent in this state: no request is waiting, or the response, message stream or connection is already over.
+    /// Nothing can be sent in this state: no request waits for a response, or the response, the
+    /// message stream or the connection is already over.
     WrongState,
-    /// More or fewer body bytes than the announced `Content-Length`.
+    /// The body has more or fewer bytes than the announced `Content-Length`, or the status allows
+    /// no body.
     BodyLength,
-    /// A close code that must not be sent, or a control payload over 125 bytes (RFC 6455, sections 5.5 and 7.4).
+    /// The close code must not be sent, or a control payload is longer than 125 bytes (RFC 6455,
+    /// sections 5.5 and 7.4).
     BadCloseCode,
 }
 
@@ -244,7 +274,7 @@ impl fmt::Display for LocalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::BadField => "a field name must be a token, and a field value must not carry control characters",
-            Self::BadEvent => "an event's name and id must be one line, and the id without NUL",
+            Self::BadEvent => "an event name and an event id must be one line each, and the id must not contain NUL",
             Self::BadStatus => "the status must be between 200 and 599",
             Self::ReservedField => "Content-Length, Transfer-Encoding, Connection and Date are written by the protocol core",
             Self::WrongState => "nothing can be sent in this state",
@@ -256,23 +286,27 @@ impl fmt::Display for LocalError {
 
 impl std::error::Error for LocalError {}
 
-/// Why a connection ended. Every end has exactly one reason; normal ends are values, not errors.
+/// The reason why a connection ended. Each end has exactly one reason. A normal end is a value, not
+/// an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CloseReason {
-    /// The peer closed in an orderly way: end of file between messages, or a WebSocket close frame with this code (1005: none given).
+    /// The peer closed in an orderly way: it sent end of file between messages, or a WebSocket
+    /// close frame with this code (1005: the frame had no code).
     Peer(u16),
-    /// This side closed in an orderly way: the last response of a connection, or a WebSocket close frame with this code.
+    /// This side closed in an orderly way: it sent the last response of the connection, or a
+    /// WebSocket close frame with this code.
     Local(u16),
-    /// The peer broke a rule.
+    /// The peer broke a rule, a limit or a deadline.
     Remote(RemoteError),
-    /// The peer read slower than messages came, and the policy is to disconnect.
+    /// The peer read more slowly than messages arrived, and the slow-consumer policy is to
+    /// disconnect.
     SlowConsumer,
-    /// The socket could take no byte for the write-stall time.
+    /// The socket accepted no byte for [`Limits::write_timeout`](super::Limits::write_timeout).
     WriteStalled,
-    /// The transport failed: reset, broken pipe.
+    /// The transport failed, for example by a reset or a broken pipe.
     Transport,
-    /// Nothing happened for the keep-alive time.
+    /// No request arrived within [`Limits::keep_alive_timeout`](super::Limits::keep_alive_timeout).
     Idle,
     /// The server is shutting down.
     Shutdown,

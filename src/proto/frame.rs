@@ -1,7 +1,8 @@
-//! One payload, encoded for the wire once and shared by any number of connections.
+//! One payload, encoded once for the wire and shared by any number of connections.
 //!
-//! Owns the two wire forms that a push can take: a chunk of a chunked response (RFC 9112, section 7.1) and an unmasked WebSocket data
-//! frame (RFC 6455, section 5.2). Refuses queues and connections: `http1::Conn::send_frame` and `ws::Conn::send_frame` put a frame out.
+//! Owns the two wire forms of a pushed payload: a chunk of a chunked response (RFC 9112, section
+//! 7.1) and an unmasked WebSocket data frame (RFC 6455, section 5.2). Leaves the sending to
+//! `http1::Conn::send_frame` and `ws::Writer::send_frame`, and the queues to the session.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,21 +11,22 @@ use super::error::LocalError;
 use super::sse;
 use super::ws::frame::{FrameHead, Opcode};
 
-/// What kind of wire form a [`Frame`] was encoded for.
+/// The wire form for which a [`Frame`] was encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameKind {
     /// A chunk of a streamed response body.
     Chunk,
-    /// A WebSocket text frame: the payload is UTF-8.
+    /// A WebSocket text frame. Its payload is UTF-8.
     Text,
     /// A WebSocket binary frame.
     Binary,
 }
 
-/// A payload with its wire form around it, counted by reference: a clone costs one increment, whatever the size.
+/// A payload inside its wire form. The bytes are reference-counted: a clone costs one increment,
+/// independent of the size.
 ///
-/// A frame fits any connection. Where the connection's wire form is the one that the frame was encoded for, the shared bytes go out as
-/// they are; elsewhere the payload is encoded again for that one connection.
+/// Any connection can send any frame. If the connection uses the wire form of the frame, the shared
+/// bytes are sent unchanged. Otherwise the payload is encoded again for that one connection.
 ///
 /// ```
 /// use pushlab::proto::Frame;
@@ -40,7 +42,8 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// A piece of a streamed response body. An empty one has an empty wire form: in chunked coding, a chunk of no bytes ends the body.
+    /// A part of a streamed response body. An empty payload gives an empty wire form, because in
+    /// chunked coding a chunk of zero bytes ends the body.
     pub fn chunk(payload: &[u8]) -> Self {
         if payload.is_empty() {
             return Self::around(b"", b"", b"", FrameKind::Chunk);
@@ -49,10 +52,10 @@ impl Frame {
         Self::around(size.as_bytes(), payload, b"\r\n", FrameKind::Chunk)
     }
 
-    /// One server-sent event as a piece of a streamed response body.
+    /// One server-sent event as a part of a streamed response body.
     ///
     /// # Errors
-    /// [`LocalError::BadEvent`], as of [`sse::Event::encode`].
+    /// [`LocalError::BadEvent`] under the conditions of [`sse::Event::encode`].
     pub fn event(event: &sse::Event<'_>) -> Result<Self, LocalError> {
         let mut payload = Vec::new();
         event.encode(&mut payload)?;
@@ -89,7 +92,7 @@ impl Frame {
         &self.bytes[self.payload.clone()]
     }
 
-    /// The wire form that this frame was encoded for.
+    /// The wire form for which this frame was encoded.
     pub const fn kind(&self) -> FrameKind {
         self.kind
     }
@@ -99,7 +102,7 @@ impl Frame {
         &self.bytes
     }
 
-    /// Where the payload stands in the shared bytes.
+    /// The range of the payload in the shared bytes.
     pub(crate) fn payload_range(&self) -> Range<usize> {
         self.payload.clone()
     }

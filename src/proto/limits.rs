@@ -1,12 +1,14 @@
-//! Every bound of the protocol core in one place, each with its precedent.
+//! The bounds of one connection, each with its default and the precedent for the default.
 //!
-//! Owns numbers only. Refuses policy: what happens past a bound is said by the code that meets it, through
-//! [`RemoteError`](super::RemoteError).
+//! Owns the numbers, and the range to which a server clamps them. Leaves the reaction at a bound to
+//! the code that enforces the bound. This layer enforces the bounds of heads, bodies, WebSocket
+//! messages and keep-alive time. The session and the drivers enforce the bounds of output, queues
+//! and stalled writes, and the times of heartbeats, pongs and closing.
 
 use std::time::Duration;
 
-/// The bounds of one connection. All of them hold for every connection; there is no way to switch one off, only to raise it.
-/// A driver may keep a time late by an eighth of it.
+/// The bounds of one connection. Every connection has all of them. A bound cannot be switched off,
+/// but it can be raised. Drivers may fire a timeout up to 1/8 late.
 ///
 /// ```
 /// use pushlab::proto::Limits;
@@ -15,54 +17,76 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of one request head, request line and blank line included. 431 past it. Default 16 KiB (nginx 4 x 8 KiB, Node 16 KiB). At most 65,535.
+    /// Bytes of one request head, including the request line and the blank line. A larger head gets
+    /// 431. Default 16 KiB (nginx 4 x 8 KiB, Node 16 KiB). Values above 65,535 count as 65,535.
     pub head_bytes: usize,
-    /// Fields of one head. 431 past it. Default 100 (Apache `LimitRequestFields 100`, hyper 100). At most 128.
+    /// Fields of one head. A head with more fields gets 431. Default 100 (Apache
+    /// `LimitRequestFields 100`, hyper 100). Values above 128 count as 128.
     pub head_fields: usize,
-    /// Bytes of the request target. 414 past it. Default 8,000 (RFC 9112, section 3 recommends at least 8,000).
+    /// Bytes of the request target. A longer target gets 414. Default 8,000 (RFC 9112, section 3
+    /// recommends at least 8,000).
     pub target_bytes: usize,
-    /// Bytes of one request body after chunked decoding. 413 past it. Default 1 MiB (nginx `client_max_body_size 1m`).
+    /// Bytes of one request body after chunked decoding. A larger body gets 413. Default 1 MiB
+    /// (nginx `client_max_body_size 1m`).
     pub body_bytes: usize,
-    /// Bytes of one chunk-size line with its extensions, and of one trailer section; and of all chunks' framing together beyond 16 bytes a
-    /// chunk and twice its data. 400 past it. Default 4 KiB (Go's `maxLineLength` 4 KiB; CVE-2023-39326).
+    /// Bytes of one chunk-size line with its extensions, and bytes of one trailer section. It also
+    /// bounds the framing of all chunks together: each chunk may have 16 bytes plus twice its data,
+    /// and `chunk_line_bytes` is the allowance for the excess. More gets 400. Default 4 KiB (Go's
+    /// `maxLineLength` 4 KiB; CVE-2023-39326).
     pub chunk_line_bytes: usize,
-    /// Bytes of pipelined input kept while a response is in progress; past it the socket is not read. Default 16 KiB (one head).
+    /// The largest number of bytes of pipelined input that are kept while a response is in
+    /// progress. While so many are kept, the socket is not read. Default 16 KiB (one head).
     pub pipeline_bytes: usize,
-    /// Bytes of unsent output past which no further input is worked on; at least 1. Default 256 KiB (libwebsockets and uWebSockets pause alike).
+    /// Bytes of unsent output. From this number on, the server does not process further input. At
+    /// least 1. Default 256 KiB (libwebsockets and uWebSockets also pause).
     pub output_bytes: usize,
-    /// Bytes of messages queued for one slow reader, past which the slow-consumer policy acts. Default 1 MiB (Centrifugo `client_queue_max_size` 1 MiB).
+    /// Bytes of messages queued for one slow reader. Above this number the slow-consumer policy
+    /// acts. Default 1 MiB (Centrifugo `client_queue_max_size` 1 MiB).
     pub queue_bytes: usize,
-    /// Bytes of one WebSocket message, all fragments together. Close 1009 past it. Default 1 MiB (python-websockets `max_size` 1 MiB).
+    /// Bytes of one WebSocket message, all fragments together. A larger message gets close code
+    /// 1009. Default 1 MiB (python-websockets `max_size` 1 MiB).
     pub message_bytes: usize,
-    /// Fragments of one WebSocket message. Close 1008 past it. Default 1,024 (16-fold the largest count seen in browsers' traffic).
+    /// Fragments of one WebSocket message. A message with more fragments gets close code 1008.
+    /// Default 1,024 (16 times the largest count seen in the traffic of browsers).
     pub message_fragments: usize,
-    /// Time for a whole request head from its first byte. 408 past it. Default 20 s (Apache `RequestReadTimeout header=20-40`).
+    /// Time for a whole request head, from its first byte. A later head gets 408. Default 20 s
+    /// (Apache `RequestReadTimeout header=20-40`).
     pub head_timeout: Duration,
-    /// Time for a request body, prolonged by [`body_rate`](Self::body_rate). 408 past it. Default 20 s (Apache `RequestReadTimeout body=20`).
+    /// Time for a whole request body. [`body_rate`](Self::body_rate) extends this time. A later
+    /// body gets 408. Default 20 s (Apache `RequestReadTimeout body=20`).
     pub body_timeout: Duration,
-    /// Bytes per second of body that each prolong the body's time. Default 500 (Apache `MinRate=500`).
+    /// Each `body_rate` bytes of body extend the body's time by one second. Default 500 (Apache
+    /// `MinRate=500`).
     pub body_rate: u32,
-    /// Time between two requests of a connection. Closed without an answer past it. Default 75 s (nginx `keepalive_timeout 75s`).
+    /// Time between two requests of a connection. After it the server closes the connection without
+    /// an answer. Default 75 s (nginx `keepalive_timeout 75s`).
     pub keep_alive_timeout: Duration,
-    /// Time without any byte taken by the peer's side while output waits. Default 30 s (nginx `send_timeout` 60 s, halved: a push server holds output for more people).
+    /// Time in which the socket accepts no byte while output waits. After it the server ends the
+    /// connection. Default 30 s (half of nginx `send_timeout` 60 s, because a push server holds
+    /// output for more clients).
     pub write_timeout: Duration,
-    /// Time between a ping and the silence that ends a WebSocket. Default 20 s (python-websockets `ping_timeout` 20 s).
+    /// Time from a ping until the server ends a WebSocket whose peer sends nothing. Default 20 s
+    /// (python-websockets `ping_timeout` 20 s).
     pub pong_timeout: Duration,
-    /// Time for the peer's half of a close: the close frame that answers ours, or the end of file after our last answer. Default 5 s (nginx `lingering_timeout 5s`).
+    /// Time for the peer's half of a close: its close frame after ours, or its end of file after
+    /// our last response. Default 5 s (nginx `lingering_timeout 5s`).
     pub close_timeout: Duration,
-    /// Time between heartbeats of a stream, an event stream or a WebSocket; `None` sends none. Default 25 s (RFC 6202, section 5.5: 30 s is safe; `SockJS`, Engine.IO 25 s).
+    /// Time between heartbeats of a stream, an event stream or a WebSocket. `None` sends no
+    /// heartbeats. Default 25 s (RFC 6202, section 5.5: 30 s is safe; `SockJS`, Engine.IO 25 s).
     pub heartbeat: Option<Duration>,
 }
 
 impl Limits {
-    /// The number of fields that a head can have at the most, whatever [`head_fields`](Self::head_fields) says.
+    /// The largest number of fields that a head can have, even if
+    /// [`head_fields`](Self::head_fields) is larger.
     pub const HEAD_FIELDS_MAX: usize = 128;
 
-    /// The longest that any time-out lasts: a deadline is an instant, and instants end somewhere.
+    /// The longest timeout. Longer ones could overflow the sum of an instant and a duration.
     pub const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-    /// These limits as a server can keep them: no time-out above [`TIMEOUT_MAX`](Self::TIMEOUT_MAX), so that `Duration::MAX` can stand for
-    /// "for ever", and room for a byte of output, without which nothing would ever be worked on.
+    /// Returns these limits in the range that a server supports. Timeouts are at most
+    /// [`TIMEOUT_MAX`](Self::TIMEOUT_MAX), so that `Duration::MAX` can mean "for ever".
+    /// `output_bytes` is at least 1, because with 0 the server would never process any input.
     #[must_use]
     pub fn clamped(mut self) -> Self {
         self.output_bytes = self.output_bytes.max(1);

@@ -1,16 +1,20 @@
-//! Layer 1, the protocols: bytes in, events out; commands in, bytes out.
+//! Layer 1, the protocols. Bytes go in and events come out; commands go in and bytes come out.
 //!
-//! Owns HTTP/1.1 (RFC 9110, 9112), WebSocket (RFC 6455) and server-sent events (WHATWG HTML 9.2) as plain state machines. Refuses sockets,
-//! threads, locks and clocks: the caller owns every buffer, and time is an argument.
+//! Owns HTTP/1.1 (RFC 9110, RFC 9112), WebSocket (RFC 6455) and server-sent events (WHATWG HTML,
+//! section 9.2) as state machines without IO. Leaves sockets, threads, locks and clocks to the
+//! layers above: the caller owns the input and output buffers, and time is an argument.
 //!
-//! The contract is the same for every connection type:
+//! HTTP/1.1 and WebSocket connections have the same contract:
 //!
-//! - `next_event(now, input, out)` consumes a prefix of `input` and says how long it was. What was not consumed is given again, at the front
-//!   of the next input. Answers that the protocol itself owes (100 Continue, pong, close) go to `out`.
-//! - `send_*` puts a command's bytes into `out`, or says with a [`LocalError`] why this side must not.
-//! - A [`RemoteError`] ends the input side for good.
-//! - The law: one input or one command, then drain all output, then read `deadline` again.
-//! - However the input is split, the events and the output are the same.
+//! - `next_event` consumes a prefix of the input and returns the length of the prefix. The caller
+//!   passes the unconsumed bytes again, at the front of the next input. Answers that the protocol
+//!   itself requires (100 Continue, pong, close frame) go to `out`.
+//! - `send_*` appends the bytes of a command to `out`. If this side must not send them, it returns
+//!   a [`LocalError`] that gives the reason.
+//! - After a [`RemoteError`] the input side is over.
+//! - The caller gives one input or one command, then drains all output, and then reads the deadline
+//!   again.
+//! - The events and the output do not depend on how the input is split.
 
 pub mod error;
 pub mod frame;

@@ -1,7 +1,8 @@
 //! Time as an argument.
 //!
-//! Owns one reading of both clocks: a monotonic instant for deadlines and the text of the `Date` field. Refuses to read a clock: a driver
-//! does, once a turn, and a test makes up what it likes.
+//! Owns one reading of two clocks: a monotonic instant for deadlines, and the wall-clock time with
+//! its text for the `Date` field. Leaves the reading of clocks to the callers: a driver reads them
+//! once per turn, and a test supplies any time.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -22,12 +23,12 @@ pub struct Now {
     instant: Instant,
     system: SystemTime,
     date: HttpDate,
-    /// From here on the text of `date` is out of date.
+    /// From this instant on, the text in `date` is out of date.
     date_until: Instant,
 }
 
 impl Now {
-    /// A reading of both clocks.
+    /// Makes a reading from the times of both clocks.
     pub fn new(instant: Instant, system: SystemTime) -> Self {
         let date_until = instant + Self::rest_of_second(system);
         Self { instant, system, date: HttpDate::new(system), date_until }
@@ -44,27 +45,32 @@ impl Now {
         self.date.as_bytes()
     }
 
-    /// Takes a newer monotonic reading. Returns whether the second of the date has passed, so that [`set_system`](Self::set_system) is due.
+    /// Sets a newer monotonic reading. Returns whether the second that `date` shows has ended. The
+    /// caller must then call [`set_system`](Self::set_system). Otherwise `date` is still correct,
+    /// and the caller saves a reading of the wall clock.
     #[inline]
     pub fn set_instant(&mut self, instant: Instant) -> bool {
         self.instant = instant;
         instant >= self.date_until
     }
 
-    /// Takes a newer reading of the wall clock, which may have jumped either way.
+    /// Sets a newer reading of the wall clock. The wall clock may have jumped forwards or
+    /// backwards.
     pub fn set_system(&mut self, system: SystemTime) {
         self.system = system;
         self.date = HttpDate::new(system);
         self.date_until = self.instant + Self::rest_of_second(system);
     }
 
-    /// Moves both clocks on, as a virtual clock does.
+    /// Moves both clocks forward. Virtual clocks use this.
     pub fn advance(&mut self, by: Duration) {
         self.instant += by;
         self.set_system(self.system + by);
     }
 
     fn rest_of_second(system: SystemTime) -> Duration {
+        // Times before 1970 have the date text of 1970, so a refresh after one second is early
+        // enough.
         let nanos = system.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
         Duration::from_nanos(u64::from(1_000_000_000 - nanos))
     }

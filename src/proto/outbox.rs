@@ -1,18 +1,20 @@
-//! Ordered output on its way to a socket.
+//! Ordered output that waits for a socket.
 //!
-//! Owns the order of bytes: small pieces are copied into one buffer, large ones ride along as they are, shared or owned.
-//! Refuses to know what the bytes mean, to write them, and to bound them: the session asks [`Outbox::len`] and decides.
+//! Owns the order of the bytes. Small pieces are copied into one buffer; large pieces, shared or
+//! owned, are kept without a copy. Leaves the writing to the drivers, and the bound on the size to
+//! the callers, which read [`Outbox::len`].
 
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Pieces up to this size are copied: below it a copy is cheaper than one more element of a vectored write, counted references included.
+/// Pieces up to this size are copied. For them a copy is cheaper than one more slice in a vectored
+/// write plus the reference count.
 const COPY_BYTES: usize = 2 * 1024;
 
-/// Output bytes in order, waiting for a transport.
+/// Output bytes in order, until a transport takes them.
 ///
-/// An empty outbox that was never written to owns no memory.
+/// An outbox to which nothing was ever written owns no memory.
 ///
 /// ```
 /// use pushlab::proto::Outbox;
@@ -24,13 +26,13 @@ const COPY_BYTES: usize = 2 * 1024;
 /// ```
 #[derive(Debug, Default)]
 pub struct Outbox {
-    /// All copied bytes, in order.
+    /// The copied bytes, in order. The first `copied_sent` of them have been sent.
     copied: Vec<u8>,
-    /// Bytes of `copied` that have been sent.
+    /// The number of bytes of `copied` that have been sent.
     copied_sent: usize,
-    /// Large pieces, each at its place in `copied`.
+    /// The large pieces, in order. Each one knows its position relative to `copied`.
     pieces: VecDeque<Piece>,
-    /// All unsent bytes.
+    /// The number of unsent bytes, copied and large ones together.
     len: usize,
 }
 
@@ -58,12 +60,12 @@ impl Piece {
 }
 
 impl Outbox {
-    /// An empty outbox, without memory of its own.
+    /// An empty outbox. It owns no memory.
     pub const fn new() -> Self {
         Self { copied: Vec::new(), copied_sent: 0, pieces: VecDeque::new(), len: 0 }
     }
 
-    /// Unsent bytes.
+    /// The number of unsent bytes.
     pub const fn len(&self) -> usize {
         self.len
     }
@@ -73,7 +75,8 @@ impl Outbox {
         self.len == 0
     }
 
-    /// Appends what `write` appends to the buffer that it is given. `room` bytes of it are made room for at once, instead of piece by piece.
+    /// Appends the bytes that `write` appends to the buffer. Reserves `room` bytes once, instead of
+    /// growing the buffer several times during `write`.
     #[inline]
     pub(crate) fn extend_with(&mut self, room: usize, write: impl FnOnce(&mut Vec<u8>)) {
         self.make_room(room);
@@ -91,7 +94,7 @@ impl Outbox {
         self.len += bytes.len();
     }
 
-    /// Appends `bytes` without a copy when they are large.
+    /// Appends `bytes`. Large ones are not copied.
     pub fn push_owned(&mut self, bytes: Vec<u8>) {
         if bytes.len() <= COPY_BYTES {
             return self.extend(&bytes);
@@ -100,10 +103,11 @@ impl Outbox {
         self.push_piece(Bytes::Owned(bytes), unsent);
     }
 
-    /// Appends a part of shared bytes, counting a reference instead of copying when it is large.
+    /// Appends a range of shared bytes. A large range is not copied; the outbox holds a reference
+    /// to it.
     ///
     /// # Panics
-    /// When `range` is not within `bytes`.
+    /// If `range` is not within `bytes`.
     #[inline]
     pub fn push_shared(&mut self, bytes: &Arc<[u8]>, range: Range<usize>) {
         if range.len() <= COPY_BYTES {
@@ -118,7 +122,7 @@ impl Outbox {
         self.pieces.push_back(Piece { at: self.copied.len(), bytes, unsent });
     }
 
-    /// The unsent bytes in order, as slices, none of them empty.
+    /// The unsent bytes in order, as non-empty slices.
     pub fn chunks(&self) -> impl Iterator<Item = &[u8]> {
         let mut from = self.copied_sent;
         let pieces = self.pieces.iter().flat_map(move |piece| {
@@ -130,21 +134,23 @@ impl Outbox {
         pieces.chain([&self.copied[last..]]).filter(|chunk| !chunk.is_empty())
     }
 
-    /// The unsent bytes, where they are all copied ones: what is nearly always to be written.
+    /// The unsent bytes, if all of them are copied bytes. Nearly every write has this form, and the
+    /// caller then needs no vectored write.
     #[inline]
     pub fn as_single_chunk(&self) -> Option<&[u8]> {
         self.pieces.is_empty().then(|| &self.copied[self.copied_sent..])
     }
 
-    /// Forgets the first `sent` bytes.
+    /// Removes the first `sent` bytes.
     ///
     /// # Panics
-    /// When `sent` exceeds [`len`](Self::len).
+    /// If `sent` is larger than [`len`](Self::len).
     #[inline]
     pub fn advance(&mut self, sent: usize) {
         assert!(sent <= self.len, "no more bytes can have been sent than were waiting");
         self.len -= sent;
         if self.len == 0 {
+            // When everything is sent, the buffer is reused from its start, and no byte moves.
             self.clear();
         } else {
             self.advance_into(sent);
@@ -154,6 +160,7 @@ impl Outbox {
     fn advance_into(&mut self, mut sent: usize) {
         while let Some(piece) = self.pieces.front_mut() {
             let before = piece.at - self.copied_sent;
+            // The transport stopped inside the copied bytes before this piece.
             if sent < before {
                 break;
             }
@@ -169,23 +176,28 @@ impl Outbox {
         self.copied_sent += sent;
     }
 
-    /// Moves everything from `other` to the end of this outbox.
+    /// Moves all bytes from `other` to the end of this outbox.
     pub fn append(&mut self, other: &mut Self) {
         if self.len == 0 {
             self.clear();
+            // A swap copies nothing, and `other` keeps a buffer for its next use.
             std::mem::swap(self, other);
             return;
         }
         self.make_room(other.copied.len() - other.copied_sent);
         let (shift, skip) = (self.copied.len(), other.copied_sent);
         self.copied.extend_from_slice(&other.copied[skip..]);
+        // Only unsent copied bytes move, so positions in `other` shift by the sent part and by our
+        // length.
         self.pieces.extend(other.pieces.drain(..).map(|piece| Piece { at: piece.at - skip + shift, ..piece }));
         self.len += other.len;
         other.clear();
     }
 
-    /// Gives up the sent part of `copied` instead of growing. Without this, an outbox that never runs empty (a reader that is always a
-    /// little behind) would keep all that it ever sent. At least half is given up each time, so that every byte moves about once.
+    /// Removes the sent part of `copied` instead of growing the buffer. Otherwise an outbox that
+    /// never becomes empty, because the reader is always slightly behind, would keep all bytes that
+    /// it ever sent. The sent part is removed only if it is more than half of `copied`, so on
+    /// average each byte moves at most once.
     #[inline]
     fn make_room(&mut self, additional: usize) {
         if self.copied.capacity() - self.copied.len() < additional && self.copied_sent > self.copied.len() / 2 {
@@ -202,7 +214,7 @@ impl Outbox {
         self.copied_sent = 0;
     }
 
-    /// Forgets everything and keeps the copy buffer for the next use.
+    /// Removes all bytes and keeps the copy buffer for the next use.
     #[inline]
     pub fn clear(&mut self) {
         self.copied.clear();
@@ -213,7 +225,7 @@ impl Outbox {
         self.len = 0;
     }
 
-    /// Bytes of memory that this outbox keeps for copies, used or not.
+    /// The size of the copy buffer in bytes, used or not.
     pub const fn capacity(&self) -> usize {
         self.copied.capacity()
     }

@@ -1,8 +1,10 @@
-//! The chunked transfer coding, decoded (RFC 9112, section 7.1).
+//! The decoder of the chunked transfer coding (RFC 9112, section 7.1).
 //!
-//! Owns the grammar of chunks, extensions and trailers, and their bounds. Refuses to give a meaning to extensions (section 7.1.1: "MUST
-//! ignore unrecognized chunk extensions") and to trailer fields, which are checked and discarded (section 6.5.1 of RFC 9110), and refuses
-//! line feeds without carriage returns and white space that section 7.1 does not have.
+//! Owns the grammar of chunks, extensions and trailers, and their bounds. It is strict: it rejects
+//! a line feed without a carriage return, and white space that section 7.1 does not allow. It
+//! checks extensions and trailer fields and discards them (section 7.1.1: "MUST ignore unrecognized
+//! chunk extensions"; RFC 9110, section 6.5.1). Leaves the buffers to the caller: the data is
+//! borrowed from the input.
 
 use super::super::{Limits, RemoteError};
 use super::syntax::{is_token_byte, is_value_byte};
@@ -10,9 +12,9 @@ use super::syntax::{is_token_byte, is_value_byte};
 /// What the decoder found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChunkedEvent<'a> {
-    /// Bytes of the body, at least one; chunk borders are not visible.
+    /// Bytes of the body, at least one. The caller cannot see the borders of chunks.
     Data(&'a [u8]),
-    /// The last chunk and the trailer section are through.
+    /// The last chunk and the trailer section have been read.
     End,
     /// The input is used up.
     NeedData,
@@ -30,17 +32,19 @@ pub enum ChunkedEvent<'a> {
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ChunkedDecoder {
-    /// Bytes of the current chunk that have not come yet; in [`State::Digits`] the size so far.
+    /// The number of bytes of the current chunk that have not arrived. In [`State::Digits`] it is
+    /// the size that the digits give so far.
     left: u64,
-    /// Bytes of all chunks announced so far.
+    /// The sum of all chunk sizes so far.
     total: u64,
-    /// Bytes of framing that [`Limits::chunk_line_bytes`] bounds: of the trailer section so far; or of the current size line so far, and of
-    /// what was before it beyond what is due to the data.
+    /// The number of framing bytes that [`Limits::chunk_line_bytes`] bounds. In the trailer section
+    /// it counts that section. Before that, it counts the current size line, plus the framing bytes
+    /// of earlier chunks beyond their allowance.
     line: u32,
     state: State,
 }
 
-/// Where in a chunked body the next byte stands.
+/// The position of the next byte in a chunked body.
 ///
 /// ```text
 ///            digit         ';'           '"'
@@ -86,16 +90,18 @@ impl Default for ChunkedDecoder {
 }
 
 impl ChunkedDecoder {
-    /// A decoder before the first chunk.
+    /// A decoder at the start of a body.
     pub const fn new() -> Self {
         Self { left: 0, total: 0, line: 0, state: State::Size }
     }
 
-    /// Consumes framing up to the next event, and says how many bytes that was. After [`ChunkedEvent::End`] nothing more is consumed.
+    /// Consumes a prefix of `input`, up to the next event, and returns its length. After
+    /// [`ChunkedEvent::End`] it consumes nothing more.
     ///
     /// # Errors
-    /// [`RemoteError::BadChunk`] for broken grammar and for lines past [`Limits::chunk_line_bytes`]; [`RemoteError::BodyTooLarge`] as soon
-    /// as the announced sizes add up to more than [`Limits::body_bytes`].
+    /// [`RemoteError::BadChunk`] if the grammar is broken, or if framing exceeds
+    /// [`Limits::chunk_line_bytes`]. [`RemoteError::BodyTooLarge`] as soon as the sum of the chunk
+    /// sizes exceeds [`Limits::body_bytes`].
     pub fn next<'a>(&mut self, input: &'a [u8], limits: &Limits) -> Result<(usize, ChunkedEvent<'a>), RemoteError> {
         let mut used = 0;
         while let Some(&byte) = input.get(used) {
@@ -117,7 +123,7 @@ impl ChunkedDecoder {
         Ok((used, event))
     }
 
-    /// One byte outside the data.
+    /// Takes one byte that is not data.
     fn framing(&mut self, byte: u8, limits: &Limits) -> Result<(), RemoteError> {
         self.line += 1;
         if self.line as usize > limits.chunk_line_bytes {
@@ -126,7 +132,8 @@ impl ChunkedDecoder {
         self.state = match (self.state, byte) {
             (State::Size | State::Digits, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => self.digit(byte)?,
             (State::Digits | State::Extension, b'\r') => State::SizeLf,
-            // White space is allowed before the semicolon of an extension, and nowhere else in front of it (section 7.1.1, BWS).
+            // White space is allowed between the chunk size and the semicolon of an extension, and
+            // not before a CR (section 7.1.1, BWS).
             (State::Digits | State::Space, b' ' | b'\t') => State::Space,
             (State::Extension, b'"') => State::Quoted,
             (State::Digits | State::Space, b';') | (State::Quoted, b'"') => State::Extension,
@@ -136,7 +143,8 @@ impl ChunkedDecoder {
             (State::SizeLf, b'\n') => self.sized(limits)?,
             (State::DataCr, b'\r') => State::DataLf,
             (State::DataLf, b'\n') => {
-                // This line end belongs to no size line.
+                // The line end after the data is not part of a size line, so its two bytes do not
+                // count.
                 self.line = self.line.saturating_sub(2);
                 State::Size
             }
@@ -154,12 +162,14 @@ impl ChunkedDecoder {
 
     fn digit(&mut self, byte: u8) -> Result<State, RemoteError> {
         let digit = char::from(byte).to_digit(16).ok_or(RemoteError::BadChunk)?;
+        // RFC 9112, section 7.1: "A recipient MUST anticipate potentially large hexadecimal
+        // numerals and prevent parsing errors due to integer conversion overflows".
         let shifted = self.left.checked_mul(16).ok_or(RemoteError::BadChunk)?;
         self.left = shifted | u64::from(digit);
         Ok(State::Digits)
     }
 
-    /// The end of a size line.
+    /// Handles the end of a size line.
     fn sized(&mut self, limits: &Limits) -> Result<State, RemoteError> {
         self.total = self.total.saturating_add(self.left);
         match self.left {
@@ -169,8 +179,9 @@ impl ChunkedDecoder {
             }
             _ if self.total > limits.body_bytes as u64 => Err(RemoteError::BodyTooLarge),
             data => {
-                // "A server ought to limit the total length of chunk extensions received in a request" (section 7.1.1): what is due to a
-                // chunk is as Go has it, 16 bytes and twice its data (CVE-2023-39326).
+                // "A server ought to limit the total length of chunk extensions received in a
+                // request" (section 7.1.1). Each chunk may have 16 bytes of framing plus twice its
+                // data, as in Go (CVE-2023-39326). Only the excess stays in the count.
                 self.line = self.line.saturating_sub(u32::try_from(data.saturating_mul(2)).unwrap_or(u32::MAX).saturating_add(16));
                 Ok(State::Data)
             }

@@ -1,8 +1,9 @@
-//! One HTTP/1.x connection as the server sees it.
+//! One HTTP/1.x connection, server side.
 //!
-//! Owns the order of things: head, body, response, next head (RFC 9112, sections 6 and 9), the deadlines of each, and what is said when a
-//! rule is broken. Refuses buffers, sockets and clocks, and refuses to read past a request that has no response yet: pipelined requests
-//! are answered one by one, in order (section 9.3.2).
+//! Owns the order of head, body, response and next head (RFC 9112, sections 6 and 9), the deadlines
+//! of the input, and the answer to a broken rule. Pipelined requests are answered one by one, in
+//! order (section 9.3.2): no request is read before the response to the previous one has ended.
+//! Leaves buffers, sockets and clocks to the caller.
 
 mod sending;
 
@@ -15,34 +16,36 @@ use super::head::Head;
 use super::method::{Method, Version};
 use super::scan::{HeadEnd, head_end};
 
-/// What came from the peer.
+/// What the peer sent.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// A request begins. A response is owed from here on.
+    /// The head of a request. From here on a response is owed.
     Head(Head<'a>),
-    /// Bytes of its body, decoded; never empty.
+    /// Decoded bytes of the request's body; never empty.
     Body(&'a [u8]),
-    /// Its body is over. Only after a head whose [`Head::content`] is not [`Content::None`].
+    /// The end of the request's body. It only follows a head whose [`Head::content`] is not
+    /// [`Content::None`].
     End,
 }
 
-/// What to do next.
+/// What the caller does next.
 #[derive(Clone, Copy, Debug)]
 pub enum Next<'a> {
-    /// Something came; there may be more in the rest of the input.
+    /// Handle this event. The rest of the input may contain more.
     Event(Event<'a>),
-    /// The input says nothing more without more bytes.
+    /// Get more bytes. The rest of the input contains no whole event.
     NeedData,
-    /// The request waits for its response, or the response is in progress: nothing is read before it has ended.
+    /// Send or finish the response. No input is read until the response has ended.
     Paused,
 }
 
-/// The state of one connection. It owns no memory but itself.
+/// The state of one connection. It owns no memory on the heap.
 ///
 /// ```
 /// use std::time::{Instant, SystemTime};
 /// use pushlab::proto::{Limits, Now, Outbox, http1::{Conn, Event, Next, ResponseHead}};
-/// let (now, limits, mut out) = (Now::new(Instant::now(), SystemTime::now()), Limits::default(), Outbox::new());
+/// let now = Now::new(Instant::now(), SystemTime::now());
+/// let (limits, mut out) = (Limits::default(), Outbox::new());
 /// let mut conn = Conn::new(now.instant(), &limits);
 ///
 /// let input = b"GET /hello HTTP/1.1\r\nHost: example.org\r\n\r\nGET /next";
@@ -58,31 +61,33 @@ pub enum Next<'a> {
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not states")]
 pub struct Conn {
-    /// When the current state of `reading` has lasted too long; without a meaning where [`Self::deadline`] has none.
+    /// The deadline of the current state of `reading`. It has no meaning in states for which
+    /// [`Self::deadline`] is `None`.
     deadline: Instant,
     reading: Reading,
-    /// Bytes of the response's body that are still to be sent, with [`Writing::Length`].
+    /// With [`Writing::Length`], the number of body bytes that are not sent yet.
     left: u64,
     /// [`Limits::keep_alive_timeout`] in milliseconds.
     keep_alive_millis: u32,
-    /// Bytes of the head in progress in which its end is known not to be.
+    /// The length of the prefix of the current head that was searched and does not contain its end.
     scanned: u16,
     writing: Writing,
-    /// Of the current request.
+    /// The version of the current request.
     version: Version,
-    /// Whether the current request is a HEAD: its response has no body.
+    /// Whether the current request is a HEAD. Its response has no body.
     head_only: bool,
-    /// Whether the current request names 100-continue and has not been told so yet.
+    /// Whether the current request expects 100-continue and the 100 is not sent yet.
     expects_continue: bool,
-    /// Whether the connection closes after the current response, or after the next one when there is none.
+    /// Whether the connection closes after the current response, or after the next one if there is
+    /// none.
     close: bool,
-    /// Whether a response has gone before.
+    /// Whether the connection was kept open after an earlier response.
     reused: bool,
-    /// Empty lines in front of the head in progress.
+    /// The number of empty lines before the current head.
     empty_lines: u8,
 }
 
-/// The peer's half of the connection.
+/// The state of the input.
 ///
 /// ```text
 ///            first byte        blank line, body       last byte
@@ -100,21 +105,21 @@ pub struct Conn {
 enum Reading {
     /// Between requests.
     Idle,
-    /// A head has begun.
+    /// A head has begun and is not complete.
     Head,
-    /// A body with this many bytes to come; at 0 its end is to be reported.
+    /// This many bytes of the body are still to come. At 0 the end of the body is to be reported.
     Length(u64),
-    /// A body in chunks.
+    /// A body in chunked coding.
     Chunked(ChunkedDecoder),
-    /// The request is read; the next one waits until its response is over.
+    /// The request is read. The next request waits until the response has ended.
     Done,
-    /// What follows is another protocol's.
+    /// The following input belongs to another protocol.
     Switched,
-    /// Whatever follows is discarded.
+    /// The following input is discarded.
     Over,
 }
 
-/// This side's half of the connection.
+/// The state of the output.
 ///
 /// ```text
 ///            head read           send_head
@@ -125,29 +130,31 @@ enum Reading {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Writing {
-    /// No request waits for an answer.
+    /// No request waits for a response.
     Nothing,
-    /// A request waits.
+    /// A request waits for its response.
     Owed,
-    /// A body of announced length.
+    /// The response body has an announced length.
     Length,
-    /// A body in chunks.
+    /// The response body is in chunked coding.
     Chunked,
-    /// A body that the close ends.
+    /// The close of the connection ends the response body.
     UntilClose,
-    /// A response without a body, whatever is sent as one: HEAD, 204, 304.
+    /// The response has no body (HEAD, 204, 304). Body bytes that the caller sends are dropped.
     NoBody,
-    /// Nothing more can be said.
+    /// Nothing more can be sent.
     Over,
 }
 
-/// Empty lines that may come before a request line (RFC 9112, section 2.2: "SHOULD ignore at least one").
+/// The number of empty lines that are ignored before a request line (RFC 9112, section 2.2: "SHOULD
+/// ignore at least one").
 const EMPTY_LINES: u8 = 4;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 impl Conn {
-    /// A fresh connection. It is idle: [`Limits::keep_alive_timeout`] runs until its first byte.
+    /// A new connection. It is idle: its first byte must come within
+    /// [`Limits::keep_alive_timeout`].
     pub fn new(now: Instant, limits: &Limits) -> Self {
         let keep_alive_millis = u32::try_from(limits.keep_alive_timeout.as_millis()).unwrap_or(u32::MAX);
         Self {
@@ -166,12 +173,16 @@ impl Conn {
         }
     }
 
-    /// Consumes a prefix of `input`, up to the next event, and says how long it was. What is not consumed must be given again, at the
-    /// front of the next input. `100 Continue` is written when the body of a request that expects it is asked for the first time and no
-    /// response has begun. After the last response, and after an error, everything is consumed and discarded.
+    /// Consumes a prefix of `input`, up to the next event, and returns its length. The caller must
+    /// pass the unconsumed bytes again, at the front of the next input.
+    ///
+    /// Writes `100 Continue` to `out` if the request expects it, the caller asks for the body for
+    /// the first time, and no response has begun. After the last response, and after an error,
+    /// consumes and discards all input.
     ///
     /// # Errors
-    /// The rule or limit that the peer broke. The input side is over then; [`send_error`](Self::send_error) tells the peer.
+    /// The rule or limit that the peer broke. The input is then over.
+    /// [`send_error`](Self::send_error) tells the peer.
     #[inline]
     pub fn next_event<'a>(
         &mut self,
@@ -197,7 +208,7 @@ impl Conn {
         let input = &input[skipped..];
         let result = self.find_head(now, skipped, input, limits);
         if result.is_err() {
-            // The method of a head that was refused is known all the same, and a HEAD is refused without a body.
+            // The response to a HEAD has no body, even if the head is invalid otherwise.
             self.head_only = input.starts_with(b"HEAD ");
             self.reading = Reading::Over;
         }
@@ -206,11 +217,13 @@ impl Conn {
 
     #[inline]
     fn find_head<'a>(&mut self, now: Instant, skipped: usize, input: &'a [u8], limits: &Limits) -> Result<(usize, Next<'a>), RemoteError> {
+        // A CR alone may begin an empty line before the head, so it does not start the head's time.
         if matches!(input, [] | [b'\r']) {
             return Ok((skipped, Next::NeedData));
         }
         if self.scanned == 0 {
-            // Nearly always the head has come as a whole, and its end needs no search.
+            // Usually the whole head arrives at once. Parsing it directly saves the search for its
+            // end.
             let window = &input[..input.len().min(Head::largest(limits))];
             if let Ok(Some(head)) = Head::parse_prefix(window, limits) {
                 return self.begin_request(now, skipped, head, limits);
@@ -221,12 +234,15 @@ impl Conn {
         }
         if matches!(self.reading, Reading::Idle) {
             self.reading = Reading::Head;
+            // Only the first byte of the head starts the time. More bytes do not extend it
+            // (Slowloris).
             self.deadline = now + limits.head_timeout;
         }
         Ok((skipped, Next::NeedData))
     }
 
-    /// Bytes of empty lines at the front. A carriage return at the very end is left: its line feed may follow.
+    /// Returns the length of the empty lines at the front. It leaves a CR at the very end of the
+    /// input, because the LF may follow.
     #[cold]
     fn skip_empty_lines(&mut self, input: &[u8]) -> Result<usize, RemoteError> {
         let mut rest = input;
@@ -240,10 +256,12 @@ impl Conn {
         Ok(input.len() - rest.len())
     }
 
-    /// Where the head ends that has begun, looked for only in bytes that were not searched before.
+    /// Finds the end of the current head. It searches only bytes that were not searched before, so
+    /// that a head in small pieces costs linear time.
     #[cold]
     fn find_end(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, RemoteError> {
-        // What cannot become a request is refused without waiting for a blank line: a TLS greeting, for one.
+        // Input that cannot become a request, for example a TLS ClientHello, is rejected at once:
+        // its sender may never send a blank line.
         if !super::syntax::is_token_byte(input[0]) {
             return Err(RemoteError::BadRequestLine);
         }
@@ -268,6 +286,7 @@ impl Conn {
     ) -> Result<(usize, Next<'a>), RemoteError> {
         self.reading = match head.content() {
             Content::None => Reading::Done,
+            // An announced body that is too large is rejected before its first byte is read.
             Content::Length(length) if length > limits.body_bytes as u64 => return Err(RemoteError::BodyTooLarge),
             Content::Length(length) => Reading::Length(length),
             Content::Chunked => Reading::Chunked(ChunkedDecoder::new()),
@@ -286,8 +305,9 @@ impl Conn {
     }
 
     fn next_body<'a>(&mut self, input: &'a [u8], out: &mut Outbox, limits: &Limits) -> Result<(usize, Next<'a>), RemoteError> {
-        // RFC 9110, section 10.1.1 lets a server omit this when some of the body has come already; whether it has depends on how the
-        // input was split, and what is answered must not.
+        // RFC 9110, section 10.1.1 allows a server to omit the 100 if it has received some of the
+        // body already. That depends on how the input is split, and the output must not. So this
+        // code ignores how much of the body has arrived.
         if std::mem::take(&mut self.expects_continue) && self.writing == Writing::Owed {
             out.extend(CONTINUE);
         }
@@ -305,7 +325,8 @@ impl Conn {
         let next = match event {
             ChunkedEvent::NeedData => Next::NeedData,
             ChunkedEvent::Data(bytes) => {
-                // Each `body_rate` bytes prolong the time by a second.
+                // Each `body_rate` bytes extend the time by one second, so a slow but steady sender
+                // can finish.
                 let nanos = (bytes.len() as u64).saturating_mul(1_000_000_000) / u64::from(limits.body_rate.max(1));
                 self.deadline += Duration::from_nanos(nanos);
                 Next::Event(Event::Body(bytes))
@@ -318,11 +339,13 @@ impl Conn {
         Ok((used, next))
     }
 
-    /// Takes the peer's end of file. The input that came before must be used up, as far as the connection is not `Paused`.
+    /// Takes the end of file of the peer. The caller must first pass all earlier input, until it is
+    /// used up or the connection is `Paused`.
     ///
     /// # Errors
-    /// [`RemoteError::UnexpectedEof`] in the middle of a head or a body. Between requests, and while only a response is owed, an end of
-    /// file is in order; that response is the last one then.
+    /// [`RemoteError::UnexpectedEof`] in the middle of a head or a body. Between requests, and
+    /// while only a response is owed, an end of file is no error. That response is then the last
+    /// one.
     pub fn handle_eof(&mut self) -> Result<(), RemoteError> {
         self.close = true;
         match self.reading {
@@ -336,10 +359,11 @@ impl Conn {
         Ok(())
     }
 
-    /// Takes the time. `Some(CloseReason::Idle)` when the keep-alive time has passed: the connection is to be closed without a word.
+    /// Takes the time. Returns `Some(CloseReason::Idle)` if the keep-alive time has passed. The
+    /// caller then closes the connection without an answer.
     ///
     /// # Errors
-    /// [`RemoteError::HeadTimeout`] or [`RemoteError::BodyTimeout`] when that deadline has passed.
+    /// [`RemoteError::HeadTimeout`] or [`RemoteError::BodyTimeout`] if that deadline has passed.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<Option<CloseReason>, RemoteError> {
         if self.deadline().is_none_or(|deadline| now < deadline) {
             return Ok(None);
@@ -351,8 +375,9 @@ impl Conn {
         }
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due. `None` while only a response is awaited or in progress, and at the end: that
-    /// time is the session's.
+    /// The time at which [`handle_timeout`](Self::handle_timeout) is due. It is `None` while only a
+    /// response is awaited or in progress, and at the end. The session limits the time of a
+    /// response.
     #[inline]
     pub fn deadline(&self) -> Option<Instant> {
         match self.reading {
@@ -361,36 +386,39 @@ impl Conn {
         }
     }
 
-    /// Whether the connection is between requests, with no byte of the next one seen.
+    /// Whether the connection is between requests and has not seen a byte of the next one.
     #[inline]
     pub fn is_idle(&self) -> bool {
         matches!(self.reading, Reading::Idle)
     }
 
-    /// Whether a request's head has come and its response has not begun.
+    /// Whether the head of a request has arrived and its response has not begun.
     #[inline]
     pub fn awaits_response(&self) -> bool {
         self.writing == Writing::Owed
     }
 
-    /// Whether a response's head is out and its end is not.
+    /// Whether the head of a response has been sent and the end of the response has not.
     #[inline]
     pub fn is_streaming(&self) -> bool {
         matches!(self.writing, Writing::Length | Writing::Chunked | Writing::UntilClose | Writing::NoBody)
     }
 
-    /// Whether a body is being sent in chunks: a chunk frame's bytes can go out as they are.
+    /// Whether a body is being sent in chunked coding. The bytes of a chunk frame can then be sent
+    /// unchanged.
     #[inline]
     pub(crate) const fn is_chunking(&self) -> bool {
         matches!(self.writing, Writing::Chunked)
     }
 
-    /// How many bytes of input, those that wait included, can be of use now: those of the largest head, the rest of a body of known length and
-    /// [`Limits::pipeline_bytes`] behind it. Of chunks nobody knows.
+    /// The number of input bytes, buffered ones included, that are useful now. It covers the
+    /// largest head, or the rest of a body of known length, and [`Limits::pipeline_bytes`] for
+    /// pipelined requests. The rest of a chunked body is unknown, so the result is then
+    /// `usize::MAX`.
     #[inline]
     pub(crate) fn wanted_bytes(&self, limits: &Limits) -> usize {
         match self.reading {
-            // One byte past the largest head makes it too large.
+            // The first byte beyond the largest head is needed to detect a head that is too large.
             Reading::Idle | Reading::Head => limits.pipeline_bytes.max(Head::largest(limits) + 1),
             Reading::Length(left) => usize::try_from(left).unwrap_or(usize::MAX).saturating_add(limits.pipeline_bytes),
             Reading::Done => limits.pipeline_bytes,
@@ -398,26 +426,29 @@ impl Conn {
         }
     }
 
-    /// Whether nothing more will be read: after the last response, an error, an expiry or an end of file. The transport is to be closed
-    /// once the output is out, in both directions by and by (RFC 9112, section 9.6).
+    /// Whether no more input will be read. This is so after the last response, an error, a timeout
+    /// of the input, or an end of file. The caller closes the transport when all output is written,
+    /// first the sending direction and later the receiving direction (RFC 9112, section 9.6).
     #[inline]
     pub fn is_closing(&self) -> bool {
         matches!(self.reading, Reading::Over)
     }
 
-    /// Whether the connection was kept after a response.
+    /// Whether the connection was kept open after an earlier response.
     #[inline]
     pub(crate) const fn is_reused(&self) -> bool {
         self.reused
     }
 
-    /// Bytes of the head in progress that will not be looked at again, which makes a head linear work however small its pieces are.
+    /// The length of the prefix of the current head that will not be searched again. It shows that
+    /// the work for a head is linear, even if the head arrives in small pieces.
     pub fn head_scanned(&self) -> usize {
         usize::from(self.scanned)
     }
 
-    /// Makes the response that is owed, or the next one, the last: it announces `Connection: close`. One whose head is out already ends
-    /// the connection without having announced it.
+    /// Makes the owed response, or else the next one, the last response of the connection: it
+    /// announces `Connection: close`. If the head of a response has been sent already, the
+    /// connection closes after that response without the announcement.
     pub fn close_after_response(&mut self) {
         self.close = true;
     }

@@ -1,16 +1,19 @@
-//! The fields of a head, walked over its raw bytes.
+//! The fields of a head, read from its raw bytes.
 //!
-//! Owns the walk and the list syntax of field values (RFC 9110, section 5.6.1). Refuses to validate: a head is validated once, when it is
-//! parsed, and nothing is stored but its bytes.
+//! Owns the iteration over the fields and the list syntax of field values (RFC 9110, section
+//! 5.6.1). Leaves the validation to [`Head`](super::Head), which validates a head once, when it
+//! parses the head. Nothing but the bytes of the head is stored.
 
 use super::scan::find_byte;
 use super::syntax;
 
-/// The fields of a head in order: name as sent, value without white space around it.
+/// The fields of a head in order. Each item is the name as it was sent, and the value without
+/// surrounding white space.
 ///
 /// ```
 /// use pushlab::proto::{Limits, http1::Head};
-/// let head = Head::parse(b"GET / HTTP/1.1\r\nHost: a\r\nAccept:  */* \r\n\r\n", &Limits::default())?;
+/// let raw = b"GET / HTTP/1.1\r\nHost: a\r\nAccept:  */* \r\n\r\n";
+/// let head = Head::parse(raw, &Limits::default())?;
 /// let fields: Vec<_> = head.fields().collect();
 /// assert_eq!(fields, [("Host", &b"a"[..]), ("Accept", b"*/*")]);
 /// # Ok::<(), pushlab::proto::RemoteError>(())
@@ -21,12 +24,14 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// `section` is validated field lines, each with its CRLF, and may have the blank line behind them.
+    /// Makes the iterator. `section` contains validated field lines, each with its CRLF. A blank
+    /// line may follow them.
     pub(super) fn new(section: &'a [u8]) -> Self {
         Self { lines: Lines { rest: section } }
     }
 
-    /// The values of the fields of one name. Only the line ends are searched for, not the colons.
+    /// The values of the fields of one name. It searches only for line ends, not for colons,
+    /// because the name has a known length.
     pub(super) fn named(self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         self.lines.filter_map(move |line| {
             let (start, value) = line.split_at_checked(name.len())?;
@@ -47,7 +52,7 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// Field lines without their ends, up to the blank line.
+/// The field lines without their CRLF, up to the blank line.
 #[derive(Clone, Debug)]
 struct Lines<'a> {
     rest: &'a [u8],
@@ -65,7 +70,8 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-/// The elements of a comma-separated list, without white space around them and without empty ones (RFC 9110, section 5.6.1.2).
+/// The elements of a comma-separated list, without surrounding white space. Empty elements are
+/// ignored (RFC 9110, section 5.6.1.2).
 pub(super) fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     list.split(|&byte| byte == b',').map(syntax::trim).filter(|element| !element.is_empty())
 }

@@ -1,7 +1,9 @@
-//! How the body of a request is framed.
+//! The framing of request bodies.
 //!
-//! Owns the decision of RFC 9112, section 6, made strictly: whatever two implementations could read in two ways is refused, because a
-//! proxy in front may have read it the other way (request smuggling, section 11.2). Refuses to touch the body itself.
+//! Owns the decision of RFC 9112, section 6. The decision is strict: a head that two
+//! implementations could read in two ways is rejected, because a proxy before this server may have
+//! read it in the other way (request smuggling, section 11.2). Leaves the body itself to
+//! [`Conn`](super::Conn).
 
 use super::super::error::RemoteError;
 use super::fields::elements;
@@ -9,18 +11,19 @@ use super::method::Version;
 
 /// How the body of a request is framed.
 ///
-/// `Content-Length: 0` says that there is no body and is [`None`](Self::None): nothing is to be awaited, and no end is reported.
+/// `Content-Length: 0` means that there is no body. It is [`None`](Self::None): the caller awaits
+/// no body, and no [`Event::End`](super::Event::End) is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Content {
     /// There is no body.
     None,
     /// This many bytes follow; at least one.
     Length(u64),
-    /// The body comes in chunks (RFC 9112, section 7.1), possibly none but the last.
+    /// The body is in chunked coding (RFC 9112, section 7.1). It may have no data.
     Chunked,
 }
 
-/// What the fields of a head have said so far.
+/// The framing information in the fields of a head so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Framing {
     length: Option<u64>,
@@ -32,23 +35,23 @@ pub(super) struct Framing {
 enum Coding {
     #[default]
     None,
-    /// The field is there, and names nothing yet.
+    /// The field is present, but it names no coding yet.
     Empty,
-    /// Nothing but one `chunked`.
+    /// The list is exactly one `chunked`.
     Chunked,
-    /// Others, ended by one `chunked`.
+    /// The list is other codings and then one `chunked`.
     UnknownThenChunked,
-    /// Others, without `chunked`.
+    /// The list is other codings without `chunked`.
     Unknown,
-    /// `chunked` in a place where it must not be.
+    /// A coding follows `chunked`, which must be the last one.
     Bad,
 }
 
 impl Framing {
     /// Takes the value of a `Content-Length` field.
     ///
-    /// Equal repetitions may be merged (section 6.3, rule 5) or refused (RFC 9110, section 8.6); to refuse them leaves nothing to disagree
-    /// about.
+    /// A recipient may merge equal repetitions (section 6.3, rule 5) or reject them (RFC 9110,
+    /// section 8.6). This server rejects them, so that no proxy can read the head differently.
     pub(super) fn content_length(&mut self, value: &[u8]) -> Result<(), RemoteError> {
         match (self.length, decimal(value)) {
             (None, Some(length)) => {
@@ -59,8 +62,9 @@ impl Framing {
         }
     }
 
-    /// Takes the value of a `Transfer-Encoding` field; several fields are one list, in which "a recipient MUST parse and ignore a reasonable
-    /// number of empty list elements" (RFC 9110, section 5.6.1.2).
+    /// Takes the value of a `Transfer-Encoding` field. Several fields form one list, in which "a
+    /// recipient MUST parse and ignore a reasonable number of empty list elements" (RFC 9110,
+    /// section 5.6.1.2).
     pub(super) fn transfer_encoding(&mut self, value: &[u8]) {
         if self.coding == Coding::None {
             self.coding = Coding::Empty;
@@ -69,20 +73,24 @@ impl Framing {
             self.coding = match self.coding {
                 Coding::Empty if coding.eq_ignore_ascii_case(b"chunked") => Coding::Chunked,
                 Coding::Unknown if coding.eq_ignore_ascii_case(b"chunked") => Coding::UnknownThenChunked,
-                // "chunked" has no parameters (section 7.1), so that one with parameters is another coding here.
+                // `chunked` has no parameters (section 7.1), so a `chunked` with parameters is an
+                // unknown coding here.
                 Coding::None | Coding::Empty | Coding::Unknown => Coding::Unknown,
                 Coding::Chunked | Coding::UnknownThenChunked | Coding::Bad => Coding::Bad,
             };
         }
     }
 
-    /// The verdict over all fields.
+    /// Decides the framing from all fields.
     #[inline]
     pub(super) fn content(self, version: Version) -> Result<Content, RemoteError> {
         match (self.coding, self.length) {
             (Coding::None, None | Some(0)) => Ok(Content::None),
             (Coding::None, Some(length)) => Ok(Content::Length(length)),
+            // RFC 9112, section 6.3, rule 3: such a message "ought to be handled as an error".
             (_, Some(_)) => Err(RemoteError::ConflictingFraming),
+            // RFC 9112, section 6.1: a recipient of `Transfer-Encoding` in an HTTP/1.0 message
+            // "MUST treat the message as if the framing is faulty".
             _ if version == Version::Http10 => Err(RemoteError::BadTransferEncoding),
             (Coding::Chunked, None) => Ok(Content::Chunked),
             (Coding::UnknownThenChunked, None) => Err(RemoteError::UnknownTransferCoding),
@@ -91,7 +99,7 @@ impl Framing {
     }
 }
 
-/// `1*DIGIT` that fits 64 bits.
+/// Parses `1*DIGIT` whose number fits into 64 bits.
 fn decimal(text: &[u8]) -> Option<u64> {
     if text.is_empty() {
         return None;

@@ -1,8 +1,11 @@
-//! A request's head: its line and its fields.
+//! The head of a request: the request line and the fields.
 //!
-//! Owns the validation of a whole head (RFC 9112, sections 2 to 6; RFC 9110, sections 5 to 7 and 10.1.1), strictly: a line feed without a
-//! carriage return, which section 2.2 of RFC 9112 lets a recipient accept, is refused as every other shape that two parsers could read in
-//! two ways. Refuses to store fields: they are walked again over the validated bytes when somebody asks.
+//! Owns the validation of a whole head (RFC 9112, sections 2 to 6; RFC 9110, sections 5 to 7 and
+//! 10.1.1). The validation is strict: a form that two parsers could read in two ways is rejected.
+//! One such form is a line feed without a carriage return, which section 2.2 of RFC 9112 allows a
+//! recipient to accept. Leaves the request target to `target`, the framing of the body to
+//! `framing`, and the order of requests to [`Conn`](super::Conn). No field is stored: [`Fields`]
+//! reads the fields again from the validated bytes.
 
 use std::mem::MaybeUninit;
 
@@ -13,11 +16,12 @@ use super::method::{Method, Version};
 use super::syntax;
 use super::target::{Target, is_authority};
 
-/// A validated request head, borrowed from the input.
+/// A validated request head. It borrows from the input.
 ///
 /// ```
 /// use pushlab::proto::{Limits, http1::{Content, Head, Method}};
-/// let head = Head::parse(b"POST /echo?n=1 HTTP/1.1\r\nHost: example.org\r\nContent-Length: 5\r\n\r\n", &Limits::default())?;
+/// let raw = b"POST /echo?n=1 HTTP/1.1\r\nHost: example.org\r\nContent-Length: 5\r\n\r\n";
+/// let head = Head::parse(raw, &Limits::default())?;
 /// assert_eq!((head.method(), head.path(), head.query()), (Method::Post, "/echo", Some("n=1")));
 /// assert_eq!((head.host(), head.content()), (Some("example.org"), Content::Length(5)));
 /// assert_eq!(head.field_text("host"), Some("example.org"));
@@ -29,11 +33,11 @@ pub struct Head<'a> {
     raw: &'a [u8],
     target: &'a str,
     content: Content,
-    /// The path in the target.
+    /// The range of the path in `target`.
     path: Span,
-    /// The host in the whole head.
+    /// The range of the host in `raw`.
     host: Span,
-    /// Where the first field line stands.
+    /// The index of the first field line in `raw`.
     fields_at: u16,
     method: Method,
     version: Version,
@@ -43,7 +47,8 @@ pub struct Head<'a> {
     has_origin: bool,
 }
 
-/// A part of a head. Two bytes a bound are enough for [`LARGEST`].
+/// A range of bytes in a head. Two bytes per bound are enough, because a head has at most
+/// [`LARGEST`] bytes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Span {
     start: u16,
@@ -60,17 +65,19 @@ impl Span {
     }
 }
 
-/// Fields that nearly every head gets along with. Room for the most that are allowed would take a page of a thread's stack.
+/// The number of fields that is enough for nearly all heads. Room for [`Limits::HEAD_FIELDS_MAX`]
+/// fields would take a whole page of the thread's stack, so only heads that need it get it.
 const USUAL_FIELDS: usize = 24;
 
-/// The largest head, whatever [`Limits::head_bytes`] says.
+/// The size of the largest head in bytes, even if [`Limits::head_bytes`] is larger.
 const LARGEST: usize = u16::MAX as usize;
 
 impl<'a> Head<'a> {
-    /// Parses one whole head with its blank line and nothing behind it.
+    /// Parses one whole head. `raw` ends with the blank line of the head.
     ///
     /// # Errors
-    /// The first broken rule or limit; a head that is not whole is a [`RemoteError::BadRequestLine`].
+    /// The first broken rule or limit. If the head is not whole, this is
+    /// [`RemoteError::BadRequestLine`].
     pub fn parse(raw: &'a [u8], limits: &Limits) -> Result<Self, RemoteError> {
         if raw.len() > Self::largest(limits) {
             return Err(Self::too_large(raw, limits));
@@ -81,13 +88,14 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// Bytes of the largest head that is accepted.
+    /// The size in bytes of the largest head that is accepted.
     #[inline]
     pub(super) fn largest(limits: &Limits) -> usize {
         limits.head_bytes.min(LARGEST)
     }
 
-    /// Parses the head at the front of at most [`largest`](Self::largest) bytes; `None` while it is not whole and nothing is wrong yet.
+    /// Parses the head at the front of at most [`largest`](Self::largest) bytes. Returns `None`
+    /// while the head is not whole and no rule is broken.
     #[inline]
     pub(super) fn parse_prefix(input: &'a [u8], limits: &Limits) -> Result<Option<Self>, RemoteError> {
         match input.first() {
@@ -109,8 +117,10 @@ impl<'a> Head<'a> {
         Self::parse_fields::<{ Limits::HEAD_FIELDS_MAX }>(input, allowed, limits)
     }
 
-    /// A recipient "SHOULD process the message as if it were in the highest minor version within that major version to which the recipient
-    /// is conformant" (RFC 9110, section 2.5). `httparse` knows no version behind 1.1, so that it is given a copy that says 1.1.
+    /// Parses a head of HTTP/1.2 to HTTP/1.9. A recipient "SHOULD process the message as if it were
+    /// in the highest minor version within that major version to which the recipient is conformant"
+    /// (RFC 9110, section 2.5). `httparse` does not accept a version after 1.1, so it gets a copy
+    /// of the head with version 1.1.
     #[cold]
     #[inline(never)]
     fn parse_later_version(input: &'a [u8], limits: &Limits) -> Result<Option<Self>, RemoteError> {
@@ -163,18 +173,24 @@ impl<'a> Head<'a> {
         let mut fields_at = raw.len() - 2;
         for (index, field) in request.headers.iter().enumerate() {
             let at = field.name.as_ptr().addr() - raw.as_ptr().addr();
+            // `httparse` accepts a lone LF as a line end. The two bytes before a field name are the
+            // end of the previous line.
             if raw[at - 2] != b'\r' {
                 return Err(if index == 0 { RemoteError::BadRequestLine } else { RemoteError::BadField });
             }
             fields_at = if index == 0 { at } else { fields_at };
             facts.note(field, raw)?;
         }
+        // The last field line and the blank line must also end with CRLF.
         if !raw.ends_with(b"\r\n\r\n") {
             return Err(if request.headers.is_empty() { RemoteError::BadRequestLine } else { RemoteError::BadField });
         }
         let content = facts.framing.content(version)?;
+        // RFC 9110, section 10.1.1: "A server that receives a 100-continue expectation in an
+        // HTTP/1.0 request MUST ignore that expectation."
         let expects_continue = version == Version::Http11 && facts.expects()?;
-        // An absolute target's authority replaces Host, which must be there all the same (RFC 9112, section 3.2.2).
+        // The authority of an absolute target replaces `Host`, but HTTP/1.1 requires `Host` in all
+        // cases (RFC 9112, section 3.2.2).
         let host = match facts.host {
             None if version == Version::Http11 => return Err(RemoteError::BadHost),
             _ if !parts.authority.is_empty() => Span::new(target_at + parts.authority.start, parts.authority.len()),
@@ -191,13 +207,16 @@ impl<'a> Head<'a> {
             version,
             keep_alive: !facts.close && (version == Version::Http11 || facts.keep_alive),
             expects_continue,
+            // RFC 9110, section 7.8: "A server MUST ignore an Upgrade header field that is received
+            // in an HTTP/1.0 request."
             upgrade: facts.upgrade && version == Version::Http11,
             has_origin: facts.has_origin,
         }))
     }
 
-    /// What a head that has passed [`largest`](Self::largest) without its blank line is told: which of the limits it is about. Only the
-    /// bytes up to the limit decide, so that the answer does not depend on how much came at once.
+    /// Decides which limit is broken by a head that has more than [`largest`](Self::largest) bytes
+    /// without a blank line. Only the bytes up to that size count, so that the answer does not
+    /// depend on how many bytes arrive at once.
     #[cold]
     pub(super) fn too_large(input: &[u8], limits: &Limits) -> RemoteError {
         let seen = &input[..input.len().min(Self::largest(limits))];
@@ -207,34 +226,39 @@ impl<'a> Head<'a> {
             (_, Some(target), _) if target.len() > limits.target_bytes => RemoteError::TargetTooLong,
             _ if line.len() < seen.len() => RemoteError::HeadTooLarge,
             (_, Some(_), None) => RemoteError::TargetTooLong,
-            // "A server that receives a method longer than any that it implements SHOULD respond with a 501" (RFC 9112, section 3).
+            // "A server that receives a method longer than any that it implements SHOULD respond
+            // with a 501" (RFC 9112, section 3).
             (Some(method), None, _) if syntax::is_token(method) => RemoteError::UnknownMethod,
             _ => RemoteError::BadRequestLine,
         }
     }
 
-    /// The method.
+    /// The method of the request.
     #[inline]
     pub fn method(&self) -> Method {
         self.method
     }
 
-    /// The version.
+    /// The version of the request.
     #[inline]
     pub fn version(&self) -> Version {
         self.version
     }
 
-    /// The request target as sent.
+    /// The request target as it was sent.
     #[inline]
     pub fn target(&self) -> &'a str {
         self.target
     }
 
-    /// The path as sent, not decoded, without the query: it starts with `/`, or is `*` (`OPTIONS` alone). It is ASCII, and each `%` has two
-    /// hexadecimal digits behind it (RFC 3986, section 2.1), which may stand for any byte: NUL, a slash, what is no UTF-8. The absolute form
-    /// without a path means `/`, but "when not being used as the target of an OPTIONS request" only (RFC 9110, section 4.2.3): there it means
-    /// `*` (RFC 9112, section 3.2.4).
+    /// The path as it was sent, without the query. It is not decoded. It begins with `/`, or it is
+    /// `*` (only with OPTIONS). It is ASCII. Two hexadecimal digits follow each `%` (RFC 3986,
+    /// section 2.1). They may stand for any byte, for example NUL, a slash, or a byte that is not
+    /// UTF-8.
+    ///
+    /// An absolute form without a path means `/`, but only "when not being used as the target of an
+    /// OPTIONS request" (RFC 9110, section 4.2.3). With OPTIONS it means `*` (RFC 9112, section
+    /// 3.2.4).
     #[inline]
     pub fn path(&self) -> &'a str {
         match &self.target[self.path.range()] {
@@ -244,61 +268,68 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// The query as sent, not decoded, without the `?`. It is ASCII; a `%` may have anything behind it.
+    /// The query as it was sent, without the `?`. It is not decoded. It is ASCII. Any bytes may
+    /// follow a `%`.
     #[inline]
     pub fn query(&self) -> Option<&'a str> {
         self.target[usize::from(self.path.end)..].strip_prefix('?')
     }
 
-    /// The authority that the request is for: that of an absolute target, else `Host`. `None` when it is empty, or absent in HTTP/1.0.
+    /// The authority that the request names: the authority of an absolute target, or else the value
+    /// of `Host`. It is `None` if that is empty, or if an HTTP/1.0 request has no `Host`.
     pub fn host(&self) -> Option<&'a str> {
         std::str::from_utf8(&self.raw[self.host.range()]).ok().filter(|host| !host.is_empty())
     }
 
-    /// How the body is framed.
+    /// The framing of the body.
     #[inline]
     pub fn content(&self) -> Content {
         self.content
     }
 
-    /// Whether the request asks to keep the connection (RFC 9112, section 9.3).
+    /// Whether the request allows the connection to stay open after the response (RFC 9112, section
+    /// 9.3).
     #[inline]
     pub fn keep_alive(&self) -> bool {
         self.keep_alive
     }
 
-    /// Whether the peer awaits `100 Continue` before it sends the body (RFC 9110, section 10.1.1). Never without a body.
+    /// Whether the peer waits for `100 Continue` before it sends the body (RFC 9110, section
+    /// 10.1.1). It is false for a request without a body.
     #[inline]
     pub fn expects_continue(&self) -> bool {
         self.expects_continue && self.content != Content::None
     }
 
-    /// As [`expects_continue`](Self::expects_continue), with a body or without one.
+    /// Like [`expects_continue`](Self::expects_continue), but also true for a request without a
+    /// body.
     #[inline]
     pub(super) fn names_continue(&self) -> bool {
         self.expects_continue
     }
 
-    /// Whether the request asks to go on as a WebSocket: HTTP/1.1, `Connection: Upgrade` and `Upgrade: websocket` (RFC 6455, section
-    /// 4.2.1, items 3 and 4). The rest of the handshake is not looked at.
+    /// Whether the request asks for an upgrade to WebSocket: it is HTTP/1.1 with `Connection:
+    /// Upgrade` and `Upgrade: websocket` (RFC 6455, section 4.2.1, items 3 and 4). The other fields
+    /// of the handshake are not checked.
     #[inline]
     pub fn upgrades_to_websocket(&self) -> bool {
         self.upgrade && self.list_has("Upgrade", "websocket")
     }
 
-    /// Whether there is an `Origin`. Most requests have none, and then nobody needs to look for its
-    /// value.
+    /// Whether the head has an `Origin` field. Most requests have none, and for them no search
+    /// through the fields is needed.
     #[inline]
     pub(crate) fn has_origin(&self) -> bool {
         self.has_origin
     }
 
-    /// The fields, in order.
+    /// The fields in order.
     pub fn fields(&self) -> Fields<'a> {
         Fields::new(&self.raw[usize::from(self.fields_at)..])
     }
 
-    /// The value of the first field of this name, whatever its case. Values are opaque bytes (RFC 9110, section 5.5).
+    /// The value of the first field of this name. The comparison ignores case. Values are opaque
+    /// bytes (RFC 9110, section 5.5).
     pub fn field_bytes(&self, name: &str) -> Option<&'a [u8]> {
         self.field_values(name).next()
     }
@@ -308,25 +339,27 @@ impl<'a> Head<'a> {
         self.fields().named(name)
     }
 
-    /// As [`field_bytes`](Self::field_bytes), when the value is UTF-8. `None` stands for an absent field and for a value that is not UTF-8: a check
-    /// that decides about access reads the bytes.
+    /// Like [`field_bytes`](Self::field_bytes), if the value is UTF-8. The result is `None` for an
+    /// absent field and also for a value that is not UTF-8. A check that decides about access must
+    /// therefore use `field_bytes`.
     pub fn field_text(&self, name: &str) -> Option<&'a str> {
         self.field_bytes(name).and_then(|value| std::str::from_utf8(value).ok())
     }
 
-    /// Whether the comma-separated lists of all fields of this name have this element, whatever its case.
+    /// Whether the comma-separated lists in all fields of this name contain this element. The
+    /// comparison ignores case.
     pub fn list_has(&self, name: &str, token: &str) -> bool {
         self.fields().named(name).any(|list| elements(list).any(|element| element.eq_ignore_ascii_case(token.as_bytes())))
     }
 
-    /// The whole head as sent.
+    /// The whole head as it was sent.
     #[inline]
     pub fn raw(&self) -> &'a [u8] {
         self.raw
     }
 }
 
-/// What the fields say that the protocol itself acts on.
+/// The information in the fields that the protocol itself uses.
 #[derive(Debug, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "independent facts, not states")]
 struct Facts {
@@ -344,8 +377,11 @@ impl Facts {
     #[inline]
     fn note(&mut self, field: &httparse::Header<'_>, raw: &[u8]) -> Result<(), RemoteError> {
         let (name, value) = (field.name, field.value);
+        // The length rules out most names before the comparison.
         match name.len() {
             4 if name.eq_ignore_ascii_case("host") => {
+                // An empty `Host` is valid: a client sends it if the target URI has no authority
+                // (RFC 9112, section 3.2).
                 if self.host.is_some() || !(value.is_empty() || is_authority(value)) {
                     return Err(RemoteError::BadHost);
                 }
@@ -383,8 +419,9 @@ impl Facts {
     }
 }
 
-/// Which rule an input broke that the parser refused. The request line is looked at again, because the parser tells neither its parts nor
-/// "no version" and "another version" apart.
+/// Decides which rule is broken by a head that `httparse` rejected. This function reads the request
+/// line again, because `httparse` does not return its parts, and does not distinguish "no version"
+/// from "another version".
 #[cold]
 fn refusal(input: &[u8], request: &httparse::Request<'_, '_>, error: httparse::Error) -> RemoteError {
     let line = input.split(|&byte| byte == b'\n').next().unwrap_or_default();

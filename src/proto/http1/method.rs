@@ -1,7 +1,9 @@
 //! Request methods and protocol versions.
 //!
-//! Owns the closed list of methods that the server knows (RFC 9110, section 9.3; PATCH: RFC 5789). Refuses CONNECT, which is a proxy's
-//! business, and extension methods: they are answered 501.
+//! Owns the closed list of methods that the server knows (RFC 9110, section 9.3; PATCH: RFC 5789).
+//! All other methods get the error [`UnknownMethod`](crate::proto::RemoteError::UnknownMethod),
+//! status 501. CONNECT is one of them, because it is a method for proxies. Leaves the handling of
+//! methods to the application.
 
 use std::fmt;
 
@@ -16,24 +18,25 @@ use std::fmt;
 pub enum Method {
     /// Transfer a representation of the target.
     Get,
-    /// As GET, without the content of the response.
+    /// Like GET, but the response has no content.
     Head,
-    /// Let the target process the content.
+    /// Let the target process the content of the request.
     Post,
-    /// Replace the target with the content.
+    /// Replace the target with the content of the request.
     Put,
     /// Remove the target.
     Delete,
-    /// Describe how to talk with the target.
+    /// Describe the communication options of the target.
     Options,
-    /// Loop the request back.
+    /// Return the received request to the client.
     Trace,
     /// Change a part of the target.
     Patch,
 }
 
 impl Method {
-    /// The method of this name; `None` for CONNECT and every name that the server does not know.
+    /// The method of this name. It is `None` for CONNECT and for each name that the server does not
+    /// know.
     #[inline]
     pub fn from_name(name: &str) -> Option<Self> {
         Some(match name.as_bytes() {
@@ -49,12 +52,13 @@ impl Method {
         })
     }
 
-    /// Whether the method only reads (RFC 9110, section 9.2.1): GET, HEAD, OPTIONS and TRACE.
+    /// Whether the method only reads (RFC 9110, section 9.2.1). These methods are GET, HEAD,
+    /// OPTIONS and TRACE.
     pub const fn is_safe(self) -> bool {
         matches!(self, Self::Get | Self::Head | Self::Options | Self::Trace)
     }
 
-    /// The name as the wire has it.
+    /// The name as it appears on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -78,9 +82,10 @@ impl fmt::Display for Method {
 /// The protocol version of a request (RFC 9110, section 2.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Version {
-    /// HTTP/1.0: no chunked coding, and the connection closes unless the request asks otherwise.
+    /// HTTP/1.0. It has no chunked coding, and the connection closes unless the request asks to
+    /// keep it.
     Http10,
-    /// HTTP/1.1, and what a later minor version is read as (RFC 9110, section 2.5).
+    /// HTTP/1.1. Later minor versions are processed as HTTP/1.1 (RFC 9110, section 2.5).
     Http11,
 }
 

@@ -1,7 +1,9 @@
-//! The server's side of HTTP/1.1 (RFC 9110, RFC 9112) and HTTP/1.0.
+//! The server side of HTTP/1.1 (RFC 9110, RFC 9112) and HTTP/1.0.
 //!
-//! Owns one connection's requests and responses as bytes: [`Conn`] is the state machine, [`Head`] a request's head, [`ResponseHead`] a
-//! response's. Refuses routing, decoding of paths and queries, and every decision that an application makes.
+//! Owns the requests and responses of one connection as bytes: [`Conn`] is the state machine,
+//! [`Head`] is the head of a request, and [`ResponseHead`] is the head of a response. Leaves
+//! routing, the decoding of paths and queries, and all decisions of an application to the layers
+//! above.
 
 pub mod chunked;
 pub mod conn;

@@ -1,7 +1,9 @@
-//! A response's head on its way out.
+//! The head of a response, encoded.
 //!
-//! Owns the status line, the validation of fields that the application adds, and the encoding. Refuses the fields that frame the message
-//! or belong to the connection: the protocol core alone writes those (RFC 9112, sections 6 and 9.6; RFC 9110, section 6.6.1).
+//! Owns the status line, the validation of the fields that the application adds, and the encoding.
+//! The protocol core alone writes the fields that frame the message or belong to the connection
+//! (RFC 9112, sections 6 and 9.6; RFC 9110, section 6.6.1); the application cannot add them. Leaves
+//! the choice of the framing and connection fields to [`Conn`](super::Conn).
 
 use super::super::{LocalError, Now, Outbox};
 use super::syntax;
@@ -11,7 +13,8 @@ use super::syntax;
 /// ```
 /// use std::time::{Instant, SystemTime};
 /// use pushlab::proto::{Limits, Now, Outbox, http1::{Conn, ResponseHead, append_field}};
-/// let (now, limits, mut out) = (Now::new(Instant::now(), SystemTime::UNIX_EPOCH), Limits::default(), Outbox::new());
+/// let now = Now::new(Instant::now(), SystemTime::UNIX_EPOCH);
+/// let (limits, mut out) = (Limits::default(), Outbox::new());
 /// let mut conn = Conn::new(now.instant(), &limits);
 /// conn.next_event(now.instant(), b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &mut out, &limits)?;
 ///
@@ -20,18 +23,18 @@ use super::syntax;
 /// let head = ResponseHead { fields: &fields, ..ResponseHead::new(200, "text/plain") };
 /// conn.send_response(&now, &head, b"hi\n", &mut out)?;
 /// let wire: Vec<u8> = out.chunks().flatten().copied().collect();
-/// assert_eq!(wire, b"HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nContent-Type: text/plain\r\n\
-///     Content-Length: 3\r\nCache-Control: no-store\r\n\r\nhi\n");
+/// assert_eq!(wire, b"HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\
+///     Content-Type: text/plain\r\nContent-Length: 3\r\nCache-Control: no-store\r\n\r\nhi\n");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ResponseHead<'a> {
     /// The status code, 200 to 599.
     pub status: u16,
-    /// The `Content-Type`; empty for none. Whoever makes it sees to it that it has no control characters: it is part of the program, or
-    /// was checked with [`is_field_value`].
+    /// The value of `Content-Type`; empty for no such field. It must not contain control
+    /// characters. The caller uses a constant, or checks the text with [`is_field_value`].
     pub content_type: &'a str,
-    /// More fields, each as `Name: value` with CRLF, as [`append_field`] writes them.
+    /// Further fields. Each is `Name: value` with CRLF, in the form that [`append_field`] writes.
     pub fields: &'a [u8],
 }
 
@@ -42,25 +45,28 @@ impl ResponseHead<'_> {
     }
 }
 
-/// How much body a response will have.
+/// The size of the body of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodySize {
     /// Exactly this many bytes (`Content-Length`).
     Length(u64),
-    /// Not known yet: chunked coding for HTTP/1.1, everything up to the close for HTTP/1.0.
+    /// Not known yet. HTTP/1.1 uses chunked coding. With HTTP/1.0 the body ends at the close.
     Stream,
 }
 
-/// Room for a head without the application's fields: what is usual, not a bound.
+/// The usual size of a head without the application's fields. It is the size of a reservation, not
+/// a bound.
 const HEAD_BYTES: usize = 192;
 
-/// The fields of a 426 that asks for a WebSocket (RFC 9110, section 15.5.22; RFC 6455, section 4.4).
+/// The fields of a 426 that asks for a WebSocket (RFC 9110, section 15.5.22; RFC 6455, section
+/// 4.4).
 pub const UPGRADE_TO_WEBSOCKET: &[u8] = b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
 
 /// The fields that only the protocol core writes.
 const RESERVED: [&str; 4] = ["Content-Length", "Transfer-Encoding", "Connection", "Date"];
 
-/// Whether a text can be a field's value: no CR, LF, NUL or other control character but HTAB (RFC 9110, section 5.5).
+/// Whether a text can be a field value: it has no CR, LF, NUL or other control character, except
+/// HTAB (RFC 9110, section 5.5).
 pub fn is_field_value(text: &str) -> bool {
     syntax::is_value(text.as_bytes())
 }
@@ -68,15 +74,17 @@ pub fn is_field_value(text: &str) -> bool {
 /// Appends one field line to the [`ResponseHead::fields`] of a response.
 ///
 /// # Errors
-/// [`LocalError::BadField`] when the name is not a token or the value has CR, LF, NUL or another control character but HTAB (RFC 9110,
-/// section 5.5); [`LocalError::ReservedField`] for a name that the protocol core writes itself. Nothing is appended then.
+/// [`LocalError::BadField`] if the name is not a token, or if the value has CR, LF, NUL or another
+/// control character except HTAB (RFC 9110, section 5.5). [`LocalError::ReservedField`] if the
+/// protocol core itself writes a field of this name. Nothing is appended then.
 ///
 /// ```
 /// use pushlab::proto::{LocalError, http1::append_field};
 /// let mut fields = Vec::new();
 /// append_field(&mut fields, "X-Accel-Buffering", "no")?;
 /// assert_eq!(fields, b"X-Accel-Buffering: no\r\n");
-/// assert_eq!(append_field(&mut fields, "Location", "/\r\nSet-Cookie: a=b"), Err(LocalError::BadField));
+/// let result = append_field(&mut fields, "Location", "/\r\nSet-Cookie: a=b");
+/// assert_eq!(result, Err(LocalError::BadField));
 /// # Ok::<(), LocalError>(())
 /// ```
 pub fn append_field(fields: &mut Vec<u8>, name: &str, value: &str) -> Result<(), LocalError> {
@@ -95,7 +103,8 @@ pub fn append_field(fields: &mut Vec<u8>, name: &str, value: &str) -> Result<(),
 
 macro_rules! statuses {
     ($($status:literal $reason:literal,)*) => {
-        /// The reason phrase of a status code (RFC 9110, section 15; RFC 6585); empty for a code that no standard names.
+        /// The reason phrase of a status code (RFC 9110, section 15; RFC 6585). It is empty if no
+        /// standard defines the code.
         pub fn reason_phrase(status: u16) -> &'static str {
             match status {
                 $($status => $reason,)*
@@ -103,7 +112,8 @@ macro_rules! statuses {
             }
         }
 
-        /// The status line and the name of the first field.
+        /// The status line and the name of the first field, `Date`. With one constant for both,
+        /// they cost one copy.
         #[inline]
         fn status_line(status: u16) -> Option<&'static [u8]> {
             match status {
@@ -164,10 +174,10 @@ statuses! {
     511 "Network Authentication Required",
 }
 
-/// What a head says about the body's framing.
+/// The field that frames the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FramingField {
-    /// Nothing: there is no body, or the close ends it.
+    /// No field: there is no body, or the close ends it.
     None,
     /// `Content-Length`.
     Length(u64),
@@ -175,26 +185,26 @@ pub(super) enum FramingField {
     Chunked,
 }
 
-/// What a head says about the connection.
+/// The `Connection` field, and in a 101 also the `Upgrade` field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ConnectionField {
-    /// Nothing: an HTTP/1.1 connection stays.
+    /// No field: an HTTP/1.1 connection stays open.
     None,
     /// `close`: this is the last response.
     Close,
-    /// `keep-alive`, for HTTP/1.0.
+    /// `keep-alive`: an HTTP/1.0 connection stays open.
     KeepAlive,
-    /// `Upgrade` to a WebSocket, for 101.
+    /// `Upgrade`, with `Upgrade: websocket`, for a 101.
     Upgrade,
-    /// `Upgrade` in a 426: what may be upgraded to is among the application's fields.
+    /// `Upgrade`, for a 426. The application's fields name the protocol.
     UpgradeRequired,
-    /// `Upgrade, close`, likewise.
+    /// `Upgrade, close`, for a 426 that is the last response.
     UpgradeRequiredAndClose,
-    /// `Upgrade, keep-alive`, likewise, for HTTP/1.0.
+    /// `Upgrade, keep-alive`, for a 426 to an HTTP/1.0 client.
     UpgradeRequiredAndKeepAlive,
 }
 
-/// Writes a head that was checked with [`check`].
+/// Writes a head. The caller has checked it with [`check`].
 #[inline]
 pub(super) fn encode(now: &Now, head: &ResponseHead<'_>, framing: FramingField, connection: ConnectionField, out: &mut Outbox) {
     out.extend_with(HEAD_BYTES + head.fields.len(), |out| encode_into(now, head, framing, connection, out));
@@ -224,7 +234,8 @@ fn encode_into(now: &Now, head: &ResponseHead<'_>, framing: FramingField, connec
         ConnectionField::Close => out.extend_from_slice(b"\r\nConnection: close"),
         ConnectionField::KeepAlive => out.extend_from_slice(b"\r\nConnection: keep-alive"),
         ConnectionField::Upgrade => out.extend_from_slice(b"\r\nConnection: Upgrade\r\nUpgrade: websocket"),
-        // RFC 9110, section 7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option".
+        // RFC 9110, section 7.8: "A sender of Upgrade MUST also send an "Upgrade" connection
+        // option".
         ConnectionField::UpgradeRequired => out.extend_from_slice(b"\r\nConnection: Upgrade"),
         ConnectionField::UpgradeRequiredAndKeepAlive => out.extend_from_slice(b"\r\nConnection: Upgrade, keep-alive"),
         ConnectionField::UpgradeRequiredAndClose => out.extend_from_slice(b"\r\nConnection: Upgrade, close"),
@@ -237,12 +248,14 @@ fn encode_into(now: &Now, head: &ResponseHead<'_>, framing: FramingField, connec
     out.extend_from_slice(b"\r\n");
 }
 
-/// Whether a head can be sent as an application's answer.
+/// Checks whether the application may send this head.
 #[inline]
 pub(super) fn check(head: &ResponseHead<'_>) -> Result<(), LocalError> {
     if !(200..=599).contains(&head.status) {
         return Err(LocalError::BadStatus);
     }
+    // Each response would pay for these checks, so the release build trusts the documented
+    // contract.
     debug_assert!(is_field_value(head.content_type), "a content type has no control characters");
     debug_assert!(head.fields.is_empty() || head.fields.ends_with(b"\r\n"), "fields are whole lines");
     Ok(())
@@ -252,11 +265,12 @@ pub(super) fn check(head: &ResponseHead<'_>) -> Result<(), LocalError> {
 fn unnamed_status_line(status: u16, out: &mut Vec<u8>) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(Decimal::new(u64::from(status)).as_bytes());
-    // The space stays when there is no reason phrase (RFC 9112, section 4).
+    // The space before the reason phrase is required even if the phrase is empty (RFC 9112, section
+    // 4).
     out.extend_from_slice(b" \r\nDate: ");
 }
 
-/// A number in decimal digits.
+/// A number in decimal digits, without the cost of the formatting machinery.
 struct Decimal {
     digits: [u8; 20],
     start: usize,

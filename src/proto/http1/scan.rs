@@ -1,8 +1,10 @@
 //! Searches over raw bytes.
 //!
-//! Owns two searches: for a byte, eight at a time, and for the blank line that ends a head. Refuses to know what stands between.
+//! Owns two searches: one for a byte, eight bytes at a time, and one for the blank line that ends a
+//! head. Leaves the meaning of the other bytes to the parser in [`Head`](super::Head).
 
-/// The place of the first `wanted`. Eight bytes a step (the exact test for a zero byte, "Bit Twiddling Hacks", Anderson 1997).
+/// The index of the first `wanted`. Each step tests eight bytes for a zero byte (the exact test of
+/// "Bit Twiddling Hacks", Anderson 1997).
 #[inline]
 pub(super) fn find_byte(bytes: &[u8], wanted: u8) -> Option<usize> {
     const LOW: u64 = 0x0101_0101_0101_0101;
@@ -11,6 +13,8 @@ pub(super) fn find_byte(bytes: &[u8], wanted: u8) -> Option<usize> {
     let (words, rest) = bytes.as_chunks::<8>();
     for (index, word) in words.iter().enumerate() {
         let zero_where_equal = u64::from_le_bytes(*word) ^ pattern;
+        // The first byte is in the lowest bits. A borrow can only set bits above the first hit, so
+        // the lowest set bit is exact.
         let hits = zero_where_equal.wrapping_sub(LOW) & !zero_where_equal & HIGH;
         if hits != 0 {
             return Some(index * 8 + hits.trailing_zeros() as usize / 8);
@@ -19,17 +23,18 @@ pub(super) fn find_byte(bytes: &[u8], wanted: u8) -> Option<usize> {
     rest.iter().position(|&byte| byte == wanted).map(|at| words.len() * 8 + at)
 }
 
-/// Where a head ends.
+/// The result of the search for the end of a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HeadEnd {
-    /// Behind its blank line, after this many bytes.
+    /// The head, including its blank line, has this many bytes.
     At(usize),
-    /// Not yet; nothing before this place needs to be looked at again.
+    /// The end has not arrived. The next search can begin at this index.
     After(usize),
 }
 
-/// Looks for the first blank line, from a place that an earlier search gave. A line feed alone counts as a line's end here, as it does for
-/// the parser that then refuses it: both must agree on where the head ends.
+/// Searches for the first blank line, from an index that an earlier search returned. Here a lone LF
+/// also ends a line, as it does for `httparse`. The head is then rejected because of the lone LF,
+/// but this search and the parser must agree on where the head ends.
 pub(super) fn head_end(input: &[u8], mut from: usize) -> HeadEnd {
     while let Some(at) = input.get(from..).and_then(|rest| find_byte(rest, b'\n')) {
         let line_feed = from + at;

@@ -1,14 +1,14 @@
-//! Which bytes may stand where.
+//! The character classes of heads.
 //!
-//! Owns the character classes of RFC 9110, sections 5.5 and 5.6, and of RFC 3986, section 3.2. Refuses whole productions: their parsers
-//! are in the files named after them.
+//! Owns the character classes of RFC 9110, sections 5.5 and 5.6, and of RFC 3986, sections 2 and 3.
+//! Leaves the productions that are made of them to the files named after these productions.
 
 const TOKEN: u8 = 1;
 const VALUE: u8 = 2;
 const HOST: u8 = 4;
 const PATH: u8 = 8;
 
-/// The classes of each byte, one bit a class.
+/// The classes of each byte. Each class is one bit.
 static CLASSES: [u8; 256] = classes();
 
 const fn classes() -> [u8; 256] {
@@ -29,7 +29,9 @@ const fn classes() -> [u8; 256] {
         if alphanumeric || matches!(ascii, b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b',' | b';' | b'=') {
             classes[byte] |= HOST;
         }
-        // What does not end a path and begins no escape, in a target that has no white space or control characters: RFC 3986, section 3.3.
+        // The bytes of a path (RFC 3986, section 3.3) except the percent sign. White space and
+        // control characters are also in this class: the head parser has already rejected a target
+        // that has them.
         if ascii.is_ascii() && !matches!(ascii, b'?' | b'#' | b'%') {
             classes[byte] |= PATH;
         }
@@ -38,66 +40,67 @@ const fn classes() -> [u8; 256] {
     classes
 }
 
-/// `tchar`: may stand in a method, a field name, a token.
+/// Whether `byte` is a `tchar`, which methods, field names and tokens consist of.
 #[inline]
 pub(super) fn is_token_byte(byte: u8) -> bool {
     CLASSES[usize::from(byte)] & TOKEN != 0
 }
 
-/// May stand in a field value: everything but control characters, which HTAB is not counted as here.
+/// Whether a field value may contain `byte`: any byte except control characters. HTAB is allowed.
 #[inline]
 pub(super) fn is_value_byte(byte: u8) -> bool {
     CLASSES[usize::from(byte)] & VALUE != 0
 }
 
-/// May stand in a registered name as itself, that is without percent-encoding.
+/// Whether a registered name may contain `byte` without percent-encoding.
 #[inline]
 pub(super) fn is_host_byte(byte: u8) -> bool {
     CLASSES[usize::from(byte)] & HOST != 0
 }
 
-/// Whether this is percent-encoded: `"%" HEXDIG HEXDIG` (RFC 3986, section 2.1) at the front.
+/// Whether `text` begins with a percent-encoded byte: `"%" HEXDIG HEXDIG` (RFC 3986, section 2.1).
 #[inline]
 pub(super) fn is_escape(text: &[u8]) -> bool {
     matches!(text, [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
 }
 
-/// How many bytes at the front are of a class.
+/// The number of bytes at the front that are in this class.
 #[inline]
 fn class_len(text: &[u8], class: u8) -> usize {
     text.iter().position(|&byte| CLASSES[usize::from(byte)] & class == 0).unwrap_or(text.len())
 }
 
-/// Bytes of a registered name at the front.
+/// The number of bytes at the front that belong to a registered name.
 #[inline]
 pub(super) fn host_len(text: &[u8]) -> usize {
     class_len(text, HOST)
 }
 
-/// Bytes of a path at the front, up to its first percent-encoded one.
+/// The number of bytes at the front that belong to a path, up to the first percent sign.
 #[inline]
 pub(super) fn path_len(text: &[u8]) -> usize {
     class_len(text, PATH)
 }
 
-/// As [`is_value_byte`], without a table.
+/// Like [`is_value_byte`], but without the table.
 #[inline]
 const fn is_value_byte_computed(byte: u8) -> bool {
     (byte >= b' ' && byte != 0x7F) || byte == b'\t'
 }
 
-/// Whether `text` can be a field value. Without an early exit, so that the loop compiles to vector instructions.
+/// Whether `text` can be a field value. The loop has no early exit, so that it compiles to vector
+/// instructions.
 #[inline]
 pub(super) fn is_value(text: &[u8]) -> bool {
     text.iter().fold(0, |seen, &byte| seen | u8::from(!is_value_byte_computed(byte))) == 0
 }
 
-/// Whether `text` is a token, which is not empty.
+/// Whether `text` is a token. A token is not empty.
 pub(super) fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|&byte| is_token_byte(byte))
 }
 
-/// `text` without optional white space (SP and HTAB) at both ends.
+/// Removes optional white space (SP and HTAB) at both ends of `text`.
 #[inline]
 pub(super) fn trim(mut text: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = text {

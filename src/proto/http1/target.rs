@@ -1,7 +1,8 @@
 //! Request targets and authorities.
 //!
-//! Owns the forms of RFC 9112, section 3.2, the authority of RFC 3986, section 3.2, and that what is percent-encoded in a path can be decoded.
-//! Refuses to decode or normalize anything: paths and queries stay as they were sent.
+//! Owns the forms of RFC 9112, section 3.2, the authority of RFC 3986, section 3.2, and the check
+//! that each escape in a path can be decoded. Leaves decoding and normalization to the layers
+//! above: paths and queries stay as they were sent.
 
 use std::net::Ipv6Addr;
 use std::ops::Range;
@@ -10,23 +11,24 @@ use super::super::error::RemoteError;
 use super::method::Method;
 use super::syntax;
 
-/// Where the parts of a request target stand in it.
+/// The ranges of the parts of a request target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
-    /// The authority of the absolute form; empty in the other forms.
+    /// The authority of the absolute form. It is empty in the other forms.
     pub(super) authority: Range<usize>,
-    /// The path; a `?` and the query follow, or nothing.
+    /// The path. A `?` and the query may follow it.
     pub(super) path: Range<usize>,
 }
 
 impl Target {
-    /// Takes a target apart, which is not empty and free of spaces and control characters already.
+    /// Splits a target into its parts. The head parser has already checked that the target is not
+    /// empty and has no spaces and no control characters.
     #[inline]
     pub(super) fn parse(text: &str, method: Method) -> Result<Self, RemoteError> {
         let bytes = text.as_bytes();
         let authority = match bytes {
             [b'/', ..] => 0..0,
-            // The asterisk form is for OPTIONS alone (section 3.2.4).
+            // The asterisk form is only for OPTIONS (section 3.2.4).
             b"*" if method == Method::Options => return Ok(Self { authority: 0..0, path: 0..1 }),
             _ => absolute_authority(bytes)?,
         };
@@ -40,16 +42,18 @@ impl Target {
     }
 }
 
-/// A fragment is never sent (RFC 9110, section 7.1), and a URI is ASCII (RFC 3986, section 2). A percent sign may have anything behind it: forms
-/// and people send it so, and in a query it means itself then (WHATWG URL, section 5.1).
+/// Whether these bytes are a query. A fragment is never sent (RFC 9110, section 7.1), and a URI is
+/// ASCII (RFC 3986, section 2). Any bytes may follow a percent sign: forms and people send such
+/// queries, and the percent sign then stands for itself (WHATWG URL, section 5.1).
 #[inline]
 fn is_query(query: &[u8]) -> bool {
     query.iter().all(|&byte| byte.is_ascii() && byte != b'#')
 }
 
-/// Where the path ends that goes on with a percent sign here, if it does. RFC 9112, section 3.2: "Recipients of an invalid request-line SHOULD
-/// respond with either a 400 (Bad Request) error or a 301 (Moved Permanently) redirect". nginx, Apache and Go refuse a bad escape, too; where
-/// it is passed on, the decoders of applications meet it, which fail, or disagree on what it means.
+/// Finds the end of a path that has a percent sign at `at`. RFC 9112, section 3.2: "Recipients of
+/// an invalid request-line SHOULD respond with either a 400 (Bad Request) error or a 301 (Moved
+/// Permanently) redirect". nginx, Apache and Go also reject a bad escape. If this server passed it
+/// on, the decoders of applications would fail, or would disagree about its meaning.
 #[cold]
 fn end_of_escaped(bytes: &[u8], mut at: usize) -> Result<usize, RemoteError> {
     while let [b'%', ..] = bytes[at..] {
@@ -66,29 +70,34 @@ fn end_of_escaped(bytes: &[u8], mut at: usize) -> Result<usize, RemoteError> {
     }
 }
 
-/// The authority in an absolute form of the one scheme that this server can be addressed by.
+/// The range of the authority in an absolute form. The only scheme that this server accepts is
+/// `http`.
 #[cold]
 fn absolute_authority(bytes: &[u8]) -> Result<Range<usize>, RemoteError> {
     let scheme = |name: &[u8]| bytes.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)).then_some(name.len());
     let start = scheme(b"http://").or_else(|| scheme(b"https://")).ok_or(RemoteError::BadTarget)?;
     let len = bytes[start..].iter().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
     let end = len.map_or(bytes.len(), |len| start + len);
-    // An empty host is invalid in these schemes, and user information is refused (RFC 9110, sections 4.2.1 and 4.2.4).
+    // RFC 9110, sections 4.2.1 and 4.2.4: an empty host is invalid in these schemes, and user
+    // information is rejected as an error.
     if start == end || !is_authority(&bytes[start..end]) {
         return Err(RemoteError::BadTarget);
     }
-    // RFC 9110, section 7.4: "a request for an "https" resource MUST be rejected unless it has been received over a connection that has been
-    // secured". A gateway that does this for us sends the origin form.
+    // RFC 9110, section 7.4: "a request for an "https" resource MUST be rejected unless it has been
+    // received over a connection that has been secured". A gateway that secures the connection for
+    // this server sends the origin form.
     if start == b"https://".len() {
         return Err(RemoteError::MisdirectedTarget);
     }
     Ok(start..end)
 }
 
-/// Whether `text` is `host[:port]` with a name, an IPv4 address or an IP literal in brackets.
+/// Whether `text` is `host[:port]`, where the host is a name, an IPv4 address or an IP literal in
+/// brackets.
 #[inline]
 pub(super) fn is_authority(text: &[u8]) -> bool {
-    // Nearly always a name or an IPv4 address, and perhaps a port.
+    // Usually the host is a name or an IPv4 address without escapes. This path needs only one table
+    // search.
     let host_len = syntax::host_len(text);
     match &text[host_len..] {
         [] if host_len > 0 => true,
@@ -97,14 +106,16 @@ pub(super) fn is_authority(text: &[u8]) -> bool {
     }
 }
 
-/// Decimal digits, perhaps none (RFC 3986, section 3.2.3), of a number that TCP has a port for.
+/// Whether these bytes are a port: decimal digits, possibly none (RFC 3986, section 3.2.3), whose
+/// number is a TCP port.
 #[inline]
 fn is_port(digits: &[u8]) -> bool {
     const BEYOND: u32 = 1 << 16;
+    // The minimum keeps the sum from overflowing, even if there are many digits.
     digits.iter().all(u8::is_ascii_digit) && digits.iter().fold(0, |port, digit| (port * 10 + u32::from(digit - b'0')).min(BEYOND)) < BEYOND
 }
 
-/// As [`is_authority`], for every form.
+/// Like [`is_authority`], but for all forms of a host.
 #[cold]
 fn is_special_authority(text: &[u8]) -> bool {
     let host_len = match text {
@@ -124,7 +135,7 @@ fn is_special_authority(text: &[u8]) -> bool {
     port_is_valid && host_is_valid
 }
 
-/// `IPv6address` or `IPvFuture` (RFC 3986, section 3.2.2).
+/// Whether this is `IPv6address` or `IPvFuture` (RFC 3986, section 3.2.2).
 fn is_ip_literal(literal: &[u8]) -> bool {
     let [b'v' | b'V', future @ ..] = literal else {
         return std::str::from_utf8(literal).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok());
@@ -136,7 +147,7 @@ fn is_ip_literal(literal: &[u8]) -> bool {
     }
 }
 
-/// `reg-name`, not empty: host bytes and percent-encoded ones.
+/// Whether this is a `reg-name` that is not empty: host bytes and percent-encoded bytes.
 fn is_name(mut host: &[u8]) -> bool {
     if host.is_empty() {
         return false;

@@ -1,20 +1,22 @@
-//! The decoder, for clients and for tests.
+//! The decoder of event streams, for clients and tests.
 //!
-//! Owns the interpretation of an event stream (WHATWG HTML, sections 9.2.5 and 9.2.6), however it is cut. Refuses to remember anything
-//! across connections: a stream that ends is dropped with its decoder, and with it the block that it left unfinished.
+//! Owns the interpretation of an event stream (WHATWG HTML, sections 9.2.5 and 9.2.6), independent
+//! of how the input is split. Leaves reconnection to the caller: when a stream ends, the caller
+//! drops the decoder, and the unfinished block is lost with it, as the standard requires.
 
 use std::time::Duration;
 
 use crate::proto::RemoteError;
 
-/// One event of a stream, borrowed from the decoder.
+/// One event of a stream. It borrows from the decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decoded<'a> {
-    /// The event's type; `message` when the stream names none.
+    /// The event's type. It is `message` if the stream gives no type.
     pub event: &'a str,
-    /// The payload, its lines joined by LF.
+    /// The payload. LF separates its lines.
     pub data: &'a str,
-    /// The last event id, which persists from an earlier event when this one has none. Empty when there was none.
+    /// The last event id. If this event has no id, it is the id of an earlier event. It is empty if
+    /// no event had an id.
     pub id: &'a str,
 }
 
@@ -34,17 +36,19 @@ pub struct Decoded<'a> {
 #[derive(Debug)]
 pub struct Decoder {
     limit_bytes: usize,
-    /// The line that the input so far did not end.
+    /// The beginning of a line whose end has not arrived.
     line: Vec<u8>,
-    /// Every value of a `data` field of the block, each with a LF behind it.
+    /// The values of the `data` fields of the block. A LF follows each value.
     data: String,
     event: String,
-    /// The standard's last event ID buffer: takes effect with the blank line that ends its block.
+    /// The "last event ID buffer" of the standard. The blank line that ends the block makes it
+    /// effective.
     id: String,
     last_event_id: String,
     retry: Option<Duration>,
     position: Position,
-    /// `data` and `event` were handed out by the last call.
+    /// Whether the last call returned an event that borrows `data` and `event`. The next call
+    /// clears them.
     dispatched: bool,
 }
 
@@ -57,16 +61,17 @@ pub struct Decoder {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Position {
-    /// In the first line, which may begin with a byte order mark.
+    /// In the first line. It may begin with a byte order mark.
     Start,
     Lines,
-    /// A CR ended the last input: a LF that follows belongs to it.
+    /// The last input ended with CR. If the next byte is LF, it belongs to the same line end.
     AfterCr,
     Failed,
 }
 
 impl Decoder {
-    /// A decoder at the start of a stream. The data collected for one event and the line being read are together at most `limit_bytes`.
+    /// A decoder at the start of a stream. The data of one event and the current line together have
+    /// at most `limit_bytes`.
     pub const fn new(limit_bytes: usize) -> Self {
         Self {
             limit_bytes,
@@ -81,10 +86,12 @@ impl Decoder {
         }
     }
 
-    /// Consumes a prefix of `input`, up to the end of the next event, and says how long it was. Without an event it is all of `input`.
+    /// Consumes a prefix of `input`, up to the end of the next event, and returns its length. If
+    /// there is no event, it consumes all of `input`.
     ///
     /// # Errors
-    /// [`RemoteError::MessageTooLarge`] when an event exceeds the limit, now and ever after.
+    /// [`RemoteError::MessageTooLarge`] if an event exceeds the limit. All later calls return this
+    /// error too.
     pub fn next_event(&mut self, input: &[u8]) -> Result<(usize, Option<Decoded<'_>>), RemoteError> {
         if self.dispatched {
             self.dispatched = false;
@@ -103,12 +110,12 @@ impl Decoder {
         }
     }
 
-    /// The id of the last finished block: what a client sends as `Last-Event-ID` when it connects again.
+    /// The id of the last finished block. A client sends it as `Last-Event-ID` when it reconnects.
     pub fn last_event_id(&self) -> &str {
         &self.last_event_id
     }
 
-    /// The reconnection time that the stream asked for last.
+    /// The last reconnection time that the stream has set.
     pub const fn retry(&self) -> Option<Duration> {
         self.retry
     }
@@ -126,6 +133,7 @@ impl Decoder {
         while !self.dispatched {
             let rest = &input[used..];
             let Some(end) = rest.iter().position(|&byte| matches!(byte, b'\r' | b'\n')) else {
+                // The limit also holds for a line that never ends.
                 self.check(self.line.len() + rest.len())?;
                 self.line.extend_from_slice(rest);
                 return Ok(input.len());
@@ -135,6 +143,8 @@ impl Decoder {
             if self.line.is_empty() {
                 self.end_line(&rest[..end])?;
             } else {
+                // The line moves out because `end_line` borrows all of `self`. It moves back to
+                // keep its memory for the next split line.
                 let mut line = std::mem::take(&mut self.line);
                 line.extend_from_slice(&rest[..end]);
                 self.end_line(&line)?;
@@ -164,7 +174,7 @@ impl Decoder {
         }
         let colon = line.iter().position(|&byte| byte == b':');
         let (name, value) = colon.map_or((line, &b""[..]), |at| (&line[..at], &line[at + 1..]));
-        // A comment is a field with an empty name, and ignored like every other unknown field.
+        // A comment is a field with an empty name, and unknown fields are ignored.
         self.field(name, value.strip_prefix(b" ").unwrap_or(value))
     }
 
@@ -179,9 +189,11 @@ impl Decoder {
             }
             _ => return Ok(()),
         }
-        // No line end is part of a longer UTF-8 sequence, so that decoding line by line is decoding the stream.
+        // CR and LF are never part of a longer UTF-8 sequence. So decoding line by line gives the
+        // same result as decoding the whole stream.
         let value = String::from_utf8_lossy(value);
-        // U+FFFD is up to three times as long as what it stands for.
+        // U+FFFD takes up to three times as many bytes as the invalid sequence that it replaces, so
+        // the length is checked again.
         self.check(value.len() + 1)?;
         match name {
             b"data" => {
@@ -192,6 +204,8 @@ impl Decoder {
                 self.event.clear();
                 self.event.push_str(&value);
             }
+            // "If the field value does not contain U+0000 NULL, then set the last event ID buffer
+            // to the field value. Otherwise, ignore the field."
             _ if value.contains('\0') => {}
             _ => {
                 self.id.clear();
@@ -203,8 +217,9 @@ impl Decoder {
 
     fn end_block(&mut self) {
         self.last_event_id.clone_from(&self.id);
-        // "If the data buffer is an empty string, set the data buffer and the event type buffer to the empty string and return." A `data`
-        // field without a value has left a LF there: that event is empty, but it is dispatched.
+        // "If the data buffer is an empty string, set the data buffer and the event type buffer to
+        // the empty string and return." A `data` field without a value has put a LF into the
+        // buffer: its event is empty, but it is dispatched.
         if self.data.pop().is_some() {
             self.dispatched = true;
         } else {
@@ -217,8 +232,8 @@ impl Decoder {
     }
 }
 
-/// "If the field value consists of only ASCII digits, then interpret the field value as an integer in base ten"; one that is beyond all
-/// reason is the largest there is.
+/// "If the field value consists of only ASCII digits, then interpret the field value as an integer
+/// in base ten." A value that is too large becomes `u64::MAX`.
 fn decimal(value: &[u8]) -> Option<u64> {
     if value.is_empty() {
         return None;

@@ -1,13 +1,14 @@
-//! The encoder.
+//! The encoder of events and comments.
 //!
-//! Owns the fields of one event and their wire form (WHATWG HTML, section 9.2.5). Refuses an event name or an id that would end its own
-//! line: what a publisher chose must not be able to write fields of its own into the stream.
+//! Owns the fields of one event and their wire form (WHATWG HTML, section 9.2.5). Owns the check
+//! that an event name or id cannot end its own line: a publisher must not be able to write fields
+//! into the stream. Leaves the framing of the response body to [`Frame`](crate::proto::Frame).
 
 use std::time::Duration;
 
 use crate::proto::LocalError;
 
-/// One event to encode, borrowed from whoever publishes it.
+/// One event to encode. It borrows its texts.
 ///
 /// ```
 /// use pushlab::proto::sse::Event;
@@ -25,43 +26,48 @@ pub struct Event<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// An event with a payload, which may be empty and may have any number of lines. LF, CR and CRLF all separate lines, because the
-    /// format cannot tell them apart; the receiver sees LF for each.
+    /// An event with a payload. The payload may be empty and may have any number of lines. LF, CR
+    /// and CRLF all separate lines, because the format cannot distinguish them. The receiver sees
+    /// LF for each.
     pub const fn data(data: &'a str) -> Self {
         Self { data: Some(data), ..Self::without_data() }
     }
 
-    /// An event that reaches no listener: it only sets the receiver's last event id or its reconnection time.
+    /// An event without a payload. The receiver dispatches nothing; it only sets its last event id
+    /// or its reconnection time.
     pub const fn without_data() -> Self {
         Self { data: None, name: None, id: None, retry: None }
     }
 
-    /// Names the event's type. Without one, and with an empty one, it is `message`.
+    /// Sets the event's type. An event without a type, or with an empty type, is a `message`.
     #[must_use]
     pub const fn event(self, event: &'a str) -> Self {
         Self { name: Some(event), ..self }
     }
 
-    /// Gives the event an id, which the receiver sends back as `Last-Event-ID` when it connects again. An empty one makes it forget its last.
+    /// Sets the event's id. The receiver sends it back as `Last-Event-ID` when it reconnects. An
+    /// empty id makes the receiver forget its last event id.
     #[must_use]
     pub const fn id(self, id: &'a str) -> Self {
         Self { id: Some(id), ..self }
     }
 
-    /// Tells the receiver how long to wait before it connects again; whole milliseconds count.
+    /// Sets the time that the receiver waits before it reconnects, in whole milliseconds.
     #[must_use]
     pub const fn retry(self, retry: Duration) -> Self {
         Self { retry: Some(retry), ..self }
     }
 
-    /// Appends the wire form, blank line included.
+    /// Appends the wire form, including the blank line.
     ///
     /// # Errors
-    /// [`LocalError::BadEvent`] when the event's name carries CR or LF, or its id carries CR, LF or NUL; `out` is then unchanged.
+    /// [`LocalError::BadEvent`] if the event's name contains CR or LF, or its id contains CR, LF or
+    /// NUL. `out` is then unchanged.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), LocalError> {
         let (name, id) = (self.name.unwrap_or_default(), self.id.unwrap_or_default());
-        // "If the field value does not contain U+0000 NULL, then set the last event ID buffer to the field value. Otherwise, ignore the
-        // field." An id that is ignored would make the receiver resume in the wrong place.
+        // "If the field value does not contain U+0000 NULL, then set the last event ID buffer to
+        // the field value. Otherwise, ignore the field." If the receiver ignored an id, it would
+        // later resume at the wrong message.
         if has_line_end(name.as_bytes()) || has_line_end(id.as_bytes()) || id.as_bytes().contains(&0) {
             return Err(LocalError::BadEvent);
         }
@@ -83,7 +89,8 @@ impl<'a> Event<'a> {
     }
 }
 
-/// Appends a comment, which no listener ever sees: the heartbeat that keeps intermediaries from ending a quiet stream. The text may be empty.
+/// Appends a comment. The receiver ignores it. A comment is the heartbeat that keeps intermediaries
+/// from closing a quiet stream. The text may be empty.
 ///
 /// ```
 /// let mut out = Vec::new();
@@ -92,11 +99,12 @@ impl<'a> Event<'a> {
 /// ```
 pub fn comment(text: &str, out: &mut Vec<u8>) {
     lines(b":", text, out);
-    // Not asked for by the standard; it lets a client that cuts the stream at blank lines see the comment at once, and by itself.
+    // The standard does not require this blank line. With it, a client that splits the stream at
+    // blank lines gets the comment at once and separately.
     out.push(b'\n');
 }
 
-/// One field line for each line of `text`, at least one.
+/// Appends one field line for each line of `text`. An empty text gives one line.
 fn lines(name: &[u8], text: &str, out: &mut Vec<u8>) {
     let mut rest = text;
     if has_line_end(text.as_bytes()) {
@@ -112,14 +120,16 @@ fn lines(name: &[u8], text: &str, out: &mut Vec<u8>) {
 fn line(name: &[u8], value: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(name);
     if !value.is_empty() {
-        // The receiver drops one space after the colon, so that a value may begin with its own.
+        // The receiver removes one space after the colon. Without this space it would remove one
+        // that belongs to the value.
         out.push(b' ');
         out.extend_from_slice(value.as_bytes());
     }
     out.push(b'\n');
 }
 
-/// Two searches for one byte each, which the standard library does a word at a time, beat one search for either byte.
+/// The standard library searches for one byte a word at a time. Two such searches are faster than
+/// one search for either byte.
 fn has_line_end(text: &[u8]) -> bool {
     text.contains(&b'\n') || text.contains(&b'\r')
 }

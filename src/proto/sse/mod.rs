@@ -1,7 +1,8 @@
 //! Server-sent events (WHATWG HTML, section 9.2): the `text/event-stream` format.
 //!
-//! Owns both directions: [`Event`] and [`comment`] write it, [`Decoder`] reads it. Refuses HTTP: the head that names the media type, the
-//! `Last-Event-ID` field and reconnection belong to those who hold a connection.
+//! Owns both directions: [`Event`] and [`comment`] write the format, [`Decoder`] reads it. Leaves
+//! HTTP to the code that holds a connection: the head with the media type, the `Last-Event-ID`
+//! field and the reconnection.
 
 mod decoder;
 mod event;

@@ -1,14 +1,18 @@
-//! Messages that arrive in pieces: fragments, or parts of one frame (RFC 6455, section 5.4).
+//! Assembly of messages that arrive in parts: in fragments, or in parts of one frame (RFC 6455,
+//! section 5.4).
 //!
-//! Owns the bytes so far and the order of fragments. Refuses to trust a frame's announced length: memory grows with what has arrived, and
-//! what is announced is only compared with the limit.
+//! Owns the bytes of a message so far, and the order of its fragments. Leaves frame heads and
+//! masking to [`Reader`](super::Reader). The announced length of a frame allocates nothing: memory
+//! grows with the bytes that have arrived, and the announced length is only compared with the
+//! limit.
 
 use super::super::{Limits, RemoteError};
 use super::event::Message;
 use super::frame::Opcode;
 use super::utf8::Utf8Validator;
 
-/// The first allocation, in bytes, so that a message that trickles in does not grow one by one.
+/// The size of the first allocation in bytes. It avoids many small reallocations if a message
+/// arrives byte by byte.
 const SMALLEST_BYTES: usize = 64;
 
 /// Collects one message at a time.
@@ -28,13 +32,14 @@ const SMALLEST_BYTES: usize = 64;
 pub struct Assembler {
     content: Content,
     utf8: Utf8Validator,
-    /// Frames of the message so far.
+    /// The number of frames of the message so far.
     frames: usize,
-    /// Whether the message awaits more frames, or more of its last one.
+    /// Whether more frames, or more bytes of the current frame, must follow.
     open: bool,
 }
 
-/// Text is collected as text: what was validated when it came need not be validated again when it is complete.
+/// The bytes so far. Text is collected in a `String`: it is validated when it arrives, and need not
+/// be validated again when the message is complete.
 #[derive(Debug)]
 enum Content {
     Text(String),
@@ -48,17 +53,17 @@ impl Default for Assembler {
 }
 
 impl Assembler {
-    /// An assembler without a message and without memory of its own.
+    /// An assembler without a message. It owns no memory on the heap.
     pub const fn new() -> Self {
         Self { content: Content::Binary(Vec::new()), utf8: Utf8Validator::new(), frames: 0, open: false }
     }
 
-    /// Whether a message has begun and is not finished.
+    /// Whether a message has begun and has not ended.
     pub const fn is_open(&self) -> bool {
         self.open
     }
 
-    /// Bytes of the message that have arrived.
+    /// The number of bytes of the message that have arrived.
     pub fn len(&self) -> usize {
         match &self.content {
             Content::Text(text) => text.len() + self.utf8.pending(),
@@ -71,7 +76,7 @@ impl Assembler {
         self.len() == 0
     }
 
-    /// Bytes of memory that the message occupies.
+    /// The number of bytes of memory that the message occupies.
     pub fn capacity(&self) -> usize {
         match &self.content {
             Content::Text(text) => text.capacity(),
@@ -79,9 +84,11 @@ impl Assembler {
         }
     }
 
-    /// Takes note of a data frame's head, which may begin a message or go on with one, and refuses it if it breaks the order or a limit.
+    /// Takes the head of a data frame, which begins or continues a message. Returns an error if the
+    /// frame breaks the order of fragments or a limit.
     pub fn admit(&mut self, opcode: Opcode, payload_len: u64, limits: &Limits) -> Result<(), RemoteError> {
-        // "The fragments of one message MUST NOT be interleaved between the fragments of another message".
+        // "The fragments of one message MUST NOT be interleaved between the fragments of another
+        // message".
         if self.open != (opcode == Opcode::Continuation) {
             return Err(RemoteError::BadFragment);
         }
@@ -93,15 +100,20 @@ impl Assembler {
         if self.frames > limits.message_fragments.max(1) {
             return Err(RemoteError::TooManyFragments);
         }
+        // The limit is checked before the payload arrives, so a frame that is too large costs no
+        // memory for its payload.
         check_size(payload_len.saturating_add(self.len() as u64), limits)
     }
 
-    /// Adds unmasked payload. `announced` is how much the message's last frame has still to bring, these bytes included, when it is known;
-    /// it keeps the memory from growing past what the message needs.
+    /// Adds unmasked payload. `announced` is the number of bytes that the last frame of the message
+    /// has still to bring, including these bytes. It is `None` if this frame is not the last one.
+    /// With it, the memory does not grow beyond the size of the message.
     pub fn push(&mut self, bytes: &[u8], announced: Option<u64>) -> Result<(), RemoteError> {
         let len = self.len();
         let needed = len + bytes.len();
         let expected = announced.and_then(|announced| usize::try_from(announced).ok()).map_or(usize::MAX, |rest| len.saturating_add(rest));
+        // The capacity doubles, so that a message of n bytes in many parts costs O(n) copies, but
+        // it does not exceed the known size of the message.
         let grown = |capacity: usize| {
             let generous = capacity.saturating_mul(2).max(SMALLEST_BYTES).min(expected);
             if needed > capacity { needed.max(generous) } else { capacity }
@@ -121,13 +133,13 @@ impl Assembler {
         Ok(())
     }
 
-    /// Ends the message: its last frame is complete.
+    /// Ends the message. The caller has passed all bytes of its last frame.
     pub fn finish(&mut self) -> Result<(), RemoteError> {
         self.open = false;
         self.utf8.finish().map_err(|_| RemoteError::InvalidUtf8)
     }
 
-    /// The message, whole after [`finish`](Self::finish).
+    /// The message. It is whole after [`finish`](Self::finish).
     pub fn message(&self) -> Message<'_> {
         match &self.content {
             Content::Text(text) => Message::Text(text),
@@ -136,7 +148,7 @@ impl Assembler {
     }
 }
 
-/// Compares a message's announced size with [`Limits::message_bytes`].
+/// Compares the announced size of a message with [`Limits::message_bytes`].
 #[inline]
 pub(super) fn check_size(message_bytes: u64, limits: &Limits) -> Result<(), RemoteError> {
     if message_bytes > limits.message_bytes as u64 { Err(RemoteError::MessageTooLarge) } else { Ok(()) }

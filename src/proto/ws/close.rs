@@ -1,21 +1,25 @@
 //! Close codes and the body of a close frame (RFC 6455, sections 5.5.1 and 7.4).
 //!
-//! Owns what may stand in a close frame. Refuses the closing handshake: who answers whom is [`Conn`](super::Conn)'s.
+//! Owns the rules for the contents of a close frame. Leaves the closing handshake to
+//! [`Writer`](super::Writer).
 
 use super::super::error::RemoteError;
 
-/// "1005 is a reserved value [...] designated for use in applications expecting a status code to indicate that no status code was
-/// actually present." Never on the wire.
+/// The code that stands for a close frame without a code. It is never sent: "1005 is a reserved
+/// value [...] designated for use in applications expecting a status code to indicate that no
+/// status code was actually present."
 pub const NO_CODE: u16 = 1005;
 
-/// Bytes of reason that fit beside the code into a control frame's 125 bytes (RFC 6455, section 5.5).
+/// The largest size of a close reason in bytes: the 125 bytes of a control frame without the two
+/// bytes of the code (RFC 6455, section 5.5).
 pub const REASON_BYTES: usize = 123;
 
-/// Whether `code` may stand in a close frame.
+/// Whether `code` may be sent in a close frame.
 ///
-/// 1000 to 1003 and 1007 to 1011 are defined by RFC 6455, section 7.4.1; 1012 to 1014 are registered with IANA since (service restart, try
-/// again later, bad gateway). 1004, 1005, 1006 and 1015 are reserved and never sent, the rest up to 2999 is unassigned; 3000 to 3999 are for
-/// libraries, 4000 to 4999 for private use (section 7.4.2).
+/// RFC 6455, section 7.4.1 defines 1000 to 1003 and 1007 to 1011. IANA registered 1012 to 1014
+/// later (service restart, try again later, bad gateway). The codes 1004, 1005, 1006 and 1015 are
+/// reserved and never sent. The other codes up to 2999 are unassigned. The codes 3000 to 3999 are
+/// for libraries, and 4000 to 4999 are for private use (section 7.4.2).
 ///
 /// ```
 /// use pushlab::proto::ws::close;
@@ -26,7 +30,8 @@ pub const fn is_sendable(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
-/// The code ([`NO_CODE`] if none) and the reason in a close frame's payload.
+/// Decodes the payload of a close frame into the code ([`NO_CODE`] if there is none) and the
+/// reason.
 pub(super) fn decode(payload: &[u8]) -> Result<(u16, &str), RemoteError> {
     if payload.is_empty() {
         return Ok((NO_CODE, ""));
@@ -41,7 +46,8 @@ pub(super) fn decode(payload: &[u8]) -> Result<(u16, &str), RemoteError> {
     Ok((code, reason))
 }
 
-/// As much of `reason` as fits into a close frame, cut between two characters.
+/// Returns the longest prefix of `reason` that fits into a close frame. The cut is between two
+/// characters.
 pub(super) fn shorten(reason: &str) -> &str {
     let mut end = reason.len().min(REASON_BYTES);
     while !reason.is_char_boundary(end) {

@@ -1,16 +1,18 @@
 //! One WebSocket after its opening handshake (RFC 6455, sections 5 to 7).
 //!
-//! Owns the pair of its two sides. Refuses to do the work itself: [`Reader`] and [`Writer`] are two fields, so that a message can be borrowed
-//! from the one while the other answers it.
+//! Owns the pair of an input side and an output side. Leaves the work to [`Reader`] and [`Writer`].
+//! They are two fields, so that the caller can borrow a message from the reader while it answers
+//! with the writer.
 
 use super::super::{Limits, Outbox, RemoteError};
 use super::event::Next;
 use super::reader::Reader;
 use super::writer::Writer;
 
-/// One WebSocket, server's side.
+/// One WebSocket, server side.
 ///
-/// Call [`next_event`](Self::next_event) until it needs data, as with every connection of this crate. An idle WebSocket owns no memory.
+/// Call [`next_event`](Self::next_event) until it returns [`Next::NeedData`]. An idle WebSocket
+/// owns no memory on the heap.
 ///
 /// ```
 /// use pushlab::proto::{Limits, Outbox, ws::{Conn, Event, Message, Next}};
@@ -18,7 +20,8 @@ use super::writer::Writer;
 /// let mut input = *b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
 /// let (used, next) = conn.reader.next_event(&mut input, &mut conn.writer, &mut out, &limits)?;
 /// let Next::Event(Event::Message(Message::Text(text))) = next else { panic!("a text message") };
-/// conn.writer.send_text(text, &mut out)?; // while `text` is borrowed from `input` and `conn.reader`
+/// // `text` is still borrowed from `input` and `conn.reader`.
+/// conn.writer.send_text(text, &mut out)?;
 /// assert_eq!((used, out.chunks().next()), (11, Some(&b"\x81\x05Hello"[..])));
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
@@ -26,22 +29,23 @@ use super::writer::Writer;
 pub struct Conn {
     /// The input side.
     pub reader: Reader,
-    /// The output side, and where the closing handshake stands.
+    /// The output side, and the state of the closing handshake.
     pub writer: Writer,
 }
 
 impl Conn {
-    /// A WebSocket whose opening handshake is done.
+    /// A WebSocket after its opening handshake.
     pub const fn new() -> Self {
         Self { reader: Reader::new(), writer: Writer::new() }
     }
 
-    /// Both sides, to read from one and write with the other.
+    /// Borrows both sides separately, to read from one and write with the other.
     pub const fn split(&mut self) -> (&mut Reader, &mut Writer) {
         (&mut self.reader, &mut self.writer)
     }
 
-    /// [`Reader::next_event`] with this connection's own writer, for whoever does not answer while looking at the event.
+    /// Calls [`Reader::next_event`] with the writer of this connection. Use it if the writer is not
+    /// needed while the event is borrowed.
     pub fn next_event<'a>(&'a mut self, input: &'a mut [u8], out: &mut Outbox, limits: &Limits) -> Result<(usize, Next<'a>), RemoteError> {
         self.reader.next_event(input, &mut self.writer, out, limits)
     }

@@ -1,6 +1,7 @@
-//! What an application sees of a WebSocket.
+//! The messages and events that an application sees of a WebSocket.
 //!
-//! Owns messages and events (RFC 6455, sections 5.4 to 5.6). Refuses bytes that are no message yet.
+//! Owns the types for messages and events (RFC 6455, sections 5.4 to 5.6). Leaves incomplete
+//! messages to [`Assembler`](super::assembler::Assembler).
 
 /// A whole message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +13,7 @@ pub enum Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// The payload, whatever it is.
+    /// The payload as bytes, for both kinds of messages.
     pub const fn as_bytes(self) -> &'a [u8] {
         match self {
             Self::Text(text) => text.as_bytes(),
@@ -21,29 +22,31 @@ impl<'a> Message<'a> {
     }
 }
 
-/// What the peer did.
+/// One action of the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// It sent a message.
+    /// The peer sent a message.
     Message(Message<'a>),
-    /// It sent a ping, at most 125 bytes, which has been answered already.
+    /// The peer sent a ping of at most 125 bytes. The pong has already been written to the output.
     Ping(&'a [u8]),
-    /// It sent a pong, at most 125 bytes, asked for or not.
+    /// The peer sent a pong of at most 125 bytes. It may answer a ping or be unsolicited.
     Pong(&'a [u8]),
-    /// It sent a close frame, which has been answered already. Nothing more comes.
+    /// The peer sent a close frame. The answer has already been written to the output. No event
+    /// follows.
     Close {
-        /// Its code; 1005 if it gave none.
+        /// The code of the close frame. It is 1005 if the frame has none.
         code: u16,
-        /// Its reason, at most 123 bytes.
+        /// The reason, at most 123 bytes.
         reason: &'a str,
     },
 }
 
-/// What [`Reader::next_event`](super::Reader::next_event) found.
+/// The result of [`Reader::next_event`](super::Reader::next_event).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next<'a> {
     /// An event, valid until the next call.
     Event(Event<'a>),
-    /// Everything of use is consumed; at most an incomplete frame head, less than 14 bytes, is left over.
+    /// Everything useful is consumed. At most an incomplete frame head, less than 14 bytes,
+    /// remains.
     NeedData,
 }

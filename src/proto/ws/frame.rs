@@ -1,39 +1,39 @@
 //! Frame heads (RFC 6455, section 5.2).
 //!
-//! Owns the two to fourteen bytes before a payload, in both directions. Refuses payloads, and the rules between frames: those are
-//! [`Reader`](super::Reader)'s.
+//! Owns the encoding and decoding of the 2 to 14 bytes before a payload, in both directions. Leaves
+//! payloads, and the rules between frames, to [`Reader`](super::Reader).
 
 use super::super::error::RemoteError;
 
-/// The bit of the first byte that marks a message's last frame.
+/// The bit of the first byte that marks the last frame of a message.
 const FIN: u8 = 0x80;
-/// The bits of the first byte that only an extension may set.
+/// The bits of the first byte that are reserved for extensions.
 const RESERVED: u8 = 0x70;
-/// The bit of the second byte that says that a masking key follows.
+/// The bit of the second byte that announces a masking key.
 const MASKED: u8 = 0x80;
-/// The second byte's length that says that two bytes of length follow.
+/// The length in the second byte that announces two more bytes of length.
 const LENGTH_IN_2: u8 = 126;
 
-/// What a frame is (RFC 6455, section 11.8).
+/// The type of a frame (RFC 6455, section 11.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Opcode {
-    /// More of the message that an earlier frame began.
+    /// The continuation of a message that an earlier frame began.
     Continuation = 0x0,
     /// A text message, or its first fragment.
     Text = 0x1,
     /// A binary message, or its first fragment.
     Binary = 0x2,
-    /// The close handshake.
+    /// A frame of the closing handshake.
     Close = 0x8,
-    /// Asks for a pong.
+    /// A request for a pong.
     Ping = 0x9,
-    /// Answers a ping.
+    /// The answer to a ping, or a heartbeat that nothing answers (RFC 6455, section 5.5.3).
     Pong = 0xA,
 }
 
 impl Opcode {
-    /// The opcode of four bits; `None` for the reserved ones, 3 to 7 and B to F.
+    /// The opcode with these four bits. It is `None` for the reserved opcodes 3 to 7 and B to F.
     const fn from_bits(bits: u8) -> Option<Self> {
         match bits {
             0x0 => Some(Self::Continuation),
@@ -46,13 +46,14 @@ impl Opcode {
         }
     }
 
-    /// Whether frames of this opcode may stand between the fragments of a message (RFC 6455, section 5.5).
+    /// Whether this is the opcode of a control frame. Control frames may be between the fragments
+    /// of a message (RFC 6455, section 5.5).
     pub const fn is_control(self) -> bool {
         self as u8 & 0x8 != 0
     }
 }
 
-/// A frame's head.
+/// The head of a frame.
 ///
 /// ```
 /// use pushlab::proto::ws::{FrameHead, Opcode};
@@ -65,15 +66,15 @@ impl Opcode {
 pub struct FrameHead {
     /// Whether this is the last frame of its message.
     pub fin: bool,
-    /// What the frame is.
+    /// The type of the frame.
     pub opcode: Opcode,
-    /// Bytes of payload.
+    /// The number of bytes of payload.
     pub payload_len: u64,
-    /// The masking key, which every client frame has.
+    /// The masking key. Each client frame has one.
     pub mask: Option<[u8; 4]>,
 }
 
-/// A head in its wire form: 2 to 14 bytes.
+/// A head in its wire form, 2 to 14 bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct EncodedHead {
     bytes: [u8; 14],
@@ -88,17 +89,18 @@ impl std::ops::Deref for EncodedHead {
 }
 
 impl FrameHead {
-    /// The head of a whole message from a server: final, without a mask.
+    /// The head of a whole message from a server: it is final and has no mask.
     pub const fn server(opcode: Opcode, payload_len: u64) -> Self {
         Self { fin: true, opcode, payload_len, mask: None }
     }
 
-    /// The head of a whole message from a client: final, masked. [`mask::apply`](super::mask::apply) does the payload.
+    /// The head of a whole message from a client: it is final and masked.
+    /// [`mask::apply`](super::mask::apply) masks the payload.
     pub const fn client(opcode: Opcode, payload_len: u64, key: [u8; 4]) -> Self {
         Self { fin: true, opcode, payload_len, mask: Some(key) }
     }
 
-    /// The wire form, with the length in its shortest form.
+    /// The wire form. The length is encoded in its shortest form.
     pub fn encode(&self) -> EncodedHead {
         let mut bytes = [0; 14];
         bytes[0] = u8::from(self.fin) << 7 | self.opcode as u8;
@@ -126,21 +128,24 @@ impl FrameHead {
         EncodedHead { bytes, len: len as u8 }
     }
 
-    /// The head at the front of `input` and its length; `None` while bytes of it are missing. Frames of either side are taken.
+    /// Decodes the head at the front of `input`, and returns its length and the head. Returns
+    /// `None` while bytes of the head are missing. Accepts frames of both sides.
     ///
-    /// A broken rule is an error at the first byte that breaks it, however little of the head is there.
+    /// A broken rule is reported at the first byte that breaks it, even if the head is not
+    /// complete.
     pub fn decode(input: &[u8]) -> Result<Option<(usize, Self)>, RemoteError> {
         decode(input, false)
     }
 
-    /// Like [`decode`](Self::decode), as a server: "a server MUST close the connection upon receiving a frame that is not masked" (RFC
-    /// 6455, section 5.1).
+    /// Like [`decode`](Self::decode), but requires a mask: "a server MUST close the connection upon
+    /// receiving a frame that is not masked" (RFC 6455, section 5.1).
     pub fn decode_client(input: &[u8]) -> Result<Option<(usize, Self)>, RemoteError> {
         decode(input, true)
     }
 }
 
-/// Checks in the order of the bytes, so that the error does not depend on how many of them came at once.
+/// Checks the bytes in their order, so that the error does not depend on how many bytes arrive at
+/// once.
 #[inline]
 fn decode(input: &[u8], must_mask: bool) -> Result<Option<(usize, FrameHead)>, RemoteError> {
     let [first, rest @ ..] = input else { return Ok(None) };
@@ -149,7 +154,8 @@ fn decode(input: &[u8], must_mask: bool) -> Result<Option<(usize, FrameHead)>, R
     }
     let opcode = Opcode::from_bits(first & 0x0F).ok_or(RemoteError::ReservedOpcode)?;
     let fin = first & FIN != 0;
-    // "All control frames MUST have a payload length of 125 bytes or less and MUST NOT be fragmented." (RFC 6455, section 5.5)
+    // "All control frames MUST have a payload length of 125 bytes or less and MUST NOT be
+    // fragmented." (RFC 6455, section 5.5)
     if opcode.is_control() && !fin {
         return Err(RemoteError::BadControlFrame);
     }
@@ -182,13 +188,15 @@ fn decode(input: &[u8], must_mask: bool) -> Result<Option<(usize, FrameHead)>, R
     Ok(Some((head_len, FrameHead { fin, opcode, payload_len, mask })))
 }
 
-/// "In all cases, the minimal number of bytes MUST be used to encode the length." (RFC 6455, section 5.2)
+/// "In all cases, the minimal number of bytes MUST be used to encode the length." (RFC 6455,
+/// section 5.2)
 fn medium(length: [u8; 2]) -> Result<u16, RemoteError> {
     let length = u16::from_be_bytes(length);
     if length < u16::from(LENGTH_IN_2) { Err(RemoteError::BadPayloadLength) } else { Ok(length) }
 }
 
-/// The eight-byte form: "the most significant bit MUST be 0", and none that two bytes could have said.
+/// Decodes the eight-byte length: "the most significant bit MUST be 0", and the length must need
+/// more than two bytes.
 fn long(rest: &[u8]) -> Result<Option<u64>, RemoteError> {
     if rest.first().is_some_and(|byte| byte & 0x80 != 0) || rest.starts_with(&[0; 6]) {
         return Err(RemoteError::BadPayloadLength);

@@ -1,9 +1,9 @@
 //! The opening handshake (RFC 6455, section 4).
 //!
-//! Owns the decision whether a request becomes a WebSocket, and the fields of the answer that are
-//! WebSocket's own. Leaves heads to HTTP: the fields come from its parser, and it writes the status
-//! line, `Connection` and `Upgrade` of the 101. Leaves the judgement of an `Origin` to the server
-//! that is asked (section 10.2), which gives its verdict in the policy.
+//! Owns the decision whether a request becomes a WebSocket, and the fields of the 101 that are
+//! specific to WebSocket. Leaves heads to `http1`, which parses the fields and writes the status
+//! line, `Connection` and `Upgrade` of the 101. Leaves the decision about an `Origin` (section
+//! 10.2) to the caller, who passes its result in the policy.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -13,10 +13,11 @@ use super::super::error::RemoteError;
 use super::super::http1::{Method, Version};
 use super::lists::{ListGrammar, elements, is_extension, is_token};
 
-/// What is hashed behind the client's key, to prove that the server speaks WebSocket (RFC 6455, section 1.3).
+/// The text that is hashed after the client's key. The hash proves that the server understands
+/// WebSocket (RFC 6455, section 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// A field that may be given once.
+/// A field that may appear once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Single<'a> {
     #[default]
@@ -31,7 +32,8 @@ impl<'a> Single<'a> {
     }
 }
 
-/// What matters of a request, gathered in one pass over its fields.
+/// The information of a request that the handshake needs. It is collected in one pass over the
+/// fields.
 ///
 /// ```
 /// use pushlab::proto::http1::{Method, Version};
@@ -51,23 +53,23 @@ impl<'a> Single<'a> {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct HandshakeRequest<'a> {
-    /// A GET of HTTP/1.1.
+    /// Whether the request is a GET of HTTP/1.1.
     may_upgrade: bool,
-    /// `Connection` lists `upgrade`.
+    /// Whether `Connection` lists `upgrade`.
     connection_upgrade: bool,
-    /// `Upgrade` lists `websocket`.
+    /// Whether `Upgrade` lists `websocket`.
     upgrade_websocket: bool,
     version: Single<'a>,
     key: Single<'a>,
-    /// Every `Sec-WebSocket-Protocol`, in order; together they are one list.
+    /// The value of each `Sec-WebSocket-Protocol` field, in order. Together they form one list.
     protocols: Vec<&'a [u8]>,
     protocol_list: ListGrammar,
     extension_list: ListGrammar,
 }
 
 impl<'a> HandshakeRequest<'a> {
-    /// Gathers what matters. `fields` are all fields of the request, with names in any case and
-    /// values without white space around them.
+    /// Collects the information. `fields` are all fields of the request. Names may be in any case.
+    /// Values have no surrounding white space.
     pub fn from_fields(method: Method, version: Version, fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Self {
         let mut request = Self { may_upgrade: method == Method::Get && version == Version::Http11, ..Self::default() };
         for (name, value) in fields {
@@ -77,7 +79,7 @@ impl<'a> HandshakeRequest<'a> {
     }
 
     fn add(&mut self, name: &str, value: &'a [u8]) {
-        // Most names differ from all of these in length already.
+        // The length rules out most names before the comparison.
         match name.len() {
             7 if name.eq_ignore_ascii_case("Upgrade") => self.upgrade_websocket |= elements(value).any(is("websocket")),
             10 if name.eq_ignore_ascii_case("Connection") => self.connection_upgrade |= elements(value).any(is("upgrade")),
@@ -92,42 +94,45 @@ impl<'a> HandshakeRequest<'a> {
         }
     }
 
-    /// Whether the request asks for an upgrade to a WebSocket, acceptable or not: a GET of HTTP/1.1 with the two tokens.
+    /// Whether the request asks for an upgrade to a WebSocket: it is a GET of HTTP/1.1 with both
+    /// tokens. The request may still be unacceptable.
     pub const fn is_upgrade(&self) -> bool {
         self.may_upgrade && self.connection_upgrade && self.upgrade_websocket
     }
 }
 
-/// What the server says about the `Origin` of a handshake (RFC 6455, section 10.2).
+/// The server's decision about the `Origin` of a handshake (RFC 6455, section 10.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OriginVerdict {
-    /// It may connect.
+    /// The origin may connect.
     Allowed,
-    /// It may not.
+    /// The origin may not connect.
     Refused,
 }
 
-/// What this server accepts. There is no default, so that no server forgets to judge the `Origin`.
+/// The handshakes that this server accepts. There is no default, so that each server must decide
+/// about the `Origin`.
 #[derive(Clone, Copy, Debug)]
 pub struct HandshakePolicy {
-    /// Whether the request's `Origin` may connect: [`session::Origin`](crate::session::Origin) is
+    /// The decision about the request's `Origin`. [`session::Origin`](crate::session::Origin) is
     /// the rule of this crate's server.
     pub origin: OriginVerdict,
-    /// The subprotocols that the application speaks. The client's order decides.
+    /// The subprotocols that the application supports. The first one in the client's order is
+    /// selected.
     pub protocols: &'static [&'static str],
 }
 
-/// The answer to an acceptable handshake.
+/// The answer to an accepted handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accept {
-    /// The value of `Sec-WebSocket-Accept`, which is ASCII.
+    /// The value of `Sec-WebSocket-Accept`. It is ASCII.
     pub key: [u8; 28],
-    /// The subprotocol that both sides speak, if any.
+    /// The selected subprotocol, if both sides support one.
     pub protocol: Option<&'static str>,
 }
 
 impl Accept {
-    /// Appends the field lines of the 101 that are WebSocket's own, without the blank line.
+    /// Appends the field lines of the 101 that are specific to WebSocket, without the blank line.
     pub fn fields(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"Sec-WebSocket-Accept: ");
         out.extend_from_slice(&self.key);
@@ -142,12 +147,17 @@ impl Accept {
 
 /// Decides whether a request becomes a WebSocket (RFC 6455, section 4.2).
 ///
-/// In this order: [`NotAWebSocketRequest`](RemoteError::NotAWebSocketRequest) if it does not ask
-/// to, [`UnsupportedWebSocketVersion`](RemoteError::UnsupportedWebSocketVersion) unless the version
-/// is 13, given once, [`BadHandshake`](RemoteError::BadHandshake) for the key and for lists that
-/// are none, [`ForbiddenOrigin`](RemoteError::ForbiddenOrigin) by the verdict of the policy. Offers
-/// of extensions are declined. No subprotocol in common is not an error: the client decides what
-/// that means (section 4.1).
+/// The rules are checked in this order:
+/// - [`NotAWebSocketRequest`](RemoteError::NotAWebSocketRequest) if the request does not ask for an
+///   upgrade.
+/// - [`UnsupportedWebSocketVersion`](RemoteError::UnsupportedWebSocketVersion) unless the version
+///   is given once and is 13.
+/// - [`BadHandshake`](RemoteError::BadHandshake) if the key is invalid, or a list violates its
+///   grammar.
+/// - [`ForbiddenOrigin`](RemoteError::ForbiddenOrigin) if the policy refuses the origin.
+///
+/// Offers of extensions are declined. If there is no common subprotocol, the handshake succeeds
+/// without one: the client decides whether to continue (section 4.1).
 pub fn negotiate(request: &HandshakeRequest<'_>, policy: &HandshakePolicy) -> Result<Accept, RemoteError> {
     if !request.is_upgrade() {
         return Err(RemoteError::NotAWebSocketRequest);
@@ -157,9 +167,10 @@ pub fn negotiate(request: &HandshakeRequest<'_>, policy: &HandshakePolicy) -> Re
     }
     let Single::Given(key) = request.key else { return Err(RemoteError::BadHandshake) };
     let key = std::str::from_utf8(key).ok().filter(|key| is_nonce(key)).ok_or(RemoteError::BadHandshake)?;
-    // "If the server, while reading the handshake, finds that the client did not send a handshake that matches the description below [...],
-    // including but not limited to any violations of the ABNF grammar specified for the components of the handshake, the server MUST stop
-    // processing the client's handshake" (RFC 6455, section 4.2.1; section 9.1 has it again for extensions).
+    // "If the server, while reading the handshake, finds that the client did not send a handshake
+    // that matches the description below [...], including but not limited to any violations of the
+    // ABNF grammar specified for the components of the handshake, the server MUST stop processing
+    // the client's handshake" (RFC 6455, section 4.2.1; section 9.1 repeats this for extensions).
     if request.protocol_list.is_broken() || request.extension_list.is_broken() {
         return Err(RemoteError::BadHandshake);
     }
@@ -167,12 +178,13 @@ pub fn negotiate(request: &HandshakeRequest<'_>, policy: &HandshakePolicy) -> Re
         return Err(RemoteError::ForbiddenOrigin);
     }
     let mut offered = request.protocols.iter().flat_map(|value| elements(value));
-    // Names of subprotocols are compared as they are, unlike the other tokens (RFC 6455, section 11.3.4).
+    // The names of subprotocols are case-sensitive, unlike the other tokens (RFC 6455, section
+    // 11.3.4).
     let protocol = offered.find_map(|offer| policy.protocols.iter().copied().find(|known| known.as_bytes() == offer));
     Ok(Accept { key: accept_key(key), protocol })
 }
 
-/// The value of `Sec-WebSocket-Accept` that answers `key` (RFC 6455, section 4.2.2).
+/// The value of `Sec-WebSocket-Accept` for this key (RFC 6455, section 4.2.2).
 ///
 /// ```
 /// use pushlab::proto::ws::accept_key;
@@ -186,8 +198,10 @@ pub fn accept_key(key: &str) -> [u8; 28] {
     encoded
 }
 
-/// "a base64-encoded value that, when decoded, is 16 bytes in length" (RFC 6455, section 4.2.1), in canonical form.
+/// Whether the key is "a base64-encoded value that, when decoded, is 16 bytes in length" (RFC 6455,
+/// section 4.2.1), in canonical form.
 fn is_nonce(key: &str) -> bool {
+    // The decoder estimates 18 bytes for 24 characters, and needs room for its estimate.
     let mut nonce = [0; 18];
     key.len() == 24 && BASE64.decode_slice(key, &mut nonce) == Ok(16)
 }

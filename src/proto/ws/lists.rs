@@ -1,8 +1,10 @@
 //! The lists of the opening handshake (RFC 6455, sections 4.3 and 9.1; RFC 9110, section 5.6.1).
 //!
-//! Owns what an element of them may look like. Refuses to give a meaning to extensions: there are none here, and what is offered is declined.
+//! Owns the grammar of these lists and of their elements. Leaves the meaning of the elements to the
+//! handshake. Extensions have no meaning here, because the server declines all of them.
 
-/// Whether the fields of one name make up the list that they must be, as far as they have been looked at.
+/// Whether the fields of one name, as far as they have been seen, form a list that follows its
+/// grammar.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ListGrammar {
     is_given: bool,
@@ -11,7 +13,7 @@ pub(super) struct ListGrammar {
 }
 
 impl ListGrammar {
-    /// Takes the value of a field: several are one list.
+    /// Takes the value of a field. Several fields form one list.
     pub(super) fn add(&mut self, value: &[u8], is_element: fn(&[u8]) -> bool) {
         self.is_given = true;
         for element in elements(value).filter(|element| !element.is_empty()) {
@@ -20,25 +22,29 @@ impl ListGrammar {
         }
     }
 
-    /// Whether this is a list that must not be. Empty elements do not count, and a list that is given has at least one that does ("1#").
+    /// Whether the list violates its grammar. Empty elements are ignored. A list that is present
+    /// has at least one element that is not empty ("1#").
     pub(super) const fn is_broken(self) -> bool {
         self.has_bad_element || self.is_given && !self.has_element
     }
 }
 
-/// The elements of a comma-separated list, empty ones included.
+/// The elements of a comma-separated list, including empty ones.
 pub(super) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     split(value, b',')
 }
 
-/// `1*<any CHAR except CTLs or separators>` (RFC 2616, section 2.2, which RFC 6455 takes it from; RFC 9110 has the same).
+/// Whether this is `1*<any CHAR except CTLs or separators>`. RFC 6455 takes this rule from RFC
+/// 2616, section 2.2. RFC 9110 has the same rule.
 pub(super) fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|byte| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(byte))
 }
 
-/// `extension-token *( ";" extension-param )`, where a parameter is `token [ "=" (token | quoted-string) ]`.
+/// Whether this is `extension-token *( ";" extension-param )`. A parameter is `token [ "=" (token |
+/// quoted-string) ]`.
 ///
-/// What is quoted must be a token, too, so that no comma or semicolon of a good list stands between quotes.
+/// A quoted value must be a token too. So a valid list has no comma and no semicolon between
+/// quotes, and the list can be split at these bytes.
 pub(super) fn is_extension(element: &[u8]) -> bool {
     let mut parts = split(element, b';');
     parts.next().is_some_and(is_token) && parts.all(is_parameter)
@@ -49,7 +55,8 @@ fn is_parameter(text: &[u8]) -> bool {
     halves.next().is_some_and(is_token) && halves.next().is_none_or(|value| is_token(value) || is_quoted_token(value))
 }
 
-/// "When using the quoted-string syntax variant, the value after quoted-string unescaping MUST conform to the 'token' ABNF."
+/// Whether this is a quoted token. "When using the quoted-string syntax variant, the value after
+/// quoted-string unescaping MUST conform to the 'token' ABNF."
 fn is_quoted_token(text: &[u8]) -> bool {
     let [b'"', inside @ .., b'"'] = text else { return false };
     let (mut rest, mut len) = (inside, 0);

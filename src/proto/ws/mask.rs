@@ -1,11 +1,12 @@
 //! Masking (RFC 6455, section 5.3).
 //!
-//! Owns one operation, which is its own inverse. Refuses to choose keys: a server never masks, and a client's keys need a good source of
-//! random numbers, which is not here.
+//! Owns the masking of payloads. Masking is its own inverse. Leaves the choice of keys to the
+//! caller: a server never masks, and a client needs a good source of random numbers for its keys.
 
-/// Masks or unmasks `bytes`, whose first one is byte `offset` of its frame's payload.
+/// Masks or unmasks `bytes`. Their first byte is byte `offset` of the payload of the frame.
 ///
-/// "octet i of the transformed data is the XOR of octet i of the original data with octet at index i modulo 4 of the masking key."
+/// "octet i of the transformed data is the XOR of octet i of the original data with octet at index
+/// i modulo 4 of the masking key."
 ///
 /// ```
 /// use pushlab::proto::ws::mask;
@@ -17,7 +18,8 @@
 pub fn apply(key: [u8; 4], offset: usize, bytes: &mut [u8]) {
     let key = u32::from_le_bytes(key).rotate_right(8 * (offset as u32 & 3));
     let wide = u64::from(key) << 32 | u64::from(key);
-    // Whole words, which the compiler turns into vectors; little-endian, so that the byte order is that of the key everywhere.
+    // The compiler turns the loop over whole words into vector instructions. The words are
+    // little-endian, so that the order of the key's bytes is correct on every machine.
     let (words, rest) = bytes.as_chunks_mut::<8>();
     for word in words {
         *word = (u64::from_le_bytes(*word) ^ wide).to_le_bytes();

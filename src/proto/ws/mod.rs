@@ -1,7 +1,8 @@
-//! The server's side of WebSocket (RFC 6455), version 13.
+//! The server side of WebSocket (RFC 6455), version 13.
 //!
-//! Owns the opening handshake, frames, messages and the closing handshake. Refuses extensions: an offer of one is declined, as RFC 6455,
-//! section 9.1 allows, and a reserved bit is an error.
+//! Owns the opening handshake, frames, messages and the closing handshake. Leaves time and IO to
+//! the layers above. Extensions are not implemented: the server declines an offer of one, as RFC
+//! 6455, section 9.1 allows, and a reserved bit in a frame is an error.
 
 pub mod assembler;
 pub mod close;

@@ -1,7 +1,8 @@
 //! The input side of one WebSocket (RFC 6455, sections 5.2 to 5.5 and 6.2).
 //!
-//! Owns the rules between frames, and what has arrived of a message or control frame that is not complete. Refuses buffers: a message that
-//! lies whole in the input is handed out from there, and only an incomplete one costs memory.
+//! Owns the rules between frames, and the bytes of a message or control frame that is not complete.
+//! Leaves the input buffer to the caller. A message that is whole in the input is borrowed from the
+//! input. Only a message or control frame that arrives in parts costs memory.
 
 use std::ops::Range;
 
@@ -12,7 +13,7 @@ use super::frame::{FrameHead, Opcode};
 use super::writer::Writer;
 use super::{close, mask};
 
-/// Reads frames and hands out events.
+/// Reads frames and returns events.
 ///
 /// See [`Conn`](super::Conn) for an example.
 #[derive(Debug, Default)]
@@ -20,7 +21,7 @@ pub struct Reader {
     state: State,
 }
 
-/// What is kept between two calls.
+/// The state between two calls.
 ///
 /// ```text
 ///         part of a frame, or a fragment
@@ -34,21 +35,22 @@ pub struct Reader {
 /// ```
 #[derive(Debug, Default)]
 enum State {
-    /// Between messages.
+    /// Between messages. This state owns no memory.
     #[default]
     Idle,
-    /// Inside a message or a frame, or the event that ended it is still borrowed.
+    /// Inside a message or a frame, or after the event that ended it, because the event still
+    /// borrows the payload.
     Partial(Box<Partial>),
-    /// Whatever comes is consumed unseen.
+    /// All input is consumed and ignored.
     Finished,
 }
 
 #[derive(Debug, Default)]
 struct Partial {
-    /// The frame whose head was consumed and whose payload was not yet.
+    /// The frame whose head was consumed and whose payload is not complete.
     frame: Option<OpenFrame>,
     message: Assembler,
-    /// The payload of a control frame that came in parts, at most 125 bytes.
+    /// The payload of a control frame that arrives in parts, at most 125 bytes.
     control: Vec<u8>,
 }
 
@@ -57,13 +59,13 @@ struct OpenFrame {
     fin: bool,
     opcode: Opcode,
     key: [u8; 4],
-    /// Bytes of payload consumed, of which masking needs the last two bits.
+    /// The number of consumed payload bytes modulo 4, which selects the next byte of the key.
     offset: u8,
-    /// Bytes of payload to come.
+    /// The number of payload bytes to come.
     remaining: u64,
 }
 
-/// An event that borrows nothing yet: where its payload lies.
+/// An event that does not borrow its payload yet, but says where the payload is.
 enum Step {
     NeedData,
     /// A whole data frame in the input.
@@ -82,14 +84,16 @@ impl Reader {
         Self { state: State::Idle }
     }
 
-    /// Looks for the next event in `input`, and says how many bytes of it are consumed.
+    /// Returns the next event in `input`, and the number of consumed bytes.
     ///
-    /// Pongs and the answer to a close frame are sent through `writer` at once. The event borrows from `input`, in which payloads are
-    /// unmasked, or from this reader. A message that was assembled here gives its memory back at the next call, so call until
-    /// [`Next::NeedData`].
+    /// Pongs and the answer to a close frame are sent through `writer` at once. The event borrows
+    /// from `input`, where payloads are unmasked in place, or from this reader. The memory of a
+    /// message that was assembled in this reader is freed by the next call, so call this function
+    /// until it returns [`Next::NeedData`].
     ///
-    /// After an error, and after the peer's close frame, all input is consumed and nothing comes of it. After this side's close frame
-    /// ([`Writer::close_sent`]), only the peer's is looked at.
+    /// After an error, and after the peer's close frame, all input is consumed and ignored. After
+    /// this side's close frame ([`Writer::close_sent`]), all frames except the peer's close frame
+    /// are ignored.
     #[inline]
     pub fn next_event<'a>(
         &'a mut self,
@@ -98,6 +102,7 @@ impl Reader {
         out: &mut Outbox,
         limits: &Limits,
     ) -> Result<(usize, Next<'a>), RemoteError> {
+        // The fast path: a small whole message needs no state and no general decoding.
         if matches!(self.state, State::Idle)
             && !writer.is_closing()
             && let Some((opcode, payload_len)) = short_data_frame(input)
@@ -112,8 +117,9 @@ impl Reader {
         self.next_event_of_any_kind(input, writer, out, limits)
     }
 
-    /// Gives back the memory of a message that has been handed out, as the next call of [`next_event`](Self::next_event) does; for whoever
-    /// does not call it without input.
+    /// Frees the memory of a message that was returned as an event. The next call of
+    /// [`next_event`](Self::next_event) does the same. Use this function if there is no input for
+    /// such a call.
     #[inline]
     pub fn release(&mut self) {
         if let State::Partial(partial) = &self.state
@@ -124,7 +130,8 @@ impl Reader {
         }
     }
 
-    /// Bytes of memory that this reader owns for what is incomplete; none between messages.
+    /// The number of bytes of memory that this reader owns for an incomplete message or frame. It
+    /// is 0 between messages.
     pub fn capacity(&self) -> usize {
         match &self.state {
             State::Partial(partial) => size_of::<Partial>() + partial.message.capacity() + partial.control.capacity(),
@@ -139,6 +146,7 @@ impl Reader {
         out: &mut Outbox,
         limits: &Limits,
     ) -> Result<(usize, Next<'a>), RemoteError> {
+        // The event of the previous call no longer borrows the message.
         self.release();
         if writer.close_received() || matches!(self.state, State::Finished) {
             self.state = State::Finished;
@@ -147,6 +155,7 @@ impl Reader {
         let mut used = 0;
         match self.step(input, &mut used, writer, out, limits) {
             Ok(Step::NeedData) => {
+                // Ignored frames can leave a state that holds no message.
                 self.release();
                 Ok((used, Next::NeedData))
             }
@@ -158,7 +167,7 @@ impl Reader {
         }
     }
 
-    /// Borrows the payload of an event; text that lies whole in the input is validated here.
+    /// Borrows the payload of an event. Text that is whole in the input is validated here.
     #[inline]
     fn event<'a>(&'a mut self, step: Step, input: &'a [u8]) -> Result<Next<'a>, RemoteError> {
         let (opcode, payload) = match step {
@@ -188,7 +197,7 @@ impl Reader {
         }
     }
 
-    /// Consumes frames until one makes an event.
+    /// Consumes frames until a frame completes an event.
     fn step(
         &mut self,
         input: &mut [u8],
@@ -215,7 +224,8 @@ impl Reader {
         }
     }
 
-    /// Takes a frame that lies whole in the input, or notes that its payload is to come. Data that needs assembling is always to come.
+    /// Takes a frame that is whole in the input, or remembers that its payload is to come. A data
+    /// frame that needs assembly always takes the second way, even if it is whole.
     fn begin(
         &mut self,
         head: &FrameHead,
@@ -229,7 +239,7 @@ impl Reader {
         let payload = usize::try_from(head.payload_len).ok().and_then(|len| Some(*used..used.checked_add(len)?));
         let whole = payload.filter(|payload| payload.end <= input.len());
         if is_ignored(head.opcode, writer.is_closing()) {
-            // Not even its place among fragments matters any more.
+            // After this side's close frame, the order of fragments does not matter either.
         } else if head.opcode.is_control() {
             if let Some(payload) = whole {
                 *used = payload.end;
@@ -240,6 +250,7 @@ impl Reader {
             self.partial().control.clear();
         } else if matches!(self.state, State::Idle) && head.fin && head.opcode != Opcode::Continuation && whole.is_some() {
             check_size(head.payload_len, limits)?;
+            // An unfragmented message that is whole in the input is borrowed, not copied.
             return Ok(whole.map(|payload| {
                 *used = payload.end;
                 mask::apply(key, 0, &mut input[payload.clone()]);
@@ -254,7 +265,7 @@ impl Reader {
 }
 
 impl Partial {
-    /// Consumes payload of the open frame, and gives the frame back when that completes it.
+    /// Consumes payload of the open frame, and returns the frame when its payload is complete.
     fn feed(&mut self, input: &mut [u8], used: &mut usize, is_closing: bool) -> Result<Option<OpenFrame>, RemoteError> {
         let frame = self.frame.as_mut().expect("a frame is open");
         let len = usize::try_from(frame.remaining).map_or(input.len(), |remaining| remaining.min(input.len()));
@@ -273,7 +284,7 @@ impl Partial {
         Ok(if frame.remaining == 0 { self.frame.take() } else { None })
     }
 
-    /// Makes an event of a completed frame, if it makes one.
+    /// Handles a completed frame. Returns an event if the frame completes one.
     fn end(&mut self, frame: OpenFrame, writer: &mut Writer, out: &mut Outbox) -> Result<Option<Step>, RemoteError> {
         if is_ignored(frame.opcode, writer.is_closing()) {
             self.message = Assembler::new();
@@ -291,11 +302,11 @@ impl Partial {
     }
 }
 
-/// Bytes of the head of a masked frame with at most 125 bytes of payload.
+/// The number of bytes in the head of a masked frame with at most 125 bytes of payload.
 const SHORT_HEAD: usize = 6;
 
-/// Opcode and payload length if `input` begins with a whole data frame of at most 125 bytes, unfragmented and masked: what nearly every
-/// frame is, told apart by two bytes.
+/// Returns the opcode and the payload length if `input` begins with a whole, masked, unfragmented
+/// data frame of at most 125 bytes. Nearly all frames have this form, and two bytes identify it.
 #[inline]
 fn short_data_frame(input: &[u8]) -> Option<(Opcode, usize)> {
     const FINAL_TEXT: u8 = 0x81;
@@ -306,16 +317,19 @@ fn short_data_frame(input: &[u8]) -> Option<(Opcode, usize)> {
         FINAL_BINARY => Opcode::Binary,
         _ => return None,
     };
+    // Without the mask bit, the subtraction wraps to more than 125, so an unmasked frame fails the
+    // check below.
     let payload_len = usize::from(second.wrapping_sub(0x80));
     (payload_len <= 125 && input.len() >= SHORT_HEAD + payload_len).then_some((opcode, payload_len))
 }
 
-/// After this side's close frame only the peer's matters (RFC 6455, section 5.5.1).
+/// After this side's close frame, all frames except the peer's close frame are ignored (RFC 6455,
+/// section 5.5.1).
 const fn is_ignored(opcode: Opcode, is_closing: bool) -> bool {
     is_closing && !matches!(opcode, Opcode::Close)
 }
 
-/// Gives the answer that the protocol owes to a control frame.
+/// Sends the answer that the protocol requires for a control frame.
 fn answer(opcode: Opcode, payload: &[u8], writer: &mut Writer, out: &mut Outbox) -> Result<(), RemoteError> {
     match opcode {
         Opcode::Ping => writer.answer_ping(payload, out),

@@ -1,9 +1,9 @@
-//! UTF-8 that arrives in pieces (RFC 3629; RFC 6455, section 8.1).
+//! Validation of UTF-8 that arrives in parts (RFC 3629; RFC 6455, section 8.1).
 //!
-//! Owns the up to three bytes of a character that is not complete. Refuses to decode by hand: the standard library's validation knows
-//! which sequences can still become valid, and this only carries them across pieces.
+//! Owns the bytes of an incomplete character at the end of a part, at most three. Leaves the
+//! decoding to the standard library, which distinguishes invalid sequences from incomplete ones.
 
-/// The bytes can never become UTF-8, whatever follows.
+/// The bytes are not UTF-8, and no further bytes can make them UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidUtf8;
 
@@ -15,20 +15,21 @@ impl std::fmt::Display for InvalidUtf8 {
 
 impl std::error::Error for InvalidUtf8 {}
 
-/// Validates UTF-8 piece by piece, and fails at the first byte that makes it invalid.
+/// Validates UTF-8 part by part. It fails at the first byte that makes the text invalid.
 ///
 /// ```
 /// use pushlab::proto::ws::{InvalidUtf8, Utf8Validator};
 /// let mut utf8 = Utf8Validator::new();
 /// assert_eq!(utf8.push(b"caf\xc3"), Ok(()));
-/// assert_eq!(utf8.finish(), Err(InvalidUtf8)); // truncated here
+/// assert_eq!(utf8.finish(), Err(InvalidUtf8)); // inside a character
 /// assert_eq!(utf8.push(b"\xa9"), Ok(()));
 /// assert_eq!(utf8.finish(), Ok(()));
-/// assert_eq!(utf8.push(b"\xed\xa0"), Err(InvalidUtf8)); // a surrogate, known before its third byte
+/// // A surrogate. Its first two bytes are enough to detect it.
+/// assert_eq!(utf8.push(b"\xed\xa0"), Err(InvalidUtf8));
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Utf8Validator {
-    /// The beginning of a character, at most three bytes of it.
+    /// The beginning of an incomplete character, at most three bytes.
     carry: [u8; 3],
     carry_len: u8,
 }
@@ -39,22 +40,24 @@ impl Utf8Validator {
         Self { carry: [0; 3], carry_len: 0 }
     }
 
-    /// Takes the next piece, of any length. After an error nothing more can be learned from this validator.
+    /// Takes the next part, of any length. After an error, the results of this validator have no
+    /// meaning.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), InvalidUtf8> {
         self.decode(bytes).map(drop)
     }
 
-    /// Says whether the text may end here: not inside a character.
+    /// Checks that the text may end here, that is, not inside a character.
     pub const fn finish(&self) -> Result<(), InvalidUtf8> {
         if self.carry_len == 0 { Ok(()) } else { Err(InvalidUtf8) }
     }
 
-    /// Bytes that wait for the rest of their character, at most three.
+    /// The number of bytes of an incomplete character, at most three.
     pub const fn pending(&self) -> usize {
         self.carry_len as usize
     }
 
-    /// Takes the next piece and gives back what is complete: the character that began in an earlier piece, then text of this piece.
+    /// Takes the next part and returns the text that is complete: the character that began in an
+    /// earlier part, and then the text of this part.
     pub(super) fn decode<'b>(&mut self, mut bytes: &'b [u8]) -> Result<(Option<char>, &'b str), InvalidUtf8> {
         let mut completed = None;
         while self.carry_len > 0 && completed.is_none() {
@@ -66,7 +69,8 @@ impl Utf8Validator {
             Ok(text) => return Ok((completed, text)),
             Err(error) => error,
         };
-        // A length says that no continuation can mend it; none, that the piece ended too early.
+        // `error_len` gives a length if no further bytes can make the sequence valid. It gives none
+        // if the part ended inside a character.
         if error.error_len().is_some() {
             return Err(InvalidUtf8);
         }
@@ -77,7 +81,8 @@ impl Utf8Validator {
         Ok((completed, text))
     }
 
-    /// Adds one byte to the carried character, and gives the character back when that completes it.
+    /// Adds one byte to the incomplete character, and returns the character if this byte completes
+    /// it.
     fn complete(&mut self, next: u8) -> Result<Option<char>, InvalidUtf8> {
         let carried = self.pending();
         let mut bytes = [0; 4];

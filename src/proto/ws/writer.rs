@@ -1,19 +1,23 @@
 //! The output side of one WebSocket (RFC 6455, sections 5.5, 6.1 and 7.1).
 //!
-//! Owns the order of what is sent: nothing after a close frame. Refuses masking and fragmentation: "A server MUST NOT mask any frames that
-//! it sends" (section 5.1), and a message that is known whole needs no fragments.
+//! Owns the encoding of frames and the state of the closing handshake: nothing is sent after a
+//! close frame. Frames are not masked ("A server MUST NOT mask any frames that it sends", section
+//! 5.1) and not fragmented, because each message is whole when it is sent. Leaves the time to wait
+//! for a close frame to the session.
 
 use super::super::{Frame, FrameKind, LocalError, Outbox, RemoteError};
 use super::close;
 use super::frame::{FrameHead, Opcode};
 
-/// The first byte of a final frame, beside the opcode.
+/// The bit of the first byte that marks the last frame of a message.
 const FIN: u8 = 0x80;
-/// The longest payload whose length fits into the second byte, and the longest of a control frame.
+/// The longest payload whose length fits into the second byte. It is also the longest payload of a
+/// control frame.
 const SHORT_BYTES: usize = 125;
 
-/// Where the closing handshake stands (RFC 6455, section 7.1). A peer's close frame is answered in the moment in which it is read, so there is
-/// no state in which one was received and none sent.
+/// The state of the closing handshake (RFC 6455, section 7.1). A peer's close frame is answered as
+/// soon as it is read. So there is no state in which a close frame has been received and none has
+/// been sent.
 ///
 /// ```text
 ///            send_close, fail              close frame read
@@ -24,19 +28,20 @@ const SHORT_BYTES: usize = 125;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Closing {
-    /// No close frame has been seen.
+    /// No close frame has been sent or received.
     #[default]
     Open,
-    /// This side has sent one and waits for the peer's; nothing else that comes is looked at.
+    /// This side has sent its close frame and waits for the peer's. All other frames of the peer
+    /// are ignored.
     Sent,
-    /// Both have.
+    /// Both sides have sent their close frames.
     Closed,
 }
 
-/// Writes frames, and knows where the closing handshake stands.
+/// Writes frames, and keeps the state of the closing handshake.
 ///
-/// Every `send_*` after a close frame was sent is [`LocalError::WrongState`]: "The application MUST NOT send any more data frames after
-/// sending a Close frame" (RFC 6455, section 5.5.1).
+/// After a close frame was sent, each `send_*` returns [`LocalError::WrongState`]: "The application
+/// MUST NOT send any more data frames after sending a Close frame" (RFC 6455, section 5.5.1).
 ///
 /// ```
 /// use pushlab::proto::{LocalError, Outbox, ws::Writer};
@@ -53,7 +58,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// A writer whose opening handshake is done.
+    /// A writer after the opening handshake.
     pub const fn new() -> Self {
         Self { closing: Closing::Open }
     }
@@ -70,7 +75,8 @@ impl Writer {
         self.send(Opcode::Binary, bytes, out)
     }
 
-    /// Sends a shared frame: its own bytes if it was encoded for a WebSocket, else its payload, as text if it is UTF-8.
+    /// Sends a shared frame. If it was encoded for a WebSocket, its shared bytes are sent
+    /// unchanged. Otherwise its payload is sent, as text if it is UTF-8, or else as binary.
     #[inline]
     pub fn send_frame(&mut self, frame: &Frame, out: &mut Outbox) -> Result<(), LocalError> {
         match frame.kind() {
@@ -86,7 +92,7 @@ impl Writer {
         }
     }
 
-    /// Sends a ping of at most 125 bytes; [`LocalError::BadCloseCode`] if there are more.
+    /// Sends a ping. If the payload is longer than 125 bytes, returns [`LocalError::BadCloseCode`].
     pub fn send_ping(&mut self, payload: &[u8], out: &mut Outbox) -> Result<(), LocalError> {
         if payload.len() > SHORT_BYTES {
             return Err(LocalError::BadCloseCode);
@@ -94,9 +100,11 @@ impl Writer {
         self.send(Opcode::Ping, payload, out)
     }
 
-    /// Begins the closing handshake. Of `reason`, as many whole characters are sent as fit into 123 bytes.
+    /// Begins the closing handshake. If `reason` is longer than 123 bytes, it is cut between two
+    /// characters.
     ///
-    /// [`LocalError::BadCloseCode`] if the code must not be sent: see [`close::is_sendable`].
+    /// Returns [`LocalError::BadCloseCode`] if the code must not be sent: see
+    /// [`close::is_sendable`].
     pub fn send_close(&mut self, code: u16, reason: &str, out: &mut Outbox) -> Result<(), LocalError> {
         if !close::is_sendable(code) {
             return Err(LocalError::BadCloseCode);
@@ -110,8 +118,9 @@ impl Writer {
         Ok(())
     }
 
-    /// Tells the peer which rule it broke, unless a close frame has been sent already (RFC 6455, section 7.1.7). The connection is over then:
-    /// the peer's close frame is not waited for.
+    /// Tells the peer which rule it broke, unless a close frame has been sent already (RFC 6455,
+    /// section 7.1.7). The caller then closes the connection and does not wait for the peer's close
+    /// frame.
     pub fn fail(&mut self, error: RemoteError, out: &mut Outbox) {
         if !self.is_closing() {
             let sent = self.send_close(error.close_code(), &error.to_string(), out);
@@ -119,7 +128,7 @@ impl Writer {
         }
     }
 
-    /// Whether the closing handshake has begun, from either side: nothing more can be sent.
+    /// Whether the closing handshake has begun, from either side. Nothing more can be sent then.
     #[inline]
     pub const fn is_closing(&self) -> bool {
         !matches!(self.closing, Closing::Open)
@@ -131,25 +140,28 @@ impl Writer {
         self.is_closing()
     }
 
-    /// Whether the peer's close frame has come.
+    /// Whether the peer's close frame has arrived.
     #[inline]
     pub const fn close_received(&self) -> bool {
         matches!(self.closing, Closing::Closed)
     }
 
-    /// Whether both have: the server closes the transport now (RFC 6455, section 7.1.1).
+    /// Whether both sides have sent a close frame. The server then closes the transport (RFC 6455,
+    /// section 7.1.1).
     #[inline]
     pub const fn is_closed(&self) -> bool {
         self.close_received()
     }
 
-    /// "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response" with the same payload (RFC 6455, section 5.5.2).
+    /// Answers a ping with a pong of the same payload: "Upon receipt of a Ping frame, an endpoint
+    /// MUST send a Pong frame in response" (RFC 6455, section 5.5.2).
     pub(super) fn answer_ping(&mut self, payload: &[u8], out: &mut Outbox) {
         self.send(Opcode::Pong, payload, out).expect("pings are not looked at after a close frame");
     }
 
-    /// Takes note of the peer's close frame and answers it, unless it is an answer itself. "When sending a Close frame in response, the
-    /// endpoint typically echos the status code it received." (RFC 6455, section 5.5.1)
+    /// Handles the peer's close frame. If this side has sent none, answers it: "When sending a
+    /// Close frame in response, the endpoint typically echos the status code it received." (RFC
+    /// 6455, section 5.5.1)
     pub(super) fn answer_close(&mut self, code: u16, out: &mut Outbox) {
         if !self.is_closing() {
             let echo = if code == close::NO_CODE { &[][..] } else { &code.to_be_bytes() };
@@ -167,6 +179,7 @@ impl Writer {
     #[inline]
     fn send(&mut self, opcode: Opcode, payload: &[u8], out: &mut Outbox) -> Result<(), LocalError> {
         self.check_open()?;
+        // The usual short head needs no general encoder.
         if payload.len() <= SHORT_BYTES {
             out.extend(&[FIN | opcode as u8, payload.len() as u8]);
         } else {

@@ -1,7 +1,8 @@
-//! The sending half of a connection.
+//! The output of an HTTP/1.x connection.
 //!
-//! Owns which response may be sent when, and how its body is framed (RFC 9112, sections 6 to 9; RFC 9110, sections 6.4 and 15). Refuses
-//! to decide what is answered, but for requests that broke a rule.
+//! Owns the rules for when a response may be sent, and the framing of its body (RFC 9112, sections
+//! 6 to 9; RFC 9110, sections 6.4 and 15). Leaves the content of responses to the application,
+//! except the answers to requests that broke a rule.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,10 +13,10 @@ use super::super::response::{self, BodySize, ConnectionField, FramingField, Resp
 use super::{CONTINUE, Conn, Reading, Writing};
 
 impl Conn {
-    /// Sends a whole response. A HEAD request gets the head alone.
+    /// Sends a whole response. If the request is a HEAD, sends only the head.
     ///
     /// # Errors
-    /// As [`send_head`](Self::send_head). Nothing is sent then.
+    /// The errors of [`send_head`](Self::send_head). Nothing is sent then.
     #[inline]
     pub fn send_response(&mut self, now: &Now, head: &ResponseHead<'_>, body: &[u8], out: &mut Outbox) -> Result<(), LocalError> {
         self.send_head(now, head, BodySize::Length(body.len() as u64), out)?;
@@ -26,10 +27,10 @@ impl Conn {
         Ok(())
     }
 
-    /// As [`send_response`](Self::send_response), without a copy of a large body.
+    /// Like [`send_response`](Self::send_response), but a large body is not copied.
     ///
     /// # Errors
-    /// As [`send_head`](Self::send_head). Nothing is sent then.
+    /// The errors of [`send_head`](Self::send_head). Nothing is sent then.
     pub fn send_response_owned(&mut self, now: &Now, head: &ResponseHead<'_>, body: Vec<u8>, out: &mut Outbox) -> Result<(), LocalError> {
         self.send_head(now, head, BodySize::Length(body.len() as u64), out)?;
         if self.writing == Writing::Length {
@@ -39,10 +40,11 @@ impl Conn {
         Ok(())
     }
 
-    /// As [`send_response`](Self::send_response), sharing a large body with other connections.
+    /// Like [`send_response`](Self::send_response), but a large body is not copied: connections
+    /// share it.
     ///
     /// # Errors
-    /// As [`send_head`](Self::send_head). Nothing is sent then.
+    /// The errors of [`send_head`](Self::send_head). Nothing is sent then.
     pub fn send_response_shared(
         &mut self,
         now: &Now,
@@ -58,12 +60,16 @@ impl Conn {
         Ok(())
     }
 
-    /// Begins a response. It announces `Connection: close` when it is the last one: the request or [`Conn::close_after_response`] asked
-    /// for it, the request's body is not read to its end, or only the close can end the body (a stream to an HTTP/1.0 client).
+    /// Begins a response. The response announces `Connection: close` if it is the last one. It is
+    /// the last one in these cases:
+    /// - The request or [`Conn::close_after_response`] asked for the close.
+    /// - The body of the request is not read to its end.
+    /// - Only the close can end the body of the response (a stream to an HTTP/1.0 client).
     ///
     /// # Errors
-    /// [`LocalError::WrongState`] when no request waits; [`LocalError::BadStatus`] outside 200 to 599; [`LocalError::BodyLength`] when 204, 205 or 304 are to have a body (RFC 9110, sections
-    /// 15.3.5, 15.3.6 and 15.4.5). Nothing is sent then.
+    /// [`LocalError::WrongState`] if no request waits. [`LocalError::BadStatus`] if the status is
+    /// outside 200 to 599. [`LocalError::BodyLength`] if a 204, 205 or 304 has a body (RFC 9110,
+    /// sections 15.3.5, 15.3.6 and 15.4.5). Nothing is sent then.
     #[inline]
     pub fn send_head(&mut self, now: &Now, head: &ResponseHead<'_>, body: BodySize, out: &mut Outbox) -> Result<(), LocalError> {
         if self.writing != Writing::Owed {
@@ -74,7 +80,8 @@ impl Conn {
             return Err(LocalError::BodyLength);
         }
         let (framing, writing) = match body {
-            // RFC 9110, section 8.6: none in a 204; in a 304 it would be the length of what is not sent.
+            // RFC 9110, section 8.6: a 204 must not have `Content-Length`. In a 304 it would be the
+            // length of the body that a 200 would have, which is unknown here.
             BodySize::Length(_) if matches!(head.status, 204 | 304) => (FramingField::None, Writing::NoBody),
             BodySize::Length(length) => {
                 self.left = length;
@@ -83,8 +90,12 @@ impl Conn {
             BodySize::Stream if self.version == Version::Http11 => (FramingField::Chunked, Writing::Chunked),
             BodySize::Stream => (FramingField::None, Writing::UntilClose),
         };
+        // RFC 9112, section 9.3: "A server MUST read the entire request message body or close the
+        // connection after sending its response".
         self.close |= writing == Writing::UntilClose || !matches!(self.reading, Reading::Done);
         self.writing = if self.head_only { Writing::NoBody } else { writing };
+        // A 426 must send `Upgrade`, and therefore also the `Upgrade` connection option (RFC 9110,
+        // sections 7.8 and 15.5.22).
         let connection = match self.version {
             _ if head.status == 426 && self.close => ConnectionField::UpgradeRequiredAndClose,
             Version::Http11 if head.status == 426 => ConnectionField::UpgradeRequired,
@@ -97,10 +108,12 @@ impl Conn {
         Ok(())
     }
 
-    /// Sends a part of the body; in a stream, as a chunk of its own. An empty part sends nothing. Without effect in an answer to HEAD.
+    /// Sends a part of the body. In chunked coding, the part is one chunk. An empty part sends
+    /// nothing. In a response without a body (HEAD, 204, 304) all parts are dropped.
     ///
     /// # Errors
-    /// [`LocalError::WrongState`] outside a body; [`LocalError::BodyLength`] past the announced length. Nothing is sent then.
+    /// [`LocalError::WrongState`] outside a body. [`LocalError::BodyLength`] if the part exceeds
+    /// the announced length. Nothing is sent then.
     pub fn send_body(&mut self, bytes: &[u8], out: &mut Outbox) -> Result<(), LocalError> {
         match self.writing {
             Writing::Length => {
@@ -119,8 +132,9 @@ impl Conn {
         Ok(())
     }
 
-    /// Sends a frame as a part of a streamed body: a chunk frame's shared bytes as they are when the stream is chunked, else its payload.
-    /// An empty payload sends nothing. Without effect in an answer to HEAD.
+    /// Sends a frame as a part of a streamed body. In chunked coding, the shared bytes of a chunk
+    /// frame are sent unchanged. Otherwise only the payload of the frame is used. An empty payload
+    /// sends nothing. In the response to a HEAD, frames are dropped.
     ///
     /// # Errors
     /// [`LocalError::WrongState`] outside a streamed body.
@@ -142,11 +156,11 @@ impl Conn {
         Ok(())
     }
 
-    /// Ends the response. The connection is ready for the next request then, or closing.
+    /// Ends the response. The connection is then ready for the next request, or it is closing.
     ///
     /// # Errors
-    /// [`LocalError::WrongState`] outside a response; [`LocalError::BodyLength`] when announced bytes are missing: only closing the
-    /// transport can tell the peer then.
+    /// [`LocalError::WrongState`] outside a response. [`LocalError::BodyLength`] if announced bytes
+    /// are missing. Then only the close of the transport can tell the peer.
     pub fn send_end(&mut self, now: &Now, out: &mut Outbox) -> Result<(), LocalError> {
         match self.writing {
             Writing::Length if self.left > 0 => return Err(LocalError::BodyLength),
@@ -158,17 +172,20 @@ impl Conn {
         Ok(())
     }
 
-    /// Answers `101 Switching Protocols` with `Upgrade: websocket` and these fields. This connection is over then, without being closed:
-    /// it consumes nothing any more, and what follows belongs to the next protocol (RFC 9110, section 7.8).
+    /// Answers `101 Switching Protocols` with `Upgrade: websocket` and these fields. HTTP on this
+    /// connection is then over, but the connection is not closed. This state machine consumes no
+    /// more input: the following bytes belong to the next protocol (RFC 9110, section 7.8).
     ///
     /// # Errors
-    /// [`LocalError::WrongState`] when no request waits or its body is not read to its end.
+    /// [`LocalError::WrongState`] if no request waits, or if its body is not read to its end.
     pub fn send_switching_protocols(&mut self, now: &Now, fields: &[u8], out: &mut Outbox) -> Result<(), LocalError> {
         if self.writing != Writing::Owed || !matches!(self.reading, Reading::Done) {
             return Err(LocalError::WrongState);
         }
-        // RFC 9110, section 7.8: "If a server receives both an Upgrade and an Expect header field with the "100-continue" expectation, the
-        // server MUST send a 100 (Continue) response before sending a 101 (Switching Protocols) response." With a body it is sent already.
+        // RFC 9110, section 7.8: "If a server receives both an Upgrade and an Expect header field
+        // with the "100-continue" expectation, the server MUST send a 100 (Continue) response
+        // before sending a 101 (Switching Protocols) response." If the request had a body, the 100
+        // was sent before the body.
         if std::mem::take(&mut self.expects_continue) {
             out.extend(CONTINUE);
         }
@@ -179,11 +196,12 @@ impl Conn {
         Ok(())
     }
 
-    /// Tells the peer which rule it broke, in a whole response with `Connection: close`, as long as no other response has begun. The
-    /// connection is closing then in any case.
+    /// Tells the peer which rule it broke. If no response has begun, sends a whole response with
+    /// `Connection: close`. In all cases the connection is then closing.
     pub fn send_error(&mut self, now: &Now, error: RemoteError, out: &mut Outbox) {
         self.reading = Reading::Over;
         let writing = std::mem::replace(&mut self.writing, Writing::Over);
+        // A second response inside the first one would be taken for a part of its body.
         if !matches!(writing, Writing::Nothing | Writing::Owed) {
             return;
         }
@@ -199,7 +217,7 @@ impl Conn {
         }
     }
 
-    /// After the last byte of a response.
+    /// Updates the state after the last byte of a response.
     #[inline]
     fn finish(&mut self, now: Instant) {
         self.head_only = false;
