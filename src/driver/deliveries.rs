@@ -117,7 +117,7 @@ impl Deliveries {
         marks.begin(postings.len());
         if let ([Bundle { .. }], 1) = (&bundles[..], postings.len()) {
             // The usual fan-out is one posting. With several, a duplicate address would break the
-            // order: the connection would get the last message before the first one again.
+            // order: the connection would get ①②①② instead of ①①②②.
             marks.all_are_one = true;
             return;
         }

@@ -49,7 +49,7 @@ impl<'a> Burst<'a> {
     }
 
     /// Joins the wire forms of several messages into one piece. Returns `None` if there are fewer
-    /// than two messages, if they are for WebSockets and for streams mixed, or if they have more
+    /// than two messages, if some are for a WebSocket and some for a stream, or if they have more
     /// than 64 KiB.
     pub fn join(frames: &[Frame]) -> Option<Arc<[u8]>> {
         let [first, _, ..] = frames else { return None };

@@ -259,8 +259,8 @@ impl Session {
     }
 
     /// How many bytes of input to read at most, while `backlog` bytes of input already wait and
-    /// `out_len` bytes of output are unsent. For chunked bodies and WebSockets the session sets no
-    /// limit; the driver's buffer bounds them.
+    /// `out_len` bytes of output are unsent. For a chunked body and for a WebSocket the session
+    /// sets no limit; the driver's buffer bounds them.
     #[inline]
     pub fn wanted_bytes(&self, backlog: usize, out_len: usize, cx: &Context<'_>) -> usize {
         let limits = &cx.settings.limits;

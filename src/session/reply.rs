@@ -72,7 +72,7 @@ impl<'a> Reply<'a> {
     }
 
     /// Lets the connection carry a value. The value is dropped when this exchange ends: when the
-    /// response has been made, when the stream or the WebSocket is over, or when the connection
+    /// response is complete, when the stream or the WebSocket is over, or when the connection
     /// breaks. So an application can leave a room or unsubscribe in a `Drop`.
     pub fn carry(&mut self, value: impl Any + Send) {
         self.carried.push(Box::new(value));

@@ -109,7 +109,8 @@ counters! {
     /// Responses that were not sent because the handler made a mistake in them, and WebSocket close
     /// codes that must not be sent. Such a response is replaced by a 500.
     local_errors,
-    /// Panics in handlers, in sources, and in the destructors of values that connections carry.
+    /// Panics in code of the application: handlers, sources, `on_drop` functions, and destructors
+    /// of values that connections carry.
     panics,
     /// Held requests whose time ran out.
     hold_timeouts,
