@@ -50,7 +50,7 @@ impl Posting {
 /// each time would move all entries behind it.
 const DROPPED: Posting = Posting::One(Address { slot: 0, serial: 0 }, None);
 
-/// What was posted and not yet taken.
+/// The commands that were posted and that the loop has not taken yet.
 #[derive(Default)]
 struct Queue {
     postings: VecDeque<Posting>,

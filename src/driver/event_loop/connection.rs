@@ -22,7 +22,7 @@ use crate::driver::{Config, EDGES_ARE_REAL, OVERDUE_BYTES_MAX};
 use crate::proto::{CloseReason, Frame, Outbox};
 use crate::session::{Burst, Command, Context, Ending, Handler, Post, RemoteSource, Session, Stats};
 
-/// What all connections of a loop share and only read.
+/// The data that all connections of a loop share and only read.
 pub(super) struct Env {
     pub(super) config: Config,
     pub(super) stats: Arc<Stats>,
@@ -33,7 +33,7 @@ pub(super) struct Env {
     pub(super) serial: Cell<u64>,
 }
 
-/// What all connections of a loop use in turn.
+/// The buffers, bounds and timers that the connections of a loop use one after the other.
 pub(super) struct Tools {
     /// The one receive buffer.
     pub(super) receive: Vec<u8>,

@@ -261,7 +261,7 @@ impl EventLoop {
         }
     }
 
-    /// Marks a connection as in a list of those to be driven. Returns whether it was in none.
+    /// Marks a connection as listed for a later drive. Returns whether it was not listed before.
     fn put_in_list(&mut self, slot: u32) -> bool {
         self.connections.get_mut(slot as usize).is_some_and(|connection| !std::mem::replace(&mut connection.queued, true))
     }

@@ -45,8 +45,8 @@ pub(super) struct Connection {
     is_cut_off: AtomicBool,
 }
 
-/// What the two threads take turns with. A thread that gives up the lock keeps no part of it,
-/// except the output that it is writing.
+/// The state that the two threads share under the lock. A thread that gives up the lock keeps no
+/// part of the state, except the output that it is writing.
 #[expect(clippy::struct_excessive_bools, reason = "they are independent of each other, and every combination occurs")]
 pub(super) struct State {
     pub(super) session: Session,

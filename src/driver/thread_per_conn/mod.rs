@@ -42,7 +42,7 @@ const CUT_GRACE: Duration = Duration::from_secs(1);
 /// holds the connection's lock.
 const BUSY_LOOK: Duration = Duration::from_millis(20);
 
-/// What all connections share.
+/// The data that all connections of the driver share.
 struct Shared {
     /// The registry that watches connections for their peer's end while they cannot read.
     registry: Registry,
