@@ -55,8 +55,8 @@ struct Place {
 
 /// The receiver of the deliveries: it carries the postings out.
 pub(crate) trait Carrier {
-    /// Sends all messages that the connection gets in this turn. There is one exception: if the turn
-    /// has a single posting whose list has an address twice, the message is sent to it twice.
+    /// Sends all messages that the connection gets in this turn. There is one exception: if the
+    /// turn has a single posting whose list has an address twice, the message is sent to it twice.
     fn send(&mut self, to: Address, burst: &Burst<'_>);
     /// Sends a message.
     fn push(&mut self, to: Address, frame: &Frame);
