@@ -1,6 +1,6 @@
-//! The one place that reads the clocks.
+//! The only reader of the system's clocks.
 //!
-//! Owns a [`Now`] that is kept up to date. Refuses timers.
+//! Owns a [`Now`] and its updates. Leaves deadlines to `timers` and to the sessions.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -24,12 +24,13 @@ impl Clock {
         &self.0
     }
 
-    /// Time from the last reading to a deadline, rounded up: nobody is to wake up just before it, again and again.
+    /// The time from the last reading to a deadline, rounded up. A sleep that ends just before the
+    /// deadline would be repeated.
     pub(crate) fn until(&self, deadline: Instant) -> Duration {
         deadline.saturating_duration_since(self.0.instant()) + Duration::from_millis(1)
     }
 
-    /// The reading of this turn.
+    /// The time of the last reading.
     pub(crate) const fn now(&self) -> &Now {
         &self.0
     }

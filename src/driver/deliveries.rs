@@ -1,14 +1,16 @@
-//! From postings to connections.
+//! The order in which the postings of one turn reach connections.
 //!
-//! Owns the order in which a turn's postings are carried out: connection by connection, so that one that got many messages writes them at
-//! once. Refuses to carry them out.
+//! Owns that order: connection by connection, so that a connection that gets many messages writes
+//! them at once, and each connection gets its messages in the order of posting. Leaves the queue of
+//! postings to `inbox`, and carrying them out to the event loop, which is a [`Carrier`].
 //!
 //! ```text
-//!   postings      a: ①②③   b: ③④   c: ⑤   a: ①②③         (audiences in letters, connections in circles)
-//!   bundles       a, a ─▶ ① ②         for all of an audience the same: joined once
+//!   postings      a: ①②③   b: ③④   c: ⑤   a: ①②③    (letters: audiences; circles: connections)
+//!   bundles       a, a ─▶ ① ②         the same for the whole audience: joined once
 //!                 b    ─▶ ④
 //!   alone         c    ─▶ ⑤
-//!   crossing      ③ ─▶ a b a          in several audiences, or twice in one: one by one, in the order of posting
+//!   crossing      ③ ─▶ a b a          in several audiences, or twice in one: one by one,
+//!                                     in the order of posting
 //! ```
 
 use std::collections::VecDeque;
@@ -18,11 +20,12 @@ use super::inbox::{Inbox, Missed, Posting, Readers};
 use crate::proto::Frame;
 use crate::session::{Address, Burst, Command};
 
-/// Room for crossing deliveries that is kept from turn to turn: 1 MiB.
+/// Capacity for crossing deliveries that is kept from turn to turn: 1 MiB.
 const PLACES_KEPT: usize = 64 * 1024;
-/// Room for postings that is kept from turn to turn, here and in the inbox: about 1 MiB each.
+/// Capacity for postings that is kept from turn to turn, here and in the inbox: about 1 MiB each.
 const POSTINGS_KEPT: usize = 16 * 1024;
-/// A posting is compared with so many bundles before it. One that belongs to an earlier bundle makes its connections crossing ones.
+/// Each posting is compared with this many of the newest bundles. If it belongs to an older bundle,
+/// its connections become crossing ones, which is slower and equally correct.
 const BUNDLES_COMPARED: usize = 16;
 
 /// The postings of one turn.
@@ -38,41 +41,43 @@ pub(crate) struct Deliveries {
 /// Messages of one turn to the same audience.
 struct Bundle {
     audience: Arc<Vec<Address>>,
-    /// Which of the postings is the first.
+    /// The index of the bundle's first posting.
     first: usize,
     frames: Vec<Frame>,
 }
 
-/// One posting's way to one connection.
+/// The delivery of one posting to one connection.
 struct Place {
     address: Address,
-    /// Which of the postings.
+    /// The index of the posting.
     nth: u32,
 }
 
-/// Who carries the postings out.
+/// The receiver of the deliveries: it carries the postings out.
 pub(crate) trait Carrier {
-    /// Sends messages. There is nothing else for the connection in this turn, but the one message of a turn again for who is in its list twice.
+    /// Sends all messages that the connection gets in this turn. There is one exception: if the
+    /// turn has a single posting whose list has an address twice, the message is sent to it twice.
     fn send(&mut self, to: Address, burst: &Burst<'_>);
     /// Sends a message.
     fn push(&mut self, to: Address, frame: &Frame);
-    /// Carries out another command.
+    /// Carries out a command other than a push.
     fn apply(&mut self, to: Address, command: Command);
-    /// Ends a connection: something for it did not fit into the inbox.
+    /// Ends a connection, because the inbox had no room for a message to it.
     fn overflow(&mut self, to: Address);
-    /// The connection in this slot has got all that there is for it.
+    /// The connection in this slot has got everything of this turn.
     fn drive(&mut self, slot: u32);
 }
 
 impl Deliveries {
-    /// Takes over what was posted.
+    /// Takes the postings out of the inbox.
     pub(crate) fn take_from(&mut self, inbox: &Inbox) {
         self.missed = inbox.take(&mut self.postings);
     }
 
-    /// Hands everything to the carrier, and is empty then.
+    /// Gives everything to the carrier, and is empty then.
     pub(crate) fn hand_to(&mut self, carrier: &mut impl Carrier) {
         let Missed { overflowed, lost } = std::mem::take(&mut self.missed);
+        // What was missed stood before all postings in the queue, so it is told first.
         for address in overflowed {
             carrier.overflow(address);
             carrier.drive(address.slot);
@@ -86,6 +91,7 @@ impl Deliveries {
         }
         self.bundle();
         self.mark();
+        // Any order of the three would do: each connection is in exactly one of them.
         self.hand_over_crossing(carrier);
         self.hand_over_bundled(carrier);
         self.hand_over_alone(carrier);
@@ -110,10 +116,13 @@ impl Deliveries {
         let Self { postings, bundles, marks, crossing, .. } = self;
         marks.begin(postings.len());
         if let ([Bundle { .. }], 1) = (&bundles[..], postings.len()) {
-            // Nearly always in a fan-out. Of several messages, who is in the list twice would hear the last before the first again.
+            // The usual fan-out is one posting. With several, a duplicate address would break the
+            // order: the connection would get ①②①② instead of ①①②②.
             marks.all_are_one = true;
             return;
         }
+        // In most turns no connection is in two postings: finding that out costs one mark for each
+        // address, and nothing is sorted.
         let mut has_crossing = false;
         for Bundle { audience, first, .. } in &*bundles {
             for address in &**audience {
@@ -136,7 +145,7 @@ impl Deliveries {
             let places = addresses.iter().filter(|address| marks.is_crossing(address.slot));
             crossing.extend(places.map(|&address| Place { address, nth: nth as u32 }));
         }
-        // Stable: each connection gets its messages in the order in which they were posted.
+        // The sort is stable, so each connection keeps the order of posting.
         crossing.sort_by_key(|place| place.address.slot);
     }
 
@@ -189,16 +198,18 @@ impl Deliveries {
     }
 }
 
-/// For each slot what it was posted to by in this turn: the first posting of a bundle, a posting alone, or several.
+/// For each slot, what was posted to it in this turn: a bundle, which is marked by the index of its
+/// first posting; a single posting, by its index; or several of these.
 #[derive(Default)]
 struct Marks {
-    /// Numbers of postings, counted over all turns: what is left from earlier ones is lower than `start`.
+    /// The numbers of postings, counted over all turns. Marks of earlier turns are below `start`,
+    /// so that no turn has to clear the list.
     by_slot: Vec<u64>,
     /// The number of this turn's first posting.
     start: u64,
-    /// Stands for several, and is the number of none.
+    /// The mark of a slot with several postings. No posting has this number.
     crossing: u64,
-    /// There is only one posting, and nothing needs a mark.
+    /// There is only one posting, so no slot needs a mark.
     all_are_one: bool,
 }
 
@@ -209,7 +220,7 @@ impl Marks {
         self.all_are_one = false;
     }
 
-    /// Returns whether the slot had no mark of this turn.
+    /// Marks the slot. Returns whether it had no mark of this turn.
     #[inline]
     fn set(&mut self, slot: u32, nth: usize) -> bool {
         let slot = slot as usize;
@@ -241,7 +252,8 @@ mod tests {
 
     const SLOTS: u32 = 6;
 
-    /// Notes what each connection gets, and that it gets nothing behind what it got as all that there is: a turn's one message may come again.
+    /// Records what each connection gets. Asserts that a connection gets nothing after it was
+    /// driven, unless the turn has a single posting.
     #[derive(Default)]
     struct Notes {
         by_slot: [Vec<String>; SLOTS as usize],
@@ -285,7 +297,7 @@ mod tests {
         (Inbox::new(bytes, policy, Arc::default(), Arc::new(Stop::new(waker))), poll)
     }
 
-    /// A number below `most`, one of a row that the seed begins (xorshift, Marsaglia 2003).
+    /// A number below `most`, from a sequence that the seed starts (xorshift, Marsaglia 2003).
     fn below(state: &mut u64, most: u64) -> u64 {
         *state ^= *state << 13;
         *state ^= *state >> 7;
@@ -293,8 +305,9 @@ mod tests {
         *state % most
     }
 
-    /// Whatever is posted to whom, shared lists, equal ones and ones with a connection in them twice: each connection gets what it would get
-    /// one by one, in the order of posting, and is driven once behind it all.
+    /// The test posts to shared lists, equal lists and lists with duplicate addresses. Each
+    /// connection gets the same as without bundles, in the order of posting, and is driven once
+    /// after all of it.
     #[test]
     fn as_one_by_one() {
         let mut deliveries = Deliveries::default();
@@ -336,7 +349,7 @@ mod tests {
         }
     }
 
-    /// A turn in which much came does not leave its room behind for ever.
+    /// The capacity that one large turn needed is given back.
     #[test]
     fn room_is_given_back() {
         let (inbox, _poll) = inbox(usize::MAX, SlowConsumer::Disconnect);

@@ -1,9 +1,12 @@
 //! Commands from other threads to the event loop.
 //!
-//! Owns the queue, its bound, and the decision to wake. Refuses to carry commands out.
+//! Owns the queue, its bound with the slow-consumer policy, and the decision to wake the loop.
+//! Leaves the order of delivery to `deliveries`, and carrying commands out to the event loop.
 //!
-//! The bound is for a loop that does not get round to its inbox, because a handler blocks or because publishers are faster than it can write.
-//! Then the slow-consumer policy acts on what is posted as it does on a connection's own queue; answers and closes are never dropped.
+//! The queue reaches its bound when the loop does not take from its inbox, because a handler
+//! blocks, or because publishers are faster than the loop writes. Then the slow-consumer policy
+//! acts on posted messages as it does on a connection's own queue. Releases and closes are never
+//! dropped.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, PoisonError};
@@ -13,22 +16,24 @@ use super::sync::{Mutex, MutexGuard};
 use crate::proto::Frame;
 use crate::session::{Address, Command, Post, SlowConsumer, Stats};
 
-/// One posting.
+/// One command for one connection, or one message for many.
 pub(crate) enum Posting {
-    /// The command is taken out when it is carried out.
+    /// The command; `None` once it was carried out, or if its message was dropped.
     One(Address, Option<Command>),
     Many(Readers, Frame),
 }
 
-/// Who a message is for.
+/// The connections that a message is for.
 pub(crate) struct Readers {
     pub(crate) addresses: Arc<Vec<Address>>,
-    /// What the list weighs: nothing where it is an audience's, which is there anyway and shared by all messages to it.
+    /// The bytes that the list counts. An audience's list counts 0, because it exists anyway and
+    /// all messages to the audience share it.
     list_bytes: usize,
 }
 
 impl Posting {
-    /// Bytes of memory that it takes, about, and connections that miss it if it is dropped; `None` where it must not be dropped.
+    /// The approximate bytes of memory of the posting, and the number of connections that miss a
+    /// message if it is dropped. `None` if it must not be dropped.
     fn weigh(&self) -> Option<(usize, usize)> {
         let (frame, readers) = match self {
             Self::One(_, Some(Command::Push(frame))) => (frame, 1),
@@ -41,31 +46,31 @@ impl Posting {
     }
 }
 
-/// Stands in the place of a message that was dropped from the middle of the queue. To close the
-/// hole each time would move all postings behind it.
+/// Takes the place of a message that was dropped from the middle of the queue. Removing the entry
+/// each time would move all entries behind it.
 const DROPPED: Posting = Posting::One(Address { slot: 0, serial: 0 }, None);
 
-/// What was posted and not yet taken.
+/// The commands that were posted and that the loop has not taken yet.
 #[derive(Default)]
 struct Queue {
     postings: VecDeque<Posting>,
-    /// Before this place there is no message that may be dropped: a search begins here.
+    /// No message that may be dropped stands before this index. A search begins here.
     search_from: usize,
-    /// Places of messages that were dropped.
+    /// The number of entries that are [`DROPPED`].
     holes: usize,
-    /// What the messages among them weigh.
+    /// The bytes that the messages in the queue count.
     bytes: usize,
     missed: Missed,
-    /// The loop is about to sleep, or asleep, and nobody has woken it yet.
+    /// The loop sleeps or is about to sleep, and no thread has woken it yet.
     asleep: bool,
 }
 
-/// What did not fit, by connection.
+/// The messages that did not fit, by connection.
 #[derive(Default)]
 pub(crate) struct Missed {
-    /// Those that are to be ended, where the policy is to disconnect.
+    /// Connections to be ended, if the policy is to disconnect.
     pub(crate) overflowed: HashSet<Address>,
-    /// Messages that were dropped. They stood before all that waits.
+    /// How many messages of a connection were dropped. They stood before all messages in the queue.
     pub(crate) lost: HashMap<Address, usize>,
 }
 
@@ -91,8 +96,8 @@ impl Queue {
         self.postings.push_back(posting);
     }
 
-    /// Drops the oldest message. Releases and closes that stand before the messages are looked at
-    /// about once, however many messages are dropped.
+    /// Drops the oldest message. The search looks at each release and close in front of the
+    /// messages about once, however many messages are dropped.
     fn drop_oldest(&mut self, stats: &Stats) -> bool {
         let oldest = (self.search_from..self.postings.len()).find(|at| self.postings[*at].weigh().is_some());
         self.search_from = oldest.unwrap_or(self.postings.len());
@@ -104,6 +109,8 @@ impl Queue {
                 std::mem::replace(&mut self.postings[oldest], DROPPED)
             }
         };
+        // Closing holes moves every entry. Half of the entries must be holes first, so the cost is
+        // constant for each dropped message.
         if self.holes > self.postings.len() / 2 {
             self.close_holes();
         }
@@ -126,9 +133,10 @@ impl Queue {
     }
 }
 
-/// The loop's inbox. A poster that finds the loop awake, or that is not the first to post since it went to sleep, makes no system call.
+/// The event loop's inbox. A post makes a system call only if it is the first one since the loop
+/// went to sleep.
 pub(crate) struct Inbox {
-    /// `None` once the loop is over: handles may outlive it by far.
+    /// `None` once the loop is over: handles can exist much longer.
     queue: Mutex<Option<Queue>>,
     limit_bytes: usize,
     policy: SlowConsumer,
@@ -141,8 +149,8 @@ impl Inbox {
         Self { queue: Mutex::new(Some(Queue::default())), limit_bytes, policy, stats, stop }
     }
 
-    /// The loop announces that it goes to sleep. Returns whether it may: nothing has been posted. It is awake again when it
-    /// [takes](Self::take).
+    /// The loop announces that it will sleep. Returns whether it may, because nothing was posted.
+    /// The loop counts as awake again when it [takes](Self::take).
     pub(crate) fn go_to_sleep(&self) -> bool {
         self.queue().as_mut().is_none_or(|queue| {
             queue.asleep = queue.postings.is_empty() && queue.missed.is_empty();
@@ -150,7 +158,8 @@ impl Inbox {
         })
     }
 
-    /// Takes everything that was posted, leaving `empty` in its place so that both buffers are used again and again. Returns what did not fit.
+    /// Takes everything that was posted, and leaves `empty` in its place, so that both buffers are
+    /// used again. Returns the messages that did not fit.
     pub(crate) fn take(&self, empty: &mut VecDeque<Posting>) -> Missed {
         let Some(queue) = &mut *self.queue() else { return Missed::default() };
         if queue.holes > 0 {
@@ -163,9 +172,9 @@ impl Inbox {
         std::mem::take(&mut queue.missed)
     }
 
-    /// The loop is over: what was posted and what will be is dropped.
+    /// The loop is over: drops everything that was posted or will be posted.
     pub(crate) fn close(&self) {
-        // Outside the lock.
+        // The queue may be large: it is freed after the lock is released.
         let _left = self.queue().take();
     }
 
@@ -194,6 +203,7 @@ impl Post for Inbox {
     }
 
     fn post_many(&self, addresses: Arc<Vec<Address>>, frame: &Frame) {
+        // An audience keeps a reference to its list.
         let is_own = Arc::strong_count(&addresses) == 1;
         let list_bytes = if is_own { size_of_val(&addresses[..]) } else { 0 };
         self.push([Posting::Many(Readers { addresses, list_bytes }, frame.clone())]);
@@ -215,8 +225,8 @@ mod tests {
         (Inbox::new(limit_bytes, policy, Arc::default(), Arc::new(Stop::new(waker))), poll)
     }
 
-    /// Releases are never dropped, however many stand before, behind and among the messages: what
-    /// is left is what a search through the whole queue each time would leave.
+    /// Releases are never dropped, wherever they stand among the messages. The queue keeps the same
+    /// messages as a search through the whole queue would keep each time.
     #[test]
     fn messages_are_dropped_from_among_releases() {
         const ROOM: usize = 5;
@@ -271,8 +281,8 @@ mod tests {
         }
     }
 
-    /// Ten thousand releases before the messages are looked at once in a while, and not at each
-    /// message that is dropped.
+    /// Ten thousand releases stand before the messages. They are searched once in a while, and not
+    /// for each message that is dropped.
     #[test]
     fn a_search_does_not_begin_anew() {
         const RELEASES: usize = 10_000;
@@ -290,7 +300,8 @@ mod tests {
         assert!(searched < 12 * RELEASES, "{searched} places were searched for {} messages", 4 * RELEASES);
     }
 
-    /// A burst to an audience is as heavy as its frames: all of its messages share the list of readers.
+    /// A message to an audience counts only its frame, because all messages share the list of
+    /// readers.
     #[test]
     fn readers_do_not_weigh() {
         let (inbox, _poll) = inbox(1024 * 1024, SlowConsumer::Disconnect);
@@ -305,7 +316,7 @@ mod tests {
         assert!(!inbox.take(&mut postings).overflowed.is_empty(), "frames do");
     }
 
-    /// A list that was made for one message is memory that only this message takes.
+    /// A list that was made for one message counts, because only this message uses its memory.
     #[test]
     fn lists_of_their_own_weigh() {
         let frame = Frame::chunk(b"a message");

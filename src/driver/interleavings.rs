@@ -1,7 +1,8 @@
-//! Every order in which threads can meet on the ways of commands, walked through by loom.
+//! Tests that run every order in which threads can meet on the ways of commands, by loom.
 //!
-//! Owns the tests of what [`sync`](super::sync) is used for: `RUSTFLAGS="--cfg loom" cargo test --release --lib loom`. Refuses sockets: the waker of
-//! the server's thread is a model of the real one.
+//! Owns the tests of the types that use [`sync`](super::sync): `RUSTFLAGS="--cfg loom" cargo test
+//! --release --lib loom`. Leaves sockets out: the waker of the server's thread is a model of the
+//! real one.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -34,7 +35,7 @@ fn payload(command: &Command) -> Option<u8> {
     }
 }
 
-/// Sleeps and takes, as the event loop's turn does, until so many have come.
+/// Sleeps and takes, as a turn of the event loop does, until `count` commands have come.
 fn take(inbox: &Inbox, stop: &Stop, count: usize) -> Vec<u8> {
     let (mut taken, mut postings) = (Vec::new(), VecDeque::new());
     while taken.len() < count {
@@ -85,7 +86,7 @@ fn loom_inbox_keeps_the_order_of_one_poster() {
     });
 }
 
-/// A stopper asks while the loop goes to sleep.
+/// A stopper asks for the stop while the loop goes to sleep.
 #[test]
 fn loom_stop_wakes_the_loop() {
     loom::model(|| {
@@ -132,7 +133,7 @@ fn loom_mailbox_hands_over_everything() {
     });
 }
 
-/// The connection ends while somebody posts and the writer waits.
+/// The connection ends while another thread posts and the writer waits.
 #[test]
 fn loom_mailbox_closes() {
     loom::model(|| {
@@ -147,7 +148,7 @@ fn loom_mailbox_closes() {
     });
 }
 
-/// What is posted to an earlier hold never reaches the next one.
+/// A command for an earlier hold never reaches the next one.
 #[test]
 fn loom_mailbox_forgets_what_comes_too_late() {
     loom::model(|| {
@@ -164,7 +165,7 @@ fn loom_mailbox_forgets_what_comes_too_late() {
     });
 }
 
-/// The server's thread, which found no permit, is woken when one comes back.
+/// The server's thread found no permit. It is woken when a permit comes back.
 #[test]
 fn loom_permits_wake_who_waits() {
     loom::model(|| {

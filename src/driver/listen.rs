@@ -1,7 +1,7 @@
 //! The listening socket.
 //!
-//! Owns its creation, its options, and what the failures of accepting mean. Refuses to decide when to accept: that is where the drivers
-//! differ.
+//! Owns its creation, its options, and the meaning of failures of accepting. Leaves the decision
+//! when to accept to the drivers, which differ there.
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -17,12 +17,14 @@ use super::stop::Stop;
 use super::sync::Waker;
 use crate::session::Stats;
 
-/// The listening socket's events.
+/// The token of the listening socket's events.
 pub(super) const LISTENER: Token = Token(usize::MAX);
-/// Somebody woke the server's thread.
+/// The token of events by which another thread wakes the server's thread.
 pub(super) const WAKER: Token = Token(usize::MAX - 1);
 
-/// Rest after the system could not accept for want of descriptors, memory or threads: only the end of something else helps.
+/// The pause after the system could not accept because it had too few descriptors, threads or
+/// memory. Only the end of another connection or process helps, and accepting again at once would
+/// be a busy loop.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
 /// A socket that listens, with everything that a driver needs to serve it.
@@ -43,10 +45,10 @@ impl Listening {
     }
 }
 
-/// Listens on the first address that can be had.
+/// Listens on the first of the addresses that is available.
 ///
 /// # Errors
-/// What the system says about the last address, with the address in the message.
+/// The system's error for the last address, with the address in the message.
 pub(super) fn bind(addresses: impl ToSocketAddrs) -> io::Result<TcpListener> {
     let mut last_error = io::Error::new(ErrorKind::InvalidInput, "the name has no address to listen on");
     for address in addresses.to_socket_addrs()? {
@@ -58,10 +60,11 @@ pub(super) fn bind(addresses: impl ToSocketAddrs) -> io::Result<TcpListener> {
     Err(last_error)
 }
 
-/// Accepts the next connection that is still there, or `None` when nobody waits.
+/// Accepts the next connection. Returns `None` if no connection waits. A connection that ended
+/// before it was accepted is skipped.
 ///
 /// # Errors
-/// When the system lacks something for one more connection.
+/// When the system has no resources for one more connection.
 pub(crate) fn accept(listener: &TcpListener) -> io::Result<Option<(TcpStream, SocketAddr)>> {
     loop {
         match listener.accept() {
@@ -75,10 +78,10 @@ pub(crate) fn accept(listener: &TcpListener) -> io::Result<Option<(TcpStream, So
     }
 }
 
-/// Takes note that the system lacks something for one more connection, and says for how long to rest.
+/// Counts a failure to accept, and returns for how long to pause.
 pub(crate) fn exhausted(error: &io::Error, stats: &Stats) -> Duration {
     if let Some(count) = stats.accept_errors.add_and_report() {
-        log::warn!("cannot accept, and rests for {ACCEPT_REST:?}: {error} (failure {count})");
+        log::warn!("cannot accept a connection, and tries again in {ACCEPT_REST:?}: {error} (failure {count})");
     }
     ACCEPT_REST
 }
@@ -93,18 +96,19 @@ fn explain(error: &io::Error, address: SocketAddr) -> io::Error {
     io::Error::new(error.kind(), format!("cannot listen on {address}: {error}{hint}"))
 }
 
-/// Turns off Nagle's algorithm on the listening socket: accepted sockets inherit that on Linux, which saves a system call each. Output is
-/// corked by hand, so that nothing is gained by the kernel waiting for more.
+/// Turns off Nagle's algorithm on the listening socket. On Linux, accepted sockets inherit the
+/// option, which saves one system call for each. Sessions gather their output, so it gains nothing
+/// if the kernel waits for more.
 #[cfg(unix)]
 pub(super) fn prepare(listener: TcpListener) -> io::Result<TcpListener> {
     use std::os::fd::OwnedFd;
-    // The standard library offers the option on streams only; on the system's side both are sockets.
+    // The standard library offers the option for streams only. For the system, both are sockets.
     let socket = std::net::TcpStream::from(OwnedFd::from(listener));
     socket.set_nodelay(true)?;
     Ok(TcpListener::from(OwnedFd::from(socket)))
 }
 
-/// The standard library cannot set the option on a listening socket here.
+/// On these systems, the standard library cannot set the option on a listening socket.
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "on other systems this can fail")]
 pub(super) fn prepare(listener: TcpListener) -> io::Result<TcpListener> {

@@ -1,7 +1,8 @@
-//! Commands from other threads to one connection that has threads of its own.
+//! Commands from other threads to one connection that has its own threads.
 //!
-//! Owns the bounded queue, its slow-consumer policy and the condition variable that the connection's writer waits on. Refuses the session: a
-//! publisher that posts here never waits for the peer, nor for a handler of this connection that takes long.
+//! Owns the bounded queue, its slow-consumer policy, and the condition variable on which the
+//! connection's writer waits. Leaves carrying out the commands to the connection's threads. So a
+//! publisher waits neither for the peer nor for a slow handler of this connection.
 
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, PoisonError, Weak};
@@ -11,12 +12,13 @@ use super::Config;
 use super::sync::{Condvar, Mutex, MutexGuard};
 use crate::session::{Address, Backlog, Command, Post, Queued, RemoteSource, SlowConsumer, Stats};
 
-/// One connection's mailbox. Handles keep it alive, but neither the connection nor the server.
+/// One connection's mailbox. Handles keep the mailbox alive, but not the connection or the server.
 pub(crate) struct Mailbox {
     slot: u32,
     config: Arc<Config>,
     stats: Arc<Stats>,
-    /// To be cut when the queue overflows: the writer may be blocked by the very peer that does not read.
+    /// The socket to shut down when the queue overflows. The writer may be blocked in a write to
+    /// the peer that does not read.
     socket: Weak<TcpStream>,
     inner: Mutex<Inner>,
     filled: Condvar,
@@ -24,23 +26,25 @@ pub(crate) struct Mailbox {
 
 #[derive(Default)]
 struct Inner {
-    /// The hold, stream or WebSocket that is posted to now; commands for earlier ones come too late. 0 while there is none.
+    /// The serial of the current hold, stream or WebSocket. Commands for earlier ones are too late.
+    /// 0 while there is none.
     serial: u64,
-    /// The last serial that was given out, 0 while there was none.
+    /// The last serial that was given out; 0 before the first.
     issued: u64,
     frames: Backlog,
-    /// What comes after the frames: a release or a close.
+    /// The command after the frames: a release or a close. Nothing can follow it.
     last: Option<Command>,
     overflow: bool,
     closed: bool,
-    /// Waking the writer costs a system call, whether or not it waits.
+    /// The writer waits. A wake-up is a system call even if no thread waits, so only a waiting
+    /// writer is woken.
     writer_waits: bool,
 }
 
-/// What the writer finds.
+/// What the writer gets from the mailbox.
 pub(crate) enum Mail {
     Command(u64, Command),
-    /// Nothing, until the deadline.
+    /// No command came before the deadline.
     Nothing,
     /// The connection is over.
     Closed,
@@ -56,7 +60,7 @@ impl Mailbox {
         self.lock().issued > 0
     }
 
-    /// Waits for mail until `deadline`.
+    /// Waits for a command until `deadline`.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> Mail {
         let mut inner = self.lock();
         loop {
@@ -66,6 +70,7 @@ impl Mailbox {
             if let Some((serial, command)) = inner.take() {
                 return Mail::Command(serial, command);
             }
+            // Set under the lock that a post takes, so that no wake-up is lost.
             inner.writer_waits = true;
             inner = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
                 None => self.filled.wait(inner).unwrap_or_else(PoisonError::into_inner),
@@ -76,12 +81,12 @@ impl Mailbox {
         }
     }
 
-    /// Takes the next command without waiting, for one more write with everything that is there.
+    /// Takes the next command without waiting, so that one write takes all commands that are there.
     pub(crate) fn try_take(&self) -> Option<(u64, Command)> {
         self.lock().take()
     }
 
-    /// The connection is over: the writer ends, and nothing is taken any more.
+    /// The connection is over: the writer ends, and the mailbox takes nothing more.
     pub(crate) fn close(&self) {
         let mut inner = self.lock();
         inner.forget();
@@ -101,13 +106,14 @@ impl Mailbox {
 }
 
 impl Inner {
-    /// Forgets what was posted.
+    /// Drops everything that was posted.
     fn forget(&mut self) {
         self.frames = Backlog::default();
         self.last = None;
     }
 
     fn take(&mut self) -> Option<(u64, Command)> {
+        // Dropped messages stood before all frames that are left.
         let lost = self.frames.take_lost();
         if lost > 0 {
             return Some((self.serial, Command::Lost(lost)));
@@ -126,7 +132,8 @@ impl RemoteSource for Arc<Mailbox> {
         self.slot
     }
 
-    /// Makes room for the next hold, stream or WebSocket, and forgets what came for the one before.
+    /// Gives out the serial of the next hold, stream or WebSocket, and drops commands for the
+    /// previous one.
     fn issue_serial(&self) -> u64 {
         let mut inner = self.lock();
         inner.forget();
@@ -135,7 +142,8 @@ impl RemoteSource for Arc<Mailbox> {
         inner.serial
     }
 
-    /// The writer may be busy for long with what comes behind: what nobody hears must not fill the queue meanwhile.
+    /// The writer may be busy for long with the next requests. Commands that nothing can receive
+    /// must not fill the queue meanwhile.
     fn retire_serial(&self, serial: u64) {
         let mut inner = self.lock();
         if inner.serial == serial {
@@ -155,7 +163,9 @@ impl Post for Mailbox {
             Command::Push(frame) => {
                 let settings = &self.config.settings;
                 let policy = match settings.slow_consumer {
-                    // What has just come waits for the writer to wake up, and not yet for a slow reader.
+                    // These messages wait for the writer to wake up, which is not the reader's
+                    // fault. The policy for a slow reader applies only when more waits than the
+                    // output takes.
                     SlowConsumer::KeepLatest if inner.frames.bytes() < settings.limits.output_bytes => SlowConsumer::DropOldest,
                     policy => policy,
                 };
@@ -164,6 +174,8 @@ impl Post for Mailbox {
                     Queued::Dropping(dropped) => self.stats.dropped.add(dropped as u64),
                     Queued::Overflow => {
                         inner.overflow = true;
+                        // The shutdown is a system call. Other threads that post do not wait for
+                        // it.
                         drop(inner);
                         if let Some(socket) = self.socket.upgrade() {
                             let _ = socket.shutdown(Shutdown::Both);
@@ -175,6 +187,7 @@ impl Post for Mailbox {
             last => inner.last = Some(last),
         }
         let writer_waits = std::mem::take(&mut inner.writer_waits);
+        // The writer that is woken finds the lock free.
         drop(inner);
         if writer_waits {
             self.filled.notify_one();

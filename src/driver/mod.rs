@@ -1,15 +1,17 @@
-//! Layer 3, the IO models: the only sockets, clocks and threads.
+//! Layer 3: the IO models, with the only sockets, clocks and threads.
 //!
-//! Owns moving bytes, time and commands between the system and sessions. Refuses to parse, to encode and to choose a status: everything that
-//! has a meaning happens in `session` and `proto`, in the same way under both models. The two drivers are made to be read side by side; beside
-//! them stands what does no IO: the ways of commands from other threads (inbox, mailbox), deadlines, permits, the clock.
+//! Owns the movement of bytes, time and commands between the system and sessions. Leaves parsing,
+//! encoding and the choice of a status to `session` and `proto`, which both models use unchanged.
+//! The two drivers are written to be read side by side. The other files here do not read or write
+//! connections' sockets: inbox and mailbox take commands from other threads, and there are
+//! deadlines, permits and the clock.
 //!
 //! | | `event_loop` | `thread_per_conn` |
 //! |---|---|---|
 //! | waits in | one `epoll_wait` for all | one `read` per connection |
 //! | a held request costs | a few hundred bytes | two threads |
-//! | commands from other threads | one inbox, one waker | a mailbox with a condition variable each |
-//! | a handler that blocks stops | everyone | its own connection |
+//! | commands from other threads | one inbox, one waker | a mailbox and a condition variable each |
+//! | a handler that blocks stops | all connections | its own connection |
 //! | a slow reader's output waits in | its outbox | its writer thread |
 
 mod clock;
@@ -30,13 +32,13 @@ pub(crate) mod thread_per_conn;
 mod timers;
 mod write;
 
-/// Bytes of input that are read behind a deadline before the peer is ended although it sends on: more
-/// than the system keeps for a socket (Linux: `tcp_rmem`, 6 MiB at most by default). Everything that
-/// had arrived at the deadline has been read then.
+/// How many bytes are read after a deadline from a peer that goes on sending, before the peer is
+/// ended. The number is larger than what the system buffers for a socket (Linux: `tcp_rmem`, 6 MiB
+/// at most by default). So everything that had arrived at the deadline has been read by then.
 const OVERDUE_BYTES_MAX: u32 = 8 * 1024 * 1024;
 
-/// Whether the system reports edges itself: epoll and kqueue do. Elsewhere mio makes edges out of
-/// levels, and reports a socket again only after a call on the socket has found nothing ("would block").
+/// Whether the system reports edges itself, as epoll and kqueue do. Elsewhere mio makes edges out
+/// of levels: it reports a socket again only after a call on it has returned "would block".
 const EDGES_ARE_REAL: bool = cfg!(all(
     not(mio_unsupported_force_poll_poll),
     any(

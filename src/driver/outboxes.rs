@@ -1,16 +1,19 @@
-//! Empty outboxes, to be used again.
+//! Empty outboxes, kept to be used again.
 //!
-//! Owns how many are kept, and how large. Refuses to know whose they were.
+//! Owns how many outboxes are kept, and how large they may be. Leaves their use to the connections
+//! of the event loop.
 
 use crate::proto::Outbox;
 
-/// Outboxes that are kept, and the largest that is: a fan-out of one turn uses one for each subscriber.
+/// The number of outboxes that are kept, and the largest size of one: the fan-out of one turn uses
+/// one for each subscriber.
 const KEPT: usize = 1_024;
 const BYTES_KEPT: usize = 4 * 1_024;
-/// One outbox may stay as large as the largest batch of answers.
+/// One outbox may stay as large as the largest batch of answers, so that a single busy connection
+/// does not allocate again.
 const FIRST_BYTES_KEPT: usize = 1024 * 1024;
 
-/// The outboxes that nobody uses at the moment.
+/// The outboxes that no connection uses.
 #[derive(Debug, Default)]
 #[expect(clippy::vec_box, reason = "a connection keeps its outbox in a box, to be small without one")]
 pub(crate) struct Outboxes(Vec<Box<Outbox>>);

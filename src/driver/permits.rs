@@ -1,6 +1,7 @@
 //! The bounded number of threads that serve connections.
 //!
-//! Owns the count, the gauge, and waking whoever waits for a thread to end. Refuses to start threads.
+//! Owns the count, the gauge, and waking the server's thread when it waits for a permit. Leaves
+//! starting threads to the driver.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -9,17 +10,17 @@ use super::stop::Stop;
 use super::sync::{AtomicBool, AtomicUsize};
 use crate::session::Stats;
 
-/// Gives out at most so many permits at once.
+/// Gives out at most `most` permits at once.
 pub(crate) struct Permits {
     most: usize,
     taken: AtomicUsize,
-    /// The server's thread waits for a permit to come back.
+    /// Whether the server's thread waits for a permit.
     is_awaited: AtomicBool,
     stats: Arc<Stats>,
     stop: Arc<Stop>,
 }
 
-/// The right to one thread, given back when it is dropped.
+/// The right to run one thread. Dropping the permit gives the right back.
 pub(crate) struct Permit(Arc<Permits>);
 
 impl Permits {
@@ -46,10 +47,12 @@ impl Permits {
         self.taken.load(SeqCst)
     }
 
-    /// Takes a permit if `there_is_room` for something else, too, which is given back before its thread's permit. If there is none, the next
-    /// permit that comes back wakes the server's thread.
+    /// Takes a permit if `there_is_room` for a connection. A thread gives up its connection's room
+    /// before its permit, so the end of a thread makes both free. Otherwise, the next permit that
+    /// comes back wakes the server's thread.
     pub(crate) fn take_or_be_woken(self: &Arc<Self>, there_is_room: impl FnOnce() -> bool) -> Option<Permit> {
-        // Announced before the look: what comes back after the look finds the announcement.
+        // The flag is set before the check. So a permit that comes back after the check finds the
+        // flag and wakes the thread.
         self.is_awaited.store(true, SeqCst);
         let permit = there_is_room().then(|| self.take()).flatten()?;
         self.is_awaited.store(false, SeqCst);
@@ -62,6 +65,7 @@ impl Drop for Permit {
         let Self(permits) = self;
         permits.stats.threads.subtract(1);
         permits.taken.fetch_sub(1, SeqCst);
+        // During a shutdown, the server's thread waits until all permits are back.
         if permits.is_awaited.swap(false, SeqCst) || permits.stop.is_asked() {
             permits.stop.wake();
         }

@@ -1,6 +1,7 @@
-//! The server: an address, a configuration, a handler, and one word for the IO model.
+//! The server: an address, a configuration, a handler, and the choice of the IO model.
 //!
-//! Owns the choice between the drivers. Refuses to be one: it hands a [`Listening`] socket on.
+//! Owns the public API of a server, and the choice between the drivers. Leaves the listening socket
+//! to `listen`, and serving to the drivers.
 
 use std::fmt;
 use std::io;
@@ -13,12 +14,14 @@ use super::{Config, Stopper, event_loop, thread_per_conn};
 use crate::proto::Limits;
 use crate::session::{Handler, Stats, canonical};
 
-/// How connections meet the system.
+/// How connections use the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum IoModel {
-    /// One thread, non-blocking sockets, readiness from the system (epoll, kqueue).
+    /// One thread with non-blocking sockets. The system tells which of them are ready (epoll,
+    /// kqueue).
     EventLoop,
-    /// A thread for each connection, in blocking reads; a second one once the connection can be pushed to.
+    /// One thread for each connection, which blocks in reads. A connection gets a second thread
+    /// when messages can be pushed to it.
     ThreadPerConnection,
 }
 
@@ -74,19 +77,26 @@ impl fmt::Debug for Server {
 }
 
 impl Server {
-    /// Listens. Port 0 lets the system choose; [`local_addr`](Self::local_addr) tells which. Clients can connect from now on, and wait.
+    /// Listens on an address. With port 0, the system chooses the port, and
+    /// [`local_addr`](Self::local_addr) returns it. Clients can connect from now on; they wait
+    /// until the server runs.
     ///
     /// # Errors
-    /// When the address is taken, not this machine's, or not allowed; the message names it.
+    /// When the address is in use, does not belong to this machine, or is not permitted. The
+    /// message names the address.
     pub fn bind(address: impl ToSocketAddrs, config: Config) -> io::Result<Self> {
         Self::on(listen::bind(address)?, config)
     }
 
-    /// Serves on a socket, which has to listen already: one that a supervisor has handed over, or one with options that the standard library cannot
-    /// set. Two are worth it for a server on a real network, and `socket2` sets both: a backlog above the 128 connections of
-    /// [`bind`](Self::bind), past which a crowd's connections wait for a second and more; and on Linux `TCP_USER_TIMEOUT`, which its
-    /// connections inherit: a client that vanished without a word from a quiet stream is given up when a heartbeat was not acknowledged
-    /// for that long, and not after a quarter of an hour (tcp(7)).
+    /// Serves on a socket that already listens. Use this for a socket that a supervisor hands over,
+    /// or for options that the standard library cannot set. Two options are useful on a real
+    /// network, and `socket2` sets both:
+    ///
+    /// - A backlog above the 128 connections of [`bind`](Self::bind). When many clients connect at
+    ///   once, connections above the backlog wait for a second or longer.
+    /// - On Linux, `TCP_USER_TIMEOUT`, which accepted connections inherit. It ends a quiet stream
+    ///   whose client vanished without closing its connection as soon as a heartbeat was not
+    ///   acknowledged for that time. Without it, this takes a quarter of an hour (tcp(7)).
     ///
     /// ```no_run
     /// use socket2::{Domain, Socket, Type};
@@ -103,7 +113,7 @@ impl Server {
     /// ```
     ///
     /// # Errors
-    /// When the socket does not take the options that a driver needs.
+    /// When the socket does not accept the options that a driver needs.
     pub fn from_listener(listener: TcpListener, config: Config) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         Self::on(listen::prepare(mio::net::TcpListener::from_std(listener))?, config)
@@ -116,8 +126,8 @@ impl Server {
         Ok(Self { listening: Listening::new(listener, config)?, local_addr })
     }
 
-    /// The address that the server listens on, with its real port. `[::ffff:127.0.0.1]` is told as
-    /// `127.0.0.1`, by which clients reach it.
+    /// The address on which the server listens, with its real port. `[::ffff:127.0.0.1]` is
+    /// returned as `127.0.0.1`, which clients use.
     pub const fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
@@ -127,15 +137,16 @@ impl Server {
         Arc::clone(&self.listening.stats)
     }
 
-    /// A handle that ends [`run`](Self::run) from any thread.
+    /// A handle that stops [`run`](Self::run) from any thread.
     pub fn stopper(&self) -> Stopper {
         Stopper::new(Arc::clone(&self.listening.stop))
     }
 
-    /// Serves until a [`Stopper`] ends it, on the calling thread: the event loop itself, or the accepting of threads.
+    /// Serves until a [`Stopper`] ends it. The calling thread runs the event loop, or accepts
+    /// connections for the other threads.
     ///
     /// # Errors
-    /// When the system refuses to wait for events; errors of single connections end those alone.
+    /// When the system cannot wait for events. Errors of a connection end only that connection.
     pub fn run(self, model: IoModel, handler: impl Handler) -> io::Result<()> {
         match model {
             IoModel::EventLoop => event_loop::run(self.listening, handler),

@@ -1,7 +1,7 @@
-//! The end of a running server.
+//! Stopping a running server.
 //!
-//! Owns the wish to stop, and waking the thread that is to fulfil it. Refuses signals: the application turns whatever it likes into
-//! [`Stopper::stop`].
+//! Owns the flags that ask for a stop, and waking the server's thread. Leaves the shutdown itself
+//! to the drivers, and signals to the application, which calls [`Stopper::stop`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use super::sync::{AtomicBool, Waker};
 
-/// The shared wish to stop.
+/// The flags that ask for a stop, and the waker of the server's thread.
 pub(super) struct Stop {
     asked: AtomicBool,
     now: AtomicBool,
@@ -41,7 +41,7 @@ impl Stop {
     }
 }
 
-/// Ends a running server from any thread.
+/// Stops a running server from any thread.
 #[derive(Clone)]
 pub struct Stopper(Arc<Stop>);
 
@@ -56,8 +56,10 @@ impl Stopper {
         Self(stop)
     }
 
-    /// Shuts down gracefully: no more connections; requests on their way are answered; held ones get 503 with `Retry-After`, event streams
-    /// `retry:`, `WebSockets` close code 1001; what is left after [`Config::shutdown_grace`](super::Config::shutdown_grace) is cut.
+    /// Shuts down gracefully. The server accepts no more connections. It answers requests that have
+    /// begun to arrive. Held requests get 503 with `Retry-After`, event streams get `retry:`, and
+    /// `WebSockets` get close code 1001. Connections that are left after
+    /// [`Config::shutdown_grace`](super::Config::shutdown_grace) are cut.
     pub fn stop(&self) {
         self.0.asked.store(true, SeqCst);
         self.0.wake();

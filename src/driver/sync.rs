@@ -1,7 +1,8 @@
-//! What the ways of commands from thread to thread are made of: locks, atomics, and the waker of the server's thread.
+//! The locks, atomics and the waker that carry commands from thread to thread.
 //!
-//! Owns the choice between the real ones and those of loom, under which `RUSTFLAGS="--cfg loom" cargo test --lib` walks through every order in
-//! which threads can meet. Refuses anything that both do not offer alike.
+//! Owns the choice between the real types and those of loom. Under loom, `RUSTFLAGS="--cfg loom"
+//! cargo test --lib` tries every order in which threads can meet. Leaves out everything that the
+//! two do not offer alike.
 
 #[cfg(not(all(test, loom)))]
 mod chosen {
@@ -15,7 +16,8 @@ mod chosen {
     pub(in crate::driver) use loom::sync::atomic::{AtomicBool, AtomicUsize};
     pub(in crate::driver) use loom::sync::{Condvar, Mutex, MutexGuard};
 
-    /// What mio's does on an eventfd: a wake-up that nobody waits for is kept, and many are one.
+    /// The behaviour of mio's waker on an eventfd: a wake-up is kept until a thread waits, and
+    /// several become one.
     #[derive(Default)]
     pub(in crate::driver) struct Waker {
         is_woken: Mutex<bool>,
@@ -33,7 +35,8 @@ mod chosen {
             Ok(())
         }
 
-        /// What the server's thread does in `epoll_wait`. A wake-up that never comes is a deadlock, which loom reports.
+        /// Stands for `epoll_wait` of the server's thread. A wake-up that never comes is a
+        /// deadlock, which loom reports.
         pub(in crate::driver) fn wait(&self) {
             let mut is_woken = self.is_woken.lock().expect("no test panics with it");
             while !std::mem::take(&mut *is_woken) {

@@ -1,9 +1,12 @@
 //! Deadlines of many connections.
 //!
-//! Owns a heap with at most one live entry per connection. Refuses exactness: an entry may come up before its connection is due, because a
-//! deadline that moved later touched nothing; the loop then puts it in again. And it may come up late, by an eighth of the time that it had
-//! and by a second at the most: what is far away comes up at full seconds, so that the heartbeats of ten thousand idle connections wake the
-//! loop once a second, and not four hundred times.
+//! Owns a heap with at most one live entry for each connection, and how exact entries are. Leaves
+//! it to the event loop to compare an entry with the connection's deadline.
+//!
+//! An entry can come up early, because moving a deadline to a later time does not touch the heap;
+//! the loop then adds an entry again. An entry can also come up late, by one eighth of its time and
+//! by one second at most: far deadlines come up at full seconds. So the heartbeats of ten thousand
+//! idle connections wake the loop once per second, and not four hundred times.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -12,17 +15,17 @@ use std::time::{Duration, Instant};
 /// A heap of (due, slot).
 #[derive(Debug)]
 pub(crate) struct Timers {
-    /// Milliseconds are counted from here: 16 bytes an entry instead of 24.
+    /// The zero of the heap's milliseconds. An entry takes 16 bytes instead of 24.
     start: Instant,
     heap: BinaryHeap<Reverse<(u64, u32)>>,
 }
 
-/// A connection's note of its entry.
+/// A connection's copy of its live entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Armed {
-    /// When the deadline is.
+    /// The deadline, in milliseconds.
     due: u64,
-    /// It may come up late.
+    /// Whether the entry may come up late, at the next full second.
     is_late: bool,
 }
 
@@ -32,13 +35,13 @@ impl Armed {
     }
 }
 
-/// Entries that are not worth sweeping.
+/// Below this number of entries, sweeping the heap is not worth its cost.
 const SWEEP_ABOVE: usize = 4_096;
-/// The longest that an entry may come up late, which is also how far apart those are that may be as late as that.
+/// How late an entry may come up at most. Late entries come up at multiples of this time.
 const LATE_MAX_MS: u64 = 1_000;
 /// An entry may come up late by this part of the time to its deadline.
 const LATE_PART: u64 = 8;
-/// Later deadlines come up early: 34 years.
+/// Deadlines after this time come up early: 34 years.
 const DUE_MAX_MS: u64 = 1 << 40;
 
 impl Timers {
@@ -46,11 +49,12 @@ impl Timers {
         Self { start, heap: BinaryHeap::new() }
     }
 
-    /// Sees to it that `slot` comes up not much later than at `deadline`. `armed` is the connection's own note of when it will come up.
+    /// Makes sure that `slot` comes up at `deadline` or not much later. `armed` is the connection's
+    /// copy of its live entry.
     #[inline]
     pub(crate) fn arm(&mut self, slot: u32, deadline: Instant, now: Instant, armed: &mut Option<Armed>) {
         let due = self.due(deadline);
-        // An entry of a far deadline may come up too late for a near one behind that.
+        // The live entry of a far deadline may come up too late for a nearer deadline.
         if armed.is_none_or(|armed| due < armed.due || (armed.due < due && due < armed.comes_up())) {
             let left_ms = due.saturating_sub(self.due(now));
             let entry = Armed { due, is_late: left_ms / LATE_PART >= LATE_MAX_MS };
@@ -61,19 +65,20 @@ impl Timers {
         }
     }
 
-    /// Rounded up: a timer never comes up before its deadline by rounding. But it does where the deadline is beyond all that a server lives.
+    /// A deadline in milliseconds, rounded up, so that rounding never makes a timer early. Only a
+    /// deadline beyond [`DUE_MAX_MS`] comes up early.
     fn due(&self, deadline: Instant) -> u64 {
         let after = deadline.saturating_duration_since(self.start).as_millis();
         u64::try_from(after).map_or(DUE_MAX_MS, |after| after.min(DUE_MAX_MS)) + 1
     }
 
-    /// Whether an entry is the one that a connection noted.
+    /// Whether an entry of the heap is the connection's live one.
     pub(crate) fn is_armed(due: u64, armed: Option<Armed>) -> bool {
         armed.is_some_and(|armed| armed.comes_up() == due)
     }
 
-    /// Forgets the entries that are nobody's any more, once they outnumber those of `live` connections: otherwise many short connections
-    /// would leave theirs here until their deadlines.
+    /// Removes stale entries, once they outnumber those of `live` connections. Otherwise, many
+    /// short connections would leave entries that stay until their deadlines.
     #[inline]
     pub(crate) fn sweep(&mut self, live: usize, armed: impl Fn(u32) -> Option<Armed>) {
         if self.heap.len() > 4 * live + SWEEP_ABOVE {
@@ -83,13 +88,13 @@ impl Timers {
         }
     }
 
-    /// Time from `now` to the first entry.
+    /// The time from `now` to the first entry.
     pub(crate) fn next_in(&self, now: Instant) -> Option<Duration> {
         let Reverse((due, _)) = self.heap.peek()?;
         Some((self.start + Duration::from_millis(*due)).saturating_duration_since(now))
     }
 
-    /// Takes the next entry that is due: when, and which slot.
+    /// Takes the next due entry: its time and its slot.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<(u64, u32)> {
         let Reverse(entry) = *self.heap.peek()?;
         if self.start + Duration::from_millis(entry.0) > now {
@@ -104,7 +109,8 @@ impl Timers {
 mod tests {
     use super::*;
 
-    /// Arms slot 7 in a second-old loop for a time from now, and says after how many milliseconds it comes up.
+    /// Arms slot 7 for a time from now, in a loop that has run for about a second. Returns after
+    /// how many milliseconds the entry comes up.
     fn comes_up_after(timers: &mut Timers, left_ms: u64, armed: &mut Option<Armed>) -> u128 {
         let now = timers.start + Duration::from_millis(1_234);
         timers.arm(7, now + Duration::from_millis(left_ms), now, armed);
@@ -153,7 +159,7 @@ mod tests {
         assert_eq!(timers.heap.into_vec(), [Reverse((1_335, 7))]);
     }
 
-    /// A connection that waits long comes up late; what it has to do in a moment is not late because of that.
+    /// The entry of a far deadline comes up late. A near deadline behind it is met in time.
     #[test]
     fn a_near_deadline_behind_a_far_one() {
         let mut timers = Timers::new(Instant::now());

@@ -1,21 +1,25 @@
-//! From an outbox to a socket.
+//! Writing from an outbox to a socket.
 //!
-//! Owns one write with as many pieces as the outbox has. Refuses to wait and to retry.
+//! Owns one write of as many pieces as the outbox has, up to a bound. Leaves waiting, retrying and
+//! errors to the drivers.
 
 use std::io::{self, IoSlice, Write};
 
 use crate::proto::Outbox;
 
-/// Pieces in one vectored write. Linux takes 1,024 (`UIO_MAXIOV`), but hardly more than a few dozen fit a socket buffer.
+/// The most pieces in one vectored write. Linux takes 1,024 (`UIO_MAXIOV`), but a socket buffer
+/// rarely has room for more than a few dozen.
 const PIECES_MAX: usize = 64;
 
-/// Writes once. Returns how many bytes the system took, all of which have left the outbox, and how many were offered.
+/// Writes once. Returns how many bytes the system took, which leave the outbox, and how many it was
+/// offered.
 #[inline]
 pub(crate) fn write_once(mut socket: impl Write, out: &mut Outbox) -> io::Result<(usize, usize)> {
     let (taken, offered) = match out.as_single_chunk() {
         Some(bytes) => (socket.write(bytes)?, bytes.len()),
         None => write_pieces(socket, out)?,
     };
+    // The outbox is not empty, so the call would be repeated without end.
     if taken == 0 {
         return Err(io::ErrorKind::WriteZero.into());
     }
@@ -23,7 +27,8 @@ pub(crate) fn write_once(mut socket: impl Write, out: &mut Outbox) -> io::Result
     Ok((taken, offered))
 }
 
-/// Apart, because the pieces would take a quarter of a page of every thread's stack.
+/// A function of its own, never inlined: the array takes a quarter of a page of stack, and a thread
+/// whose output is in one piece does not touch it.
 #[inline(never)]
 fn write_pieces(mut socket: impl Write, out: &Outbox) -> io::Result<(usize, usize)> {
     let mut pieces = [IoSlice::new(&[]); PIECES_MAX];

@@ -1,7 +1,7 @@
-//! Many connections that hear the same messages.
+//! Groups of connections that get the same messages.
 //!
-//! Owns a group of pushers and their addresses, by driver, kept ready between publishes. Leaves it to
-//! the application to remove each pusher that it has inserted.
+//! Owns the pushers of a group and the list of their addresses, kept by driver between publishes.
+//! Leaves it to the application to remove each pusher that it has inserted.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,11 +10,12 @@ use std::sync::Arc;
 use super::{Address, Post, Pusher};
 use crate::proto::Frame;
 
-/// A group of pushers to which one message goes at once.
+/// A group of pushers to which one message is sent at once.
 ///
-/// [`Pusher::push_all`] collects the addresses of its pushers at each call. An audience keeps them collected, so that a publish to it costs
-/// one call of each driver, and on the event loop one lock and one reference, however many there are. The list is copied only when the group
-/// changes while a message to it is on its way.
+/// [`Pusher::push_all`] collects the addresses of its pushers at each call. An audience keeps the
+/// addresses between calls. So a publish costs one call of each driver; on the event loop this is
+/// one lock and one reference count, whatever the number of members. The list is copied only if the
+/// group changes while a message to it is on its way.
 ///
 /// ```
 /// use pushlab::proto::Frame;
@@ -26,19 +27,21 @@ use crate::proto::Frame;
 #[derive(Default)]
 pub struct Audience {
     groups: HashMap<usize, Group>,
-    /// Each member, and its index in its group. The pusher is kept because a stream ends with the
-    /// last of its pushers, and a message to the audience is yet to reach it.
+    /// Each member with its index in its group. The audience keeps the pusher, because a stream
+    /// ends when its last pusher is dropped, and it must stay open for the next message to the
+    /// audience.
     members: HashMap<(usize, Address), (usize, Pusher)>,
 }
 
-/// The members that one driver reaches: all of them on the event loop, one with a thread per connection.
+/// The members that one driver reaches. On the event loop these are all members; with a thread per
+/// connection, each driver has one.
 struct Group {
     post: Arc<dyn Post>,
     addresses: Arc<Vec<Address>>,
 }
 
 impl Audience {
-    /// Adds a connection. Returns whether it was not there before.
+    /// Adds a connection. Returns whether it was absent.
     pub fn insert(&mut self, pusher: &Pusher) -> bool {
         let (post, address) = pusher.target();
         let key = key(post);
@@ -51,13 +54,14 @@ impl Audience {
         is_new
     }
 
-    /// Takes a connection away. Returns whether it was there.
+    /// Removes a connection. Returns whether it was present.
     pub fn remove(&mut self, pusher: &Pusher) -> bool {
         let (post, address) = pusher.target();
         let key = key(post);
         let Some((index, _)) = self.members.remove(&(key, address)) else { return false };
         let Some(group) = self.groups.get_mut(&key) else { return false };
         Arc::make_mut(&mut group.addresses).swap_remove(index);
+        // `swap_remove` has moved the last address to the index of the removed one.
         if let Some(moved) = group.addresses.get(index) {
             if let Some(member) = self.members.get_mut(&(key, *moved)) {
                 member.0 = index;
@@ -68,19 +72,19 @@ impl Audience {
         true
     }
 
-    /// Sends one message to all.
+    /// Sends one message to all members.
     pub fn push(&self, frame: &Frame) {
         for Group { post, addresses } in self.groups.values() {
             post.post_many(Arc::clone(addresses), frame);
         }
     }
 
-    /// Members.
+    /// The number of members.
     pub fn len(&self) -> usize {
         self.members.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no members.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
@@ -92,7 +96,8 @@ impl fmt::Debug for Audience {
     }
 }
 
-/// A driver's inbox is itself, whoever refers to it; it lives for as long as its group does.
+/// The address of a driver's inbox identifies the driver. The group keeps the inbox alive, so no
+/// other inbox can get the same address meanwhile.
 fn key(post: &Arc<dyn Post>) -> usize {
     Arc::as_ptr(post).cast::<()>().addr()
 }

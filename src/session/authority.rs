@@ -5,11 +5,11 @@
 
 use std::net::IpAddr;
 
-/// The default ports of `http` and `https`: the ones that a `Host` without a port can mean, because
-/// a proxy may have ended TLS.
+/// The default ports of `http` and `https`. A `Host` without a port can mean either of them,
+/// because a proxy may have ended TLS.
 const DEFAULT_PORTS: [u16; 2] = [80, 443];
 
-/// `host[:port]`, taken apart.
+/// `host[:port]`, split into its parts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Authority<'a> {
     host: &'a str,
@@ -17,8 +17,8 @@ pub(super) struct Authority<'a> {
 }
 
 impl<'a> Authority<'a> {
-    /// `None` for everything that is not a name, an IPv4 address, or an IPv6 address in brackets,
-    /// with or without a port.
+    /// Returns `None` unless the host is a name, an IPv4 address, or an IPv6 address in brackets.
+    /// The port is optional.
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         // Colons inside the brackets of an IPv6 address belong to the host.
         let (host, port) = match text.rsplit_once(':') {
@@ -34,7 +34,7 @@ impl<'a> Authority<'a> {
         (is_name(host) || ipv6(host).is_some()).then_some(Self { host, port })
     }
 
-    /// Whether both have the same host, whatever their ports. Names are compared without regard to
+    /// Whether both have the same host; ports do not matter. Names are compared without regard to
     /// case, and IPv6 addresses by value.
     pub(super) fn has_host_of(self, other: Self) -> bool {
         self.host.eq_ignore_ascii_case(other.host) || ipv6(self.host).is_some_and(|address| ipv6(other.host) == Some(address))
@@ -46,15 +46,15 @@ fn is_name(host: &str) -> bool {
     !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte))
 }
 
-/// The IPv6 address in brackets.
+/// Parses an IPv6 address in brackets.
 fn ipv6(host: &str) -> Option<IpAddr> {
     let address = host.strip_prefix('[')?.strip_suffix(']')?.parse().ok()?;
     matches!(address, IpAddr::V6(_)).then_some(address)
 }
 
-/// Whether a request for `host` is for a server that answers for the hosts of `list`: see
+/// Whether the server answers requests for `host`, by the rule of
 /// [`Settings::allow_hosts`](super::Settings::allow_hosts). `host` is the authority of an absolute
-/// target, else the value of `Host`.
+/// target, or else the value of `Host`.
 ///
 /// ```
 /// use pushlab::session::is_allowed_host;
@@ -80,9 +80,9 @@ pub fn is_allowed_host(host: Option<&str>, list: &[String]) -> bool {
 }
 
 /// Whether `entry` can name a host in [`Settings::allow_hosts`](super::Settings::allow_hosts): a
-/// name, an IPv4 address, or an IPv6 address in brackets, with or without a port. Every other entry
-/// matches no host.
+/// name, an IPv4 address, or an IPv6 address in brackets, with or without a port. An entry that is
+/// none of these matches no host.
 pub fn is_host_entry(entry: &str) -> bool {
-    // An asterisk is a valid byte of a name, but whoever writes one means something else.
+    // An asterisk is a valid byte of a name, but a person who writes one means a pattern.
     Authority::parse(entry).is_some() && !entry.contains('*')
 }

@@ -1,7 +1,8 @@
-//! Messages that wait for a slow reader.
+//! The queue of messages for a slow reader.
 //!
-//! Owns the one bounded queue per connection and the one policy for what happens when it is full, for every technique and both drivers.
-//! Refuses to encode or to close: it says what the policy asks for.
+//! Owns the bounded queue of a connection and the policy for a full queue, for all techniques and
+//! both drivers. Leaves encoding to `proto`. Leaves it to the caller to end the connection when the
+//! policy asks for it.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,21 +10,25 @@ use std::str::FromStr;
 
 use crate::proto::Frame;
 
-/// What a message weighs at least. The smallest that there is on a wire, an empty one of a WebSocket, has as many bytes; an empty piece has
-/// none in the form of a stream, but takes a place all the same.
+/// The smallest weight of a message. An empty WebSocket message, the smallest one on a wire, has 2
+/// bytes. An empty piece of a stream has no bytes on the wire, but it occupies an entry of the
+/// queue.
 const WEIGHT_MIN: usize = 2;
 
-/// What happens when a reader is slower than the messages for it, and its queue is full.
+/// What happens when a reader is slower than its messages and its queue is full.
 ///
-/// The queue is bounded by [`Limits::queue_bytes`](crate::proto::Limits::queue_bytes). Answers to the client's own requests are never dropped.
+/// [`Limits::queue_bytes`](crate::proto::Limits::queue_bytes) bounds the queue. Answers to the
+/// client's own requests are never dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SlowConsumer {
-    /// End the connection; the client comes back and resumes where it was. The default: no message is lost in silence.
+    /// End the connection. The client reconnects and resumes where it was. This is the default,
+    /// because no message is lost without notice.
     #[default]
     Disconnect,
-    /// Drop the oldest messages that have not begun to be sent.
+    /// Drop the oldest messages in the queue. A message that has begun to be sent is never dropped.
     DropOldest,
-    /// Drop all messages that have not begun to be sent, and keep the newest: for values of which only the last counts.
+    /// Drop all messages in the queue and keep the newest one. This suits values of which only the
+    /// latest counts.
     KeepLatest,
 }
 
@@ -49,12 +54,12 @@ impl FromStr for SlowConsumer {
     }
 }
 
-/// What became of a message that was queued.
+/// The result of queueing a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Queued {
-    /// It waits, and this many older ones were dropped for it.
+    /// The message waits. This many older messages were dropped for it.
     Dropping(usize),
-    /// The policy is to disconnect, and it is time to.
+    /// The queue is full, and the policy is to end the connection.
     Overflow,
 }
 
@@ -74,16 +79,18 @@ pub enum Queued {
 pub struct Backlog {
     frames: VecDeque<Frame>,
     bytes: usize,
-    /// Dropped, and not told yet. They stood before all that waits.
+    /// How many messages were dropped and not reported yet. They stood before all frames in the
+    /// queue.
     lost: usize,
 }
 
 impl Backlog {
-    /// Queues a frame under the policy. A single frame over the limit is queued when nothing else waits: it is the message's own size that
-    /// is large then, not the reader that is slow.
+    /// Queues a frame under the policy. A frame that exceeds the limit alone is queued if the queue
+    /// is empty: then the message is large, and the reader is not slow.
     pub fn push(&mut self, frame: Frame, limit_bytes: usize, policy: SlowConsumer) -> Queued {
         let len = weigh(&frame);
         let mut dropped = 0;
+        // With this policy, an older message is worthless even if there is room for it.
         if policy == SlowConsumer::KeepLatest {
             dropped = self.frames.len();
             self.clear();
@@ -101,35 +108,36 @@ impl Backlog {
         Queued::Dropping(dropped)
     }
 
-    /// Takes the oldest frame.
+    /// Takes the oldest frame out of the queue.
     pub fn pop(&mut self) -> Option<Frame> {
         let frame = self.frames.pop_front()?;
         self.bytes -= weigh(&frame);
         Some(frame)
     }
 
-    /// How many messages were dropped since this was asked last. They stood before the oldest frame: to be asked before it is taken.
+    /// Returns how many messages were dropped since the last call. They stood before the oldest
+    /// frame, so call this before [`pop`](Self::pop).
     pub fn take_lost(&mut self) -> usize {
         std::mem::take(&mut self.lost)
     }
 
-    /// Forgets every frame.
+    /// Drops every frame.
     pub fn clear(&mut self) {
         self.frames.clear();
         self.bytes = 0;
     }
 
-    /// Whether nothing waits.
+    /// Whether no frame waits.
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()
     }
 
-    /// Frames that wait.
+    /// The number of frames that wait.
     pub fn len(&self) -> usize {
         self.frames.len()
     }
 
-    /// Bytes on the wire of all frames that wait; an empty one counts for 2.
+    /// The bytes on the wire of all frames that wait; an empty frame counts as 2.
     pub const fn bytes(&self) -> usize {
         self.bytes
     }

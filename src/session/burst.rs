@@ -1,16 +1,18 @@
-//! Messages that go to the same connections, one behind the other.
+//! Consecutive messages to the same connections.
 //!
-//! Owns their wire forms as one piece: a connection that has nothing in its way takes them all with one look at its state, and without a
-//! copy. Refuses connections, and pieces so large that joining them costs more than it saves.
+//! Owns their wire forms, joined into one piece. A connection with no output and no queue takes the
+//! whole piece after one check of its state and without a copy. Leaves to the session whether a
+//! connection can take a burst, and to the drivers how it is written.
 
 use std::sync::Arc;
 
 use crate::proto::{Frame, FrameKind};
 
-/// Messages are joined up to so many bytes: beyond it a write for each costs little beside its bytes.
+/// The largest size of joined messages. Above it, the cost of one write per message is small beside
+/// the cost of copying its bytes.
 const JOINED_BYTES_MAX: usize = 64 * 1024;
 
-/// Some messages for a connection, in order.
+/// One or more messages for a connection, in order.
 ///
 /// ```
 /// use pushlab::Frame;
@@ -35,8 +37,9 @@ impl<'a> Burst<'a> {
         Self { frames: std::slice::from_ref(frame), wire: Some(frame.shared()), payload_bytes: frame.payload().len(), messages }
     }
 
-    /// These messages, and what [`join`](Self::join) made of them.
+    /// Several messages, and the result of [`join`](Self::join) for them.
     pub fn new(frames: &'a [Frame], joined: Option<&'a Arc<[u8]>>) -> Self {
+        // A single message is never joined: its own shared bytes are the piece.
         if let [frame] = frames {
             return Self::one(frame);
         }
@@ -45,8 +48,9 @@ impl<'a> Burst<'a> {
         Self { frames, wire: joined, payload_bytes, messages }
     }
 
-    /// The wire forms of several messages in one piece. `None` where there is nothing to join, where some are meant for a WebSocket and some
-    /// for a stream, and above 64 KiB.
+    /// Joins the wire forms of several messages into one piece. Returns `None` if there are fewer
+    /// than two messages, if some are for a WebSocket and some for a stream, or if they have more
+    /// than 64 KiB.
     pub fn join(frames: &[Frame]) -> Option<Arc<[u8]>> {
         let [first, _, ..] = frames else { return None };
         let len: usize = frames.iter().map(|frame| frame.wire().len()).sum();
@@ -60,25 +64,25 @@ impl<'a> Burst<'a> {
         self.frames
     }
 
-    /// All wire forms in one piece, if there is one.
+    /// All wire forms in one piece, if they were joined.
     #[inline]
     pub const fn wire(&self) -> Option<&'a Arc<[u8]>> {
         self.wire
     }
 
-    /// Bytes of all messages, without what their wire forms add.
+    /// The payload bytes of all messages, without the bytes that their wire forms add.
     #[inline]
     pub(super) const fn payload_bytes(&self) -> usize {
         self.payload_bytes
     }
 
-    /// Messages that are seen on the wire: an empty piece of a stream is not.
+    /// The number of messages that have bytes on the wire. An empty piece of a stream has none.
     #[inline]
     pub(super) const fn messages(&self) -> usize {
         self.messages
     }
 
-    /// Whether the piece was encoded for a streamed body, not for a WebSocket.
+    /// Whether the messages were encoded for a streamed body, and not for a WebSocket.
     #[inline]
     pub(super) fn is_chunks(&self) -> bool {
         self.frames.first().is_some_and(is_chunk)

@@ -1,15 +1,15 @@
 //! The cookies of a request (RFC 6265, section 4.2).
 //!
-//! Owns reading `Cookie` as bytes. Leaves meaning, decoding and making of cookies to the
-//! application.
+//! Owns splitting `Cookie` fields into names and values, as bytes. Leaves decoding cookies, making
+//! them, and their meaning to the application.
 
 use crate::proto::http1::{Fields, Head};
 
-/// The cookies of a request, in order, each as name and value.
+/// Iterates over the cookies of a request in order, as pairs of name and value.
 /// [`Request::cookies`](super::Request::cookies) makes it.
 ///
-/// A value is all that stands between the first `=` and the next `;`, without white space around
-/// it. Quotes belong to the value, as they do for browsers. A part without `=` has no name and is
+/// A value is everything between the first `=` and the next `;`, without white space around it.
+/// Quotes are part of the value, as they are for browsers. A part without `=` has no name and is
 /// left out.
 ///
 /// ```
@@ -26,7 +26,7 @@ use crate::proto::http1::{Fields, Head};
 #[derive(Clone, Debug)]
 pub struct Cookies<'a> {
     fields: Fields<'a>,
-    /// What is left of the field at hand.
+    /// The part of the current field that is still to be split.
     rest: &'a [u8],
 }
 

@@ -1,21 +1,20 @@
-//! What an answer tells a browser about the pages of other origins (WHATWG Fetch, section 3.2).
+//! The fields of an answer about the pages of other origins (WHATWG Fetch, section 3.2).
 //!
 //! Owns the `Access-Control-*` fields, `Vary`, and the answer to `OPTIONS`, which is also the
-//! answer to a preflight. Leaves the decision about an origin to `origin`. It never echoes an
-//! origin that is not the server's own or listed, and combines neither `*` nor `null` with
-//! credentials.
+//! answer to a preflight. An answer names only the server's own or a listed origin, and never
+//! combines `*` or `null` with credentials. Leaves the decision about an origin to `origin`.
 
 use std::sync::Arc;
 
 use super::{Origin, Request, Response};
 use crate::proto::http1::Method;
 
-/// Seconds for which a browser may keep the answer to a preflight. Chromium keeps it for at most
-/// 7,200, and 600 lets a changed list take effect within ten minutes.
+/// Seconds for which a browser may keep the answer to a preflight. Chromium keeps it for 7,200 s at
+/// most. With 600 s, a changed list takes effect within ten minutes.
 const MAX_AGE_SECONDS: &str = "600";
 
-/// The fields that let the page that sent a request read the answer. [`Request::cors`] makes them;
-/// they can wait with a held reply.
+/// The fields that let the page behind a request read the answer. [`Request::cors`] makes them.
+/// They own their values, so that they can wait with a held reply.
 ///
 /// ```
 /// use pushlab::{Reply, Request, Response};
@@ -38,22 +37,22 @@ impl Cors {
             Origin::Listed(origin) => {
                 Self { allowed: Some(origin.into()), has_credentials: request.settings().allow_credentials && names_a_page(origin) }
             }
-            // A page of the other scheme, which is another origin for the browser.
+            // A page that was loaded with the other scheme has another origin for the browser.
             Origin::Own(origin) => Self { allowed: Some(origin.into()), has_credentials: false },
             Origin::Any => Self { allowed: Some("*".into()), has_credentials: false },
             Origin::Absent | Origin::Foreign | Origin::Malformed => Self::default(),
         }
     }
 
-    /// Whether a page may read the answer. `false` without an `Origin`: a page of the same origin
-    /// may always read it.
+    /// Whether a page of another origin may read the answer. `false` if the request has no
+    /// `Origin`: a page of the same origin may always read the answer.
     pub const fn is_readable(&self) -> bool {
         self.allowed.is_some()
     }
 
-    /// Adds the fields. `Vary: Origin` comes with every answer, also with one that no page of
-    /// another origin may read: a cache must not give the answer for one origin to another (WHATWG
-    /// Fetch, section 3.2.5).
+    /// Adds the fields to a response. Every answer gets `Vary: Origin`, even one that no page of
+    /// another origin may read, because a cache must not give the answer for one origin to another
+    /// (WHATWG Fetch, section 3.2.5).
     #[must_use]
     pub fn dress(&self, response: Response) -> Response {
         let response = response.field("Vary", "Origin");
@@ -63,8 +62,8 @@ impl Cors {
     }
 }
 
-/// Every site can put a page into a sandboxed frame, whose origin is `null`: to list it is to let
-/// in anybody, as with `*`.
+/// Every site can put a page into a sandboxed frame, whose origin is `null`. So an entry `null`
+/// lets in any site, as `*` does.
 fn names_a_page(origin: &str) -> bool {
     !origin.eq_ignore_ascii_case("null")
 }
@@ -80,9 +79,9 @@ pub(super) fn options(request: &Request<'_>, allow: &str) -> Response {
     let response = response.field("Access-Control-Allow-Methods", allow).field("Access-Control-Max-Age", MAX_AGE_SECONDS);
     let fields = &request.settings().allow_request_fields;
     let response = if fields.is_empty() { response } else { response.field("Access-Control-Allow-Headers", &fields.join(", ")) };
-    // A public page that reaches into a private network needs the consent of the server there. A
-    // list consents to the origins that it names; `*` and `null` do not name the pages that they
-    // let in.
+    // A public page that reaches into a private network needs the consent of the server in that
+    // network. A list gives this consent to the origins that it names. `*` and `null` do not name
+    // the pages that they let in.
     let asks_for_network = request.field_bytes("Access-Control-Request-Private-Network") == Some(b"true");
     match request.origin() {
         Origin::Listed(origin) if asks_for_network && names_a_page(origin) => {

@@ -1,7 +1,8 @@
 //! One request and its response, from the head to the last byte.
 //!
-//! Owns what a connection keeps for a request that is not answered in the handler's call itself: the parts of a body that is still
-//! arriving, a hold, a stream. Refuses to parse or encode.
+//! Owns what a connection keeps for a request that is not answered within the handler's call: the
+//! parts of a body that is still arriving, a hold, a stream. Leaves parsing and encoding to
+//! `proto`, and the steps between the states to `http`.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,7 +10,7 @@ use std::time::Instant;
 use super::link::Link;
 use super::{Context, Response, StreamSource, WebSocketHandler};
 
-/// What the connection is doing about its current request.
+/// The state of the current request.
 ///
 /// ```text
 ///             ┌────────────────── answered ──────────────────┐
@@ -33,7 +34,7 @@ pub(super) enum Exchange {
 /// A request whose body is still arriving.
 #[derive(Default)]
 pub(super) struct Partial {
-    /// The head section, to be read again when the body is whole.
+    /// The head section, to be parsed again when the body is complete.
     pub(super) head: Vec<u8>,
     pub(super) body: Vec<u8>,
 }
@@ -41,46 +42,47 @@ pub(super) struct Partial {
 /// A request that is answered later.
 pub(super) struct Hold {
     pub(super) link: Link,
-    /// `None` for a time beyond what the clock can name.
+    /// `None` for a time that the clock cannot represent.
     pub(super) until: Option<Instant>,
-    /// The answer when time runs out.
+    /// The answer when the time has passed.
     pub(super) fallback: Arc<Response>,
 }
 
-/// A response whose body has no known end.
+/// A response whose length is not known.
 pub(super) struct Streaming {
     pub(super) link: Link,
-    /// Sends as the reader reads.
+    /// The source that sends at the pace of the reader.
     pub(super) source: Option<Box<dyn StreamSource>>,
     pub(super) heartbeat: Option<Heartbeat>,
-    /// Bytes of messages after which the stream ends.
+    /// The stream ends after so many more bytes of payload.
     pub(super) left_bytes: Option<usize>,
-    /// An event stream tells its client when to come back before it ends.
+    /// Whether this is an event stream, which tells its client when to come back before it ends.
     pub(super) is_event_stream: bool,
 }
 
 impl Streaming {
-    /// Whether a source may send: waiting messages go out first, and nothing goes out behind the
+    /// Whether the source may send: waiting messages go out first, and nothing goes out after the
     /// end.
     pub(super) const fn takes_feed(&self) -> bool {
         self.source.is_some() && self.link.is_free() && self.link.close_asked().is_none()
     }
 
-    /// Puts the next heartbeat off, because the peer gets a sign of life now.
+    /// Postpones the next heartbeat, because the peer gets other bytes now.
     pub(super) fn put_off_heartbeat(&mut self, cx: &Context<'_>) {
         if let (Some(heartbeat), Some(every)) = (&mut self.heartbeat, cx.settings.limits.heartbeat) {
             heartbeat.due = cx.now.instant() + every;
         }
     }
 
-    /// Ends the stream's link, and drops the source and what is carried.
+    /// Ends the stream's link, and drops the source and the carried values.
     pub(super) fn let_go(&mut self, cx: &Context<'_>) {
         let source = self.source.take();
         cx.contain(|| drop(source));
         self.link.let_go(cx);
     }
 
-    /// The end comes when what was put out has been written.
+    /// Asks for the end of a stream that has sent all bytes of its limit. The end follows the
+    /// output that waits.
     pub(super) fn end_if_enough(&mut self) {
         if self.left_bytes == Some(0) {
             self.link.ask_close(0);
@@ -88,14 +90,14 @@ impl Streaming {
     }
 }
 
-/// Bytes sent after a time without messages.
+/// Bytes to send when no message was sent for a while.
 #[derive(Clone, Copy)]
 pub(super) struct Heartbeat {
     pub(super) bytes: &'static [u8],
     pub(super) due: Instant,
 }
 
-/// How the handler's call disposed of its request.
+/// What the handler did with its request.
 pub(super) enum Outcome {
     /// The reply was dropped.
     Unanswered,

@@ -1,7 +1,8 @@
 //! A connection while it speaks HTTP.
 //!
-//! Owns the walk from a head to an answered exchange: collecting a body, calling the handler, holds, streams, their timers. Refuses
-//! framing and status lines (`proto::http1`), and the end of the connection (`lifecycle`).
+//! Owns the way from a head to an answered exchange: it collects bodies, calls the handler, and
+//! keeps holds and streams with their timers. Leaves framing and status lines to `proto::http1`,
+//! and the end of the connection to `lifecycle`.
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,13 +18,15 @@ use super::{Burst, Command, Context, HalfClose, Origin, Reply, Request, Response
 use crate::proto::http1::{Conn, Content, Event, Head, Next};
 use crate::proto::{CloseReason, Frame, Limits, Outbox, RemoteError};
 
-/// What a fresh connection sends without waiting for an acknowledgement: the initial window of RFC 6928, section 2, for segments of Ethernet.
+/// The bytes that a new connection sends without waiting for an acknowledgement: the initial window
+/// of RFC 6928, section 2, for Ethernet segments.
 const FIRST_FLIGHT_BYTES: usize = 14_600;
 
 pub(super) struct Http {
     conn: Conn,
     exchange: Exchange,
-    /// The server shuts down, and the client of a request that was on its way is to come back then.
+    /// Set while the server shuts down: after how many milliseconds clients of unfinished requests
+    /// should come back.
     come_back_ms: Option<u32>,
 }
 
@@ -52,7 +55,7 @@ impl Http {
         }
     }
 
-    /// Takes more of a body that came in parts, and calls the handler at its end.
+    /// Takes more of a body that arrived in parts, and calls the handler at its end.
     fn continue_body(&mut self, input: &[u8], peer: SocketAddr, out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
         let mut used = 0;
         loop {
@@ -76,7 +79,8 @@ impl Http {
         }
     }
 
-    /// Takes what is there of a body. One that is there as a whole and in one piece is handed to the handler where it stands.
+    /// Takes the part of a body that has arrived. A body that is complete and in one piece is given
+    /// to the handler in place, without a copy.
     fn take_body(&mut self, head: Head<'_>, input: &[u8], peer: SocketAddr, out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
         let (mut used, mut whole, mut collected) = (0, &b""[..], Vec::new());
         loop {
@@ -98,6 +102,8 @@ impl Http {
                 Next::Event(Event::Head(_)) => unreachable!("a body comes to its end before the next head"),
                 Next::NeedData | Next::Paused => {
                     collected.extend_from_slice(whole);
+                    // The head borrows from the driver's buffer, which takes other input before the
+                    // rest of the body comes. So the head is copied and parsed again later.
                     self.exchange = Exchange::Partial(Box::new(Partial { head: head.raw().to_vec(), body: collected }));
                     return (used, Progress::Wait);
                 }
@@ -106,6 +112,7 @@ impl Http {
     }
 
     fn dispatch(&mut self, head: Head<'_>, body: &[u8], peer: SocketAddr, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+        // Before the origin check, which compares the origin with this host.
         if !is_allowed_host(head.host(), &cx.settings.allow_hosts) {
             return self.fail(RemoteError::MisdirectedHost, out, cx);
         }
@@ -117,6 +124,7 @@ impl Http {
         if request.origin() == Origin::Malformed {
             reply.refuse(RemoteError::ForbiddenOrigin);
         } else if head.path() == "*" {
+            // `OPTIONS *` asks about the server and not about a resource (RFC 9110, section 9.3.7).
             reply.send(Response::no_content().field("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         } else {
             cx.stats.requests.add(1);
@@ -131,6 +139,7 @@ impl Http {
             Outcome::Held(hold) => self.exchange = Exchange::Held(hold),
             Outcome::Stream(stream) => {
                 self.exchange = Exchange::Stream(stream);
+                // A stream that begins during a shutdown ends at once, so its source is not asked.
                 if self.come_back_ms.is_none() {
                     return self.feed(out, cx);
                 }
@@ -148,8 +157,9 @@ impl Http {
         }
     }
 
-    /// A panic costs the connection, whatever the handler had done about its request before. What it left undone is said: by a 500, by a
-    /// stream without an end, by 1011.
+    /// A handler that panics loses its connection, whatever it did with the request before. The
+    /// client can tell that the answer is incomplete: it gets a 500, a stream without an end, or
+    /// close code 1011.
     #[cold]
     fn end_panicked(&mut self, outcome: Outcome, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         self.conn.close_after_response();
@@ -176,7 +186,8 @@ impl Http {
     #[inline]
     pub(super) fn push(&mut self, serial: u64, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) -> Pushed {
         let Exchange::Stream(stream) = &mut self.exchange else { return Pushed::Waiting };
-        // Nothing is put on the wire for an empty piece: it is no sign of life, and nothing has to wait for it.
+        // An empty piece puts no bytes on the wire. It neither replaces a heartbeat nor needs a
+        // place in the queue.
         if !stream.link.is_addressed(serial) || stream.link.close_asked().is_some() || frame.payload().is_empty() {
             return Pushed::Waiting;
         }
@@ -188,7 +199,7 @@ impl Http {
         pushed
     }
 
-    /// Whether these messages can go out as they are, at once.
+    /// Whether the stream can send these messages now in their encoded form.
     #[inline]
     pub(super) fn takes_burst(&mut self, serial: u64, burst: &Burst<'_>, cx: &Context<'_>) -> bool {
         let Exchange::Stream(stream) = &mut self.exchange else { return false };
@@ -198,6 +209,7 @@ impl Http {
             return false;
         }
         if let Some(left) = left_bytes {
+            // The stream ends within this burst: the messages must be counted one by one.
             if *left <= burst.payload_bytes() {
                 return false;
             }
@@ -207,7 +219,7 @@ impl Http {
         true
     }
 
-    /// Carries out another command that was posted to this connection.
+    /// Carries out a command other than a push.
     pub(super) fn apply(&mut self, serial: u64, command: Command, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         match (&mut self.exchange, command) {
             (Exchange::Held(hold), Command::Release(response)) if hold.link.is_addressed(serial) => {
@@ -235,15 +247,15 @@ impl Http {
         }
     }
 
-    /// Answers the held request, and goes on with what the client sent meanwhile.
+    /// Answers the held request, and goes on with input that arrived meanwhile.
     fn release(&mut self, response: Arc<Response>, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         answer_shared(&mut self.conn, response, out, cx);
         self.drop_exchange(cx);
         self.settle(out, cx)
     }
 
-    /// All output has been handed to the system: there is room for what waits, and then for what
-    /// the stream's source has.
+    /// The system has taken all output. Sends the messages that wait, and then lets the stream's
+    /// source send.
     pub(super) fn drained(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         if let Exchange::Stream(stream) = &mut self.exchange {
             let (conn, Streaming { link, left_bytes, .. }) = (&mut self.conn, &mut **stream);
@@ -266,10 +278,11 @@ impl Http {
         self.settle(out, cx)
     }
 
-    /// Ends a stream whose end was asked for and for which nothing waits, and finds out whether the connection is to go on.
+    /// Ends a stream whose end was asked for and whose backlog is empty. Then finds out whether the
+    /// connection goes on.
     #[inline]
     fn settle(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
-        // Nearly always: a whole answer, and not the last one.
+        // The common case first: a whole answer that is not the last one.
         if !self.is_answering() && !self.conn.is_closing() { Progress::More } else { self.settle_end(out, cx) }
     }
 
@@ -290,10 +303,13 @@ impl Http {
         }
     }
 
-    /// How the connection ends after its last answer. Whatever the client sends behind its request is answered with a reset once the
-    /// connection is closed, and a reset throws away what has not left yet (RFC 9112, section 9.6). A small answer that is alone on its
-    /// connection has left by then, and closing at once saves everyone who connects for one request a wake-up and two system calls. Nor does a
-    /// shutdown wait for clients of which it knows no more.
+    /// How the connection ends after its last answer. If the client sends more, the closed
+    /// connection answers with a reset, and a reset discards output that has not left yet (RFC
+    /// 9112, section 9.6). So the connection lingers.
+    ///
+    /// Two cases close at once. A small answer to the only request of a connection has left by
+    /// then; this saves a wake-up and two system calls for each client that connects for one
+    /// request. And a shutdown does not wait for the clients of small answers.
     #[cold]
     fn ending(&self, was_stream: bool, out: &Outbox) -> Ending {
         let is_alone = !was_stream && !self.conn.is_reused();
@@ -305,7 +321,7 @@ impl Http {
         match self.exchange {
             Exchange::Held(_) | Exchange::Stream(_) => match cx.settings.half_close {
                 HalfClose::Leaves => Progress::End(Ending::Abort, CloseReason::Peer(1006)),
-                // The end comes again when the answer is out.
+                // The driver reports the end of file again when the answer has been written.
                 HalfClose::Waits => Progress::Wait,
             },
             Exchange::Idle | Exchange::Partial(_) => match self.conn.handle_eof() {
@@ -336,6 +352,8 @@ impl Http {
                     && heartbeat.due <= now
                 {
                     heartbeat.due = now + every;
+                    // Output that waits is itself a sign of life. A slow reader must not collect
+                    // heartbeats.
                     if out.is_empty() {
                         self.conn.send_body(heartbeat.bytes, out).expect("a live stream takes body bytes");
                     }
@@ -354,7 +372,8 @@ impl Http {
         }
     }
 
-    /// The server shuts down: idle connections end, requests on their way are answered, holds and streams are told when to come back.
+    /// The server shuts down: idle connections end, unfinished requests are answered, and holds and
+    /// streams tell their clients when to come back.
     pub(super) fn shut_down(&mut self, come_back_ms: u64, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         self.conn.close_after_response();
         if self.conn.is_idle() {
@@ -365,7 +384,7 @@ impl Http {
         self.end_exchange(come_back_ms, out, cx)
     }
 
-    /// Ends what would otherwise last beyond the shutdown.
+    /// Ends a hold or a stream, which would otherwise outlast the shutdown.
     fn end_exchange(&mut self, come_back_ms: u32, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         match &mut self.exchange {
             Exchange::Idle | Exchange::Partial(_) => self.settle(out, cx),
@@ -374,6 +393,7 @@ impl Http {
                 self.release(Response::status(503).field("Retry-After", &seconds).into(), out, cx)
             }
             Exchange::Stream(stream) => {
+                // Messages that wait stand before the end. A `retry` now would overtake them.
                 if stream.is_event_stream && stream.link.is_free() {
                     let retry = format!("retry: {come_back_ms}\n\n");
                     self.conn.send_body(retry.as_bytes(), out).expect("a live stream takes body bytes");
@@ -390,12 +410,12 @@ impl Http {
         Progress::End(Ending::Linger, CloseReason::Remote(error))
     }
 
-    /// Whether this is the serial of the stream that the connection has.
+    /// Whether the connection has a stream with this serial.
     pub(super) fn is_addressed(&self, serial: u64) -> bool {
         matches!(&self.exchange, Exchange::Stream(stream) if stream.link.is_addressed(serial))
     }
 
-    /// Drops what the exchange carries.
+    /// Drops the exchange with the values that it carries.
     pub(super) fn drop_exchange(&mut self, cx: &Context<'_>) {
         match std::mem::take(&mut self.exchange) {
             Exchange::Idle | Exchange::Partial(_) => {}
@@ -410,29 +430,30 @@ impl Http {
         }
     }
 
-    /// Whether the client's next request can only be worked on after something of ours: an answer, a stream's end.
+    /// Whether the client's next request must wait for an answer or for the end of a stream.
     pub(super) const fn is_answering(&self) -> bool {
         matches!(self.exchange, Exchange::Held(_) | Exchange::Stream(_))
     }
 
-    /// Whether the client has asked for nothing that is not answered.
+    /// Whether every request that has begun to arrive is answered.
     pub(super) fn is_idle(&self) -> bool {
         self.conn.is_idle()
     }
 
-    /// How many bytes of input can be of use, those that wait included.
+    /// How many bytes of input can be used now, including bytes that already wait.
     #[inline]
     pub(super) fn wanted_bytes(&self, limits: &Limits) -> usize {
         self.conn.wanted_bytes(limits)
     }
 }
 
-/// While the last answers are still on their way, closing with unread input behind them could take them with it.
+/// While the last answers are being sent, a close with unread input could reset the connection and
+/// discard them.
 fn ending_while_idle(out: &Outbox) -> Ending {
     if out.is_empty() { Ending::Flush } else { Ending::Linger }
 }
 
-/// Puts a pushed frame out, unless the stream has had enough.
+/// Sends a pushed frame, unless the stream has reached its limit of bytes.
 fn put(conn: &mut Conn, left_bytes: &mut Option<usize>, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) {
     if let Some(left) = left_bytes {
         if *left == 0 {

@@ -1,6 +1,8 @@
 //! The session: one connection from accept to close.
 //!
-//! Owns the phases of a connection and the one place where it ends, with its one reason. Refuses to know how its phases work inside.
+//! Owns the phases of a connection, and the only place where a connection ends, with exactly one
+//! reason. Leaves the work inside the phases to `http` and `websocket`, and reading, writing and
+//! closing to the drivers.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use super::websocket::WebSocket;
 use super::{Burst, Command, Context, HalfClose, canonical};
 use crate::proto::{CloseReason, Frame, Outbox};
 
-/// One connection, whatever drives it.
+/// One connection, independent of its driver.
 ///
 /// ```text
 ///  Http ── upgrade ──▶ WebSocket
@@ -30,7 +32,7 @@ enum Phase {
     WebSocket(Box<WebSocket>),
     Over {
         ending: Ending,
-        /// When lingering is over; `None` while output waits.
+        /// When lingering ends; `None` while output waits.
         until: Option<Instant>,
     },
     Closed,
@@ -44,14 +46,17 @@ impl Session {
         Self { phase: Phase::Http(Http::new(cx)), peer: canonical(peer) }
     }
 
-    /// Works on input. Returns how many bytes were used up; the rest is to be given again, at the front of the next input.
+    /// Works on input. Returns how many bytes were used. The driver gives the rest again, at the
+    /// front of the next input.
     ///
-    /// Stops early while the client is ahead of us: while a request is being answered, or the output is full.
+    /// Stops early if the client has sent more than the server can answer now: while a request is
+    /// being answered, or while the output is full.
     pub fn receive(&mut self, input: &mut [u8], out: &mut Outbox, cx: &Context<'_>) -> usize {
         let mut used = 0;
         loop {
             let (step, progress) = match &mut self.phase {
-                // However much output waits: what will never be worked on must not be kept.
+                // Input is discarded here even if the output is full. It will never be used, and
+                // keeping it would cost memory.
                 Phase::Over { .. } | Phase::Closed => {
                     if used < input.len() {
                         self.linger();
@@ -72,27 +77,30 @@ impl Session {
         used
     }
 
-    /// The peer has sent, or is believed to have sent, more than was read: a plain end would reset the connection.
+    /// The peer has sent more than was read, or probably has. Closing the socket now would reset
+    /// the connection.
     pub fn linger(&mut self) {
         if let Phase::Over { ending: ending @ Ending::Flush, .. } = &mut self.phase {
             *ending = Ending::Linger;
         }
     }
 
-    /// All output is with the system, and this side's end behind it. From now on the peer has its time to end its side.
+    /// The system has taken all output, and this side has ended sending. The peer's time to end its
+    /// side begins now.
     pub fn sending_ended(&mut self, cx: &Context<'_>) {
         if let Phase::Over { until, .. } = &mut self.phase {
             *until = Some(cx.now.instant() + cx.settings.limits.close_timeout);
         }
     }
 
-    /// The peer ended its sending side, and all its input was given. To be called again after every
-    /// output: a request that [is served on](super::HalfClose::Waits) ends the connection only then.
+    /// The peer has ended its sending side, and the session was given all input. Call this again
+    /// each time that output has been written: with [`HalfClose::Waits`](super::HalfClose::Waits),
+    /// the connection ends only after the answer.
     pub fn handle_eof(&mut self, out: &mut Outbox, cx: &Context<'_>) {
         let progress = match &mut self.phase {
             Phase::Http(http) => http.handle_eof(out, cx),
             Phase::WebSocket(_) => Progress::End(Ending::Abort, CloseReason::Peer(1006)),
-            // An abort stays one: the peer may have ended its side and still not read ours.
+            // An abort stays an abort: the peer may have ended its side and still not read.
             Phase::Over { ending, .. } => {
                 if *ending == Ending::Linger {
                     *ending = Ending::Flush;
@@ -102,13 +110,13 @@ impl Session {
             Phase::Closed => return,
         };
         match progress {
-            // With the peer's side ended there is nothing left to linger for.
+            // The peer has ended its side, so no input can come for which to linger.
             Progress::End(Ending::Linger, reason) => self.end(Ending::Flush, reason, cx),
             other => self.advance(other, out, cx),
         }
     }
 
-    /// Takes a posted message. One that was addressed to something that is over goes nowhere.
+    /// Takes a posted message. A message for a stream or WebSocket that is over is dropped.
     #[inline]
     pub fn push(&mut self, serial: u64, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) {
         let pushed = match &mut self.phase {
@@ -121,11 +129,13 @@ impl Session {
         }
     }
 
-    /// Takes messages that were posted to this connection, all together, where nothing is in their way: these bytes are to be written then,
-    /// before anything else. To be asked only while no output waits; what is not taken is to be [pushed](Self::push).
+    /// Takes all posted messages of a burst, if nothing must be sent before them. The driver then
+    /// writes the returned bytes before anything else. Call this only while no output waits. If it
+    /// returns `None`, [push](Self::push) the messages one by one.
     #[inline]
     pub fn take_burst<'b>(&mut self, serial: u64, burst: &Burst<'b>, cx: &Context<'_>) -> Option<&'b Arc<[u8]>> {
-        // One message may be as large as it is. Of several, those that come when the output is full already have to wait.
+        // A single message can have any size. Several messages that exceed the output limit must be
+        // queued from the limit on, so they are pushed one by one.
         let is_one = burst.frames().len() == 1;
         let wire = burst.wire().filter(|wire| !wire.is_empty() && (is_one || wire.len() <= cx.settings.limits.output_bytes))?;
         let is_taken = match &mut self.phase {
@@ -140,7 +150,8 @@ impl Session {
         Some(wire)
     }
 
-    /// A message that was addressed to this connection had no room before it came here, and the policy is to disconnect.
+    /// The driver's queue had no room for a message to this connection, and the policy is to
+    /// disconnect.
     pub fn overflow(&mut self, serial: u64, cx: &Context<'_>) {
         let is_addressed = match &self.phase {
             Phase::Http(http) => http.is_addressed(serial),
@@ -152,7 +163,8 @@ impl Session {
         }
     }
 
-    /// Carries out a posted command. One that was addressed to something that is over does nothing.
+    /// Carries out a posted command. A command for a hold, stream or WebSocket that is over does
+    /// nothing.
     pub fn apply(&mut self, serial: u64, command: Command, out: &mut Outbox, cx: &Context<'_>) {
         if let Command::Push(frame) = command {
             return self.push(serial, &frame, out, cx);
@@ -165,13 +177,13 @@ impl Session {
         self.advance(progress, out, cx);
     }
 
-    /// All output has been handed to the system.
+    /// The system has taken all output.
     #[inline]
     pub fn drained(&mut self, out: &mut Outbox, cx: &Context<'_>) {
         if let Phase::Http(http) = &self.phase
             && !http.is_answering()
         {
-            // Between requests nothing waits for room.
+            // Between requests, no messages and no source wait for room.
             return;
         }
         self.drained_while_pushing(out, cx);
@@ -186,15 +198,16 @@ impl Session {
         self.advance(progress, out, cx);
     }
 
-    /// [`deadline`](Self::deadline) has come. Called too early it does nothing. `is_writing` says whether output that was taken out of `out`
-    /// is still on its way to the system: a peer that is not sent a ping yet does not owe its answer. A connection that
-    /// [is overdue](Self::is_overdue) is read first.
+    /// Acts on a [`deadline`](Self::deadline) that has passed. A call before the deadline does
+    /// nothing. `is_writing` tells whether output that the driver took out of `out` is still being
+    /// written: a peer that has not received a ping yet does not owe the pong. If the connection
+    /// [is overdue](Self::is_overdue), read the socket first.
     pub fn handle_timeout(&mut self, is_writing: bool, out: &mut Outbox, cx: &Context<'_>) {
         let progress = match &mut self.phase {
             Phase::Http(http) => http.handle_timeout(out, cx),
             Phase::WebSocket(websocket) => websocket.handle_timeout(is_writing, out, cx),
             Phase::Over { ending, until } => {
-                // Only lingering takes time; what is to be flushed is bounded by the write time-out.
+                // Only lingering has a deadline of its own. The write time-out bounds a flush.
                 if *ending == Ending::Linger && until.is_some_and(|until| until <= cx.now.instant()) {
                     *ending = Ending::Abort;
                 }
@@ -205,7 +218,7 @@ impl Session {
         self.advance(progress, out, cx);
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    /// When [`handle_timeout`](Self::handle_timeout) must be called.
     #[inline]
     pub fn deadline(&self) -> Option<Instant> {
         match &self.phase {
@@ -216,10 +229,11 @@ impl Session {
         }
     }
 
-    /// Whether the peer has sent nothing in time: [`deadline`](Self::deadline) has passed, and
-    /// [`handle_timeout`](Self::handle_timeout) would end the connection for it. A driver reads the
-    /// socket first, until the system has nothing more: input that waits there has arrived in time.
-    /// Every other time-out only makes output. `is_writing` is as for `handle_timeout`.
+    /// Whether the [`deadline`](Self::deadline) has passed and
+    /// [`handle_timeout`](Self::handle_timeout) would end the connection because the peer sent
+    /// nothing in time. The driver then first reads the socket until the system has no more input,
+    /// because input that waits there has arrived in time. Every other time-out only makes output.
+    /// `is_writing` is as for `handle_timeout`.
     pub fn is_overdue(&self, is_writing: bool, out: &Outbox, now: Instant) -> bool {
         self.deadline().is_some_and(|deadline| deadline <= now) && self.timeout_ends_peer(is_writing || !out.is_empty())
     }
@@ -233,7 +247,8 @@ impl Session {
         }
     }
 
-    /// Ends the connection in the way of its phase because the server shuts down. `come_back_ms` is when its client should return.
+    /// Ends the connection because the server shuts down, in the way of its phase. `come_back_ms`
+    /// is the time after which the client should return.
     pub fn shut_down(&mut self, come_back_ms: u64, out: &mut Outbox, cx: &Context<'_>) {
         let progress = match &mut self.phase {
             Phase::Http(http) => http.shut_down(come_back_ms, out, cx),
@@ -243,23 +258,27 @@ impl Session {
         self.advance(progress, out, cx);
     }
 
-    /// How many bytes of input should be read at most while `backlog` bytes of it already wait and `out_len` bytes of output are unsent.
-    /// Without a limit, a body in chunks and a WebSocket, it is the driver's buffer that bounds them.
+    /// How many bytes of input to read at most, while `backlog` bytes of input already wait and
+    /// `out_len` bytes of output are unsent. For a chunked body and for a WebSocket the session
+    /// sets no limit; the driver's buffer bounds them.
     #[inline]
     pub fn wanted_bytes(&self, backlog: usize, out_len: usize, cx: &Context<'_>) -> usize {
         let limits = &cx.settings.limits;
         match &self.phase {
+            // Reading goes on while an answer is awaited, within a bound, because only a read shows
+            // that the client has left.
             Phase::Http(http) if http.is_answering() => limits.pipeline_bytes.saturating_sub(backlog),
             Phase::Http(_) | Phase::WebSocket(_) if out_len >= limits.output_bytes => 0,
             Phase::Http(http) => http.wanted_bytes(limits).saturating_sub(backlog),
             Phase::Over { ending: Ending::Abort, .. } | Phase::Closed => 0,
-            // Also before a plain end: what comes now would be answered with a reset.
+            // Input is read before a plain close, too: input that arrives after the close is
+            // answered with a reset.
             Phase::WebSocket(_) | Phase::Over { .. } => usize::MAX,
         }
     }
 
-    /// Whether the peer is owed something that is not in the output yet: the answer to what it has begun to ask, the end of a stream, a closing
-    /// handshake.
+    /// Whether the server owes the peer something that is not in the output yet: the answer to a
+    /// request that has begun to arrive, the end of a stream, or a closing handshake.
     pub fn is_owing(&self) -> bool {
         match &self.phase {
             Phase::Http(http) => !http.is_idle(),
@@ -268,14 +287,14 @@ impl Session {
         }
     }
 
-    /// Whether the end of the peer's sending side ends the connection although it is owed an answer: a
-    /// driver that cannot read up to that end, because more input stands before it than is read
-    /// meanwhile, acts as if it had.
+    /// Whether the end of the peer's sending side ends the connection although the server owes an
+    /// answer. A driver that has stopped reading, because enough input waits before that end, then
+    /// acts as if it had read the end.
     pub fn ends_with_peer(&self, cx: &Context<'_>) -> bool {
         matches!(&self.phase, Phase::Http(http) if http.is_answering()) && cx.settings.half_close == HalfClose::Leaves
     }
 
-    /// How the connection is to be ended, once it is over.
+    /// How to end the connection, once the session is over.
     #[inline]
     pub const fn ending(&self) -> Option<Ending> {
         match &self.phase {
@@ -285,7 +304,8 @@ impl Session {
         }
     }
 
-    /// The driver lets go of the connection. The reason counts only if the session is not over yet.
+    /// The driver has closed the connection. The reason counts only if the session was not over
+    /// before.
     pub fn close(&mut self, reason: CloseReason, cx: &Context<'_>) {
         self.end(Ending::Abort, reason, cx);
         if !matches!(self.phase, Phase::Closed) {

@@ -1,7 +1,8 @@
-//! The handles by which the rest of the program reaches a connection.
+//! The handles by which other threads reach a connection.
 //!
-//! Owns [`Held`] and [`Pusher`], the commands that they post, and the session's end of the link. Refuses delivery: a driver implements
-//! [`Post`] and [`RemoteSource`].
+//! Owns [`Held`] and [`Pusher`], the commands that they post, and [`Link`], which is the session's
+//! side of the handles. Leaves delivery to the drivers, which implement [`Post`] and
+//! [`RemoteSource`].
 
 use std::any::Any;
 use std::fmt;
@@ -10,45 +11,45 @@ use std::sync::Arc;
 use super::{Backlog, Context, Queued, Response};
 use crate::proto::{Frame, Outbox};
 
-/// Where a command goes: one hold, stream or WebSocket of one connection. A serial is given out once, so that a command that comes too late
-/// never reaches whatever took the slot over.
+/// Where a command goes: to one hold, stream or WebSocket of one connection. Each serial is given
+/// out once. So a late command cannot reach a newer connection in the same slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Address {
     /// The connection's slot in its driver.
     pub slot: u32,
-    /// Which hold, stream or WebSocket of that slot; 0 is none.
+    /// The number of the hold, stream or WebSocket in that slot; 0 for none.
     pub serial: u64,
 }
 
-/// What a handle asks of a connection.
+/// What a handle tells a connection to do.
 #[derive(Debug)]
 pub enum Command {
     /// Send a message on a stream or WebSocket.
     Push(Frame),
-    /// Say that so many messages were dropped, which stood here.
+    /// Report that so many messages were dropped. They stood before all later commands.
     Lost(usize),
-    /// Answer a held request; `None` where its handle was dropped.
+    /// Answer a held request. `None` means that the handle was dropped.
     Release(Option<Arc<Response>>),
     /// End a stream, or close a WebSocket with this code.
     Close(u16),
-    /// The last pusher of a stream is gone.
+    /// The last pusher of a stream was dropped.
     Abandon,
 }
 
-/// A driver's way to take commands from any thread. Never blocks on IO.
+/// A driver's way to take commands from any thread. Its methods never block on IO.
 pub trait Post: Send + Sync {
     /// Takes one command.
     fn post(&self, address: Address, command: Command);
 
-    /// Takes one message for many connections of the same driver. The list is shared, not copied, by whoever keeps it until delivery: with
-    /// an audience, or with nobody.
+    /// Takes one message for many connections of the same driver. The list is shared until delivery
+    /// and is not copied.
     fn post_many(&self, addresses: Arc<Vec<Address>>, frame: &Frame) {
         for address in &*addresses {
             self.post(*address, Command::Push(frame.clone()));
         }
     }
 
-    /// Takes a command for each of many connections of the same driver.
+    /// Takes one command for each of many connections of the same driver.
     fn post_each(&self, commands: Vec<(Address, Command)>) {
         for (address, command) in commands {
             self.post(address, command);
@@ -56,24 +57,27 @@ pub trait Post: Send + Sync {
     }
 }
 
-/// A driver's way to give one connection an address. Called at the first handle of a hold, stream or WebSocket.
+/// A driver's way to give a connection an address. The session calls it for the first handle of
+/// each hold, stream or WebSocket.
 pub trait RemoteSource {
     /// Where commands for this connection are posted.
     fn post(&self) -> Arc<dyn Post>;
     /// The connection's slot.
     fn slot(&self) -> u32;
-    /// A serial, at least 1, that was never given out before for this slot.
+    /// Returns a serial that was never given out before for this slot. It is at least 1.
     fn issue_serial(&self) -> u64;
-    /// What had this serial is over: commands for it need not be kept any more.
+    /// The hold, stream or WebSocket with this serial is over. The driver can drop commands for it.
     fn retire_serial(&self, serial: u64) {
         let _ = serial;
     }
 }
 
-/// A request that waits for its answer. Consumed by [`release`](Self::release), so that it is answered once.
+/// A request that waits for its answer. [`release`](Self::release) consumes the handle, so that the
+/// request is answered once.
 ///
-/// When its time runs out before, the connection answers by itself, and a later release does nothing. Dropping it unreleased
-/// answers 500: somebody forgot the request.
+/// If the time of the hold passes first, the connection answers with the fallback, and a later
+/// release does nothing. A handle that is dropped without a release answers 500, because the
+/// application forgot the request.
 ///
 /// ```
 /// use std::sync::Mutex;
@@ -98,14 +102,16 @@ impl Held {
         Self { target: Some((post, address)) }
     }
 
-    /// Answers the request, from any thread. Many requests can be answered with one shared response.
+    /// Answers the request, from any thread. Many requests can be answered with one shared
+    /// response.
     pub fn release(mut self, response: impl Into<Arc<Response>>) {
         if let Some((post, address)) = self.target.take() {
             post.post(address, Command::Release(Some(response.into())));
         }
     }
 
-    /// Answers many requests, handing them over once to each driver in a row of them: on the event loop one lock for all.
+    /// Answers many requests. Consecutive requests of one driver are handed over together; on the
+    /// event loop this takes one lock for all of them.
     pub fn release_all(answers: impl IntoIterator<Item = (Self, impl Into<Arc<Response>>)>) {
         let mut commands = Vec::new();
         let mut driver: Option<Arc<dyn Post>> = None;
@@ -137,14 +143,16 @@ impl fmt::Debug for Held {
     }
 }
 
-/// Sends messages to one stream or WebSocket, from any thread, as often as wanted. Cloning it counts a reference.
+/// Sends messages to one stream or WebSocket, from any thread and any number of times. Cloning a
+/// pusher counts a reference.
 ///
-/// Pushing never blocks on the peer: what a slow reader cannot take waits in its bounded queue, under the
-/// [`SlowConsumer`](super::SlowConsumer) policy. Pushing to a connection that has ended does nothing; to learn of the end, let the connection
-/// carry a value ([`Reply::carry`](super::Reply::carry)) and act in its `Drop`.
+/// Pushing never waits for the peer. Messages that a slow reader cannot take yet wait in the
+/// connection's bounded queue, under the [`SlowConsumer`](super::SlowConsumer) policy. Pushing to a
+/// connection that has ended does nothing. To learn of the end, let the connection carry a value
+/// ([`Reply::carry`](super::Reply::carry)) and act in its `Drop`.
 ///
-/// A stream ends when its last pusher is dropped, unless a [source](super::Stream::feed) feeds it. A
-/// WebSocket goes on without pushers, because its handler can send.
+/// A stream ends when its last pusher is dropped, unless a [source](super::Stream::feed) feeds it.
+/// A WebSocket goes on without pushers, because its handler can send.
 ///
 /// ```
 /// use pushlab::proto::sse::Event;
@@ -159,11 +167,11 @@ impl fmt::Debug for Held {
 #[derive(Clone)]
 pub struct Pusher(Arc<PusherTarget>);
 
-/// Where the messages of a pusher and its clones go.
+/// The destination that a pusher and its clones share.
 struct PusherTarget {
     post: Arc<dyn Post>,
     address: Address,
-    /// Whether the target ends with its last pusher.
+    /// Whether the end of the last pusher ends the destination.
     is_stream: bool,
 }
 
@@ -176,12 +184,14 @@ impl Drop for PusherTarget {
 }
 
 impl Pusher {
-    /// Sends one message. The frame is shared, not copied: encode once, push to many.
+    /// Sends one message. The frame is shared and not copied: encode a message once and push it to
+    /// many.
     pub fn push(&self, frame: &Frame) {
         self.0.post.post(self.0.address, Command::Push(frame.clone()));
     }
 
-    /// Sends one message to many, handing it over once to each driver in a row of pushers: on the event loop one lock for all.
+    /// Sends one message to many. Consecutive pushers of one driver are handed over together; on
+    /// the event loop this takes one lock for all of them.
     pub fn push_all<'a>(pushers: impl IntoIterator<Item = &'a Self>, frame: &Frame) {
         let mut addresses = Vec::new();
         let mut driver: Option<&Arc<dyn Post>> = None;
@@ -197,12 +207,13 @@ impl Pusher {
         }
     }
 
-    /// Where its messages go.
+    /// The driver and the address of this pusher's connection.
     pub(super) fn target(&self) -> (&Arc<dyn Post>, Address) {
         (&self.0.post, self.0.address)
     }
 
-    /// Ends a stream in an orderly way, or starts the close handshake of a WebSocket with this code, after everything pushed before.
+    /// Ends a stream, or starts the close handshake of a WebSocket with this code. Messages that
+    /// were pushed before are sent first. A stream ignores the code.
     pub fn close(&self, code: u16) {
         self.0.post.post(self.0.address, Command::Close(code));
     }
@@ -214,7 +225,8 @@ impl fmt::Debug for Pusher {
     }
 }
 
-/// Posts to these addresses, and leaves none. With a thread per connection there is just one each time.
+/// Posts to these addresses and empties the list. With a thread per connection, the list has one
+/// address each time.
 fn post_to_all(driver: &dyn Post, addresses: &mut Vec<Address>, frame: &Frame) {
     match addresses[..] {
         [address] => driver.post(address, Command::Push(frame.clone())),
@@ -223,24 +235,25 @@ fn post_to_all(driver: &dyn Post, addresses: &mut Vec<Address>, frame: &Frame) {
     addresses.clear();
 }
 
-/// A connection's end of the link: what its handles are addressed to, what it carries, what waits for it.
+/// The session's side of the handles: their address, the values that the connection carries, and
+/// the messages that wait.
 #[derive(Default)]
 pub(super) struct Link {
-    /// 0 while no handle has been given out.
+    /// 0 until the first handle is given out.
     serial: u64,
-    /// A stream's own pusher, while its view or its source can make more of them.
+    /// A pusher of a stream's own, kept while the view or the source can still make more pushers.
     own_pusher: Option<Pusher>,
     carried: Vec<Box<dyn Any + Send>>,
     backlog: Option<Box<Backlog>>,
-    /// The end was asked for; it comes after the backlog.
+    /// The close code of an end that was asked for. The end follows the backlog.
     closing: Option<u16>,
     on_drop: Option<Box<OnDrop>>,
 }
 
-/// The application's answer to dropped messages.
+/// The function that the application wants to be called for dropped messages.
 type OnDrop = dyn FnMut(usize) -> Option<Frame> + Send;
 
-/// What became of a message.
+/// The result of a push to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pushed {
     Sent,
@@ -253,7 +266,7 @@ impl Link {
         Self { carried, ..Self::default() }
     }
 
-    /// The address of this link, issued at the first call.
+    /// The address of this link. The first call issues the serial.
     pub(super) fn target(&mut self, cx: &Context<'_>) -> (Arc<dyn Post>, Address) {
         if self.serial == 0 {
             self.serial = cx.remote.issue_serial();
@@ -261,13 +274,13 @@ impl Link {
         (cx.remote.post(), Address { slot: cx.remote.slot(), serial: self.serial })
     }
 
-    /// A pusher that does not matter for how long its target lasts.
+    /// Makes a pusher whose end does not end the destination.
     pub(super) fn pusher(&mut self, cx: &Context<'_>) -> Pusher {
         let (post, address) = self.target(cx);
         Pusher(Arc::new(PusherTarget { post, address, is_stream: false }))
     }
 
-    /// A pusher of a stream, which ends with the last of them.
+    /// Makes a pusher of a stream. The stream ends with its last pusher.
     pub(super) fn stream_pusher(&mut self, cx: &Context<'_>) -> Pusher {
         if let Some(pusher) = &self.own_pusher {
             return pusher.clone();
@@ -276,13 +289,14 @@ impl Link {
         self.own_pusher.insert(Pusher(Arc::new(PusherTarget { post, address, is_stream: true }))).clone()
     }
 
-    /// From now on a stream lasts only for as long as its pushers: neither the handler nor a source
-    /// can send any more. Where there is none, it ends behind what was sent.
+    /// From now on, the stream lasts only as long as its pushers, because the handler and the
+    /// source can send nothing more. If no pusher was given out, the stream ends after the messages
+    /// that were sent.
     pub(super) fn leave_to_pushers(&mut self) {
         if self.serial == 0 {
             self.ask_close(0);
         }
-        // The last one posts that it is gone.
+        // If this is the last clone, its drop posts `Abandon`, which ends the stream.
         self.own_pusher = None;
     }
 
@@ -290,7 +304,8 @@ impl Link {
         self.carried.push(value);
     }
 
-    /// Ends the link, and drops what is carried. One value's panic does not keep the others.
+    /// Ends the link and drops the carried values. A panic in one destructor does not prevent the
+    /// others.
     pub(super) fn let_go(&mut self, cx: &Context<'_>) {
         if self.serial > 0 {
             cx.remote.retire_serial(self.serial);
@@ -312,7 +327,7 @@ impl Link {
         self.closing.get_or_insert(code);
     }
 
-    /// Whether nothing waits.
+    /// Whether the backlog is empty.
     pub(super) const fn is_free(&self) -> bool {
         self.backlog.is_none()
     }
@@ -321,7 +336,7 @@ impl Link {
         self.backlog.as_ref().map_or(0, |backlog| backlog.bytes())
     }
 
-    /// Sends a frame now if nothing waits before it and there is room, and queues it otherwise.
+    /// Sends a frame now if no frame waits and the output has room. Queues it otherwise.
     pub(super) fn push(&mut self, frame: &Frame, out: &mut Outbox, cx: &Context<'_>, put: impl FnOnce(&Frame, &mut Outbox)) -> Pushed {
         if self.backlog.is_none() && out.len() < cx.settings.limits.output_bytes {
             put(frame, out);
@@ -339,12 +354,12 @@ impl Link {
         }
     }
 
-    /// Lets the application know of dropped messages, and say something in their place.
+    /// Sets the function that is called for dropped messages and can return a frame in their place.
     pub(super) fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static) {
         self.on_drop = Some(Box::new(call));
     }
 
-    /// Messages were dropped before they came here.
+    /// Reports messages that were dropped before they reached the session.
     pub(super) fn lost(&mut self, count: usize, out: &mut Outbox, cx: &Context<'_>, put: impl FnOnce(&Frame, &mut Outbox)) -> Pushed {
         match in_place_of(count, &mut self.on_drop, cx) {
             Some(frame) => self.push(&frame, out, cx, put),
@@ -352,9 +367,11 @@ impl Link {
         }
     }
 
-    /// Moves waiting frames to the output while there is room. Returns whether the backlog became empty by it.
+    /// Moves waiting frames to the output while it has room. Returns whether this emptied the
+    /// backlog.
     pub(super) fn refill(&mut self, out: &mut Outbox, cx: &Context<'_>, mut put: impl FnMut(&Frame, &mut Outbox)) -> bool {
         let Some(backlog) = &mut self.backlog else { return false };
+        // The report of dropped messages is sent in their place, which is before the oldest frame.
         while out.len() < cx.settings.limits.output_bytes {
             let lost = backlog.take_lost();
             if lost > 0
@@ -372,7 +389,7 @@ impl Link {
     }
 }
 
-/// What the application says in the place of dropped messages.
+/// Asks the application for a frame in place of dropped messages.
 fn in_place_of(count: usize, on_drop: &mut Option<Box<OnDrop>>, cx: &Context<'_>) -> Option<Frame> {
     let mut frame = None;
     if let Some(call) = on_drop {

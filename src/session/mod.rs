@@ -1,8 +1,10 @@
-//! Layer 2, one connection as the server sees it.
+//! Layer 2: one connection as the server sees it.
 //!
-//! Owns the meaning of a connection: which request the handler sees, how it is answered (at once, later, as a stream, as a WebSocket), what
-//! happens to a slow reader, a silent peer, a panicking handler. Refuses IO: a driver brings input, output space, time and commands, and
-//! nothing here knows which of the two drivers it is.
+//! Owns the meaning of a connection: which request the handler sees, how the request is answered
+//! (at once, later, as a stream or as a WebSocket), and what happens to a slow reader, a silent
+//! peer or a panicking handler. Leaves bytes on the wire to `proto`, and sockets, clocks and
+//! threads to the drivers. A driver gives a session input, output space, the time and commands; a
+//! session does not know which driver it has.
 //!
 //! ```text
 //!             Handler(&Request, Reply)

@@ -1,10 +1,10 @@
-//! Which page sent a request, and whether that page may act here (RFC 6454; RFC 6455, section 10.2;
+//! Which page sent a request, and whether that page may act (RFC 6454; RFC 6455, section 10.2;
 //! WHATWG Fetch, section 3.1).
 //!
-//! Owns the one rule of origins: publishing, WebSocket handshakes, preflights and an application's
-//! own endpoints all ask it. Leaves the fields of answers to `cors`. It authenticates nobody: only
-//! browsers tell the truth in `Origin`, and they do so to protect their users from the pages of
-//! other sites.
+//! Owns the one rule about origins, which publishing, WebSocket handshakes, preflights and an
+//! application's own endpoints all use. The rule does not authenticate clients: only browsers send
+//! a true `Origin`, in order to protect their users from the pages of other sites. Leaves the
+//! fields of answers to `cors`.
 
 use super::Settings;
 use super::authority::Authority;
@@ -13,8 +13,8 @@ use crate::proto::http1::Head;
 /// The entry of a list that allows every origin.
 const ANY: &str = "*";
 
-/// Which page sent a request, by its `Origin` field, by the host that the request is for, and by
-/// the server's list.
+/// Which page sent a request. This follows from the request's `Origin` field, the host of the
+/// request, and the server's list.
 ///
 /// ```
 /// use pushlab::session::Origin;
@@ -28,11 +28,12 @@ const ANY: &str = "*";
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin<'a> {
-    /// The request has no `Origin`. No page sent it in order to change something: browsers add
-    /// `Origin` to every request with a method other than GET and HEAD, and to every WebSocket
-    /// handshake (WHATWG Fetch, section 3.1). Other clients could send any value.
+    /// The request has no `Origin`. Then it is not an attempt of a page to change something:
+    /// browsers add `Origin` to every request with a method other than GET and HEAD, and to every
+    /// WebSocket handshake (WHATWG Fetch, section 3.1). Clients that are not browsers could send
+    /// any value.
     Absent,
-    /// The server's own origin: the host and port that the request is for, over `http` or `https`.
+    /// The server's own origin: the host and port of the request, with `http` or `https`.
     Own(&'a str),
     /// An origin that [`Settings::allow_origins`](super::Settings::allow_origins) lists.
     Listed(&'a str),
@@ -40,8 +41,8 @@ pub enum Origin<'a> {
     Any,
     /// Another origin.
     Foreign,
-    /// There is more than one `Origin`, or its value is no origin: not `scheme://host[:port]`,
-    /// `file://` or `null`, or not ASCII.
+    /// There is more than one `Origin` field, or the value is not an origin in ASCII:
+    /// `scheme://host[:port]`, `file://` or `null`.
     Malformed,
 }
 
@@ -51,10 +52,10 @@ impl<'a> Origin<'a> {
     /// `host` is the authority that the request is for, [`Request::host`](super::Request::host).
     /// `list` is [`Settings::allow_origins`](super::Settings::allow_origins).
     ///
-    /// Upper and lower case are the same, and so are a scheme's default port and none. The server's
-    /// own origin may have either scheme: a proxy may have ended TLS, so that a server cannot tell
-    /// which scheme the page was loaded with. A repeated field is malformed even where each of its
-    /// values is allowed (RFC 6454, section 7.3).
+    /// Upper and lower case are equal, and the default port of a scheme equals no port. The
+    /// server's own origin can have either scheme: a proxy may have ended TLS, and then the server
+    /// cannot know the scheme of the page. A repeated field is malformed even if each of its values
+    /// is allowed (RFC 6454, section 7.3).
     pub fn classify(mut values: impl Iterator<Item = &'a [u8]>, host: Option<&str>, list: &[String]) -> Self {
         let Some(value) = values.next() else { return Self::Absent };
         let text = std::str::from_utf8(value).unwrap_or_default();
@@ -77,8 +78,8 @@ impl<'a> Origin<'a> {
         Self::classify(head.field_values("Origin"), head.host(), &settings.allow_origins)
     }
 
-    /// Whether the request may change something or open a WebSocket, as far as its origin decides:
-    /// everything but a foreign and a malformed origin.
+    /// Whether the request may change something or open a WebSocket, as far as its origin decides.
+    /// Only foreign and malformed origins may not.
     pub const fn may_act(self) -> bool {
         match self {
             Self::Absent | Self::Own(_) | Self::Listed(_) | Self::Any => true,
@@ -87,7 +88,7 @@ impl<'a> Origin<'a> {
     }
 
     /// Whether `entry` can stand in [`Settings::allow_origins`](super::Settings::allow_origins):
-    /// `scheme://host[:port]`, `file://`, `null` or `*`. Every other entry allows no origin.
+    /// `scheme://host[:port]`, `file://`, `null` or `*`. Any other entry allows no origin.
     pub fn is_entry(entry: &str) -> bool {
         entry == ANY || Page::parse(entry).is_some_and(|_| !entry.contains('*'))
     }
@@ -96,9 +97,9 @@ impl<'a> Origin<'a> {
 /// A serialized origin (RFC 6454, section 6.2).
 #[derive(Clone, Copy, Debug)]
 enum Page<'a> {
-    /// `null`: an opaque origin, of a sandboxed frame or of a file.
+    /// `null`: the opaque origin of a sandboxed frame or of a file.
     Opaque,
-    /// `file://`, which some browsers send for a page from a file.
+    /// `file://`: some browsers send it for a page that is a file.
     File,
     Site {
         scheme: &'a str,
@@ -107,7 +108,8 @@ enum Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// `None` for lists, paths, user information, and all else that browsers do not send.
+    /// Returns `None` for lists, paths, user information, and everything else that browsers do not
+    /// send.
     fn parse(text: &'a str) -> Option<Self> {
         if text.eq_ignore_ascii_case("null") {
             return Some(Self::Opaque);
@@ -133,8 +135,8 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Whether this is a page of the server that the request is for. `Host` has no scheme: a port
-    /// that it leaves out is the default of the scheme with which the page was loaded.
+    /// Whether this is a page of the server that the request is for. `Host` has no scheme. So if
+    /// `Host` has no port, the port is the default of the scheme with which the page was loaded.
     fn is_of(&self, host: Authority<'_>) -> bool {
         let Self::Site { scheme, authority } = self else { return false };
         default_port(scheme).is_some_and(|port| authority.has_host_of(host) && authority.port.unwrap_or(port) == host.port.unwrap_or(port))

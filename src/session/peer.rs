@@ -1,12 +1,12 @@
-//! The address of a peer as people and lists write it.
+//! The canonical form of a peer's address.
 //!
-//! Owns that one rule. Leaves sockets to the drivers.
+//! Owns the rule for IPv4-mapped addresses. Leaves sockets to the drivers.
 
 use std::net::{IpAddr, SocketAddr};
 
-/// An IPv4 client of a listener on an IPv6 address has an IPv4-mapped address, `::ffff:192.0.2.1`
-/// (RFC 4291, section 2.5.5.2). It is one and the same client as `192.0.2.1`, and this is what it
-/// becomes. Every other address stays as it is, its scope included.
+/// Turns an IPv4-mapped address such as `::ffff:192.0.2.1` into its IPv4 address (RFC 4291, section
+/// 2.5.5.2). A listener on an IPv6 address sees IPv4 clients under mapped addresses. Every other
+/// address stays unchanged, its scope included.
 pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     match address.ip().to_canonical() {
         ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
@@ -26,8 +26,8 @@ mod tests {
             ("192.0.2.1:1", "192.0.2.1:1"),
             ("[::1]:1", "[::1]:1"),
             ("[::]:1", "[::]:1"),
-            // The deprecated IPv4-compatible form, and the prefix of a translator, are no IPv4
-            // peers.
+            // The deprecated IPv4-compatible form and the prefix of a translator are not IPv4
+            // addresses.
             ("[::192.0.2.1]:1", "[::192.0.2.1]:1"),
             ("[64:ff9b::192.0.2.1]:1", "[64:ff9b::c000:201]:1"),
             ("[fe80::1%7]:1", "[fe80::1%7]:1"),

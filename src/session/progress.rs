@@ -1,6 +1,7 @@
-//! What a step of a connection led to.
+//! The result of a step of a connection.
 //!
-//! Owns the verdicts that pass between the phases, the lifecycle and the drivers. Refuses to act on them.
+//! Owns the types in which the phases tell `lifecycle` how to go on, and `lifecycle` tells a driver
+//! how to end. Leaves the actions to `lifecycle` and to the drivers.
 
 use super::exchange::Upgraded;
 use crate::proto::CloseReason;
@@ -8,21 +9,23 @@ use crate::proto::CloseReason;
 /// How a driver ends a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// Write what waits, then close. What is there to read by then is to be read first, and makes it a [`Linger`](Self::Linger).
+    /// Write the output that waits, then close. If there is still input to read by then, read it
+    /// first; the ending becomes a [`Linger`](Self::Linger).
     Flush,
-    /// Write what waits, end the sending side, then read and throw away until the peer ends its side or time is up. A connection that is
-    /// closed with unread input is reset, as is one that gets input after its close, and a reset could take the last answer with it (RFC
-    /// 9112, section 9.6).
+    /// Write the output that waits, end the sending side, then read and discard input until the
+    /// peer ends its side or the time is up. A system resets a connection that is closed with
+    /// unread input, or that gets input after its close. A reset can destroy the last answer on its
+    /// way (RFC 9112, section 9.6).
     Linger,
-    /// Close now: the peer is gone, or does not read.
+    /// Close now: the peer is gone, or it does not read.
     Abort,
 }
 
-/// What a step led to.
+/// The result of a step.
 pub(super) enum Progress {
-    /// There may be more to do with the same input.
+    /// The rest of the input may contain more to do.
     More,
-    /// Input, time or a command has to come first.
+    /// The next step needs more input, a time-out or a command.
     Wait,
     Upgrade(Box<Upgraded>),
     End(Ending, CloseReason),

@@ -1,7 +1,9 @@
-//! How a handler disposes of a request.
+//! How a handler answers a request.
 //!
-//! Owns the five ways: answer, hold, stream, stream events, upgrade; each takes the reply by value, so that a request is answered exactly
-//! once. Refuses queues and locks: it acts on the connection directly.
+//! Owns the ways to answer: send, hold, stream, event stream and upgrade. Each of them takes the
+//! reply by value, so that a request is answered exactly once. A reply writes into the connection's
+//! output directly, without a queue or a lock. Leaves framing to `proto::http1`, and the state of
+//! an exchange that goes on after the call to `exchange`.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use crate::proto::http1::{BodySize, Conn, Head, Method};
 use crate::proto::ws::handshake::{HandshakePolicy, HandshakeRequest, OriginVerdict, negotiate};
 use crate::proto::{LocalError, Outbox, RemoteError};
 
-/// The one answer that a request gets. A reply that is dropped answers 500.
+/// The one answer to a request. Dropping a reply answers 500.
 ///
 /// ```
 /// use std::time::Duration;
@@ -54,32 +56,38 @@ pub struct Reply<'a> {
     pub(super) cx: &'a Context<'a>,
 }
 
-/// What a WebSocket upgrade can offer.
+/// The choices that a WebSocket upgrade offers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Upgrade {
-    /// The subprotocols that the handler speaks. The first one that the client offers and that is in this list is chosen.
+    /// The subprotocols that the handler speaks. The server chooses the first protocol in the
+    /// client's list that is also in this one.
     pub protocols: &'static [&'static str],
 }
 
 impl<'a> Reply<'a> {
-    /// Answers now.
+    /// Answers now, with a whole response.
     pub fn send(self, response: Response) {
         *self.outcome = Outcome::Answered;
         answer(self.conn, response, self.out, self.cx);
     }
 
-    /// Lets the connection carry a value, and drop it when this exchange ends: when the response is whole, the stream or the WebSocket is
-    /// over, or the connection breaks. To leave a room or to unsubscribe is then a matter of `Drop`.
+    /// Lets the connection carry a value. The value is dropped when this exchange ends: when the
+    /// response is complete, when the stream or the WebSocket is over, or when the connection
+    /// breaks. So an application can leave a room or unsubscribe in a `Drop`.
     pub fn carry(&mut self, value: impl Any + Send) {
         self.carried.push(Box::new(value));
     }
 
-    /// Answers later, from any thread, through the handle; after `wait` the connection answers `fallback` by itself.
+    /// Answers later, from any thread, through the handle. If `wait` passes before, the connection
+    /// answers `fallback`.
     ///
-    /// On the event loop `fallback` may come late by an eighth of the time, and by a second at the most: it wakes once for all that waits long.
-    /// With a thread per connection it comes within 50 ms, as far as the system has a processor for the thread.
+    /// On the event loop, `fallback` can be late by one eighth of `wait`, and by one second at
+    /// most, because one wake-up serves all long waits that end in the same second. With a thread
+    /// per connection, it is late by 50 ms at most if the system has a free processor for the
+    /// thread.
     ///
-    /// A client that goes away ends the hold at once. With [`Duration::MAX`] the handle alone decides. Many holds can share one fallback.
+    /// The hold ends at once when the client leaves. With [`Duration::MAX`] there is no time limit.
+    /// Many holds can share one fallback.
     pub fn hold(self, wait: Duration, fallback: impl Into<Arc<Response>>) -> Held {
         let mut link = Link::new(self.carried);
         let (post, address) = link.target(self.cx);
@@ -89,19 +97,22 @@ impl<'a> Reply<'a> {
         Held::new(post, address)
     }
 
-    /// Begins a response of unknown length: chunked, or ended by the connection's end for HTTP/1.0. The response's body is its first piece.
-    /// A response that proxies must pass on piece by piece is [unbuffered](Response::unbuffered).
+    /// Begins a response of unknown length. The body is chunked; for HTTP/1.0, the end of the
+    /// connection ends it. The body of `response` is the first piece. Use an
+    /// [unbuffered](Response::unbuffered) response if proxies must pass on each piece at once.
     pub fn stream(self, response: Response) -> Stream<'a> {
         self.begin_stream(response, None, false)
     }
 
-    /// Begins a stream of server-sent events (WHATWG HTML, section 9.2): `text/event-stream`,
-    /// [unbuffered](Response::unbuffered), with a comment as heartbeat.
+    /// Begins a stream of server-sent events (WHATWG HTML, section 9.2). Its type is
+    /// `text/event-stream`, the response is [unbuffered](Response::unbuffered), and the heartbeat
+    /// is a comment.
     pub fn event_stream(self) -> EventStream<'a> {
         self.event_stream_with(Response::new("text/event-stream", ""))
     }
 
-    /// As [`event_stream`](Self::event_stream), with further fields of the response.
+    /// As [`event_stream`](Self::event_stream), with the status, the type and the fields of
+    /// `response`.
     pub fn event_stream_with(self, response: Response) -> EventStream<'a> {
         let response = response.unbuffered();
         let heartbeat = self.cx.settings.limits.heartbeat.map(|every| Heartbeat { bytes: b":\n\n", due: self.cx.now.instant() + every });
@@ -122,6 +133,7 @@ impl<'a> Reply<'a> {
         }
         if head.method() == Method::Head {
             *outcome = Outcome::Answered;
+            // RFC 9110, section 9.3.2: the response to HEAD has no content.
             conn.send_end(cx.now, out).expect("a response to HEAD ends with its head");
             return Stream::ended(conn, out, cx);
         }
@@ -134,13 +146,14 @@ impl<'a> Reply<'a> {
         stream
     }
 
-    /// Accepts a WebSocket (RFC 6455, section 4.2). A request that is no valid handshake, or whose
-    /// [`Origin`] may not act, is refused here: 400, 403 or 426.
+    /// Accepts a WebSocket (RFC 6455, section 4.2). A request that is not a valid handshake gets
+    /// 400 or 426, and one whose [`Origin`] may not act gets 403.
     pub fn upgrade(self, handler: impl WebSocketHandler) {
         self.upgrade_with(Upgrade::default(), handler);
     }
 
-    /// As [`upgrade`](Self::upgrade), with a choice of subprotocols; [`Socket::protocol`](super::Socket::protocol) tells which was chosen.
+    /// As [`upgrade`](Self::upgrade), with a list of subprotocols.
+    /// [`Socket::protocol`](super::Socket::protocol) returns the chosen one.
     pub fn upgrade_with(self, upgrade: Upgrade, handler: impl WebSocketHandler) {
         let may_act = Origin::of(&self.head, self.cx.settings).may_act();
         let origin = if may_act { OriginVerdict::Allowed } else { OriginVerdict::Refused };
@@ -158,7 +171,8 @@ impl<'a> Reply<'a> {
         }
     }
 
-    /// Refuses a request without ending the connection: it is well-formed HTTP.
+    /// Answers with the status of `error` and keeps the connection open, because the request is
+    /// well-formed HTTP.
     pub(super) fn refuse(self, error: RemoteError) {
         let mut response = Response::text(format!("{error}\n")).with_status(error.status());
         match error.status() {
@@ -170,7 +184,7 @@ impl<'a> Reply<'a> {
     }
 }
 
-/// Sends a whole response; one that was made wrongly becomes a 500.
+/// Sends a whole response. If the handler made a mistake in it, sends a 500 instead.
 pub(super) fn answer(conn: &mut Conn, response: Response, out: &mut Outbox, cx: &Context<'_>) {
     let sent = match response.fault() {
         None => send(conn, response, out, cx),
@@ -181,8 +195,9 @@ pub(super) fn answer(conn: &mut Conn, response: Response, out: &mut Outbox, cx: 
     }
 }
 
-/// As [`answer`], for a response that others may share.
+/// As [`answer`], for a response that other requests may share.
 pub(super) fn answer_shared(conn: &mut Conn, response: Arc<Response>, out: &mut Outbox, cx: &Context<'_>) {
+    // The last holder of the response sends an owned body without a copy.
     let response = match Arc::try_unwrap(response) {
         Ok(own) => return answer(conn, own, out, cx),
         Err(shared) => shared,
@@ -197,11 +212,12 @@ pub(super) fn answer_shared(conn: &mut Conn, response: Arc<Response>, out: &mut 
     }
 }
 
-/// Answers 500 in the place of a response that must not be sent. Without an answer, this request and all behind it would wait for ever.
+/// Answers 500 in place of a response that must not be sent. Without this answer, the request and
+/// all pipelined requests after it would wait forever.
 #[cold]
 fn answer_mistake(conn: &mut Conn, error: LocalError, out: &mut Outbox, cx: &Context<'_>) {
     if let Some(count) = cx.stats.local_errors.add_and_report() {
-        log::error!("a handler's response was not sent: {error} (mistake {count} of handlers)");
+        log::error!("a handler's response was replaced by a 500: {error} (mistake {count} of handlers)");
     }
     send(conn, Response::status(500), out, cx).expect("a request waits, and nothing is wrong with this answer");
 }

@@ -1,8 +1,8 @@
 //! A request as a handler sees it.
 //!
-//! Owns the view: the head's facts, the normalized path, the whole body, query values, and what the
-//! server's settings say about them. Leaves the rules to `origin`, `cors` and `cookies`. It owns no
-//! bytes: everything is borrowed for the time of the call.
+//! Owns the view of the head, the normalized path, the whole body, the query values, and what the
+//! server's settings say about them. The view borrows everything for the time of the call. Leaves
+//! the rules to `origin`, `cors` and `cookies`, and parsing to `proto::http1`.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use super::{Cookies, Cors, Origin, Response, Settings, cors};
 use crate::proto::http1::{Head, Method};
 
-/// One request, borrowed from the connection's input for the time of the handler's call.
+/// One request. It borrows from the connection's input for the time of the handler's call.
 ///
 /// ```
 /// use pushlab::{Method, Reply, Request, Response};
@@ -47,38 +47,41 @@ impl<'a> Request<'a> {
         self.head.method()
     }
 
-    /// The path without the query, [normalized](normalized_path): two paths that differ in the
-    /// escapes of unreserved characters or in the case of an escape's digits name the same
-    /// resource, and are the same text here. Other characters stay percent-encoded. Each `%` has
-    /// two hexadecimal digits behind it, which may stand for any other byte, a slash, NUL and bytes
-    /// that are not UTF-8 included: a request with a bad escape is answered 400 (RFC 3986, section
-    /// 2.1; RFC 9112, section 3.2). `/` for an absolute-form target without a path.
+    /// The path without the query, [normalized](normalized_path). Two paths name the same resource
+    /// if they differ only in the escapes of unreserved characters or in the case of hexadecimal
+    /// digits; here they are the same text. All other escapes stay. Each `%` is followed by two
+    /// hexadecimal digits, because a request with a bad escape is answered 400 (RFC 3986, section
+    /// 2.1; RFC 9112, section 3.2). An escape can stand for a slash, for NUL, or for a byte that is
+    /// not UTF-8. The path of an absolute-form target without a path is `/`.
     ///
-    /// Dot segments are not removed. A path can contain `..` as a segment, however the client has
-    /// written the dots; this library maps no path to a file. The path as sent is
-    /// [`head().path()`](Head::path). A check that decides about access and the code that it
-    /// protects must read the same one of the two.
+    /// Dot segments are not removed. A path can contain `..` as a segment, in whatever way the
+    /// client wrote the dots; this library maps no path to a file. [`head().path()`](Head::path) is
+    /// the path as sent. A check that decides about access must read the same of the two paths as
+    /// the code that it protects.
     pub fn path(&self) -> &'a str {
         self.path
     }
 
-    /// The query as sent, without its question mark. Here a `%` may have anything behind it, as browsers send it.
+    /// The query as sent, without its question mark. A `%` in it need not begin a valid escape,
+    /// because browsers send such queries.
     pub fn query(&self) -> Option<&'a str> {
         self.head.query()
     }
 
-    /// The first value of a query parameter, decoded as `application/x-www-form-urlencoded` (WHATWG URL, section 5.1). Bytes that are not
-    /// UTF-8 become U+FFFD, and a `%` without two hexadecimal digits behind it stands for itself.
+    /// The first value of a query parameter, decoded as `application/x-www-form-urlencoded` (WHATWG
+    /// URL, section 5.1). Bytes that are not UTF-8 become U+FFFD. A `%` that is not followed by two
+    /// hexadecimal digits stays a `%`.
     pub fn query_value(&self, name: &str) -> Option<Cow<'a, str>> {
         self.query_values().find(|(found, _)| found == name).map(|(_, value)| value)
     }
 
-    /// Every query parameter as sent, `name=value` or `name`, in order. Empty ones are left out.
+    /// Every query parameter as sent, `name=value` or `name`, in order. Empty parameters are left
+    /// out.
     pub fn query_pairs(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty())
     }
 
-    /// Every query parameter, decoded, in order: one for each of
+    /// Every query parameter, decoded, in order: one for each of the
     /// [`query_pairs`](Self::query_pairs).
     pub fn query_values(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
         self.query_pairs().map(|pair| {
@@ -87,43 +90,46 @@ impl<'a> Request<'a> {
         })
     }
 
-    /// The host that the request names, with its port if given.
+    /// The host that the request names, with its port if the request gives one.
     pub fn host(&self) -> Option<&'a str> {
         self.head.host()
     }
 
-    /// The value of the first field of this name, without white space around it. Names are compared without regard to case. Values are opaque
-    /// bytes (RFC 9110, section 5.5).
+    /// The value of the first field with this name, without white space around it. Names are
+    /// compared without regard to case. Values are opaque bytes (RFC 9110, section 5.5).
     pub fn field_bytes(&self, name: &str) -> Option<&'a [u8]> {
         self.head.field_bytes(name)
     }
 
-    /// The values of all fields of this name, in order, each as [`field_bytes`](Self::field_bytes) gives it.
+    /// The values of all fields with this name, in order, each in the form of
+    /// [`field_bytes`](Self::field_bytes).
     pub fn field_values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         self.head.field_values(name)
     }
 
-    /// The value of the first field of this name, if it is UTF-8. `None` stands for an absent field and for a value that is not UTF-8: a check
-    /// that decides about access reads [`field_bytes`](Self::field_bytes).
+    /// The value of the first field with this name, if it is UTF-8. `None` means that the field is
+    /// absent or that its value is not UTF-8. A check that decides about access must therefore read
+    /// [`field_bytes`](Self::field_bytes).
     pub fn field_text(&self, name: &str) -> Option<&'a str> {
         self.head.field_text(name)
     }
 
-    /// Every cookie of the request, in order, of all `Cookie` fields: a proxy that speaks HTTP/2
-    /// may have split them (RFC 9113, section 8.2.3). Names and values are opaque bytes.
+    /// Every cookie of the request, in order. All `Cookie` fields are read, because a proxy that
+    /// speaks HTTP/2 may have split the field (RFC 9113, section 8.2.3). Names and values are
+    /// opaque bytes.
     pub fn cookies(&self) -> Cookies<'a> {
         Cookies::of(&self.head)
     }
 
-    /// The value of the first cookie of this name; names are compared with regard to case. The
-    /// first one counts, because browsers send the cookie with the longest path first (RFC 6265,
-    /// section 5.4): it is the one that is meant for this part of the server.
+    /// The value of the first cookie with this name; case matters in names. The first cookie
+    /// counts, because browsers send the cookie with the longest path first (RFC 6265, section
+    /// 5.4). It is the cookie that is meant for this part of the server.
     pub fn cookie(&self, name: &str) -> Option<&'a [u8]> {
         self.cookies().find(|(found, _)| *found == name.as_bytes()).map(|(_, value)| value)
     }
 
-    /// Which page sent this request. A handler that changes something asks [`Origin::may_act`]
-    /// first, because a page of any site can send a POST:
+    /// Which page sent this request. A page of any site can send a POST. So a handler that changes
+    /// something asks [`Origin::may_act`] first:
     ///
     /// ```
     /// use pushlab::{Reply, Request, Response};
@@ -140,17 +146,18 @@ impl<'a> Request<'a> {
         Origin::of(&self.head, self.settings)
     }
 
-    /// The fields that let the page that sent this request read the answer.
+    /// The fields that let the page behind this request read the answer.
     pub fn cors(&self) -> Cors {
         Cors::of(self)
     }
 
-    /// The answer to `OPTIONS` at a path that has the methods `allow`, such as
-    /// `GET, HEAD, OPTIONS`: 204 with `Allow` (RFC 9110, section 9.3.7). It is also the answer to a preflight,
-    /// which is an `OPTIONS` with `Access-Control-Request-Method`, from a page that may act: it
-    /// then names the methods, [`Settings::allow_request_fields`], and 600 s for which the browser
-    /// may keep the answer. A listed origin other than `null` may also reach into a private
-    /// network.
+    /// The answer to `OPTIONS` at a path with the methods `allow`, such as `GET, HEAD, OPTIONS`:
+    /// 204 with `Allow` (RFC 9110, section 9.3.7).
+    ///
+    /// It is also the answer to a preflight, which is an `OPTIONS` with
+    /// `Access-Control-Request-Method`. If the page may act, the answer names the methods,
+    /// [`Settings::allow_request_fields`], and 600 s as the time for which the browser may keep it.
+    /// A listed origin other than `null` also gets access to a private network if it asks for that.
     ///
     /// ```
     /// use pushlab::{Method, Reply, Request, Response};
@@ -172,27 +179,27 @@ impl<'a> Request<'a> {
         self.settings
     }
 
-    /// The head, with every field.
+    /// The head with every field.
     pub const fn head(&self) -> &Head<'a> {
         &self.head
     }
 
-    /// The whole body, chunked coding undone.
+    /// The whole body. A chunked body is decoded.
     pub const fn body(&self) -> &'a [u8] {
         self.body
     }
 
     /// The peer's address. An IPv4 client of a listener on an IPv6 address has its IPv4 address
-    /// here, not `::ffff:192.0.2.1`.
+    /// here, and not `::ffff:192.0.2.1`.
     pub const fn peer(&self) -> SocketAddr {
         self.peer
     }
 }
 
-/// A path in the form in which two equivalent ones are the same text (RFC 3986, sections 6.2.2.1
-/// and 6.2.2.2). Escapes of unreserved characters, that is letters, digits, `-`, `.`, `_` and `~`,
-/// are decoded. All other escapes stay, with upper-case digits. Nothing is decoded twice, and a
-/// path without `%` is not copied.
+/// Normalizes a path, so that two equivalent paths become the same text (RFC 3986, sections 6.2.2.1
+/// and 6.2.2.2). Escapes of unreserved characters are decoded: letters, digits, `-`, `.`, `_` and
+/// `~`. All other escapes stay, with upper-case digits. Nothing is decoded twice. A path without
+/// `%` is not copied.
 ///
 /// ```
 /// use pushlab::session::normalized_path;

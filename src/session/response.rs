@@ -1,7 +1,8 @@
 //! A response that a handler makes.
 //!
-//! Owns status, content type, further fields and a whole body, all by value, so that it can wait in a held request. Refuses framing:
-//! `Content-Length`, `Transfer-Encoding`, `Connection` and `Date` belong to the protocol core.
+//! Owns the status, the content type, further fields and a whole body. It owns them by value, so
+//! that a response can wait in a held request. Leaves framing to `proto::http1`, which adds
+//! `Content-Length`, `Transfer-Encoding`, `Connection` and `Date`.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,17 +10,17 @@ use std::sync::Arc;
 use crate::proto::LocalError;
 use crate::proto::http1::{ResponseHead, append_field, is_field_value, reason_phrase};
 
-/// `no-store` keeps an answer that is true for a moment out of caches (RFC 9111, section 5.2.2.5).
-/// `no-transform` (section 5.2.2.6) keeps proxies from compressing the answer: a compressor holds
-/// small pieces of a stream back.
+/// `no-store` keeps caches from storing an answer that is true only for a moment (RFC 9111, section
+/// 5.2.2.5). `no-transform` (section 5.2.2.6) keeps proxies from compressing it: a compressor
+/// delays small pieces of a stream.
 const CACHE_CONTROL: (&str, &str) = ("Cache-Control", "no-store, no-transform");
 
-/// A whole body. Static and shared bytes are never copied before they are sent.
+/// A whole body. Static and shared bytes are not copied before they are sent.
 #[derive(Clone, Debug)]
 pub enum Body {
-    /// Bytes of the program.
+    /// Bytes that are part of the program.
     Static(&'static [u8]),
-    /// Bytes made for this response.
+    /// Bytes that belong to this response alone.
     Owned(Vec<u8>),
     /// Bytes that many responses share.
     Shared(Arc<[u8]>),
@@ -52,8 +53,9 @@ body_from! {
 
 /// A status, a content type, more fields and a body.
 ///
-/// A mistake made while building it (a field value with a line break, a status out of range) is kept, and the request is answered with 500
-/// and a line in the log: the handler cannot be made to send a split response.
+/// A response remembers a mistake that is made while it is built, such as a field value with a line
+/// break or a status out of range. The request is then answered with 500, and the log gets a line.
+/// So no input can make the handler send a split response.
 ///
 /// ```
 /// use pushlab::session::Response;
@@ -93,7 +95,7 @@ impl Response {
         Self::of(200, "application/json", body.into())
     }
 
-    /// A status with its reason phrase as the text. 204, 205 and 304 have no content.
+    /// A status with its reason phrase as the body. 204, 205 and 304 have no body.
     pub fn status(status: u16) -> Self {
         match status {
             204 | 205 | 304 => Self::of(status, "", Body::Static(b"")),
@@ -106,8 +108,8 @@ impl Response {
         Self::status(204)
     }
 
-    /// 405 Method Not Allowed, with the methods that there are, such as `GET, HEAD`: it "MUST generate an Allow header field" (RFC 9110,
-    /// section 15.5.6).
+    /// 405 Method Not Allowed. `allow` lists the methods that the path has, such as `GET, HEAD`:
+    /// the server "MUST generate an Allow header field" (RFC 9110, section 15.5.6).
     pub fn method_not_allowed(allow: &str) -> Self {
         Self::status(405).field("Allow", allow)
     }
@@ -126,7 +128,7 @@ impl Response {
         self
     }
 
-    /// Adds a field. Repeating a name adds another line.
+    /// Adds a field. A repeated name adds another field line.
     #[must_use]
     pub fn field(mut self, name: &str, value: &str) -> Self {
         if let Err(error) = append_field(&mut self.fields, name, value) {
@@ -135,15 +137,15 @@ impl Response {
         self
     }
 
-    /// Adds `Cache-Control: no-store, no-transform`, for an answer that is true for a moment only.
+    /// Adds `Cache-Control: no-store, no-transform`, for an answer that is true only for a moment.
     #[must_use]
     pub fn no_store(self) -> Self {
         self.field(CACHE_CONTROL.0, CACHE_CONTROL.1)
     }
 
-    /// As [`no_store`](Self::no_store), and adds `X-Accel-Buffering: no`, for a stream: with both,
-    /// proxies pass each piece on at once. nginx collects a response otherwise, and compressing
-    /// proxies hold pieces back.
+    /// For streams: as [`no_store`](Self::no_store), and adds `X-Accel-Buffering: no`. With both
+    /// fields, proxies pass on each piece at once. Without them, nginx buffers the response, and
+    /// compressing proxies delay pieces.
     ///
     /// ```
     /// use pushlab::{Reply, Request, Response};
@@ -168,17 +170,17 @@ impl Response {
         &self.body
     }
 
-    /// The first mistake that was made while building this response, if there is one.
+    /// The first mistake that was made while building this response.
     pub const fn fault(&self) -> Option<LocalError> {
         self.fault
     }
 
-    /// The head, as the protocol core takes it.
+    /// The head in the form that `proto::http1` takes.
     pub(crate) fn head(&self) -> ResponseHead<'_> {
         ResponseHead { status: self.status, content_type: &self.content_type, fields: &self.fields }
     }
 
-    /// Parts an owned body from the rest, so that it can go out without a copy.
+    /// Takes an owned body out, so that it is sent without a copy.
     pub(crate) fn take_body(mut self) -> (Self, Vec<u8>) {
         let body = match std::mem::replace(&mut self.body, Body::Static(b"")) {
             Body::Owned(bytes) => bytes,

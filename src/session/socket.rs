@@ -1,6 +1,8 @@
 //! A WebSocket as its handler sees it.
 //!
-//! Owns the handler's trait and the borrowed view through which it sends. Refuses to be kept: other threads use a [`Pusher`].
+//! Owns the handler's trait and the borrowed view through which the handler sends. The view ends
+//! with the call; other threads send through a [`Pusher`]. Leaves frames to `proto::ws`, and the
+//! timers of the connection to `websocket`.
 
 use std::any::Any;
 
@@ -10,7 +12,8 @@ use super::{Context, Pusher};
 use crate::proto::ws::{Message, Writer};
 use crate::proto::{CloseReason, Frame, LocalError, Outbox};
 
-/// What one WebSocket does with its messages. Every connection has a handler of its own, called by one thread at a time.
+/// The application's side of one WebSocket. Every connection has a handler of its own, which one
+/// thread calls at a time.
 ///
 /// ```
 /// use pushlab::session::{Socket, WebSocketHandler};
@@ -23,35 +26,36 @@ use crate::proto::{CloseReason, Frame, LocalError, Outbox};
 /// }
 /// ```
 pub trait WebSocketHandler: Send + 'static {
-    /// The handshake is done.
+    /// Called once the handshake is done.
     fn open(&mut self, socket: &mut Socket<'_>) {
         let _ = socket;
     }
 
-    /// A whole message came.
+    /// Called for each whole message.
     fn message(&mut self, message: Message<'_>, socket: &mut Socket<'_>);
 
-    /// Everything that had to wait for a slow reader has been handed to the system: sending is free again.
+    /// Called when the system has taken everything that waited for a slow reader. Sending is free
+    /// again.
     fn drained(&mut self, socket: &mut Socket<'_>) {
         let _ = socket;
     }
 
-    /// The connection is over. Called once, last.
+    /// Called once, as the last call: the connection is over.
     fn closed(&mut self, reason: CloseReason) {
         let _ = reason;
     }
 }
 
-/// What became of a message that was sent to a WebSocket or a stream.
+/// The result of sending a message to a WebSocket or a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// It is on its way.
+    /// The message is in the connection's output.
     Accepted,
-    /// It waits because the peer reads slowly: stop sending until [`WebSocketHandler::drained`] or
-    /// the next [`StreamSource::feed`](super::StreamSource::feed).
+    /// The message waits because the peer reads slowly. Stop sending until the next call of
+    /// [`WebSocketHandler::drained`] or [`StreamSource::feed`](super::StreamSource::feed).
     Waiting,
-    /// It was dropped: the WebSocket is closing, the stream has ended or has no body, or the
-    /// slow-consumer policy ends the connection.
+    /// The message was dropped, for one of these reasons: the WebSocket is closing, the stream has
+    /// ended or has no body, or the slow-consumer policy ends the connection.
     Dropped,
 }
 
@@ -124,7 +128,7 @@ impl Socket<'_> {
         self.send(Message::Binary(bytes))
     }
 
-    /// Sends a message that was encoded before.
+    /// Sends a message that is already encoded.
     pub fn send_frame(&mut self, frame: &Frame) -> Sent {
         if self.writer.is_closing() || *self.overflow {
             return Sent::Dropped;
@@ -139,20 +143,22 @@ impl Socket<'_> {
         }
     }
 
-    /// Starts the close handshake; messages that still wait are dropped. The reason is cut to 123 bytes.
+    /// Starts the close handshake. Messages that still wait are dropped. The reason is cut to 123
+    /// bytes.
     ///
     /// # Errors
-    /// [`LocalError::BadCloseCode`] for a code that must not be sent (RFC 6455, section 7.4), [`LocalError::WrongState`] when already closing.
+    /// [`LocalError::BadCloseCode`] for a code that must not be sent (RFC 6455, section 7.4).
+    /// [`LocalError::WrongState`] when the WebSocket is already closing.
     pub fn close(&mut self, code: u16, reason: &str) -> Result<(), LocalError> {
         self.writer.send_close(code, reason, self.out)
     }
 
-    /// Bytes that were sent and that the system has not taken yet.
+    /// Bytes that were sent to this view or to a pusher, and that the system has not taken yet.
     pub fn waiting_bytes(&self) -> usize {
         self.out.len() + self.link.waiting_bytes()
     }
 
-    /// The subprotocol that the handshake chose.
+    /// The subprotocol that the server chose in the handshake.
     pub const fn protocol(&self) -> Option<&'static str> {
         self.protocol
     }
@@ -162,13 +168,15 @@ impl Socket<'_> {
         self.link.pusher(self.cx)
     }
 
-    /// Lets the connection carry a value, and drop it at its end.
+    /// Lets the connection carry a value. The value is dropped when the connection ends.
     pub fn carry(&mut self, value: impl Any + Send) {
         self.link.carry(Box::new(value));
     }
 
-    /// Calls this when messages were dropped by the slow-consumer policy, with how many. What it returns is sent in their place, before
-    /// the next message: a client that is told of a hole can fill it. It may run on any thread of the server, and must not block.
+    /// Sets the function that is called when the slow-consumer policy has dropped messages. It gets
+    /// the number of dropped messages. The frame that it returns is sent in their place, before the
+    /// next message, so that the client knows of the gap and can fill it. The function can run on
+    /// any thread of the server, and must not block.
     pub fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static) {
         self.link.on_drop(call);
     }

@@ -1,12 +1,14 @@
-//! Counters.
+//! The counters of a server.
 //!
-//! Owns what the server counts. Refuses names and formats of any monitoring system: [`Snapshot`] is plain numbers.
+//! Owns the counters and gauges, and which of their values are worth a line in the log. Leaves the
+//! names and the formats of monitoring systems to the application: [`Snapshot`] is plain numbers.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::proto::RemoteError;
 
-/// A number that goes up, and for gauges down. Relaxed: readers want figures, not an order of events.
+/// A number that goes up, or up and down where it is a gauge. The loads and stores are relaxed,
+/// because a reader wants the figures and not an order of events.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 
@@ -16,8 +18,9 @@ impl Counter {
         self.0.fetch_add(amount, Relaxed);
     }
 
-    /// Counts something that goes wrong again and again once it does. Returns the count where it is worth a line in the log: the first time,
-    /// and each time that it has doubled, so that no peer can fill a disk.
+    /// Counts a failure that can repeat without end. Returns the count when the log should have a
+    /// line about it: at the first failure, and each time that the count has doubled. So no peer
+    /// can fill a disk with log lines.
     pub(crate) fn add_and_report(&self) -> Option<u64> {
         let count = self.0.fetch_add(1, Relaxed) + 1;
         count.is_power_of_two().then_some(count)
@@ -48,7 +51,8 @@ macro_rules! counters {
         pub struct Snapshot { $($(#[$doc])* pub $name: u64,)* }
 
         impl Stats {
-            /// Reads every counter. Counters move while they are read: sums need not match to the last unit.
+            /// Reads every counter. The counters change during the reading, so that sums can differ
+            /// by a few.
             pub fn snapshot(&self) -> Snapshot {
                 Snapshot { $($name: self.$name.read(),)* }
             }
@@ -68,52 +72,58 @@ counters! {
     open,
     /// Gauge: requests that are held.
     held,
-    /// Gauge: streamed responses, event streams included.
+    /// Gauge: streamed responses that are open, event streams included.
     streams,
-    /// Gauge: `WebSockets`.
+    /// Gauge: `WebSockets` that are open.
     websockets,
     /// Gauge: threads that serve connections (thread-per-connection only).
     threads,
     /// Connections accepted.
     accepted,
-    /// Times that accepting failed for want of descriptors or threads.
+    /// How many times accepting failed because the system had too few descriptors or threads.
     accept_errors,
-    /// Times that the last place was taken, of `Config::max_connections` or of `Config::max_threads`: who comes then waits in the system's backlog.
+    /// How many times `Config::max_connections` or `Config::max_threads` was reached. New
+    /// connections then wait in the system's backlog.
     accept_pauses,
     /// Requests that reached the handler.
     requests,
     /// WebSocket messages received.
     messages_in,
-    /// WebSocket messages and stream pieces that were encoded for a connection.
+    /// WebSocket messages and stream pieces that were put into the output of a connection.
     messages_out,
     /// Bytes read from sockets.
     bytes_in,
     /// Bytes written to sockets.
     bytes_out,
-    /// Writes that sockets took bytes of. Many messages a write show that output is gathered.
+    /// Writes of which the system took at least one byte. Fewer writes than messages show that
+    /// output is gathered.
     writes,
     /// Messages dropped by the slow-consumer policy.
     dropped,
     /// Connections ended by the slow-consumer policy.
     slow_disconnects,
-    /// Connections ended because the peer took no byte for the write time-out.
+    /// Connections ended because the peer took no byte within the write time-out.
     write_stalls,
     /// Connections ended because the peer broke a rule, a limit or a deadline.
     remote_errors,
-    /// Responses that the handler made wrongly, replaced by a 500.
+    /// Responses that were not sent because the handler made a mistake in them, and WebSocket close
+    /// codes that must not be sent. Such a response is replaced by a 500.
     local_errors,
-    /// Panics in handlers, and in dropping what connections carry.
+    /// Panics in code of the application: handlers, sources, `on_drop` functions, and destructors
+    /// of values that connections carry.
     panics,
     /// Held requests whose time ran out.
     hold_timeouts,
-    /// Connections refused for want of a thread (thread-per-connection only).
+    /// Held requests, streams and `WebSockets` that were refused because the connection's second
+    /// thread was not available (thread-per-connection only).
     thread_refusals,
-    /// Connections that the end of a shutdown's grace has cut, or a stop at once, before they had what they were owed.
+    /// Connections that were cut by a shutdown, at the end of its grace time or at once, while the
+    /// server still owed them an answer or output.
     cut,
 }
 
 impl Stats {
-    /// A socket took so many bytes.
+    /// Counts one write of which the system took `bytes`.
     #[inline]
     pub(crate) fn wrote(&self, bytes: usize) {
         self.bytes_out.add(bytes as u64);
@@ -132,7 +142,8 @@ impl Default for Rules {
 }
 
 impl Stats {
-    /// Connections ended by each rule, limit or deadline that a peer broke, for those that occurred. `remote_errors` is their sum.
+    /// How many connections ended because the peer broke a rule, a limit or a deadline, for each
+    /// rule that was broken at least once. `remote_errors` is the sum.
     ///
     /// ```
     /// let stats = pushlab::Stats::default();

@@ -1,15 +1,16 @@
 //! The borrowed views of a streamed response, inside a call of the handler or of the stream's
 //! source.
 //!
-//! Owns direct sending, and the ways to a [`Pusher`] and to a source. The views do not outlive the
-//! call: later pieces come through these two.
+//! Owns the direct sending of pieces, and the methods that make a [`Pusher`] or install a source.
+//! The views end with the call; later pieces come from pushers and from the source. Leaves the
+//! state of the stream to `exchange`, and the calls of the source to `source`.
 
 use super::exchange::{Heartbeat, Streaming};
 use super::{Context, Pusher, Sent, StreamSource};
 use crate::proto::http1::Conn;
 use crate::proto::{Frame, LocalError, Outbox, sse};
 
-/// A response of unknown length that has begun.
+/// A response of unknown length whose head has been sent.
 ///
 /// ```
 /// use pushlab::{Frame, Reply, Request, Response};
@@ -26,14 +27,16 @@ use crate::proto::{Frame, LocalError, Outbox, sse};
 /// # serve_once(app, &["/"]);
 /// ```
 ///
-/// It goes on after the handler's call for as long as something can be sent on it: it ends when the
-/// last of its [pushers](Self::pusher) is dropped and its [source](Self::feed), if it has one, is
-/// done. [`end`](Self::end), a pusher's [`close`](Pusher::close) and a source's
-/// [`Feed::End`](super::Feed::End) end it before, as does the client by going away.
+/// A stream stays open after the handler's call as long as something can send on it. It ends when
+/// the last of its [pushers](Self::pusher) is dropped and its [source](Self::feed), if it has one,
+/// is done. It ends earlier when the view's [`end`](Self::end) or a pusher's
+/// [`close`](Pusher::close) is called, when a source returns [`Feed::End`](super::Feed::End), or
+/// when the client leaves.
 pub struct Stream<'a> {
     conn: &'a mut Conn,
     out: &'a mut Outbox,
-    /// `None` for a response that needs no body (HEAD) or could not begin: sending does nothing then.
+    /// `None` where the response has no body (HEAD), or where it was not sent because of a mistake
+    /// in it. Sending then does nothing.
     state: Option<&'a mut Box<Streaming>>,
     cx: &'a Context<'a>,
 }
@@ -49,9 +52,9 @@ impl<'a> Stream<'a> {
 
     /// Sends a piece of the body now. An empty piece sends nothing.
     ///
-    /// The piece is never dropped because the reader is slow. [`Sent::Waiting`] says that
-    /// [`Limits::output_bytes`](crate::Limits::output_bytes) or more wait for the system: leave the
-    /// rest to a [source](Self::feed).
+    /// The piece is never dropped because the reader is slow. [`Sent::Waiting`] says that at least
+    /// [`Limits::output_bytes`](crate::Limits::output_bytes) wait to be written: leave the rest to
+    /// a [source](Self::feed).
     pub fn send(&mut self, piece: &[u8]) -> Sent {
         self.put(piece.len(), |conn, out| conn.send_body(piece, out))
     }
@@ -79,17 +82,18 @@ impl<'a> Stream<'a> {
         if self.out.len() < self.cx.settings.limits.output_bytes { Sent::Accepted } else { Sent::Waiting }
     }
 
-    /// Installs a source, which sends the next pieces as the reader reads. It takes the place of an
-    /// earlier source. Messages that are pushed meanwhile come between its pieces. Where the
-    /// response has no body, the source is dropped at once.
+    /// Installs a source, which sends the next pieces as the reader reads. It replaces an earlier
+    /// source. Messages that are pushed meanwhile go between its pieces. If the response has no
+    /// body, the source is dropped at once.
     pub fn feed(&mut self, source: impl StreamSource) {
         if let Some(state) = &mut self.state {
             state.source = Some(Box::new(source));
         }
     }
 
-    /// Whether the response has a body to be streamed. It has none for HEAD, and after a mistake in the response; then its pushers reach
-    /// nobody, and what it is to carry is dropped at once.
+    /// Whether the response has a body to stream. It has none for HEAD, and none after a mistake in
+    /// the response. Then messages of its pushers go nowhere, and values that it should carry are
+    /// dropped at once.
     pub const fn is_live(&self) -> bool {
         self.state.is_some()
     }
@@ -102,36 +106,43 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Sends these bytes whenever nothing was put on the wire for [`Limits::heartbeat`](crate::Limits::heartbeat): what a reader of this stream
-    /// skips, such as an empty line. Without them, a client that vanished without a word is noticed only after the next message: by the
-    /// system, which gives up what is never acknowledged (on Linux after a quarter of an hour, or when
-    /// [the listening socket says](crate::Server::from_listener)), or by the write time-out, when more waits than the system keeps.
+    /// Sends these bytes whenever nothing was sent for
+    /// [`Limits::heartbeat`](crate::Limits::heartbeat). The bytes must be something that a reader
+    /// of this stream skips, such as an empty line.
+    ///
+    /// Without a heartbeat, a client that vanished without closing its connection is noticed only
+    /// after the next message. Then one of two limits ends the connection. The system gives up on
+    /// bytes that are never acknowledged: on Linux after a quarter of an hour, or after the time
+    /// that [the listening socket sets](crate::Server::from_listener). The write time-out ends it
+    /// earlier if more output waits than the system buffers.
     pub fn heartbeat(&mut self, bytes: &'static [u8]) {
         if let (Some(state), Some(every)) = (&mut self.state, self.cx.settings.limits.heartbeat) {
             state.heartbeat = Some(Heartbeat { bytes, due: self.cx.now.instant() + every });
         }
     }
 
-    /// Ends the response behind the message with which the client was sent so many bytes of payload
-    /// from now on, or more. Pieces that are sent here, by a source or by a pusher count alike.
-    /// Messages that are dropped because the client reads slowly do not count; what
-    /// [`on_drop`](Self::on_drop) says in their place does.
+    /// Ends the response after the message that brings the payload sent from now on to `bytes` or
+    /// more. Pieces that are sent by this view, by a source or by a pusher all count. A message
+    /// that is dropped because the client reads slowly does not count; a frame that
+    /// [`on_drop`](Self::on_drop) returns in its place does.
     pub fn end_after(&mut self, bytes: usize) {
         if let Some(state) = &mut self.state {
-            // With 0 the end would be there without anything that brings it.
+            // With 0, no piece would come that triggers the end.
             state.left_bytes = Some(bytes.max(1));
         }
     }
 
-    /// Lets the connection carry a value, and drop it when the stream is over.
+    /// Lets the connection carry a value. The value is dropped when the stream is over.
     pub fn carry(&mut self, value: impl std::any::Any + Send) {
         if let Some(state) = &mut self.state {
             state.link.carry(Box::new(value));
         }
     }
 
-    /// Calls this when messages were dropped by the slow-consumer policy, with how many. What it returns is sent in their place, before
-    /// the next message: a client that is told of a hole can fill it. It may run on any thread of the server, and must not block.
+    /// Sets the function that is called when the slow-consumer policy has dropped messages. It gets
+    /// the number of dropped messages. The frame that it returns is sent in their place, before the
+    /// next message, so that the client knows of the gap and can fill it. The function can run on
+    /// any thread of the server, and must not block.
     pub fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static) {
         if let Some(state) = &mut self.state {
             state.link.on_drop(call);
@@ -146,7 +157,7 @@ impl<'a> Stream<'a> {
     }
 }
 
-/// A stream of server-sent events that has begun.
+/// A stream of server-sent events whose head has been sent.
 ///
 /// ```
 /// use pushlab::proto::sse::Event;
@@ -164,10 +175,11 @@ impl<'a> Stream<'a> {
 pub struct EventStream<'a>(pub(super) Stream<'a>);
 
 impl<'a> EventStream<'a> {
-    /// Sends an event now. Otherwise as [`Stream::send`].
+    /// Sends an event now, in the same way as [`Stream::send`].
     ///
     /// # Errors
-    /// [`LocalError::BadEvent`] when the event's name has a line break, or its id one or a NUL.
+    /// [`LocalError::BadEvent`] when the event's name has a line break, or its id has a line break
+    /// or a NUL.
     pub fn send(&mut self, event: &sse::Event<'_>) -> Result<Sent, LocalError> {
         Ok(self.0.send_frame(&Frame::event(event)?))
     }
@@ -182,7 +194,7 @@ impl<'a> EventStream<'a> {
         self.0.feed(source);
     }
 
-    /// The same stream, without a view of its own for events.
+    /// Turns this view into the view of a plain stream.
     pub fn into_stream(self) -> Stream<'a> {
         self.0
     }
@@ -197,7 +209,7 @@ impl<'a> EventStream<'a> {
         self.0.pusher()
     }
 
-    /// Lets the connection carry a value, and drop it when the stream is over.
+    /// Lets the connection carry a value. The value is dropped when the stream is over.
     pub fn carry(&mut self, value: impl std::any::Any + Send) {
         self.0.carry(value);
     }
@@ -207,7 +219,8 @@ impl<'a> EventStream<'a> {
         self.0.on_drop(call);
     }
 
-    /// Ends the stream. The client comes back by itself: an event stream is over for good only when it is answered with 204.
+    /// Ends the stream. The client then reconnects by itself. To stop a client for good, answer its
+    /// next request with 204.
     pub fn end(self) {
         self.0.end();
     }

@@ -1,7 +1,8 @@
 //! A connection after its upgrade.
 //!
-//! Owns calling the handler, the ping timer, the close handshake's timer, and what waits for a slow reader. Refuses framing
-//! (`proto::ws`), and the end of the connection (`lifecycle`).
+//! Owns the calls of the handler, the ping timer and the timer of the close handshake. Leaves
+//! framing to `proto::ws`, messages that wait for a slow reader to `link`, and the end of the
+//! connection to `lifecycle`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -18,14 +19,15 @@ pub(super) struct WebSocket {
     handler: Box<dyn WebSocketHandler>,
     protocol: Option<&'static str>,
     link: Link,
-    /// The slow-consumer policy ends the connection.
+    /// A message did not fit, and the policy ends the connection.
     overflow: bool,
-    /// The peer sent something since the last ping.
+    /// The peer has sent something since the last ping.
     heard: bool,
     timer: Timer,
 }
 
-/// What the connection waits for. Only silence moves it on: a message sets `heard` and touches no timer.
+/// What the connection waits for. A message only sets `heard` and changes no timer, so that a busy
+/// connection does not touch the timers of its driver.
 ///
 /// ```text
 ///                        ┌──────────── drained ────────────┐
@@ -41,8 +43,9 @@ enum Timer {
     Off,
     Ping(Instant),
     Pong(Instant),
-    /// The ping may not have reached the peer yet: it is still taking what was sent before. Whether it takes anything at all is the write
-    /// time-out's question; the time for its answer begins when it has taken all.
+    /// The ping may not have reached the peer, which is still taking earlier output. The write
+    /// time-out decides whether the peer takes output at all. The time for the pong begins when the
+    /// peer has taken everything.
     PongBehind(Instant),
     Close(Instant),
 }
@@ -77,7 +80,8 @@ impl WebSocket {
                 (used, event)
             }
             Ok((used, Next::NeedData)) => {
-                // The start of a frame's head stays in the input, and is no sign of life each time that it is given again.
+                // An incomplete frame head stays in the input and is given again. It counts as a
+                // sign of life only once it is used.
                 self.heard |= used > 0;
                 return (used, Progress::Wait);
             }
@@ -96,7 +100,8 @@ impl WebSocket {
             Event::Close { code, .. } => Progress::End(Ending::Flush, CloseReason::Peer(code)),
         };
         if used == given && matches!(progress, Progress::More) {
-            // The next call comes with the next input, and on a quiet connection that may be never.
+            // The next call comes with the next input, which on a quiet connection may never come.
+            // So the memory of this message is freed now.
             self.conn.reader.release();
         }
         (used, progress)
@@ -109,7 +114,7 @@ impl WebSocket {
         self.settle(panicked, out, cx)
     }
 
-    /// Draws the consequences of what the handler did.
+    /// Acts on the result of a call of the handler.
     #[inline]
     fn settle(&mut self, panicked: bool, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         if panicked {
@@ -129,6 +134,7 @@ impl WebSocket {
                 if let Some(count) = cx.stats.local_errors.add_and_report() {
                     log::error!("a WebSocket was closed with 1000 because {code} must not be sent (mistake {count} of handlers)");
                 }
+                // The peer must get some close frame: the handler has asked for the end.
                 let _ = writer.send_close(1000, "", out);
             }
         }
@@ -148,13 +154,13 @@ impl WebSocket {
         self.link.push(frame, out, cx, |frame, out| put(writer, frame, out, cx))
     }
 
-    /// Whether these messages can go out as they are, at once.
+    /// Whether the WebSocket can send these messages now in their encoded form.
     #[inline]
     pub(super) fn takes_burst(&self, serial: u64, burst: &Burst<'_>) -> bool {
         self.takes_mail(serial) && self.link.is_free() && !burst.is_chunks()
     }
 
-    /// Carries out another command that was posted to this connection.
+    /// Carries out a command other than a push.
     pub(super) fn apply(&mut self, serial: u64, command: &Command, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         match command {
             Command::Lost(count) if self.takes_mail(serial) => {
@@ -192,7 +198,7 @@ impl WebSocket {
         if !self.link.refill(out, cx, |frame, out| put(writer, frame, out, cx)) {
             return Progress::More;
         }
-        // A handler that always has more would put off the close that was asked for without end.
+        // A handler that always has more to send would postpone the requested close forever.
         match self.link.close_asked() {
             Some(_) => self.settle(false, out, cx),
             None => self.call(out, cx, WebSocketHandler::drained),
@@ -203,6 +209,8 @@ impl WebSocket {
         let now = cx.now.instant();
         match self.timer {
             Timer::Ping(due) if due <= now => {
+                // Only input after the ping counts as an answer to it. Any input will do, not just
+                // the pong.
                 self.heard = false;
                 self.timer = Timer::Pong(now + cx.settings.limits.pong_timeout);
                 let _ = self.conn.writer.send_ping(b"", out);
@@ -217,6 +225,8 @@ impl WebSocket {
                     return Progress::End(Ending::Abort, CloseReason::Remote(RemoteError::Silent));
                 }
                 let every = cx.settings.limits.heartbeat.unwrap_or_default();
+                // The pong time-out, which has passed, is part of the heartbeat interval. So pings
+                // keep their interval.
                 self.timer = Timer::Ping(now + every.saturating_sub(cx.settings.limits.pong_timeout));
             }
             Timer::Close(due) if due <= now => {
@@ -228,8 +238,8 @@ impl WebSocket {
         Progress::Wait
     }
 
-    /// Whether the time-out that comes next ends the connection. A ping that waits behind other
-    /// output has not reached the peer yet.
+    /// Whether the next time-out ends the connection. If output waits, the ping may not have
+    /// reached the peer.
     pub(super) const fn timeout_ends_peer(&self, output_waits: bool) -> bool {
         match self.timer {
             Timer::Off | Timer::Ping(_) => false,
@@ -257,17 +267,20 @@ impl WebSocket {
         Progress::End(Ending::Linger, CloseReason::Remote(error))
     }
 
-    /// The last call of the handler.
+    /// Makes the last call of the handler.
     pub(super) fn close(self, reason: CloseReason, cx: &Context<'_>) {
         cx.stats.websockets.subtract(1);
         let Self { mut handler, mut link, .. } = self;
+        // Each call of the application is contained by itself, so that a panic in one does not skip
+        // the next.
         cx.contain(|| handler.closed(reason));
         cx.contain(|| drop(handler));
         link.let_go(cx);
     }
 }
 
-/// Ends a WebSocket whose request's handler panicked after it had accepted it: its own handler is not called at all.
+/// Ends a WebSocket whose request handler panicked after it had accepted the upgrade. The
+/// WebSocket's own handler is not called.
 pub(super) fn end_panicked(upgraded: Upgraded, out: &mut Outbox, cx: &Context<'_>) {
     say_panicked(&mut Writer::new(), out);
     let Upgraded { handler, mut link, .. } = upgraded;
@@ -275,13 +288,14 @@ pub(super) fn end_panicked(upgraded: Upgraded, out: &mut Outbox, cx: &Context<'_
     link.let_go(cx);
 }
 
-/// RFC 6455, section 7.4.1: 1011 is a server "terminating the connection because it encountered an unexpected condition".
+/// Sends close code 1011: a server "is terminating the connection because it encountered an
+/// unexpected condition" (RFC 6455, section 7.4.1).
 fn say_panicked(writer: &mut Writer, out: &mut Outbox) {
-    // An error means that the handler had begun to close.
+    // An error means that the handler had already started to close.
     let _ = writer.send_close(1011, "", out);
 }
 
-/// Puts a frame out.
+/// Sends a frame, unless the WebSocket is closing.
 pub(super) fn put(writer: &mut Writer, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) {
     if writer.send_frame(frame, out).is_ok() {
         cx.stats.messages_out.add(1);

@@ -1,7 +1,8 @@
 //! One non-blocking connection.
 //!
-//! Owns a socket, its session, and what could not be worked on yet: the rest of the input, the rest of the output. An idle connection owns
-//! neither. Refuses to look into either.
+//! Owns a socket, its session, the input that the session has not used yet, and the output that the
+//! system has not taken yet. An idle connection has no such input or output. Leaves the content of
+//! both to the session, and the turn to the event loop.
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind, Read, Write};
@@ -21,7 +22,7 @@ use crate::driver::{Config, EDGES_ARE_REAL, OVERDUE_BYTES_MAX};
 use crate::proto::{CloseReason, Frame, Outbox};
 use crate::session::{Burst, Command, Context, Ending, Handler, Post, RemoteSource, Session, Stats};
 
-/// What all connections of a loop share and only read.
+/// The data that all connections of a loop share and only read.
 pub(super) struct Env {
     pub(super) config: Config,
     pub(super) stats: Arc<Stats>,
@@ -32,25 +33,25 @@ pub(super) struct Env {
     pub(super) serial: Cell<u64>,
 }
 
-/// What all connections of a loop use in turn.
+/// The buffers, bounds and timers that the connections of a loop use one after the other.
 pub(super) struct Tools {
     /// The one receive buffer.
     pub(super) receive: Vec<u8>,
     pub(super) share: Share,
-    /// A connection without unsent output has none.
+    /// Outboxes to lend: a connection without unsent output has none.
     pub(super) outboxes: Outboxes,
     pub(super) timers: Timers,
 }
 
-/// What one connection may do in a turn, so that others have theirs soon.
+/// How much one connection may do in a turn, so that other connections are served soon.
 #[derive(Clone, Copy)]
 pub(super) struct Share {
     pub(super) read_bytes: usize,
-    /// Past it no further input is worked on in this turn, though all of its answers have left.
+    /// Above it, no further input is worked on in this turn, even if all answers have left.
     pub(super) write_bytes: usize,
 }
 
-/// How handles reach one connection of the loop.
+/// The source of addresses for handles of one connection of the loop.
 struct Remote<'a> {
     env: &'a Env,
     slot: u32,
@@ -87,34 +88,36 @@ macro_rules! context {
 #[expect(clippy::struct_excessive_bools, reason = "they are independent of each other, and every combination occurs")]
 pub(super) struct Connection {
     socket: TcpStream,
-    /// When the timer heap will bring this connection up.
+    /// The connection's live entry in the timer heap.
     pub(super) armed: Option<Armed>,
     /// Input that the session has not used yet.
     input: Vec<u8>,
-    /// Output that the system has not taken yet, or that is being gathered in this turn.
+    /// Output that the system has not taken yet, or that is gathered in this turn.
     output: Option<Box<Outbox>>,
-    /// When to give up on a peer that takes no output.
+    /// When to give up a peer that takes no output.
     stalled_until: Option<Instant>,
-    /// A deadline has passed that ends the peer, unless its socket has input. The bytes that were read since.
+    /// Set when a deadline that ends the peer has passed: the bytes that were read since. The peer
+    /// is ended if its socket has no input.
     overdue: Option<u32>,
-    /// There may be more to read.
+    /// The socket may have more to read.
     readable: bool,
-    /// The peer's end is announced: read on to it even after a short read.
+    /// The system has reported the peer's end. Even after a short read, reading goes on until the
+    /// end is read.
     hangup: bool,
     /// The peer's end was read.
     eof: bool,
-    /// This side has said that it sends no more.
+    /// This side has ended sending.
     sending_ended: bool,
-    /// Already in the loop's list of connections to be driven.
+    /// Whether the connection is in one of the loop's lists of connections to be driven.
     pub(super) queued: bool,
     session: Session,
 }
 
-/// What the loop is to do with a connection after driving it.
+/// What the loop does with a connection after driving it.
 #[derive(Clone, Copy)]
 pub(super) enum Verdict {
     Keep,
-    /// It has used up its share of this turn.
+    /// The connection has used up its share of this turn: drive it again in the next one.
     Again,
     Close(CloseReason),
 }
@@ -144,23 +147,25 @@ impl Connection {
         &mut self.socket
     }
 
-    /// Takes note of what the system says about the socket.
+    /// Records what the system reports about the socket.
     pub(super) fn note(&mut self, event: &Event) {
         self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
         self.hangup |= event.is_read_closed() || event.is_error();
-        // A peer that had only ended its sending side may have reset the connection since.
+        // A peer that had only ended its sending side may have reset the connection since. Reading
+        // again returns that error.
         self.eof &= !event.is_error();
     }
 
-    /// Takes posted messages and writes them, if nothing is in their way. Their bytes are everybody's: a connection that the system takes them
-    /// all from touches no buffer. Returns `None` where they are to be pushed one by one.
+    /// Takes posted messages and writes them, if nothing must be written before. All readers share
+    /// the bytes of the messages. So if the system takes all bytes, the connection uses no buffer.
+    /// Returns `None` if the messages must be pushed one by one.
     #[inline]
     pub(super) fn write_burst(&mut self, serial: u64, burst: &Burst<'_>, slot: u32, env: &Env, tools: &mut Tools) -> Option<Verdict> {
         if self.output.is_some() {
             return None;
         }
         let wire = self.session.take_burst(serial, burst, &context!(env, slot))?;
-        // An error comes up again when the rest is written.
+        // If the write fails, the error comes again when the rest is written.
         let taken = self.socket.write(wire).unwrap_or(0);
         if taken > 0 {
             env.stats.wrote(taken);
@@ -172,8 +177,8 @@ impl Connection {
         Some(self.drive(slot, env, tools))
     }
 
-    /// Takes a posted message; output is gathered until the connection is driven. Returns `false` when there is so much that the connection
-    /// is better driven at once.
+    /// Takes a posted message. Output is gathered until the connection is driven. Returns `false`
+    /// if so much has gathered that the connection should be driven at once.
     #[inline]
     pub(super) fn push(&mut self, serial: u64, frame: &Frame, slot: u32, env: &Env, tools: &mut Tools) -> bool {
         let out = self.output.get_or_insert_with(|| tools.outboxes.take());
@@ -181,13 +186,13 @@ impl Connection {
         out.len() < env.config.settings.limits.output_bytes || self.stalled_until.is_some()
     }
 
-    /// Carries out another posted command.
+    /// Carries out a posted command other than a push.
     pub(super) fn apply(&mut self, serial: u64, command: Command, slot: u32, env: &Env, tools: &mut Tools) {
         let out = self.output.get_or_insert_with(|| tools.outboxes.take());
         self.session.apply(serial, command, out, &context!(env, slot));
     }
 
-    /// Something that was posted to this connection did not fit.
+    /// The inbox had no room for a message to this connection.
     pub(super) fn overflow(&mut self, serial: u64, slot: u32, env: &Env) {
         self.session.overflow(serial, &context!(env, slot));
     }
@@ -198,15 +203,15 @@ impl Connection {
         self.session.shut_down(come_back_ms, out, &context!(env, slot));
     }
 
-    /// The timer heap brought this connection up, which is to be driven next. Returns whether the
-    /// peer may be given up because it takes no output.
+    /// The timer heap brought this connection up. The loop drives it next. Returns whether the peer
+    /// may be given up because it takes no output.
     pub(super) fn handle_timer(&mut self, slot: u32, env: &Env, tools: &mut Tools) -> bool {
         self.armed = None;
         let now = env.clock.now().instant();
         let nothing = Outbox::new();
         if self.session.is_overdue(false, self.output.as_deref().unwrap_or(&nothing), now) {
-            // The loop may have been held up, and the system reports only some of the sockets at a
-            // time: input can wait of which no event has told yet.
+            // The loop may have been delayed, and the system reports only some of the ready sockets
+            // at a time. So input may wait of which no event has told yet.
             self.overdue.get_or_insert(0);
             self.readable = true;
         } else if self.session.deadline().is_some_and(|deadline| deadline <= now) {
@@ -220,7 +225,8 @@ impl Connection {
         self.stalled_until.is_some_and(|until| until <= now)
     }
 
-    /// Writes what waits, reads what is there, and lets the session work, until nothing moves or this turn's share is used up.
+    /// Writes the output that waits, reads the input that is there, and lets the session work,
+    /// until nothing moves or the share of this turn is used up.
     pub(super) fn drive(&mut self, slot: u32, env: &Env, tools: &mut Tools) -> Verdict {
         let mut out = self.output.take().unwrap_or_else(|| tools.outboxes.take());
         let mut receive = std::mem::take(&mut tools.receive);
@@ -239,6 +245,8 @@ impl Connection {
     fn drive_with(&mut self, receive: &mut [u8], share: Share, out: &mut Outbox, cx: &Context<'_>) -> Verdict {
         let mut filled = self.input.len();
         if filled > 0 {
+            // The session gets its input in one piece, and an idle connection keeps no buffer. So
+            // the rest of the last turn moves to the front of the shared buffer.
             receive[..filled].copy_from_slice(&self.input);
             self.input = Vec::new();
         }
@@ -254,7 +262,7 @@ impl Connection {
             if let Err(reason) = self.digest(receive, filled, &mut share, out, cx) {
                 return Verdict::Close(reason);
             }
-            // Output that waits has just been offered to the system once more.
+            // The output that waits was offered to the system again just before.
             if self.is_stalled(cx.now.instant()) {
                 return Verdict::Close(CloseReason::WriteStalled);
             }
@@ -262,7 +270,7 @@ impl Connection {
                 self.overdue = None;
             }
             match self.session.ending() {
-                // The session knows its reason already.
+                // The session already has its reason. This one is not used.
                 Some(Ending::Abort) => return Verdict::Close(CloseReason::Local(1000)),
                 Some(Ending::Flush) if out.is_empty() && (self.eof || !self.readable) => return Verdict::Close(CloseReason::Local(1000)),
                 Some(Ending::Linger) if out.is_empty() && !self.sending_ended => {
@@ -285,7 +293,7 @@ impl Connection {
                 self.eof = true;
                 continue;
             }
-            // Where nothing is read because output waits, the write time-out decides.
+            // If nothing is read because output waits, the write time-out decides about this peer.
             let has_been_read = self.eof || wanted > 0 && !self.readable;
             if self.overdue.is_some_and(|bytes| has_been_read || bytes >= OVERDUE_BYTES_MAX) {
                 self.overdue = None;
@@ -309,13 +317,16 @@ impl Connection {
         }
     }
 
-    /// Whether the peer ended while it is owed an answer; asked where no more is read meanwhile, and its end stands behind more than that. With
-    /// less input before its end it would be let go, too. Input that waits for anything else is still to be answered.
+    /// Whether the peer ended while the server owes it an answer. Call this only when no more is
+    /// read: then the peer's end stands behind input that is not read. A peer with less input
+    /// before its end would be dropped, too. Input that waits for another reason is still to be
+    /// answered.
     fn has_left(&self, out_len: usize, cx: &Context<'_>) -> bool {
         self.hangup && !self.eof && self.session.ends_with_peer(cx) && out_len < cx.settings.limits.output_bytes
     }
 
-    /// Works on the input that is there until it is used up, needs more behind it, its answers cannot be written, or they are this turn's share.
+    /// Works on the input until it is used up or needs more bytes, until the system takes no more
+    /// answers, or until the answers have used up this turn's share.
     fn digest(
         &mut self,
         receive: &mut [u8],
@@ -328,18 +339,19 @@ impl Connection {
         loop {
             let used = if done < *filled { self.session.receive(&mut receive[done..*filled], out, cx) } else { 0 };
             done += used;
-            // Input that waits only for room in the output still comes before the end.
+            // Input that waits only for room in the output is worked on before the peer's end.
             if self.eof && (done == *filled || out.len() < cx.settings.limits.output_bytes) {
                 self.session.handle_eof(out, cx);
             }
-            // Written output may have been all that the next request waited for, or the peer's end.
+            // The written output may have been all that the next request, or the peer's end, waited
+            // for.
             let moved = used > 0 || !out.is_empty();
             let flushed = self.flush(out, share, cx).map_err(|_| CloseReason::Transport)?;
             if !flushed || !moved || done == *filled && !self.eof || share.write_bytes == 0 {
                 break;
             }
         }
-        // Once, however many answers it took to get here.
+        // The rest is moved once, however many requests were answered.
         if done > 0 && done < *filled {
             receive.copy_within(done..*filled, 0);
         }
@@ -347,8 +359,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads once. A short read is the end of what is there, where edges are real: asking again would
-    /// only be answered "would block".
+    /// Reads once. Where edges are real, a short read means that the system has no more input:
+    /// another read would only return "would block".
     fn read(&mut self, room: &mut [u8], cx: &Context<'_>) -> io::Result<usize> {
         match self.socket.read(room) {
             Ok(0) => {
@@ -370,8 +382,9 @@ impl Connection {
         }
     }
 
-    /// Writes until the output is empty, its backlog included, or the system takes no more, or what was behind it is for the next turn: a
-    /// handler that always has more would go on for as long as its reader keeps up. Returns whether it is empty.
+    /// Writes until the output and its backlog are empty, the system takes no more, or the share of
+    /// this turn is used up. Without the share, a handler that always has more would be written for
+    /// as long as its reader keeps up. Returns whether the output is empty.
     fn flush(&mut self, out: &mut Outbox, share: &mut Share, cx: &Context<'_>) -> io::Result<bool> {
         while !out.is_empty() {
             match write_once(&mut self.socket, out) {
@@ -401,7 +414,7 @@ impl Connection {
     }
 
     fn arm(&mut self, slot: u32, env: &Env, tools: &mut Tools) {
-        // A deadline that has passed waits for the socket to be read, and needs no timer.
+        // An overdue connection waits for its socket to be read, and needs no timer.
         let session = if self.overdue.is_some() { None } else { self.session.deadline() };
         let deadline = match (session, self.stalled_until) {
             (Some(session), Some(stalled)) => Some(session.min(stalled)),
@@ -412,12 +425,12 @@ impl Connection {
         }
     }
 
-    /// Whether the peer would miss something if the connection ended now.
+    /// Whether the peer would lose an answer or output if the connection ended now.
     pub(super) fn is_owing(&self) -> bool {
         self.output.is_some() || self.session.is_owing()
     }
 
-    /// Lets go of the connection; dropping the socket closes it.
+    /// Ends the session. Dropping the socket closes it.
     pub(super) fn close(mut self, reason: CloseReason, slot: u32, env: &Env) {
         self.session.close(reason, &context!(env, slot));
     }

@@ -1,19 +1,23 @@
 //! The event loop: one thread, every connection.
 //!
-//! Owns the turn. Refuses to block anywhere but in `poll`.
+//! Owns the turn: its order, and the share of it that each connection gets. The loop blocks only in
+//! `poll`. Leaves a connection's socket and session to `connection`, the order of posted messages
+//! to `deliveries`, and deadlines to `timers`.
 //!
 //! ```text
-//! one turn:  poll ─▶ clock ─▶ inbox ─▶ sockets ─▶ accept ─▶ timers ─▶ driven again: gathered output, unfinished shares
+//! one turn:  poll ─▶ clock ─▶ inbox ─▶ sockets ─▶ accept ─▶ timers ─▶ driven again:
+//!                                                        gathered output, unfinished shares
 //! ```
 //!
-//! The inbox comes before the sockets so that all messages of a turn leave in one write for each of their readers, and so that an
-//! answer released by another thread is written before the client's next request is read. Existing
-//! connections are served before new ones are accepted. Output of one connection is gathered until
-//! the connection is driven, once a turn.
+//! The inbox comes before the sockets for two reasons. All messages of a turn leave in one write
+//! for each reader. And an answer that another thread released is written before the client's next
+//! request is read. Existing connections are served before new ones are accepted. Output of a
+//! connection is gathered until the connection is driven, once a turn.
 //!
-//! A deadline that ends a peer only marks its connection as overdue. The connection is driven, which
-//! reads its socket to the end, and the session is told of the time only then: a loop that was held
-//! up by a handler or by a stopped process must not take its own delay for the peer's.
+//! A deadline that ends a peer only marks its connection as overdue. Then the connection is driven,
+//! which reads its socket to the end, and only after that the session is told of the time. So a
+//! delay of the loop itself, caused by a handler or a stopped process, does not count as the peer's
+//! delay.
 
 mod connection;
 
@@ -37,19 +41,22 @@ use crate::proto::{CloseReason, Frame};
 use crate::session::{Address, Burst, Command, Handler};
 use connection::{Connection, Env, Share, Tools, Verdict};
 
-/// Events taken from the system at once: 64 of a busy loop take some 0.3 ms, and a larger batch saves nothing any more.
+/// Events taken from the system at once: with a busy loop, 64 events take some 0.3 ms. Larger
+/// batches save nothing.
 const EVENTS_PER_TURN: usize = 256;
-/// Timers that come up in one turn: thousands of heartbeats that are due at the same second take a millisecond each time, and let others
-/// in between.
+/// Timers that come up in one turn. Thousands of heartbeats can be due in the same second. With
+/// this bound they take a millisecond at a time, and other connections are served in between.
 const TIMERS_PER_TURN: usize = 256;
-/// Letting go of a peer that took nothing counts as so many: the system frees megabytes of unsent output, for a millisecond.
+/// Closing the connection of a peer that took no output counts as so many timers: the system frees
+/// megabytes of unsent output, which takes a millisecond.
 const TIMERS_PER_STALL: usize = 32;
-/// Input read and output written in a turn where many connections want more than their share, so that the turn takes some 20 ms at the most: a
-/// hundred requests take 50 us, 64 KiB of output as long. No share is smaller than [`SHARE_MIN`].
+/// Input read and output written in one turn when many connections want more than their share. The
+/// turn then takes some 20 ms at most: a hundred requests take 50 us, and so do 64 KiB of output.
+/// No share is smaller than [`SHARE_MIN`].
 const READ_PER_TURN: usize = 2 * 1024 * 1024;
 const WRITTEN_PER_TURN: usize = 4 * 1024 * 1024;
 const SHARE_MIN: usize = 16 * 1024;
-/// Connections accepted in one turn, so that a storm of new ones does not keep the others waiting.
+/// Connections accepted in one turn, so that many new ones do not delay the existing ones.
 const ACCEPTS_PER_TURN: usize = 64;
 
 /// Serves until the server is stopped.
@@ -87,7 +94,7 @@ struct EventLoop {
     connections: Slab<Connection>,
     /// Connections to be driven before the end of the turn.
     again: Vec<u32>,
-    /// Those that have used up their share of this turn.
+    /// Connections that have used up their share of this turn.
     unfinished: Vec<u32>,
     deliveries: Deliveries,
     accept: Accept,
@@ -98,14 +105,15 @@ struct EventLoop {
     tools: Tools,
 }
 
-/// What the listening socket has for us.
+/// What the loop knows about the listening socket.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Accept {
-    /// Nothing, until the system says so.
+    /// No connection waits. The system will report the next one.
     Waiting,
-    /// Perhaps connections.
+    /// Connections may be waiting.
     Ready,
-    /// The system lacks something that another end of a connection may give back.
+    /// The system has no resources for one more connection. The loop tries again at this time,
+    /// because another connection may have ended by then.
     Resting(Instant),
 }
 
@@ -116,6 +124,8 @@ impl EventLoop {
             self.env.stats.cut.add(u64::from(connection.is_owing()));
             connection.close(CloseReason::Shutdown, slot as u32, &self.env);
         }
+        // After the connections: what their destructors post is dropped here. Handles that are left
+        // post to nothing from now on.
         self.env.inbox.close();
         result
     }
@@ -125,17 +135,19 @@ impl EventLoop {
         while !self.is_over() {
             self.wait(&mut events)?;
             self.env.clock.read();
+            // Counted before anything is driven: all connections of this turn get the same share.
             self.tools.share = self.share(events.iter().count() + self.again.len());
             self.take_postings();
             for event in &events {
                 match event.token() {
                     LISTENER if self.accept == Accept::Waiting => self.accept = Accept::Ready,
-                    // More of those who wait are no reason to end a rest.
+                    // More waiting connections do not end a rest.
                     LISTENER | WAKER => {}
                     Token(slot) => {
                         if let Some(connection) = self.connections.get_mut(slot) {
                             connection.note(event);
-                            // Who is in the list already has no second share.
+                            // A connection in the list is driven later in this turn, and gets no
+                            // second share.
                             if !connection.queued {
                                 self.drive(slot as u32);
                             }
@@ -153,8 +165,9 @@ impl EventLoop {
         Ok(())
     }
 
-    /// What each of `ready` connections may do in a turn. Who is alone has the whole buffer; in company a turn comes round soon, and large
-    /// messages still come in few reads.
+    /// The share of each of `ready` connections in a turn. A connection that is alone gets the
+    /// whole buffer. With others, a smaller share makes turns short, and is still large enough to
+    /// read large messages in few reads.
     fn share(&self, ready: usize) -> Share {
         let (buffer, output) = (self.tools.receive.len(), self.env.config.settings.limits.output_bytes);
         match ready {
@@ -171,8 +184,9 @@ impl EventLoop {
         drained || self.stop.is_now()
     }
 
-    /// Sleeps until something happens, or looks only if there is work left.
+    /// Sleeps until something happens. If work is left, only looks for events.
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
+        // The inbox is asked last: from its answer on, a thread that posts makes a system call.
         let may_sleep = self.again.is_empty() && !self.can_accept() && self.env.inbox.go_to_sleep();
         let timeout = if may_sleep { self.sleep_time() } else { Some(Duration::ZERO) };
         match self.poll.poll(events, timeout) {
@@ -224,28 +238,30 @@ impl EventLoop {
         if self.connections.len() == self.env.config.max_connections {
             self.env.stats.accept_pauses.add(1);
         }
-        // Edge-triggered, both directions at once: never registered again.
+        // Registered once, edge-triggered and for both directions, so that no later system call
+        // changes the interest.
         let interest = Interest::READABLE | Interest::WRITABLE;
         let registered = self.poll.registry().register(self.connections[slot].socket(), Token(slot), interest);
         registered.inspect_err(|_| self.close(slot as u32, CloseReason::Transport))
     }
 
-    /// Carries out what was posted.
+    /// Carries out the commands that were posted.
     fn take_postings(&mut self) {
+        // Taken out, because delivering needs `self`, and put back to keep its capacity.
         let mut deliveries = std::mem::take(&mut self.deliveries);
         deliveries.take_from(&self.env.inbox);
         deliveries.hand_to(self);
         self.deliveries = deliveries;
     }
 
-    /// Before the end of this turn.
+    /// Drives a connection before the end of this turn.
     fn drive_later(&mut self, slot: u32) {
         if self.put_in_list(slot) {
             self.again.push(slot);
         }
     }
 
-    /// Whether a connection is to be put into the list of those to be driven, and not in it already.
+    /// Marks a connection as listed for a later drive. Returns whether it was not listed before.
     fn put_in_list(&mut self, slot: u32) -> bool {
         self.connections.get_mut(slot as usize).is_some_and(|connection| !std::mem::replace(&mut connection.queued, true))
     }
@@ -263,7 +279,8 @@ impl EventLoop {
         }
     }
 
-    /// Drives what was put off until now. Who has used up this turn's share waits for the next one, behind everybody else.
+    /// Drives the connections that were put off. Those that have used up their share wait for the
+    /// next turn, after all others.
     fn drive_again(&mut self) {
         let mut due = std::mem::take(&mut self.again);
         for slot in due.drain(..) {
@@ -284,7 +301,8 @@ impl EventLoop {
         while left > 0 {
             left -= 1;
             let Some((due, slot)) = self.tools.timers.pop_due(now) else { return };
-            // An entry that is no longer the connection's own is left over from an earlier deadline or an earlier connection.
+            // An entry that is not the connection's live one is left from an earlier deadline, or
+            // from an earlier connection in this slot.
             let Some(connection) = self.connections.get_mut(slot as usize) else { continue };
             if !Timers::is_armed(due, connection.armed) {
                 continue;
@@ -329,7 +347,8 @@ impl Carrier for EventLoop {
     fn push(&mut self, Address { slot, serial }: Address, frame: &Frame) {
         let Some(connection) = self.connections.get_mut(slot as usize) else { return };
         if !connection.push(serial, frame, slot, &self.env, &mut self.tools) {
-            // A burst is no reason to call a reader slow before anything was written.
+            // Written at once: messages that come faster than a turn must not count against a
+            // reader that was given no chance to read them.
             self.drive(slot);
         }
     }

@@ -1,15 +1,18 @@
-//! One blocking connection.
+//! One blocking connection, which two threads share.
 //!
-//! Owns a socket, its session, and the order in which its two threads write. Refuses to look into input and output.
+//! Owns a socket, its session, and the order in which the two threads write. Leaves reading to
+//! `reader`, waiting for posted commands to `writer`, and the content of input and output to the
+//! session.
 //!
 //! ```text
-//!   reader: read ─────▶ lock ─▶ session.receive ─▶ flush ─▶ read ...         always
-//!   writer: mailbox ──▶ lock ─▶ session.apply ───▶ flush ─▶ mailbox ...      from the first handle on
+//!   reader: read ─────▶ lock ─▶ session.receive ─▶ flush ─▶ read ...      always
+//!   writer: mailbox ──▶ lock ─▶ session.apply ───▶ flush ─▶ mailbox ...   from the first handle on
 //! ```
 //!
-//! Whoever has produced output writes it, without the lock, unless the other thread is writing: that one then takes it along. So an echo
-//! stays on its reader's thread, and a publisher never waits for anything but the mailbox's lock. Each thread sleeps until the deadline
-//! that it saw last: whoever brings a deadline forward is there to meet it.
+//! The thread that produces output writes it, without the lock. If the other thread is writing,
+//! that thread writes the new output, too. So an echo stays on the reader's thread, and a publisher
+//! waits only for the mailbox's lock. Each thread sleeps until the deadline that it saw last. A
+//! thread that brings the deadline forward meets the new deadline itself.
 
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -29,42 +32,46 @@ use crate::session::{Command, Context, Ending, RemoteSource, Session};
 /// An outbox larger than this is not kept between two answers.
 const OUTBOX_BYTES_KEPT: usize = 4 * 1024;
 
-/// A connection, shared by its reader, its writer and the server's list for the shutdown.
+/// A connection. Its reader, its writer and the server's list share it; the list is for the
+/// shutdown.
 pub(super) struct Connection {
     pub(super) shared: Arc<Shared>,
     pub(super) socket: Arc<TcpStream>,
     pub(super) mailbox: Arc<Mailbox>,
     state: Mutex<State>,
-    /// A write ended, the session changed, or the connection failed.
+    /// Signals that a write ended, that the session changed, or that the connection failed.
     changed: Condvar,
-    /// The shutdown's grace is over, and the socket with it.
+    /// The grace time of the shutdown is over, and the socket was shut down.
     is_cut_off: AtomicBool,
 }
 
-/// What the two threads take turns with. Nothing of it is kept elsewhere while the lock is given up, but the output that is being written.
+/// The state that the two threads share under the lock. A thread that gives up the lock keeps no
+/// part of the state, except the output that it is writing.
 #[expect(clippy::struct_excessive_bools, reason = "they are independent of each other, and every combination occurs")]
 pub(super) struct State {
     pub(super) session: Session,
     out: Outbox,
     /// Input that the session has not used yet.
     input: Vec<u8>,
-    /// The last read took all that it had room for: there is probably more.
+    /// The last read filled its buffer, so there is probably more input.
     pub(super) read_was_full: bool,
-    /// The reader reads, without the lock.
+    /// The reader is in a read, without the lock.
     pub(super) is_reading: bool,
-    /// The peer's end was read, or need not be.
+    /// The peer's end was read, or need not be read.
     pub(super) eof: bool,
-    /// The peer's end has been announced. There may be input before it.
+    /// The system has reported the peer's end. There may be input before the end.
     hung_up: bool,
-    /// The socket once more, for the system to tell the server's thread of the peer's end.
+    /// A second descriptor of the socket, through which the system tells the server's thread of the
+    /// peer's end.
     watched: Option<mio::net::TcpStream>,
-    /// One of the threads is writing, without the lock.
+    /// One of the threads is in a write, without the lock.
     writing: bool,
-    /// The reader waits for a change. Telling it costs a system call, whether or not it is there.
+    /// The reader waits for a change. A wake-up is a system call even if no thread waits, so only a
+    /// waiting reader is woken.
     reader_waits: bool,
     sending_ended: bool,
     shutdown_begun: bool,
-    /// The connection cannot go on.
+    /// Set once the connection cannot go on, to the reason.
     pub(super) failed: Option<CloseReason>,
 }
 
@@ -74,8 +81,9 @@ impl State {
         self.session.is_overdue(self.writing, &self.out, now)
     }
 
-    /// When the writer is to keep the connection's time. The reader keeps the deadlines that end the
-    /// peer; but one that came nearer while it reads wakes it too late, and is the writer's.
+    /// When the writer must act on a deadline of the connection. The reader keeps the deadlines
+    /// that end the peer. If such a deadline came nearer during a read, the reader wakes too late,
+    /// so the writer keeps it instead.
     pub(super) fn writer_deadline(&self, clock: &Clock) -> Option<Instant> {
         let deadline = self.session.deadline().filter(|_| self.failed.is_none())?;
         if !self.is_overdue(deadline) {
@@ -87,20 +95,20 @@ impl State {
 
 type Guard<'a> = MutexGuard<'a, State>;
 
-/// What a thread that keeps a connection's time knows of input that the system still has. A deadline
-/// ends a peer only where there is none: input that waits has arrived in time.
+/// What a thread that acts on a deadline knows about unread input. A deadline ends a peer only if
+/// no input waits in the system, because input that waits has arrived in time.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum InputLeft {
     /// The socket has been read to its end since the deadline.
     Nothing,
-    /// There may be more.
+    /// There may be more input.
     Some,
-    /// Another thread reads.
+    /// The other thread is reading.
     Unknown,
 }
 
-/// How long a thread that does not read leaves a deadline to the reader, which may just have been
-/// given the input that keeps the peer.
+/// How long a thread that does not read leaves a deadline to the reader. The reader may just have
+/// read input that keeps the peer.
 const READER_GRACE: Duration = Duration::from_millis(50);
 
 impl Connection {
@@ -146,7 +154,8 @@ impl Connection {
         state.out.len() < self.shared.config.settings.limits.output_bytes
     }
 
-    /// Lets the session work on `fresh` input behind what it has not used yet, on the peer's end and on its time, and writes what comes of it.
+    /// Lets the session work on `fresh` input after the input that it has not used yet, on the
+    /// peer's end, and on its deadline. Writes the output.
     pub(super) fn digest<'a>(&'a self, mut state: Guard<'a>, mut fresh: &mut [u8], input_left: InputLeft, clock: &Clock) -> Guard<'a> {
         let cx = self.context(clock);
         while state.failed.is_none() {
@@ -165,7 +174,7 @@ impl Connection {
             if input.is_empty() {
                 *input = Vec::new();
             }
-            // Input that waits only for room in the output still comes before the end.
+            // Input that waits only for room in the output is worked on before the peer's end.
             if state.eof && (state.input.is_empty() || state.out.len() < cx.settings.limits.output_bytes) {
                 let State { session, out, .. } = &mut *state;
                 session.handle_eof(out, &cx);
@@ -173,7 +182,8 @@ impl Connection {
             self.keep_time(&mut state, input_left, clock);
             let moved = used > 0 || !state.out.is_empty();
             state = self.flush(state, clock, true);
-            // Written output may have been all that the next request waited for, or the peer's end.
+            // The written output may have been all that the next request, or the peer's end, waited
+            // for.
             if !moved || state.writing || state.input.is_empty() && !state.eof {
                 break;
             }
@@ -194,10 +204,10 @@ impl Connection {
         }
     }
 
-    /// Whether the system has no input for this connection, nor its end.
+    /// Whether the system has neither input for this connection nor the peer's end.
     fn has_no_input(&self, state: &State) -> bool {
-        // The socket must not become non-blocking under a thread that writes. A reader that comes
-        // back early because of it begins again.
+        // The socket must not become non-blocking while the other thread writes. A read that ends
+        // early because of this is started again.
         if state.writing {
             return false;
         }
@@ -207,16 +217,21 @@ impl Connection {
         peeked.is_err_and(|error| is_timeout(&error))
     }
 
-    /// Writes what there is to write, unless the other thread is at it, and draws the consequences of an end.
+    /// Writes the output, unless the other thread is writing. Then ends the connection if the
+    /// session is over.
     fn flush<'a>(&'a self, mut state: Guard<'a>, clock: &Clock, may_wait: bool) -> Guard<'a> {
         while !state.writing && !state.out.is_empty() && state.failed.is_none() && state.session.ending() != Some(Ending::Abort) {
             state.writing = true;
             let mut out = std::mem::take(&mut state.out);
+            // The other thread can work on the session meanwhile, and a publisher never waits for a
+            // write.
             drop(state);
             let written = self.write(&mut out, may_wait);
             state = self.lock();
             state.writing = false;
             let is_whole = out.is_empty();
+            // Output of the other thread came during the write. It belongs behind the rest of this
+            // output.
             if !state.out.is_empty() {
                 out.append(&mut state.out);
             }
@@ -228,16 +243,17 @@ impl Connection {
                 Ok(()) if !is_whole => break,
                 Ok(()) if out.is_empty() => session.drained(out, &self.context(clock)),
                 Ok(()) => {}
-                // A connection that was cut cannot be written to, either.
+                // A write to a socket that was shut down fails, too. The first reason counts.
                 Err(reason) => _ = failed.get_or_insert(reason),
             }
         }
         let is_written = !state.writing && state.out.is_empty();
+        // Closing with unread input would reset the connection and could destroy the last answer.
         if state.read_was_full || !state.input.is_empty() && !state.eof {
             state.session.linger();
         }
         match state.session.ending() {
-            // The session knows its reason already.
+            // The session already has its reason. This one is not used.
             Some(Ending::Abort) => _ = state.failed.get_or_insert(CloseReason::Local(1000)),
             Some(Ending::Flush) if is_written => _ = state.failed.get_or_insert(CloseReason::Local(1000)),
             Some(Ending::Linger) if is_written && !state.sending_ended => {
@@ -256,8 +272,8 @@ impl Connection {
         state
     }
 
-    /// Writes everything; the socket's write time-out bounds how long the system may take no byte. Leaves what would have to wait if it must
-    /// not be waited for.
+    /// Writes everything. The socket's write time-out bounds how long the system may take no byte.
+    /// If the thread must not wait, leaves output that the system does not take at once.
     fn write(&self, out: &mut Outbox, may_wait: bool) -> Result<(), CloseReason> {
         while !out.is_empty() {
             match write_once(&*self.socket, out) {
@@ -281,8 +297,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Writes what the system takes without waiting. The time for a write may have passed while the
-    /// whole process was stopped, and the peer may have taken output meanwhile.
+    /// Writes once without waiting. The write time-out may have passed while the whole process was
+    /// stopped, and the peer may have taken output meanwhile.
     fn write_at_once(&self, out: &mut Outbox) -> bool {
         let _ = self.socket.set_nonblocking(true);
         let written = write_once(&*self.socket, out);
@@ -290,25 +306,26 @@ impl Connection {
         written.inspect(|(taken, _)| self.shared.stats.wrote(*taken)).is_ok()
     }
 
-    /// How many bytes the reader is to read at most; 0 for not at all.
+    /// How many bytes the reader may read at most; 0 if it must not read.
     pub(super) fn wanted_bytes(&self, state: &State, clock: &Clock) -> usize {
         if state.eof { 0 } else { state.session.wanted_bytes(state.input.len(), state.out.len(), &self.context(clock)) }
     }
 
-    /// Whether the next request waits for an answer of ours behind more input than is read meanwhile: the peer's end cannot be read then.
+    /// Whether the peer's end cannot be read: the next request waits for an answer, and more input
+    /// stands before the end than is read meanwhile.
     fn is_stuck(&self, state: &State, clock: &Clock) -> bool {
         let has_room = !state.writing && state.out.len() < self.shared.config.settings.limits.output_bytes;
         has_room && !state.eof && state.session.ends_with_peer(&self.context(clock)) && self.wanted_bytes(state, clock) == 0
     }
 
-    /// Whether the peer has ended while it is owed an answer, and its end stands behind more input than is read meanwhile. With less input
-    /// before its end it would be let go, too.
+    /// Whether the peer has ended while the server owes it an answer, and its end stands behind
+    /// input that is not read. A peer with less input before its end would be dropped, too.
     pub(super) fn has_left(&self, state: &State, clock: &Clock) -> bool {
         state.hung_up && self.is_stuck(state, clock)
     }
 
-    /// Sees to it that a reader that is about to wait is told of the peer's end, if it cannot read it. Where there is no descriptor for
-    /// that, the end is found at the next write.
+    /// If the reader cannot read and will wait, makes the server's thread watch for the peer's end.
+    /// If the process has no descriptor left for this, the end is noticed at the next write.
     pub(super) fn watch(&self, state: &mut State, clock: &Clock) {
         if state.hung_up || state.watched.is_some() || !self.is_stuck(state, clock) {
             return;
@@ -320,15 +337,18 @@ impl Connection {
         }
     }
 
-    /// The reader sees for itself again: the server's thread is not to be woken by input.
+    /// Ends the watch, because the reader reads again. Otherwise, input would wake the server's
+    /// thread.
     pub(super) fn unwatch(&self, state: &mut State) {
         if let Some(mut socket) = state.watched.take() {
-            // Closing it would not do: the system goes by what is open, and that is one with the connection's own socket.
+            // Closing this descriptor would not end the watch: the system watches the open socket,
+            // which the connection's own descriptor keeps open.
             let _ = self.shared.registry.deregister(&mut socket);
         }
     }
 
-    /// The system says that the peer has ended. Returns `false` while a thread is busy with the connection, which must not be waited for.
+    /// The system has reported the peer's end. Returns `false` if a thread holds the lock, for
+    /// which the server's thread must not wait.
     pub(super) fn try_hang_up(&self) -> bool {
         let mut state = match self.state.try_lock() {
             Ok(state) => state,
@@ -342,7 +362,7 @@ impl Connection {
         true
     }
 
-    /// Waits for the other thread to write or to change the session, but not longer than `most`.
+    /// Waits until the other thread writes or changes the session, and no longer than `most`.
     pub(super) fn wait_for_change<'a>(&'a self, mut state: Guard<'a>, most: Option<Duration>) -> Guard<'a> {
         state.reader_waits = true;
         let mut state = match most {
@@ -353,8 +373,9 @@ impl Connection {
         state
     }
 
-    /// The connection's share of a look by the server's thread during the shutdown, unless a thread is busy with it: its beginning, then
-    /// its time. A peer that does not read must not hold up the others.
+    /// Called by the server's thread during a shutdown. The first call begins the connection's
+    /// shutdown, and each call acts on its deadline. Does nothing if a thread holds the lock: a
+    /// peer that does not read must not delay the others.
     pub(super) fn try_shut_down(&self, clock: &Clock) {
         let Ok(mut state) = self.state.try_lock() else { return };
         if !std::mem::replace(&mut state.shutdown_begun, true) {
@@ -364,14 +385,15 @@ impl Connection {
         if state.writing || state.out.is_empty() {
             return drop(self.flush(state, clock, true));
         }
-        // A read of the other thread that comes back early because of this is begun again.
+        // A read of the other thread that ends early because of this is started again.
         let _ = self.socket.set_nonblocking(true);
         let state = self.flush(state, clock, false);
         let _ = self.socket.set_nonblocking(false);
         drop(state);
     }
 
-    /// There is no thread to write for this connection: it ends as in a shutdown, and its client is told to come back.
+    /// No thread is available to write for this connection. The connection ends as in a shutdown,
+    /// and its client is told to come back.
     pub(super) fn refuse(&self, clock: &Clock) {
         let mut state = self.lock();
         self.end_session(&mut state, clock);
@@ -383,9 +405,11 @@ impl Connection {
         state.session.shut_down(come_back_ms, &mut state.out, &self.context(clock));
     }
 
-    /// Ends the connection when the grace time is over. To be repeated while it is there: a thread may be about to wait.
+    /// Cuts the connection when the grace time is over. Repeated until the connection is gone,
+    /// because a thread may be about to wait.
     pub(super) fn cut_off(&self) {
-        // Whoever holds the lock sees the socket's end first.
+        // The flag is set before the socket is shut down. So a thread that holds the lock and whose
+        // call fails finds the true reason.
         self.is_cut_off.store(true, SeqCst);
         if let Ok(mut state) = self.state.try_lock() {
             state.failed.get_or_insert(CloseReason::Shutdown);
@@ -394,7 +418,7 @@ impl Connection {
         self.changed.notify_all();
     }
 
-    /// Why the socket is at its end, where that is not the peer's doing.
+    /// Why the socket ended, if this side ended it.
     pub(super) fn own_end(&self) -> Option<CloseReason> {
         if self.mailbox.has_overflowed() {
             return Some(CloseReason::SlowConsumer);
@@ -402,7 +426,7 @@ impl Connection {
         self.is_cut_off.load(SeqCst).then_some(CloseReason::Shutdown)
     }
 
-    /// The reader's last act.
+    /// Ends the connection. The reader calls this last.
     pub(super) fn close(&self, reason: CloseReason, clock: &Clock) {
         let mut state = self.lock();
         let reason = *state.failed.get_or_insert(reason);
@@ -417,14 +441,14 @@ impl Connection {
         self.shared.connections().remove(self.mailbox.slot() as usize);
     }
 
-    /// Both threads come back from whatever they wait for in the system.
+    /// Shuts the socket down, so that both threads return from the system calls in which they wait.
     fn cut(&self) {
-        // An error means that the peer was faster.
+        // An error means that the peer ended the connection first.
         let _ = self.socket.shutdown(Shutdown::Both);
     }
 }
 
-/// Whether a blocking call came back because its time was up: `EAGAIN` on Unix, `TimedOut` elsewhere.
+/// Whether a blocking call ended because of its time-out: `EAGAIN` on Unix, `TimedOut` elsewhere.
 pub(super) fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }

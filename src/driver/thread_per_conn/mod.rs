@@ -1,8 +1,12 @@
-//! Thread per connection: blocking reads, blocking writes.
+//! The thread-per-connection driver: blocking reads, blocking writes.
 //!
-//! Owns accepting, the count of threads, the watch for the end of peers of whom nobody reads, and the shutdown. Refuses to serve more
-//! connections than it may have threads: the others wait in the system's backlog. That is the classic exhaustion of a thread pool by held
-//! requests, on purpose, to be measured.
+//! Owns accepting, the list of connections, the watch for the end of peers from which no thread
+//! reads, and the shutdown. Leaves reading to `reader`, writing to `connection` and `writer`, and
+//! the number of threads to `permits`.
+//!
+//! A server serves no more connections than it may have threads; further connections wait in the
+//! system's backlog. So held requests can exhaust the threads. This is the known weakness of a
+//! thread pool, and it is here on purpose, to be measured.
 
 mod connection;
 mod reader;
@@ -27,17 +31,20 @@ use crate::proto::CloseReason;
 use crate::session::{Context, Handler, RemoteSource, Stats};
 use connection::Connection;
 
-/// How often a shutdown looks after its connections: they have no time of their own for it, and their locks may be taken.
+/// How often a shutdown looks at its connections. A connection's threads do not look at the clock
+/// for it, and its lock may be taken.
 const SHUTDOWN_LOOK: Duration = Duration::from_millis(20);
-/// How long threads may take to end after their connections were cut. Those that a handler keeps longer are left behind.
+/// How long threads may take to end after their connections were cut. Threads that are still in a
+/// handler then are left behind.
 const CUT_GRACE: Duration = Duration::from_secs(1);
 
-/// How often the server's thread looks again for a connection that a thread is busy with, to tell it of its peer's end.
+/// How often the server's thread tries again to tell a connection of its peer's end, while a thread
+/// holds the connection's lock.
 const BUSY_LOOK: Duration = Duration::from_millis(20);
 
-/// What all connections share.
+/// The data that all connections of the driver share.
 struct Shared {
-    /// Where connections that cannot read are watched for their peer's end.
+    /// The registry that watches connections for their peer's end while they cannot read.
     registry: Registry,
     config: Arc<Config>,
     stats: Arc<Stats>,
@@ -56,7 +63,7 @@ impl Shared {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts a thread that holds the permit for as long as it runs.
+    /// Starts a thread. The thread holds the permit as long as it runs.
     fn spawn(&self, permit: Permit, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let run = move || {
             let _permit = permit;
@@ -88,12 +95,14 @@ pub(crate) fn run(listening: Listening, app: Arc<dyn Handler>) -> io::Result<()>
     let mut sleep = |timeout| watch.sleep(timeout);
     let mut accepting = Accepting { shared: &shared, listener, waiting: None, clock: Clock::new() };
     while !stop.is_asked() {
-        // The listening socket is edge-triggered: it is emptied before each sleep.
+        // The listening socket is edge-triggered: all waiting connections must be accepted before
+        // each sleep.
         match accepting.accept_all() {
             Ok(()) => sleep(None)?,
             Err(error) => {
                 let until = Instant::now() + exhausted(&error, &shared.stats);
-                // New connections wake this thread, and do not help.
+                // New connections wake this thread. The system still has no resources for them, so
+                // the pause goes on.
                 while !stop.is_asked() && Instant::now() < until {
                     sleep(Some(until.saturating_duration_since(Instant::now())))?;
                 }
@@ -104,13 +113,13 @@ pub(crate) fn run(listening: Listening, app: Arc<dyn Handler>) -> io::Result<()>
     shut_down(&shared, |timeout| sleep(Some(timeout)))
 }
 
-/// The server's thread asleep. What wakes it is a new connection, a permit that came back, the wish to stop, and the end of a peer of whom
-/// nobody reads.
+/// The sleep of the server's thread. These events wake it: a new connection, a permit that came
+/// back, a request to stop, and the end of a peer from which no thread reads.
 struct Watch {
     poll: Poll,
     events: Events,
     shared: Arc<Shared>,
-    /// Connections that are to be told of their peer's end: their locks were taken.
+    /// Connections whose lock was taken when they should have been told of their peer's end.
     hung_up: Vec<Arc<Connection>>,
 }
 
@@ -121,7 +130,8 @@ impl Watch {
             Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
             _ => {}
         }
-        // Only this thread gives slots away, and it has not done so since the system spoke of these.
+        // Only this thread gives out slots, and it gave out none since the system reported these
+        // events. So each slot still belongs to the same connection, or to none.
         let connections = self.shared.connections();
         for event in self.events.iter().filter(|event| event.is_read_closed() || event.is_error()) {
             let Token(slot) = event.token();
@@ -136,13 +146,13 @@ impl Watch {
 struct Accepting<'a> {
     shared: &'a Arc<Shared>,
     listener: TcpListener,
-    /// The first of those for whom there is no room.
+    /// A connection that was accepted when there was no room for it.
     waiting: Option<(mio::net::TcpStream, SocketAddr)>,
     clock: Clock,
 }
 
 impl Accepting<'_> {
-    /// Accepts until nobody waits any more or there is no room.
+    /// Accepts until no connection waits or there is no room.
     fn accept_all(&mut self) -> io::Result<()> {
         while !self.shared.stop.is_asked() {
             let next = if self.waiting.is_some() { self.waiting.take() } else { accept(&self.listener)? };
@@ -157,8 +167,9 @@ impl Accepting<'_> {
         Ok(())
     }
 
-    /// Starts a connection's thread.
+    /// Starts the thread of a connection.
     fn start(&mut self, permit: Permit, socket: TcpStream, peer: SocketAddr) -> io::Result<()> {
+        // Some systems let an accepted socket inherit this from the listening socket.
         socket.set_nonblocking(false)?;
         socket.set_write_timeout(Some(self.shared.config.settings.limits.write_timeout))?;
         self.clock.read();
@@ -178,7 +189,7 @@ impl Accepting<'_> {
     }
 }
 
-/// Ends every connection in the way of its session, and after the grace time without asking.
+/// Ends every connection in the way of its session. Cuts those that are left after the grace time.
 fn shut_down(shared: &Shared, mut sleep: impl FnMut(Duration) -> io::Result<()>) -> io::Result<()> {
     log::info!("shutting down: {} connections", shared.connections().len());
     let mut clock = Clock::new();
@@ -186,6 +197,8 @@ fn shut_down(shared: &Shared, mut sleep: impl FnMut(Duration) -> io::Result<()>)
     let mut cut_since = None;
     loop {
         let now = clock.read().instant();
+        // The list is copied, so that connections can end and leave the list while the others are
+        // told of the shutdown.
         let left: Vec<_> = shared.connections().iter().map(|(_, connection)| Arc::clone(connection)).collect();
         let threads = shared.permits.taken();
         if left.is_empty() && threads == 0 {
@@ -194,7 +207,7 @@ fn shut_down(shared: &Shared, mut sleep: impl FnMut(Duration) -> io::Result<()>)
         let is_over = end <= now || shared.stop.is_now();
         if is_over && *cut_since.get_or_insert(now) + CUT_GRACE <= now {
             shared.stats.cut.add(left.len() as u64);
-            log::warn!("{threads} threads are left behind: they have not ended {CUT_GRACE:?} after their connections were cut");
+            log::warn!("the server stops although {threads} threads have not ended {CUT_GRACE:?} after their connections were cut");
             return Ok(());
         }
         for connection in &left {

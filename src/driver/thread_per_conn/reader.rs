@@ -1,9 +1,13 @@
-//! The first thread of a connection.
+//! The first thread of a connection, which reads.
 //!
-//! Owns reading. Refuses to wait for anything but the socket and room for output. Who does not read sees no end: while a client is owed an
-//! answer and has pipelined more than is taken meanwhile, the server's thread has the system tell it when that client leaves. Nor can it read
-//! while it writes: a client that reads its last answer only after it has sent more than the system keeps is given up by the write time-out,
-//! where the event loop reads on.
+//! Owns the receive buffer, the read time-out, and the start of the writer. Leaves the session,
+//! writing and the deadlines to `connection`.
+//!
+//! A thread that is not reading cannot see the peer's end. While a client waits for an answer and
+//! has pipelined more than the server takes meanwhile, the reader does not read; then the accepting
+//! thread watches for the peer's end. The reader also does not read while it writes. So the write
+//! time-out ends a client that first sends more than the system buffers and only then reads its
+//! last answer; the event loop would go on reading.
 
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;
@@ -15,23 +19,26 @@ use crate::driver::OVERDUE_BYTES_MAX;
 use crate::driver::clock::Clock;
 use crate::proto::CloseReason;
 
-/// Bytes of a connection's receive buffer while it is quiet: a browser's head, or a segment of Ethernet. With the three pages of stack that
-/// a thread touches, a quiet connection stays below 16 KiB.
+/// The size of a quiet connection's receive buffer: the head of a browser's request, or an Ethernet
+/// segment. Together with the three pages of stack that a thread touches, a quiet connection stays
+/// below 16 KiB.
 const QUIET_BYTES: usize = 1_536;
-/// So many short reads in a row, and the buffer becomes a quiet one again.
+/// After so many short reads in a row, the buffer shrinks to [`QUIET_BYTES`].
 const SHORT_READS: u32 = 4;
 
-/// How late a read time-out may wake the reader.
+/// How late a read time-out may end, for a deadline of any distance.
 const LATE_MAX: Duration = Duration::from_millis(50);
 
-/// Whether a read that may last for `set` is back in time. Linux keeps a socket's time in a wheel whose slots become wider with the
-/// distance: what is far away comes up late by up to an eighth (`kernel/time/timer.c`), 2 s for 25 s.
+/// Whether a read with the time-out `set` returns in time for `wanted`. Linux keeps socket
+/// time-outs in a wheel whose slots become wider with the distance. So a long time-out ends late by
+/// up to an eighth (`kernel/time/timer.c`), such as 2 s for 25 s.
 fn is_in_time(set: Duration, wanted: Duration) -> bool {
     set + set / 8 <= wanted + LATE_MAX
 }
 
-/// Wakes the reader before its time where it is far away, to be set again for the rest. And a deadline that comes nearer with every read,
-/// as the next ping of a busy WebSocket does, costs a system call only now and then.
+/// The time-out to set for a deadline in `wanted`. For a far deadline it is shorter, and the reader
+/// sets it again for the rest. This also saves system calls where each read brings the deadline
+/// nearer, as with the next ping of a busy WebSocket.
 fn time_out_for(wanted: Duration) -> Duration {
     if wanted / 4 <= LATE_MAX { wanted } else { wanted / 4 * 3 }
 }
@@ -57,11 +64,11 @@ struct Reader {
     short_reads: u32,
     /// The socket's read time-out.
     time_out: Option<Duration>,
-    /// The last read came back because of it.
+    /// Whether the last read ended because of the time-out.
     timed_out: bool,
-    /// The writer has been started or refused.
+    /// Whether the writer has been started or refused.
     asked_for_writer: bool,
-    /// Bytes read since a deadline has passed that ends the peer.
+    /// Bytes read since the deadline that ends the peer has passed.
     overdue_bytes: u32,
 }
 
@@ -83,6 +90,7 @@ impl Reader {
                 state = connection.lock();
                 state.is_reading = false;
                 match read {
+                    // A socket that this side has shut down reads as the end of file, too.
                     Ok(Some(0)) => match connection.own_end() {
                         Some(reason) => return reason,
                         None => state.eof = true,
@@ -94,7 +102,8 @@ impl Reader {
                 state.eof = true;
             } else {
                 if !state.eof && state.is_overdue(self.clock.now().instant()) {
-                    // Nothing is read because output waits: the write time-out decides.
+                    // Nothing is read because output waits. The write time-out decides about this
+                    // peer.
                     most = None;
                 }
                 connection.watch(&mut state, &self.clock);
@@ -106,6 +115,7 @@ impl Reader {
             state = connection.digest(state, &mut self.buffer[..fresh], input_left, &self.clock);
             self.fit_buffer(fresh, connection.shared.config.receive_buffer_bytes);
             if !self.asked_for_writer && connection.mailbox.has_handles() && state.failed.is_none() {
+                // A refusal takes the lock itself, and starting a thread takes long.
                 drop(state);
                 self.start_writer(connection);
                 state = connection.lock();
@@ -113,7 +123,8 @@ impl Reader {
         }
     }
 
-    /// Reads `wanted` bytes at most, once: bytes, 0 at the end of file, `None` when there was nothing for so long.
+    /// Reads once, `wanted` bytes at most. Returns the number of bytes, 0 at the end of file, or
+    /// `None` if nothing came before the time-out.
     fn read(&mut self, connection: &Connection, wanted: usize, most: Option<Duration>) -> Result<Option<usize>, CloseReason> {
         self.set_time_out(connection, most).map_err(|_| CloseReason::Transport)?;
         let wanted = wanted.min(self.buffer.len());
@@ -133,8 +144,9 @@ impl Reader {
         }
     }
 
-    /// What the last read tells of input behind it. A peer that sends without a pause is not
-    /// waited for: past [`OVERDUE_BYTES_MAX`] everything that had arrived at the deadline was read.
+    /// What the last read tells about more input. Past [`OVERDUE_BYTES_MAX`], all input that had
+    /// arrived at the deadline has been read, so a peer that sends without a pause cannot avoid the
+    /// deadline.
     fn input_left(&mut self, state: &State, wanted: usize, fresh: usize) -> InputLeft {
         let is_overdue = state.is_overdue(self.clock.now().instant());
         self.overdue_bytes = if is_overdue { self.overdue_bytes.saturating_add(fresh as u32) } else { 0 };
@@ -142,7 +154,8 @@ impl Reader {
         if has_been_read || self.overdue_bytes >= OVERDUE_BYTES_MAX { InputLeft::Nothing } else { InputLeft::Some }
     }
 
-    /// Setting a time-out costs a system call, so that one that is too short is left until it has woken the reader too early, once.
+    /// Sets the read time-out. This costs a system call, so a time-out that is too short stays
+    /// until it has ended one read too early.
     fn set_time_out(&mut self, connection: &Connection, wanted: Option<Duration>) -> std::io::Result<()> {
         let timed_out = std::mem::take(&mut self.timed_out);
         let wakes_in_time = match (self.time_out, wanted) {
@@ -157,7 +170,8 @@ impl Reader {
         Ok(())
     }
 
-    /// A buffer that was filled becomes larger, for bulk; one that is hardly used becomes a quiet one again.
+    /// Fits the buffer to the input: a full read makes it larger, for bulk data, and a row of short
+    /// reads makes it small again.
     fn fit_buffer(&mut self, len: usize, most: usize) {
         if len == self.buffer.len() && len < most {
             self.buffer = vec![0; (len * 4).min(most)];
@@ -168,7 +182,7 @@ impl Reader {
         }
     }
 
-    /// The connection has given out a handle: from now on there are two threads.
+    /// Starts the writer, because the connection has given out its first handle.
     fn start_writer(&mut self, connection: &Arc<Connection>) {
         self.asked_for_writer = true;
         let shared = &connection.shared;
@@ -193,7 +207,8 @@ impl Reader {
 mod tests {
     use super::*;
 
-    /// Reads with time-outs that come up as late as they can, until the deadline. Returns how late it is met, and how many reads it took.
+    /// Reads with time-outs that end as late as the system allows, until the deadline. Returns how
+    /// late the deadline is met, and how many reads it took.
     fn sleep_until(wanted: Duration) -> (Duration, usize) {
         let (mut left, mut reads) = (wanted, 0);
         loop {
@@ -219,7 +234,7 @@ mod tests {
         assert!(is_in_time(time_out_for(Duration::MAX / 2), Duration::MAX / 2));
     }
 
-    /// A message each millisecond: the time-out is set anew far less often.
+    /// With a message each millisecond, the time-out is set far less often than messages come.
     #[test]
     fn a_deadline_that_comes_nearer() {
         let (mut set, mut count) = (Duration::MAX / 2, 0);

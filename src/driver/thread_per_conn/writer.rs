@@ -1,12 +1,13 @@
-//! The second thread of a connection that can be pushed to.
+//! The second thread of a connection, which carries out posted commands and writes.
 //!
-//! Owns waiting for mail. Refuses to read.
+//! Owns waiting for mail, and how many commands go into one write. Leaves reading to `reader`, and
+//! the session to `connection`.
 
 use super::connection::{Connection, InputLeft};
 use crate::driver::clock::Clock;
 use crate::driver::mailbox::Mail;
 
-/// Writes for a connection until it is over.
+/// Carries out commands and writes, until the connection is over.
 pub(super) fn run(connection: &Connection) {
     let mut clock = Clock::new();
     let mut deadline = None;
@@ -18,14 +19,15 @@ pub(super) fn run(connection: &Connection) {
         };
         clock.read();
         let mut state = connection.lock();
-        // Everything that has come is written at once. A full output is written first: what waits is bounded in the mailbox.
+        // One write sends all commands that have come. If the output is full, it is written first,
+        // so that further messages stay in the mailbox, which is bounded.
         while let Some((serial, command)) = next {
             let has_room = connection.apply(&mut state, serial, command, &clock);
             next = if has_room { connection.mailbox.try_take() } else { None };
         }
-        // A released request may have others waiting behind it.
+        // After a held request was answered, pipelined requests may be waiting in the input.
         let state = connection.digest(state, &mut [], InputLeft::Unknown, &clock);
-        // Once the connection has failed there is only the mailbox's end to wait for.
+        // A failed connection has no deadline. The thread then waits until the mailbox is closed.
         deadline = state.writer_deadline(&clock);
     }
 }
