@@ -1,5 +1,5 @@
-//! The protocol core by itself: HTTP/1.1 over one plain blocking socket after the other; no driver, no session, no threads.
-//! Try: `curl -i --data 'five!' http://127.0.0.1:8080/any/path`
+//! The protocol core alone: HTTP/1.1 over blocking sockets, one after the other, without a driver,
+//! a session or threads. Try: `curl -i --data 'five!' http://127.0.0.1:8080/any/path`
 
 #[path = "common/small.rs"]
 mod small;
@@ -13,7 +13,7 @@ use pushlab::proto::http1::{Conn, Content, Event, Next, ResponseHead};
 use pushlab::proto::{Limits, Now, Outbox, RemoteError};
 
 fn main() -> ExitCode {
-    small::run("The protocol core by itself: it says hello at any path, to one client after the other.", |address| {
+    small::run("The protocol core alone: answers hello at any path, to one client after the other.", |address| {
         let refused = |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
         let listener = TcpListener::bind(address).map_err(refused)?;
         small::say(&format!("listening on http://{}/", listener.local_addr()?))?;
@@ -27,7 +27,8 @@ fn serve(mut socket: TcpStream) -> io::Result<()> {
     while !conn.is_closing() {
         let waited = if is_hungry { wait(&mut conn, &mut socket, &mut input)? } else { Ok(()) };
         let now = Now::new(Instant::now(), SystemTime::now());
-        // The law: one input (what it does not use is given again) and the commands that it calls for, ...
+        // The rule for a driver of the core: first give one input and run the commands that follow
+        // from its event. Unused bytes are given again, with those that arrive next.
         match waited.and_then(|()| conn.next_event(now.instant(), &input, &mut out, &limits)) {
             Ok((used, next)) => {
                 is_hungry = matches!(next, Next::NeedData | Next::Paused);
@@ -42,14 +43,16 @@ fn serve(mut socket: TcpStream) -> io::Result<()> {
             }
             Err(error) => conn.send_error(&now, error, &mut out),
         }
-        // ... then drain all output, then read the deadline again (`wait`).
+        // Then write all output. Then read the deadline again, which `wait` does: each input may
+        // move it.
         out.chunks().try_for_each(|chunk| socket.write_all(chunk))?;
         out.advance(out.len());
     }
     Ok(())
 }
 
-/// Waits for input, its end or the deadline, whatever comes first, and tells the connection.
+/// Waits for input, for its end, or for the deadline, and tells the connection which of them came
+/// first.
 fn wait(conn: &mut Conn, socket: &mut TcpStream, input: &mut Vec<u8>) -> io::Result<Result<(), RemoteError>> {
     let mut scratch = [0; 4096];
     let time_left = conn.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));

@@ -1,19 +1,27 @@
-//! What hostile, broken and greedy peers do to a server, and what is left of it: a bounded load on this machine that ends by itself.
+//! Attacks a server with hostile, broken and greedy peers, and checks what the server still
+//! promises.
 //!
-//! `cargo run --release --example abuse` starts a server process for each attack and IO model, lets a well-behaved probe ask all the while, and
-//! prints one table: what was done, how long the probe's answers took, and whether descriptors, threads and memory came back. It fails if a promise
-//! did not hold. A promise about time that does not hold while other programs keep the machine busy is not shown, which is another exit code. Never point it at anybody else: it only ever talks to the server that it has started on 127.0.0.1.
+//! `cargo run --release --example abuse` starts a server process for each attack and IO model. A
+//! well-behaved client, the probe, sends requests during each attack. The program prints one table:
+//! what the attack did, how long the probe waited for its answers, and whether descriptors, threads
+//! and memory returned to their values from before.
+//!
+//! The exit code is 1 if a promise did not hold. A promise about time that did not hold while other
+//! programs kept the machine busy is "not shown": the exit code is then 4. Every attack is bounded
+//! and ends by itself. The program connects only to the servers that it starts on 127.0.0.1; it has
+//! no option for another address.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `options` | the command line |
-//! | `scenario` | the list of attacks, and what one of them is |
+//! | `scenario` | the list of attacks, and the promise that each one checks |
 //! | `attacks/` | the attacks |
-//! | `trial` | one attack on one model: before, during, after, verdict |
-//! | `others` | what other programs take of the processors meanwhile |
-//! | `server`, `target` | the server that suffers, from inside and from outside |
+//! | `trial` | one attack on one IO model: before, during, after, verdict |
+//! | `others` | the processor time that other programs use during a trial |
+//! | `server` | the attacked server: its handlers and settings |
+//! | `target` | the process of the attacked server, seen from outside |
 //! | `probe` | the well-behaved client |
-//! | `wire` | sockets and bytes of clients, good and bad |
+//! | `wire` | the sockets and bytes of all clients |
 
 #[path = "../common/arguments.rs"]
 mod arguments;
@@ -43,11 +51,12 @@ use scenario::Scenario;
 use terminal::{end, say, version};
 use trial::{Trial, Verdict};
 
-/// The exit code when no promise was broken, and at least one was not shown: 1 says broken, and 2 a wrong command line.
+/// The exit code if no promise was broken and at least one was not shown. 1 means broken; 2 means a
+/// wrong command line.
 const EXIT_NOT_SHOWN: u8 = 4;
-/// Of an attack on one model, at the most.
+/// The maximum number of trials of one attack on one IO model.
 const TRIALS: usize = 3;
-/// Of the table, in characters.
+/// The width of the table in characters.
 const WIDTH: u16 = 160;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -70,7 +79,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// From the best to the worst.
+/// Ordered from the best to the worst, so that `max` is the worst.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
     Held,
@@ -78,7 +87,7 @@ enum Outcome {
     Broken,
 }
 
-/// The worst of all verdicts.
+/// Runs all chosen attacks and prints the table. Returns the worst of all verdicts.
 fn abuse(options: &options::Options) -> Result<Outcome> {
     let mut table = Table::new();
     table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH).load_preset(UTF8_HORIZONTAL_ONLY).set_header([
@@ -92,7 +101,7 @@ fn abuse(options: &options::Options) -> Result<Outcome> {
     let mut outcome = Outcome::Held;
     for scenario in scenario::ALL.iter().filter(|scenario| options.wants(scenario.name)) {
         for &model in options.models.iter().filter(|model| scenario.models.contains(model)) {
-            // Whoever cannot be told goes without.
+            // Without a standard error, the progress is not shown; the table still is.
             let _ = writeln!(io::stderr(), "{}, {model}: {}", scenario.name, scenario.what);
             let trial = run_until_shown(scenario, model, options)?;
             let (one, verdict) = match trial.verdict() {
@@ -108,12 +117,11 @@ fn abuse(options: &options::Options) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Repeats a trial while other programs may be why it did not hold.
+/// Repeats a trial while other programs may be the reason that a promise did not hold.
 fn run_until_shown(scenario: &Scenario, model: IoModel, options: &options::Options) -> Result<Trial> {
     let mut trial = trial::run(scenario, model, options)?;
     for _ in 1..TRIALS {
         let Verdict::NotShown(why) = trial.verdict() else { break };
-        // Whoever cannot be told goes without.
         let _ = writeln!(io::stderr(), "{}, {model}: once more, because it is not shown: {why}", scenario.name);
         trial = trial::run(scenario, model, options)?;
     }

@@ -1,4 +1,7 @@
 //! The command line.
+//!
+//! Owns the options of `abuse`, their bounds and the help. Leaves reading options and values to
+//! `common/arguments.rs`.
 
 use std::time::Duration;
 
@@ -8,24 +11,28 @@ use crate::arguments::Arguments;
 use crate::scenario;
 
 pub(crate) const HELP: &str = "\
-What hostile, broken and greedy peers do to a server, and what is left of it. It only ever talks to servers that it starts itself.
+Attacks a server with hostile, broken and greedy peers, and checks what the server still promises.
+It connects only to servers that it starts itself.
 
 Usage: abuse [OPTIONS]
 
-  --io MODEL           event-loop or threads   [both]
-  --only NAME,NAME     these attacks   [all; --list names them]
+  --io MODEL           the IO model: event-loop or threads   [both]
+  --only NAME,NAME     run only these attacks   [all; --list names them]
   --seconds S          how long each attack lasts, 1 to 600   [5]
-  --connections N      of attacks that open many, 10 to 9000   [1000; the attack `crowd` opens 5 times as many, up to the descriptors]
-  --list               the attacks
-  --help               this text
-  --version            the name and the version
+  --connections N      how many connections an attack opens, if it opens many, 10 to 9000   [1000]
+                       (the attack `crowd` opens 5 times as many, up to the limit of descriptors)
+  --list               print the attacks
+  --help               print this text
+  --version            print the name and the version
 
-Exit code 1 says that a promise did not hold. Exit code 4 says that none is known not to hold, but that one about time was not shown: other
-programs kept the machine busy in each of three trials. Close them and try again.";
+Exit code 1: a promise did not hold. Exit code 4: no promise was broken, but one about time
+is not shown, because other programs kept the machine busy in each of three trials. Close them
+and try again.";
 
 pub(crate) enum Command {
     Abuse(Options),
-    /// The process that suffers. Not in the help: this program starts it.
+    /// Run as the attacked server. The help does not list it: this program starts that process
+    /// itself.
     Serve {
         model: IoModel,
         max_threads: usize,
@@ -48,7 +55,7 @@ impl Options {
     }
 }
 
-/// The error is a sentence.
+/// The error is a sentence for the person at the terminal.
 pub(crate) fn parse(mut arguments: Arguments) -> Result<Command, String> {
     let mut options = Options { models: IoModel::ALL.to_vec(), time: Duration::from_secs(5), connections: 1_000, only: Vec::new() };
     while let Some(flag) = arguments.next_flag()? {

@@ -1,19 +1,20 @@
-//! What other programs take of the processors while a trial runs: it delays the server and the probe, too.
+//! The processor time that other programs use during a trial. It delays the server and the probe.
 //!
-//! Owns reading user time from `/proc`. Refuses kernel time: what the kernel does for the sockets of an attack is in part booked on threads
-//! of its own, and would look like another program's.
+//! Owns reading user time from `/proc`. Leaves kernel time out: the kernel does a part of its work
+//! for an attack's sockets in threads of its own, and that part would count as another program's.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// A user time in hundredths of a second (proc(5): `USER_HZ`, 100 wherever Rust's standard library runs under Linux).
+/// User time in hundredths of a second (proc(5): `USER_HZ`, which is 100 on every Linux that Rust's
+/// standard library supports).
 type Ticks = u64;
 
-/// Watches from its start on.
+/// Measures from its creation on.
 pub(crate) struct Others {
     target_id: u32,
     begun: Instant,
-    /// `None` where the system does not tell.
+    /// `None` on a system without `/proc`.
     before: Option<Ticks>,
 }
 
@@ -22,7 +23,8 @@ impl Others {
         Self { target_id, begun: Instant::now(), before: others_ticks(target_id) }
     }
 
-    /// How many processors other programs than this one and its server kept busy since the start.
+    /// The mean number of processors that other programs kept busy since the creation. This program
+    /// and its server do not count.
     pub(crate) fn busy(&self) -> Option<f64> {
         Some(busy(self.before?, others_ticks(self.target_id)?, self.begun.elapsed()))
     }
@@ -38,12 +40,13 @@ fn others_ticks(target_id: u32) -> Option<Ticks> {
     system_ticks(&read("/proc/stat".to_owned())?)?.checked_sub(ours.sum::<Option<Ticks>>()?)
 }
 
-/// `user` and `nice` of all processors.
+/// The sum of `user` and `nice` of all processors.
 fn system_ticks(stat: &str) -> Option<Ticks> {
     stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace().take(2).map(|word| word.parse::<Ticks>().ok()).sum()
 }
 
-/// `utime`, the twelfth field behind the command's name, which may contain anything.
+/// `utime`, the twelfth field after the command's name. The name may contain spaces and
+/// parentheses, so the fields are counted from the last `)`.
 fn process_ticks(stat: &str) -> Option<Ticks> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(11)?.parse().ok()
 }

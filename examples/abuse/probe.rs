@@ -1,6 +1,9 @@
-//! The well-behaved client: it asks for something small all the while, by turns on a connection that it keeps and on a new one.
+//! The probe: a well-behaved client that sends a small request every 20 ms, in turn on a kept
+//! connection and on a new one.
 //!
-//! Owns how long its answers took. It waits ten seconds for each, so that an answer that is late is told from one that never comes.
+//! Owns the histogram of its waiting times and the counts of answers and failures. Leaves the
+//! judgement to `trial`. It waits ten seconds for each answer, so that a late answer differs from
+//! an answer that never comes.
 
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -16,7 +19,7 @@ use crate::{Result, wire};
 
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// What it found.
+/// What the probe measured.
 #[derive(Clone, Debug)]
 pub(crate) struct Findings {
     pub(crate) answers: u64,
@@ -30,7 +33,7 @@ impl Findings {
         Self { answers: 0, failures: 0, waits: Histogram::new(3).expect("three digits are allowed") }
     }
 
-    /// How long at most so many of a hundred requests waited.
+    /// The time within which `percent` of the requests ended.
     pub(crate) fn wait_of(&self, percent: f64) -> Duration {
         Duration::from_micros(self.waits.value_at_percentile(percent))
     }
@@ -66,7 +69,7 @@ fn run(address: SocketAddr, ends: &AtomicBool) -> Findings {
                 kept = None;
             }
         }
-        // Longer than a histogram's largest number is half a million years.
+        // The histogram's largest number is half a million years: recording cannot fail.
         let _ = findings.waits.record(begun.elapsed().as_micros() as u64);
         thread::sleep(PAUSE);
     }

@@ -1,4 +1,7 @@
-//! What an attack is, and the list of them.
+//! The list of attacks.
+//!
+//! Owns each attack's name, its server's limits and the promise to the probe. Leaves the attacks
+//! themselves to `attacks/`.
 
 use std::error::Error;
 use std::fmt;
@@ -16,11 +19,12 @@ pub(crate) struct Scenario {
     pub(crate) models: &'static [IoModel],
     pub(crate) strain: Strain,
     pub(crate) patience: Patience,
-    /// Returns what it saw; an error is a promise that did not hold.
+    /// Returns what the attack saw. An error names a promise that did not hold.
     pub(crate) attack: fn(&Arena<'_>) -> Result<String>,
 }
 
-/// A promise about time that an attack found not to hold. Other programs may be why; every other error is the server's own.
+/// A promise about time that did not hold. Other programs may be the reason. Every other error is
+/// the server's own fault.
 #[derive(Debug)]
 pub(crate) struct Late(pub(crate) String);
 
@@ -32,25 +36,26 @@ impl fmt::Display for Late {
 
 impl Error for Late {}
 
-/// What the server has to do with.
+/// The resources that the server may use.
 #[derive(Clone, Copy)]
 pub(crate) struct Strain {
     pub(crate) descriptors: Option<usize>,
     pub(crate) max_threads: usize,
 }
 
-/// Whether others are answered in time all the while.
+/// How fast the probe must be answered during an attack.
 #[derive(Clone, Copy)]
 pub(crate) enum Patience {
     /// Within a second.
     Promised,
-    /// And nearly always within 100 ms: who asks for much has no more than a share of each turn.
+    /// Within a second, and nine times of ten within 100 ms: a greedy connection gets only its
+    /// share of each turn.
     Prompt,
-    /// Not by this model, or not under this attack, and why.
+    /// There is no promise under this attack, for this reason.
     Not(&'static str),
 }
 
-/// Where an attack takes place.
+/// What an attack gets: the server, and the bounds on time and connections.
 pub(crate) struct Arena<'a> {
     pub(crate) target: &'a Target,
     pub(crate) model: IoModel,
@@ -72,19 +77,19 @@ const fn scenario(name: &'static str, what: &'static str, attack: fn(&Arena<'_>)
 }
 
 pub(crate) const ALL: &[Scenario] = &[
-    scenario("slow-heads", "request heads, a byte at a time (Slowloris)", slowness::heads),
-    scenario("slow-bodies", "request bodies, a byte at a time", slowness::bodies),
-    scenario("silent", "connections that never say anything", slowness::silent),
+    scenario("slow-heads", "request heads, one byte at a time (Slowloris)", slowness::heads),
+    scenario("slow-bodies", "request bodies, one byte at a time", slowness::bodies),
+    scenario("silent", "connections that never send a byte", slowness::silent),
     scenario("deaf-streams", "subscribers that never read, while messages are published", greed::deaf_streams),
     Scenario {
         patience: Patience::Prompt,
-        ..scenario("deaf-pipeline", "requests for large answers, one behind the other, none of them read", greed::deaf_pipeline)
+        ..scenario("deaf-pipeline", "pipelined requests for large answers, none of which is read", greed::deaf_pipeline)
     },
     scenario("flood", "a publisher that is faster than every reader", greed::flood),
-    Scenario { patience: Patience::Prompt, ..scenario("greedy", "16 connections that ask without a pause", greed::greedy) },
+    Scenario { patience: Patience::Prompt, ..scenario("greedy", "16 connections that send requests without a pause", greed::greedy) },
     scenario("crowd", "thousands of connections at once, each with a request", crowds::crowd),
     scenario("resets", "connections that are reset at every stage", crowds::resets),
-    scenario("reconnects", "subscribers that come and go, and count their messages", crowds::reconnects),
+    scenario("reconnects", "subscribers that reconnect all the time, and count their messages", crowds::reconnects),
     Scenario {
         strain: Strain { descriptors: Some(128), max_threads: 12_000 },
         patience: Patience::Not("there are no descriptors"),
@@ -97,6 +102,6 @@ pub(crate) const ALL: &[Scenario] = &[
         ..scenario("threads", "held requests on every thread", faults::threads)
     },
     scenario("panics", "handlers that panic", faults::panics),
-    scenario("blocking", "a handler that blocks for 100 ms, asked one request at a time", faults::blocking),
-    scenario("garbage", "random bytes instead of requests, and behind valid handshakes", faults::garbage),
+    scenario("blocking", "a handler that blocks for 100 ms, one request at a time", faults::blocking),
+    scenario("garbage", "random bytes instead of requests, and after valid handshakes", faults::garbage),
 ];

@@ -1,7 +1,8 @@
-//! The server that suffers: its handlers are what an application has, and what it should not have.
+//! The attacked server, in a process of its own.
 //!
-//! Its time-outs are seconds instead of tens of seconds, so that an attack of a few seconds meets them; its bounds are the defaults. It ends when
-//! its standard input does, so that it never outlives the program that started it, however that one ended.
+//! Owns its handlers, the bad ones included (one panics, one blocks), and its settings. The
+//! timeouts are seconds instead of tens of seconds, so that an attack of a few seconds reaches
+//! them; the other limits are the defaults. Leaves starting and ending the process to `target`.
 
 use std::fmt::Write as _;
 use std::io;
@@ -24,11 +25,13 @@ pub(crate) fn serve(model: IoModel, max_threads: usize) -> Result<()> {
     let hub = Hub::new(HubConfig { history_bytes: 8 * 1024 * 1024, history_messages: 100_000, ..HubConfig::default() });
     let server = Server::from_listener(listen()?, config(max_threads))?;
     say(&server.local_addr().to_string())?;
+    // The process ends with its standard input: the kernel closes that pipe when the parent ends,
+    // in whatever way, so that no server outlives its parent.
     thread::spawn(|| {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         std::process::exit(0);
     });
-    // A panic is what an attack wants to see; what it prints is of no use here.
+    // The attack `panics` causes thousands of panics. Their messages would only fill the terminal.
     std::panic::set_hook(Box::new(|_| {}));
     let stats = OnceLock::new();
     let _ = stats.set(server.stats());
@@ -36,7 +39,8 @@ pub(crate) fn serve(model: IoModel, max_threads: usize) -> Result<()> {
     Ok(())
 }
 
-/// The backlog is that of a server that expects crowds.
+/// Listens with a backlog of 4,096: the attack `crowd` opens thousands of connections at once, and
+/// the standard library's backlog is 128.
 fn listen() -> io::Result<TcpListener> {
     let socket = socket2::Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
@@ -79,7 +83,8 @@ fn app(hub: &Hub, stats: &OnceLock<Arc<Stats>>, request: &Request<'_>, reply: Re
     }
 }
 
-/// Held to the end of its time: the handle is kept by a thread, as a slow worker would.
+/// Holds a request until its time is over. A thread keeps the handle for longer, as a slow worker
+/// would.
 fn hold(reply: Reply<'_>) -> thread::JoinHandle<()> {
     let held = reply.hold(Duration::from_secs(1), Response::no_content());
     thread::spawn(move || {

@@ -1,6 +1,7 @@
-//! The server's process, from outside.
+//! The process of the attacked server, seen from outside.
 //!
-//! Owns starting it under a limit of descriptors, its figures from `/proc`, and its end.
+//! Owns starting the process under a limit of descriptors, reading its figures from `/proc`, and
+//! ending it. Leaves what the process does to `server`.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -19,7 +20,7 @@ pub(crate) struct Target {
     child: Child,
 }
 
-/// What the process has at one moment.
+/// What the process uses at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Figures {
     pub(crate) descriptors: usize,
@@ -30,7 +31,8 @@ pub(crate) struct Figures {
 
 impl Target {
     pub(crate) fn start(model: IoModel, strain: Strain) -> Result<Self> {
-        // Only a shell's built-in command can lower a limit for the program that follows.
+        // The standard library cannot set a limit for a child; the shell's built-in `ulimit` can.
+        // `exec` keeps the process id.
         let limit = strain.descriptors.map_or(String::new(), |most| format!("ulimit -n {most} && "));
         let mut child = Command::new("sh")
             .args(["-c", &format!("{limit}exec \"$0\" \"$@\"")])
@@ -58,7 +60,8 @@ impl Target {
             status.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
         };
         let stat = fs::read_to_string(format!("{directory}/stat"))?;
-        // User and system time in hundredths of a second, the twelfth and thirteenth behind the command's name (proc(5)).
+        // `utime` and `stime` in hundredths of a second, the twelfth and thirteenth field after the
+        // command's name (proc(5)).
         let ticks = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace().skip(11).take(2);
         Ok(Figures {
             descriptors: fs::read_dir(format!("{directory}/fd"))?.count(),
@@ -73,7 +76,7 @@ impl Target {
         Ok(serde_json::from_str(&wire::get(self.address, "/stats")?)?)
     }
 
-    /// Whether it still runs; an end that nobody asked for is the worst finding of all.
+    /// A sentence if the process has ended by itself. `None` while it runs.
     pub(crate) fn has_ended(&mut self) -> Option<String> {
         self.child.try_wait().ok().flatten().map(|status| format!("the server has ended: {status}"))
     }
@@ -82,7 +85,7 @@ impl Target {
 impl Drop for Target {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
-        // Errors mean that it has ended already.
+        // An error means that the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

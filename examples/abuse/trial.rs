@@ -1,7 +1,8 @@
-//! One attack on one model.
+//! One attack on one IO model.
 //!
-//! Owns the order of things (a baseline, the probe, the attack, the time to recover) and the verdict. A promise about time that did not hold
-//! while other programs were busy is neither held nor broken: it was not shown.
+//! Owns the order of the steps (baseline, probe, attack, recovery) and the verdict. Leaves the
+//! attack to `attacks/`. A promise about time that did not hold while other programs were busy is
+//! neither held nor broken: it is not shown.
 
 use std::error::Error;
 use std::io;
@@ -18,21 +19,22 @@ use crate::target::{Figures, Target};
 use crate::{Result, wire};
 
 pub(crate) const EXPLANATIONS: &str = "\
-probe            a client that asks for 13 bytes every 20 ms, by turns on a connection that it keeps and on a new one: how long half of
-                 its requests, 99 of a hundred and the slowest took; each is to be answered within a second, under greed nine of
-                 ten within 100 ms, unless the attack is one that the model cannot take (the table says so then)
-left behind      descriptors, threads and resident memory of the server, before and after; they are to come back within 20 s: descriptors and
-                 threads to at most 8 more than before, memory to at most 3 times as much and 32 MiB
-verdict          what did not hold; an attack has promises of its own besides, such as that every message is accounted for; `not shown` is a
-                 promise about time that did not hold, in none of three trials, while other programs kept a tenth of a processor busy or
-                 more: close them and try again";
+probe            a client that requests 13 bytes every 20 ms, in turn on a kept connection and on a new one. The column shows the time
+                 within which half of its requests and 99 % of them ended, and the slowest. Each must be answered within a second, and
+                 in the attacks deaf-pipeline and greedy nine of ten within 100 ms. A time in parentheses has no promise; the reason follows.
+left behind      descriptors, threads and resident memory of the server, before and after. Within 20 s, descriptors and threads must
+                 return to at most 8 more than before, and memory to at most 3 times as much plus 32 MiB.
+verdict          what did not hold. Each attack also has promises of its own, such as that every message is accounted for. `not shown` means
+                 that a promise about time held in none of three trials, while other programs kept a tenth of a processor or more
+                 busy: close them and try again.";
 
 const PROBE_PROMISE: Duration = Duration::from_secs(1);
-/// Of nine requests in ten; what else runs on the machine delays the rest.
+/// For nine requests of ten. Other work on the machine may delay the rest.
 const PROMPT_PROMISE: Duration = Duration::from_millis(100);
 const RECOVERY: Duration = Duration::from_secs(20);
 
-/// From so many processors on, other programs may be why something took long. `compare` warns from there on.
+/// From this number of busy processors on, other programs may be the reason for a delay. `compare`
+/// warns at the same number.
 const OTHERS_BUSY: f64 = 0.1;
 
 pub(crate) struct Trial {
@@ -47,9 +49,9 @@ pub(crate) struct Trial {
 /// What did not hold.
 #[derive(Default)]
 struct Faults {
-    /// Whatever else runs on the machine.
+    /// Faults that other programs cannot cause.
     wrong: Vec<String>,
-    /// It took too long.
+    /// Something took too long. Other programs may be the reason.
     late: Vec<String>,
 }
 
@@ -76,7 +78,7 @@ impl Trial {
 
 pub(crate) fn run(scenario: &Scenario, model: IoModel, options: &Options) -> Result<Trial> {
     let mut target = Target::start(model, scenario.strain)?;
-    // The first answers touch what stays in memory from then on.
+    // The first answers allocate memory that the server keeps. The baseline must contain it.
     for _ in 0..50 {
         target.counters()?;
     }
@@ -93,7 +95,7 @@ pub(crate) fn run(scenario: &Scenario, model: IoModel, options: &Options) -> Res
     let observed = attacked.unwrap_or_else(|error| {
         let faults = if is_late(&*error) { &mut faults.late } else { &mut faults.wrong };
         faults.push(error.to_string());
-        "it did not come to its end".to_owned()
+        "the attack did not finish".to_owned()
     });
     if let Some(end) = target.has_ended() {
         faults.wrong.push(end);
@@ -109,12 +111,13 @@ pub(crate) fn run(scenario: &Scenario, model: IoModel, options: &Options) -> Res
     settle(&target, is_back);
     let after = target.figures()?;
     if !is_back(&after) {
-        faults.late.push("not everything came back".to_owned());
+        faults.late.push("the server keeps too many descriptors, threads or too much memory".to_owned());
     }
     if let Err(error) = target.counters() {
-        faults.wrong.push(format!("afterwards it does not answer: {error}"));
+        faults.wrong.push(format!("the server does not answer after the attack: {error}"));
     }
-    // Each of both is a time in which something may have been late.
+    // Something may have been late during the attack or during the recovery. The busier one of the
+    // two counts.
     let others_busy = busy_meanwhile.zip(others.busy()).map(|(meanwhile, afterwards)| meanwhile.max(afterwards));
     let mib = |bytes: u64| format!("{} MiB", bytes.div_ceil(1024 * 1024));
     let left = format!(
@@ -129,7 +132,7 @@ pub(crate) fn run(scenario: &Scenario, model: IoModel, options: &Options) -> Res
     Ok(Trial { observed, waits, left, faults, others_busy })
 }
 
-/// Returns how long the probe waited, and adds what was too long.
+/// Returns the probe's waiting times as text, and adds to `late` what took too long.
 fn judge_probe(findings: &Findings, patience: Patience, late: &mut Vec<String>) -> String {
     let [half, most, slowest] = [50.0, 99.0, 100.0].map(|percent| findings.wait_of(percent).as_secs_f64() * 1_000.0);
     let waits = format!("{half:.1}, {most:.0}, {slowest:.0} ms");
@@ -145,12 +148,13 @@ fn judge_probe(findings: &Findings, patience: Patience, late: &mut Vec<String>) 
     waits
 }
 
-/// Whether an attack ended with a promise about time, or with a socket that waited in vain.
+/// Whether an attack failed because something took too long: a promise about time, or a timeout of
+/// a socket.
 fn is_late(error: &(dyn Error + Send + Sync + 'static)) -> bool {
     error.is::<Late>() || error.downcast_ref::<io::Error>().is_some_and(wire::is_later)
 }
 
-/// Waits until the figures are as wanted, or for as long as recovering may take.
+/// Waits until the figures are well, at most for [`RECOVERY`].
 fn settle(target: &Target, is_well: impl Fn(&Figures) -> bool) {
     let begun = Instant::now();
     while begun.elapsed() < RECOVERY && !target.figures().is_ok_and(|figures| is_well(&figures)) {

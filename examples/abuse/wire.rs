@@ -1,6 +1,7 @@
-//! Sockets and bytes of clients.
+//! The sockets and bytes of all clients.
 //!
-//! Owns requests as text, and answers as far as an attack looks at them. Refuses to be a client for anything else.
+//! Owns requests as text, and the part of an answer that attacks look at: status and body. Leaves
+//! bytes that break the protocol to the attacks.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,7 +11,7 @@ use socket2::SockRef;
 
 use crate::Result;
 
-/// An answer that takes longer does not come.
+/// After this time, an answer counts as missing.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
@@ -25,7 +26,7 @@ pub(crate) fn request(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: abuse.test\r\n\r\n")
 }
 
-/// A request behind which the connection ends.
+/// A request after which the server closes the connection.
 pub(crate) fn last_request(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: abuse.test\r\nConnection: close\r\n\r\n")
 }
@@ -42,7 +43,7 @@ pub(crate) fn publish(topic: &str, text: &str) -> String {
     format!("POST /topics/{topic} HTTP/1.1\r\nHost: abuse.test\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{text}", text.len())
 }
 
-/// A status and a body of known length.
+/// A status, and a body whose length the head announced.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: String,
@@ -55,7 +56,7 @@ pub(crate) fn read_answer(reader: &mut impl BufRead) -> io::Result<Answer> {
     Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned() })
 }
 
-/// Reads a head; what follows of a stream is the caller's. Returns the status and `Content-Length`.
+/// Reads a head, and leaves the body to the caller. Returns the status and `Content-Length`.
 pub(crate) fn read_head(reader: &mut impl BufRead) -> io::Result<(u16, usize)> {
     let (mut status, mut length, mut line) = (0, 0, String::new());
     loop {
@@ -76,7 +77,7 @@ pub(crate) fn read_head(reader: &mut impl BufRead) -> io::Result<(u16, usize)> {
     }
 }
 
-/// One request on a connection of its own.
+/// Sends one request on a new connection. Returns the body.
 pub(crate) fn get(address: SocketAddr, path: &str) -> Result<String> {
     let mut socket = connect(address)?;
     socket.write_all(request(path).as_bytes())?;
@@ -84,21 +85,22 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> Result<String> {
     if answer.status == 200 { Ok(answer.body) } else { Err(format!("GET {path} was answered with {}", answer.status).into()) }
 }
 
-/// Ends a connection with a reset instead of an end.
+/// Ends a connection with RST instead of FIN: that is what a close with a linger time of zero
+/// sends.
 pub(crate) fn reset(socket: TcpStream) {
-    // Where it fails the connection is gone already.
+    // An error means that the connection has already ended.
     let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
     drop(socket);
 }
 
-/// What came at the end of a connection: everything until it ends, fails, or nothing comes for a while.
+/// Reads until the connection ends, fails, or sends nothing for [`PATIENCE`]. Returns the bytes.
 pub(crate) fn read_to_end(mut socket: &TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     let _ = socket.read_to_end(&mut bytes);
     bytes
 }
 
-/// Whether an error says only that there is nothing now.
+/// Whether an error only means that the operation cannot be done now.
 pub(crate) fn is_later(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }

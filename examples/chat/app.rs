@@ -1,6 +1,7 @@
-//! Which path leads where.
+//! The chat's endpoints.
 //!
-//! Owns reading requests, and the answers, those that say what was wrong included. Refuses to know who is there: that is the room's.
+//! Owns the paths, the parsing of requests, cookies, and the answers, errors included. Leaves
+//! names, tokens and messages to `room`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -110,7 +111,8 @@ impl App {
             "history": joined.history,
             "after": joined.after,
         });
-        // Scripts cannot read it, pages of other sites cannot send it. A browser can be several people, one a tab.
+        // HttpOnly: scripts cannot read the cookie. SameSite=Strict: pages of other sites cannot
+        // send it. The id in its name keeps the people apart that one browser has in several tabs.
         let cookie = format!("chat-{}={}; Path=/; HttpOnly; SameSite=Strict", joined.id, joined.token);
         let mut response = fresh(json_line(&answer)).with_status(if joined.is_new { 201 } else { 200 }).field("Set-Cookie", &cookie);
         for (id, token) in cookies(request) {
@@ -122,8 +124,8 @@ impl App {
     }
 }
 
-/// The people that a request's cookies stand for, whether they are there or not. Nobody has an id
-/// or a token that is not UTF-8.
+/// The id and the token of each chat cookie of a request; the pair may be wrong or old. A cookie
+/// that is not UTF-8 is skipped: no id and no token is.
 pub(crate) fn cookies<'a>(request: &Request<'a>) -> impl Iterator<Item = (&'a str, &'a str)> {
     let own = request.cookies().filter_map(|(name, value)| Some((name.strip_prefix(b"chat-")?, value)));
     own.filter_map(|(id, token)| Some((std::str::from_utf8(id).ok()?, std::str::from_utf8(token).ok()?)))

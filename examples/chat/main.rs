@@ -1,17 +1,23 @@
-//! A chat room: who is there, what is said to all, and what is said to one person alone; by WebSocket, where that does not get through by
-//! server-sent events, and where those do not by long polling.
+//! A chat room: a list of the people online, messages to all, and private messages to one person.
 //!
-//! `cargo run --release --example chat`, then open the address that it prints, twice. `-- --without ws` refuses `WebSockets`, and
-//! `-- --without ws,events` server-sent events, too, so that the way down can be watched.
+//! The page receives messages by WebSocket. If that does not work, it falls back to server-sent
+//! events, and then to long polling.
 //!
-//! Messages come by whatever technique works, and go as a `POST` by all of them: a message that is refused then has an answer that says why,
-//! and there is one way in to be guarded instead of three. Only the server publishes, so that nobody speaks in another's name. Each person
-//! has a topic for what is private; the secret that opens it is in a cookie that scripts cannot read, because neither a WebSocket nor an
-//! event source of a browser can be given a field of a request.
+//! Run `cargo run --release --example chat`, then open the address that it prints in two tabs. To
+//! watch the fallback, add `-- --without ws`, which switches off WebSocket, or
+//! `-- --without ws,events`, which also switches off server-sent events.
+//!
+//! - A page sends each message as a `POST`, whatever the technique by which it receives. The answer
+//!   to the `POST` says why a message was rejected, and the server has one way in to guard instead
+//!   of three.
+//! - Only the server publishes to the topics, so that nobody can write in another person's name.
+//! - Each person has a topic for private messages. The token that opens it is in a cookie that
+//!   scripts cannot read. It is a cookie because a browser cannot set a request field for a
+//!   WebSocket or an `EventSource`.
 //!
 //! ```sh
 //! URL=http://127.0.0.1:8080
-//! curl -i -d '{"name":"Ada"}' $URL/join                       # who she is: id, token, topics, and the cookie
+//! curl -i -d '{"name":"Ada"}' $URL/join                       # id, token, topics, and the cookie
 //! curl -d '{"token":"TOKEN","text":"hello"}' $URL/say         # to all
 //! curl -d '{"token":"TOKEN","text":"hush","to":"Bob"}' $URL/say
 //! curl -N -H 'Cookie: chat-ID=TOKEN' "$URL/topics/room,private-ID/stream?after=earliest&client=ID"
@@ -20,9 +26,9 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `app` | which path leads where; reading requests and saying what is wrong with them |
-//! | `room` | who is there, who may hear what, and what is said |
-//! | `page/` | what the browser gets; plain files, no build |
+//! | `app` | the endpoints: paths, requests, cookies, answers |
+//! | `room` | the people, the rights to read topics, and the messages |
+//! | `page/` | the page: plain files, no build |
 
 mod app;
 #[path = "../common/mod.rs"]
@@ -42,17 +48,19 @@ A chat room that falls back from WebSocket to server-sent events to long polling
 
 Usage: chat [OPTIONS]
 
-  --io MODEL           event-loop (default) or threads
-  --listen ADDR:PORT   where to listen; port 0 takes any free one   [127.0.0.1:8080]
+  --io MODEL           the IO model: event-loop (default) or threads
+  --listen ADDR:PORT   the address to listen on; port 0 takes any free port   [127.0.0.1:8080]
   --allow-origin ORIGIN
-                       a page's origin that may act here beside the server's own: scheme://host[:port], null, file://, or * for any;
-                       may be repeated   [none]
-  --allow-host HOST    a host that this server answers for, host or host:port; may be repeated; others get 421   [any host]
-  --without LIST       techniques to refuse, to see how pages do without: ws, events, or ws,events
-  --help               this text
-  --version            the name and the version
+                       let pages of this origin act here, beside the server's own pages:
+                       scheme://host[:port], null, file://, or * for any; may be repeated   [none]
+  --allow-host HOST    a name of this server, host or host:port; may be repeated;
+                       requests for other hosts get 421   [any host]
+  --without LIST       techniques to switch off, to watch the fallback: ws, events, or ws,events
+  --help               print this text
+  --version            print the name and the version
 
-Ctrl-C shuts down gracefully, a second one at once. RUST_LOG=debug shows why each connection ended.";
+Ctrl-C shuts down gracefully; a second Ctrl-C shuts down at once.
+RUST_LOG=debug logs why each connection ended.";
 
 fn main() -> ExitCode {
     let without = Cell::new(Without::default());
@@ -75,7 +83,8 @@ fn main() -> ExitCode {
     )
 }
 
-/// Techniques that are refused, by their endpoints' names. Long polling is what is left to everybody.
+/// Techniques that are switched off, by the names of their endpoints. Long polling cannot be
+/// switched off: the page needs one technique.
 #[derive(Default)]
 struct Without(Vec<String>);
 
@@ -89,7 +98,7 @@ impl FromStr for Without {
 }
 
 impl Without {
-    /// Whether a path is that of a refused technique.
+    /// Whether a path is the endpoint of a technique that is switched off.
     fn has(&self, path: &str) -> bool {
         path.starts_with("/topics/") && path.rsplit('/').next().is_some_and(|name| self.0.iter().any(|refused| refused == name))
     }

@@ -1,10 +1,11 @@
 //! The room.
 //!
-//! Owns names, secrets and who may hear what, and publishes all that is said. Refuses to guess who is online: presence is the hub's knowledge,
-//! and is only joined with names here.
+//! Owns names, tokens, the rights to read topics, and the publishing of all messages. Leaves
+//! presence to the hub, and only adds the names to it.
 //!
-//! Everybody subscribes to `room` and to a topic of their own in one request, so that a topic that somebody is subscribed to is a person
-//! who is there, by the technique that the hub tells. Who is gone for longer than the hub's grace time leaves, and the name is free again.
+//! Each person subscribes to `room` and to a private topic in one request. A person is online while
+//! the private topic has a subscriber, and the hub says by which technique. A person who has no
+//! subscriber for longer than the hub's grace time leaves the room, and the name is free again.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -21,17 +22,19 @@ use crate::app::cookies;
 const PEOPLE_MAX: usize = 1_000;
 /// In characters.
 const NAME_MAX: usize = 24;
+/// In characters.
 const TEXT_MAX: usize = 2_000;
-/// Messages that somebody who joins is shown.
+/// How many of the last messages a person who joins is shown.
 const SHOWN: usize = 50;
-/// Without a connection or a poll for this long, somebody has left: longer than a reload, shorter than others would wait for an answer.
+/// A person without a connection or a poll for this long has left. It is longer than a reload
+/// takes, and shorter than others would wait for an answer.
 const GRACE: Duration = Duration::from_secs(10);
-/// Where the hub tells of coming and going.
+/// The topic to which the hub publishes changes of presence.
 const PRESENCE: &str = "room.presence";
-/// How soon leaving, and another technique, are noticed.
+/// The time between two checks for people who left or changed their technique.
 const WATCH: Duration = Duration::from_millis(500);
 
-/// Why something was refused: a status, and a sentence for a person.
+/// Why a request was rejected: a status, and a sentence for a person.
 pub(crate) struct Refusal(pub(crate) u16, pub(crate) String);
 
 impl Refusal {
@@ -45,21 +48,23 @@ pub(crate) struct Room {
     people: Arc<Mutex<People>>,
 }
 
-/// What changes when somebody comes, leaves or changes the technique.
+/// Two counters of the hub. At least one of them changes when a person joins, leaves or changes the
+/// technique.
 type Trace = (u64, PerTechnique);
 
 #[derive(Default)]
 struct People {
-    /// Ids are public; whoever has the token of one is this person.
+    /// Ids are public. The token is the secret that proves an id.
     by_id: HashMap<String, Person>,
-    /// Who is online, as it was told last, and the trace that it was made from. All pages ask at once when somebody comes.
+    /// The last answer to `GET /people`, and the trace from which it was made. It is cached because
+    /// all pages ask at once when a person joins.
     told: Option<(Trace, Arc<[u8]>)>,
 }
 
 struct Person {
     name: String,
     token: String,
-    /// Since when the person is expected to be online.
+    /// When the person joined. The first connection is expected within [`GRACE`] of it.
     since: Instant,
     technique: Option<Technique>,
 }
@@ -69,9 +74,9 @@ pub(crate) struct Joined {
     pub(crate) name: String,
     pub(crate) token: String,
     pub(crate) is_new: bool,
-    /// The envelopes of what was said last.
+    /// The envelopes of the last messages.
     pub(crate) history: Vec<Value>,
-    /// The cursor to go on with.
+    /// The cursor after the history, with which the page subscribes.
     pub(crate) after: String,
 }
 
@@ -81,9 +86,10 @@ impl Room {
         let members = Arc::clone(&people);
         let config = HubConfig {
             presence_grace: GRACE,
-            // Made whenever it is asked for, so that no change goes unseen.
+            // The hub publishes every change of presence, so that `trace` sees each of them.
             presence_messages: true,
-            // A day in the room; a private topic is forgotten long before, when as many people have come after.
+            // The room keeps the messages of a day. `topics` bounds the private topics: the least
+            // recently used ones are forgotten before.
             history_age: Duration::from_secs(24 * 60 * 60),
             history_bytes: 256 * 1024,
             topics: 5 * PEOPLE_MAX,
@@ -93,7 +99,7 @@ impl Room {
         Arc::new(Self { hub, people })
     }
 
-    /// Lets somebody in; who is there already and has the token is let in once more.
+    /// Adds a person. A person who is already in the room and has the token joins again.
     pub(crate) fn join(&self, name: &str, token: Option<&str>) -> Result<Joined, Refusal> {
         let name = check_name(name)?;
         let mut people = lock(&self.people);
@@ -111,14 +117,15 @@ impl Room {
             people.by_id.insert(id.clone(), person);
             self.tell("room", &json!({ "kind": "join", "name": name, "at": now_ms() }))?;
         }
-        let topics = Topics::parse(&format!("room,private-{id}"), 2).expect("ids are made of what names are made of");
+        let topics = Topics::parse(&format!("room,private-{id}"), 2).expect("an id has only characters that a topic name may have");
         let all = self.hub.replay(&topics, Cursor::Earliest).messages;
         let history = all.iter().skip(all.len().saturating_sub(SHOWN)).filter_map(|message| serde_json::from_str(message.json()).ok());
-        // Nothing is said without the lock, so that nothing falls between the two.
+        // Every message is published under the lock: none can come between the history and the
+        // cursor after it.
         Ok(Joined { id, name: name.to_owned(), token, is_new, history: history.collect(), after: self.hub.last().to_string() })
     }
 
-    /// Says something to all, or to one person; the speaker hears it, too. Returns the message's id.
+    /// Publishes a message to all, or to one person and its sender. Returns the message's id.
     pub(crate) fn say(&self, token: &str, to: Option<&str>, text: &str) -> Result<String, Refusal> {
         let people = lock(&self.people);
         let (from, speaker) = member(&people, token)?;
@@ -143,7 +150,7 @@ impl Room {
         Ok(id)
     }
 
-    /// Somebody leaves, and does not wait until it is noticed. Returns who.
+    /// Removes a person at once, without the grace time. Returns the id.
     pub(crate) fn leave(&self, token: &str) -> Result<String, Refusal> {
         let mut people = lock(&self.people);
         let id = member(&people, token)?.0.to_owned();
@@ -152,12 +159,12 @@ impl Room {
         Ok(id)
     }
 
-    /// Whether this is the token of somebody who is there.
+    /// Whether the person is in the room and has this token.
     pub(crate) fn is(&self, id: &str, token: &str) -> bool {
         has_token(&lock(&self.people), id, token)
     }
 
-    /// Who is online, by name, and by which technique, in JSON.
+    /// The people online as JSON: the id, name and technique of each.
     pub(crate) fn people(&self) -> Arc<[u8]> {
         let mut people = lock(&self.people);
         let trace = self.trace();
@@ -178,7 +185,7 @@ impl Room {
         Technique::ALL.into_iter().find(|technique| online[*technique] > 0)
     }
 
-    /// Notices who has left and who has changed the technique, for as long as the program runs.
+    /// Checks for people who left or changed their technique, for as long as the program runs.
     pub(crate) fn watch(&self) {
         let mut seen = None;
         loop {
@@ -190,7 +197,8 @@ impl Room {
         }
     }
 
-    /// Asks for each person only when there is a trace of a change, or somebody is still expected.
+    /// One check. It asks the hub about each person only if the trace has changed, or if a person
+    /// has joined and is not online yet.
     fn look(&self, seen: Option<Trace>) -> Result<Option<Trace>, Refusal> {
         let mut people = lock(&self.people);
         let trace = self.trace();
@@ -201,7 +209,8 @@ impl Room {
         for (id, person) in &mut people.by_id {
             let technique = self.technique(id);
             is_changed |= technique != person.technique;
-            // Who has been seen has had the grace time from the hub; others get it from when they came.
+            // The hub has already applied the grace time to a person who was online. For others it
+            // counts from the time of joining.
             if technique.is_none() && (person.technique.is_some() || person.since.elapsed() > GRACE) {
                 gone.push(id.clone());
             }
@@ -227,8 +236,8 @@ impl Room {
         Ok(())
     }
 
-    /// Tells pages to look who is there, where the hub's own words for coming and going say too little: it knows neither names nor changes
-    /// of technique.
+    /// Tells the pages to read the people online again. The hub's own presence messages are not
+    /// enough: the hub does not know names, and does not publish changes of technique.
     fn changed(&self) -> Result<(), Refusal> {
         let online = self.hub.info("room").map_or(0, |info| info.online.sum());
         self.tell(PRESENCE, &json!({ "event": "change", "online": online })).map(drop)
@@ -240,8 +249,9 @@ impl Room {
     }
 }
 
-/// Whoever is there hears the room, and what is private to the person. A client's name decides whose presence it is, and which poll ends
-/// another: nobody gets to use that of another person.
+/// The hub's policy. A person in the room may subscribe to `room` and to the person's own private
+/// topic. The parameter `client` decides whose presence a subscription counts for, and a poll ends
+/// an older poll of the same client. So people may only use their own id there.
 fn may_hear(people: &Mutex<People>, request: &Request<'_>, topic: &str) -> bool {
     let people = lock(people);
     let is_me = |id: &str| cookies(request).any(|(known, token)| known == id && has_token(&people, id, token));
@@ -266,7 +276,8 @@ fn member<'a>(people: &'a People, token: &str) -> Result<(&'a str, &'a Person), 
     found.map(|(id, person)| (&**id, person)).ok_or_else(|| Refusal(403, "you are not in the room any more; please join again".to_owned()))
 }
 
-/// It takes the same time for every wrong token of the right length.
+/// Compares in a time that does not depend on where the tokens differ, so that the time of an
+/// answer does not help to guess a token.
 fn is_equal(token: &str, given: &str) -> bool {
     let differences = token.bytes().zip(given.bytes()).fold(0, |differences, (one, other)| differences | (one ^ other));
     token.len() == given.len() && differences == 0
@@ -277,7 +288,8 @@ fn check_name(name: &str) -> Result<&str, Refusal> {
     if !(1..=NAME_MAX).contains(&name.chars().count()) {
         return Err(Refusal::bad(format!("a name must have 1 to {NAME_MAX} characters")));
     }
-    // Characters that cannot be seen, or turn others around, would let two names look the same.
+    // With invisible characters, or characters that reverse the direction of text, two different
+    // names could look the same.
     let is_hidden = |c: char| {
         c.is_control()
             || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
@@ -289,7 +301,7 @@ fn check_name(name: &str) -> Result<&str, Refusal> {
     Ok(name)
 }
 
-/// Names are the same whatever their case.
+/// The form in which names are compared: names that differ only in case are the same.
 fn fold(name: &str) -> String {
     name.to_lowercase()
 }
@@ -298,7 +310,8 @@ fn shorten(name: &str) -> &str {
     name.char_indices().nth(NAME_MAX).map_or(name, |(end, _)| &name[..end])
 }
 
-/// 128 bits from the operating system, in hexadecimal: what hash maps are seeded with would be guessable from other such numbers.
+/// 128 random bits from the operating system, in hexadecimal. The seeds of the standard library's
+/// hash maps are no substitute: one can be computed from another.
 fn random() -> Result<String, Refusal> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| Refusal(503, format!("the system has no random numbers: {error}")))?;

@@ -1,6 +1,6 @@
-//! Where to listen: `host:port`.
+//! The address to listen on: `host:port`.
 //!
-//! Owns its form. Refuses to look further: whether the host exists, and is this machine, is found out when listening.
+//! Owns its syntax. Leaves to `bind` whether the host exists and belongs to this machine.
 
 use std::str::FromStr;
 

@@ -1,6 +1,7 @@
-//! The command line, as it is read by every example that has options.
+//! The reader of the command line, for every example that has options.
 //!
-//! Owns what an option and its value look like, and the sentences that say what was expected. Refuses to know any option.
+//! Owns the syntax of options and values, and the error messages. Leaves the options themselves to
+//! the examples.
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -12,17 +13,17 @@ use super::terminal;
 
 pub(crate) struct Arguments {
     parser: lexopt::Parser,
-    /// The option at hand, with its dashes.
+    /// The option that was read last, with its dashes.
     flag: String,
 }
 
 impl Arguments {
-    /// The program's name comes first.
+    /// The first argument is the program's name.
     pub(crate) fn new(arguments: impl IntoIterator<Item = OsString>) -> Self {
         Self { parser: lexopt::Parser::from_iter(arguments), flag: String::new() }
     }
 
-    /// The next option, with its dashes. `-h` is given as `--help`, and `-V` as `--version`.
+    /// The next option, with its dashes. Returns `--help` for `-h`, and `--version` for `-V`.
     pub(crate) fn next_flag(&mut self) -> Result<Option<String>, String> {
         let argument = self.parser.next().map_err(|error| match error {
             lexopt::Error::UnexpectedValue { option, .. } => format!("{option} takes no value"),
@@ -44,7 +45,8 @@ impl Arguments {
         self.value_where(expected, |_| true)
     }
 
-    /// A value in bounds; `what` is as in "a whole number of seconds".
+    /// The option's value, a number within `bounds`. `what` describes it, such as "a whole number
+    /// of seconds".
     #[allow(dead_code, reason = "not every example has numbers")]
     pub(crate) fn number<T: FromStr + PartialOrd + Display>(&mut self, what: &str, bounds: RangeInclusive<T>) -> Result<T, String> {
         self.value_where(&format!("{what} from {} to {}", bounds.start(), bounds.end()), |number| bounds.contains(number))
@@ -57,13 +59,13 @@ impl Arguments {
         parsed.ok_or_else(|| format!("{flag} `{}` is not understood; expected {expected}", text.display()))
     }
 
-    /// What is wrong when no option has the name of the one at hand.
+    /// The error message for an option that does not exist.
     pub(crate) fn unknown(&self) -> String {
         format!("`{}` is not an option", self.flag)
     }
 }
 
-/// The end of a program that was not told rightly what to do.
+/// Ends a program whose command line is wrong: prints the reason, and returns exit code 2.
 pub(crate) fn refuse(why: &str) -> ExitCode {
     terminal::fail(&format!("{why}\n`--help` lists every option"), 2)
 }

@@ -1,11 +1,11 @@
-//! The secret that a program shows in a request (RFC 6750, section 2.1).
+//! The bearer token of a request (RFC 6750, section 2.1).
 //!
-//! Owns reading it. Leaves to the example which secret is the right one.
+//! Owns reading the token. Leaves to the example which token is right.
 
 use pushlab::Request;
 
-/// The token of `Authorization: Bearer TOKEN`. `None` without the field. A field that is repeated
-/// or that has another form gives a token that is empty, which is nobody's.
+/// The token of `Authorization: Bearer TOKEN`. `None` without the field. A repeated field, or one
+/// with another syntax, gives an empty token, which is never right.
 pub(crate) fn token<'a>(request: &Request<'a>) -> Option<&'a [u8]> {
     let mut values = request.field_values("Authorization");
     let value = values.next()?;

@@ -1,6 +1,7 @@
 //! The counters that an example's `/stats` shows.
 //!
-//! Owns the server's counters together with the bounds that a reader needs to judge them. Refuses a format: each example writes its own JSON.
+//! Owns the server's counters together with the limits that a reader needs to judge them. Leaves
+//! the JSON to each example.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use pushlab::{Config, IoModel};
 
 pub(crate) struct Counters {
     stats: Arc<Stats>,
-    /// Bounds on threads. The event loop has none.
+    /// The limits on threads. Empty for the event loop, which has one thread.
     bounds: Vec<(&'static str, u64)>,
 }
 
@@ -25,13 +26,13 @@ impl Counters {
         Self { stats, bounds }
     }
 
-    /// Every counter with its name, then the bounds.
+    /// Every counter with its name, then the limits.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let counters: Vec<_> = self.stats.snapshot().entries().collect();
         counters.into_iter().chain(self.bounds.iter().copied())
     }
 
-    /// How often each rule was broken.
+    /// How many times each rule was broken.
     #[allow(dead_code, reason = "not every example shows them")]
     pub(crate) fn broken_rules(&self) -> impl Iterator<Item = (RemoteError, u64)> {
         self.stats.broken_rules()

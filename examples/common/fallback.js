@@ -1,19 +1,23 @@
-// The way down: a subscription that takes the next technique where one does not get through.
+// A subscription that takes the next technique if one does not work.
 //
-// Owns the order of techniques, when one has failed, and the cursor that nothing is lost or repeated with between two of them. Refuses to
-// climb up again by itself: what a proxy does not let through today, it will not in a minute; `choose` begins anew.
+// Owns the order of the techniques, the decision that one has failed, and the cursor that loses and
+// repeats nothing between two techniques. Leaves one technique's connection to push.js.
 //
-// Whatever fails while the server answers no plain request either is not the technique's fault, and is tried again for as long as it takes.
+// - It never returns to an earlier technique by itself: a proxy that blocks it now most likely also
+//   blocks it in a minute. `choose` starts again.
+// - A technique has failed only if the server answers a plain request meanwhile. If not, the server
+//   is away, and the same technique is tried again without a limit.
 
 import { Subscription, TECHNIQUES } from "./push.js";
 
-const PATIENCE_MS = 4000; // for an attempt to get live
-const ATTEMPTS = 2; // of a technique, before the next one
+const PATIENCE_MS = 4000; // until an attempt must be live
+const ATTEMPTS = 2; // of one technique, before the next one
 
 /**
- * `hooks`: those of a subscription, and `technique(name)` when another one begins; `fell(name, next, reason)` when one gives way;
- * `refused(status, words)` when the server answers a plain request, but with an error: for whoever is not allowed in, no technique is
- * better than another. All are optional. `options` are those of a subscription.
+ * `hooks` are those of a subscription, and three more: `technique(name)` when a technique begins;
+ * `fell(name, next, reason)` when a technique has failed; `refused(status, words)` when the server
+ * answers a plain request with an error, because then another technique does not help. All are
+ * optional. `options` are those of a subscription.
  */
 export class Fallback {
   technique = null;
@@ -39,7 +43,7 @@ export class Fallback {
     return this.subscription?.cursor ?? this.#cursor;
   }
 
-  /** Goes on with the first of these techniques, and falls back to those behind it. */
+  /** Continues with the first of these techniques. The others are the fallbacks, in this order. */
   choose(techniques) {
     this.#techniques = techniques;
     this.#begin(techniques[0]);
@@ -58,7 +62,8 @@ export class Fallback {
     this.technique = technique;
     this.#failures = 0;
     let mine = null;
-    // What comes from a subscription that has been closed is behind its cursor, and comes again.
+    // Messages of a closed subscription are dropped: its cursor does not include them, so that the
+    // next subscription gets them.
     const current = (hook) => (...args) => (mine === null || mine === this.subscription ? hook?.(...args) : undefined);
     const hooks = {
       message: current(this.#hooks.message),
@@ -81,7 +86,7 @@ export class Fallback {
   async #failed(reason) {
     const { subscription } = this;
     const verdict = await this.#ask();
-    // It got live, or gave way, in the meantime.
+    // During the request, the subscription may have become live or been replaced.
     if (subscription !== this.subscription || subscription === null || subscription.state === "live") return;
     if (verdict?.ok) this.#failures += 1;
     else if (verdict) this.#hooks.refused?.(verdict.status, verdict.words);
@@ -94,7 +99,10 @@ export class Fallback {
     }
   }
 
-  /** A plain request, as nobody in particular: what the server says to it, or `null` where it says nothing. */
+  /**
+   * Sends a plain poll without a client name. Returns its status and text, or `null` without an
+   * answer.
+   */
   async #ask() {
     const base = this.#options.base ?? "/topics";
     try {
@@ -107,5 +115,5 @@ export class Fallback {
   }
 }
 
-/** The name of a technique for a person. */
+/** The title of a technique, for people. */
 export const titleOf = (technique) => TECHNIQUES[technique].title;

@@ -1,24 +1,24 @@
-//! What the examples with a page have in common: the command line, the way to start and to stop, and the browser's side of every technique.
-//! What others use of it, each of them includes by its path.
+//! Code that the examples with a page share: the command line, start and stop, and the browser's
+//! side of every technique. The other examples include single files of this directory by path.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `options` | `--io`, `--listen`, `--allow-origin`, `--allow-host`, `--help`, `--version` |
-//! | `arguments` | how every option is read |
-//! | `address` | what an address to listen on looks like |
-//! | `terminal` | what a program says, and its exit code |
-//! | `routes` | the paths of an example, and the answers that follow from them |
-//! | `bearer` | the secret in `Authorization`, for those that ask for one |
-//! | `small` | all of that for an example that is one file |
-//! | `quotes` | made-up share prices, for those that push some |
-//! | `counters` | the counters of `/stats`, with the bounds on threads |
+//! | `arguments` | reading options and their values |
+//! | `address` | the syntax of an address to listen on |
+//! | `terminal` | standard output, standard error, and the exit code |
+//! | `routes` | the table of paths, and the answers that follow from it |
+//! | `bearer` | the bearer token in `Authorization` |
+//! | `small` | the command line of an example that is one file |
+//! | `quotes` | made-up share prices |
+//! | `counters` | the counters of `/stats`, with the limits on threads |
 //! | `signals` | Ctrl-C and SIGTERM |
 //! | `push.js` | a subscription by any technique, in the browser |
-//! | `fallback.js` | the next technique where one does not get through |
-//! | `clock.js` | when something was published, by the clock of the browser's machine |
-//! | `base.css` | colours and type, light and dark |
+//! | `fallback.js` | the next technique if one does not work |
+//! | `clock.js` | the server's clock, as the page knows it |
+//! | `base.css` | colours and fonts, light and dark |
 //!
-//! Refuses what one example alone needs.
+//! Leaves to each example the code that no other example needs.
 
 mod address;
 pub(crate) mod arguments;
@@ -47,13 +47,14 @@ use options::{Options, Wish};
 use signals::Signals;
 use terminal::{NAME, end, say, version};
 
-/// The program's exit code when its end has cut connections that were owed something; 0 is a graceful one, 1 a server that could not serve,
-/// 2 a wrong command line.
+/// The exit code if the shutdown cut connections that still had an answer or messages to get. 0 is
+/// a graceful shutdown, 1 a server that could not serve, 2 a wrong command line.
 const EXIT_CUT: u8 = 3;
-/// Connections that may wait to be accepted; Linux cuts it to `net.core.somaxconn`, 4,096 by default.
+/// How many connections may wait to be accepted. Linux lowers it to `net.core.somaxconn`, which is
+/// 4,096 by default.
 const BACKLOG: i32 = 4_096;
 
-/// What an application may want to know about the server that it is made for.
+/// The facts about the running server that an application may need.
 pub(crate) struct Started {
     pub(crate) io: IoModel,
     config: Config,
@@ -66,8 +67,9 @@ impl Started {
     }
 }
 
-/// A whole `main`: reads the command line, serves, and stops when asked to. `option` takes the options that the example alone has, and says
-/// whether it knows them; `app` makes the application once the server listens.
+/// A complete `main`: reads the command line, serves, and stops on a signal. `option` takes an
+/// option that only this example has, and returns whether it knows the option. `app` makes the
+/// application after the server has begun to listen.
 pub(crate) fn run<H: Handler>(
     help: &str,
     option: impl FnMut(&str, &mut Arguments, &mut Config) -> Result<bool, String>,
@@ -85,16 +87,16 @@ pub(crate) fn run<H: Handler>(
     }
 }
 
-/// Returns how many connections the end has cut.
+/// Returns how many connections the shutdown cut.
 fn serve<H: Handler>(options: Options, app: impl FnOnce(&Started) -> H) -> Result<u64, String> {
     let Options { io, listen, config } = options;
     let server = match listener(&listen, &config.settings) {
         Ok(listener) => Server::from_listener(listener, config.clone()),
-        // It has the better words for what is wrong.
+        // `bind` fails the same way, and its error names the address.
         Err(_) => Server::bind(&*listen, config.clone()),
     };
     let server = server.map_err(|error| match error.to_string() {
-        // A name that cannot be resolved comes without its name.
+        // The error of a name that cannot be resolved does not contain the name.
         text if text.starts_with("cannot listen on") => text,
         text => format!("cannot listen on {listen}: {text}"),
     })?;
@@ -117,8 +119,9 @@ fn serve<H: Handler>(options: Options, app: impl FnOnce(&Started) -> H) -> Resul
     Ok(end.cut)
 }
 
-/// A socket with options that the standard library does not have: a backlog for crowds, and on Linux the time after which a client that
-/// vanished without a word is given up, which makes it two heartbeats at the most.
+/// Makes a listening socket with two options that the standard library does not have. The first is
+/// a large backlog. The second, on Linux only, limits how long sent bytes may stay unacknowledged:
+/// a client that vanishes is noticed after two heartbeats at most.
 fn listener(address: &str, settings: &Settings) -> io::Result<TcpListener> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in address.to_socket_addrs()? {
@@ -153,7 +156,8 @@ fn limit_silence(_: &Socket, _: &Settings) -> io::Result<()> {
     Ok(())
 }
 
-/// Lets a hub forget what is too old, and tell who has left, for as long as the program runs.
+/// Calls `tick` every second, for as long as the program runs: the hub then drops old messages and
+/// publishes who has left.
 pub(crate) fn keep_time(hub: &Hub) {
     let hub = hub.clone();
     thread::spawn(move || {
@@ -164,7 +168,7 @@ pub(crate) fn keep_time(hub: &Hub) {
     });
 }
 
-/// The name of an IO model in a sentence.
+/// The name of an IO model, for use in a sentence.
 pub(crate) const fn model_name(io: IoModel) -> &'static str {
     match io {
         IoModel::EventLoop => "one event loop",
@@ -178,14 +182,15 @@ pub(crate) fn asset(path: &str) -> Option<Response> {
         "/push.js" => Some(file("text/javascript; charset=utf-8", include_str!("push.js"))),
         "/fallback.js" => Some(file("text/javascript; charset=utf-8", include_str!("fallback.js"))),
         "/clock.js" => Some(file("text/javascript; charset=utf-8", include_str!("clock.js"))),
-        // A browser asks by itself, and notes down what is not there as an error.
+        // A browser requests this path by itself, and logs a 404 as an error.
         "/favicon.ico" => Some(Response::no_content().field("Cache-Control", "max-age=86400")),
         "/base.css" => Some(file("text/css; charset=utf-8", include_str!("base.css"))),
         _ => None,
     }
 }
 
-/// A file of a page: asked for again each time, so that a new build shows at once.
+/// The response with a file of a page. The browser must revalidate it each time, so that a new
+/// build shows at once.
 pub(crate) fn file(content_type: &'static str, body: impl Into<Body>) -> Response {
     Response::new(content_type, body).field("Cache-Control", "no-cache")
 }

@@ -1,6 +1,7 @@
 //! The options that every example with a page has.
 //!
-//! Owns them. Refuses defaults that differ between examples.
+//! Owns these options and their defaults. Leaves the options that one example alone has to that
+//! example.
 
 use std::str::FromStr;
 
@@ -16,14 +17,14 @@ pub(crate) struct Options {
     pub(crate) config: Config,
 }
 
-/// What a command line asks for.
+/// What the command line asks for.
 pub(crate) enum Wish {
     Serve(Box<Options>),
     Help,
     Version,
 }
 
-/// The error is a sentence.
+/// The error is a sentence for the person at the terminal.
 pub(crate) fn parse(
     mut arguments: Arguments,
     mut option: impl FnMut(&str, &mut Arguments, &mut Config) -> Result<bool, String>,

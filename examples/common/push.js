@@ -1,13 +1,14 @@
-// The browser's side of every technique: one subscription to a hub's topics, resumed by its cursor whatever happens to the connection.
+// The browser's side of every technique: a subscription to a hub's topics that resumes with its
+// cursor after each interruption.
 //
-// Owns requests, frames on the wire, coming back, and the account of what a subscription costs. Refuses to know what messages mean and what
-// the page looks like.
+// Owns the requests, the parsing of what arrives, the reconnection, and the count of requests and
+// bytes. Leaves the meaning of messages and the look of the page to its user.
 
-const RETRY_MS = 250; // before the first new attempt; twice as long before each one after it
+const RETRY_MS = 250; // before the first new attempt; doubled before each further one
 const RETRY_MAX_MS = 4000;
 const SETTLED_MS = 1500; // an attempt that lasted this long was a success
-const WAIT_S = 25; // that a long poll asks to be held
-const PATIENCE_MS = 5000; // for what is answered at once
+const WAIT_S = 25; // how long a long poll asks to be held
+const PATIENCE_MS = 5000; // for a request that is answered at once
 const HELD_MS = WAIT_S * 1000 + PATIENCE_MS;
 
 const encoder = new TextEncoder();
@@ -18,7 +19,7 @@ export const sleep = (ms, signal) =>
     signal?.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
   });
 
-/** A name for this client that nobody else has. */
+/** A random name for this client. */
 export const token = (prefix = "web") =>
   prefix + Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
@@ -38,12 +39,14 @@ export async function publish(topic, text, { base = "/topics", event, headers = 
 /**
  * A subscription. It begins at once and lasts until `close()`.
  *
- * `hooks`: `message(envelope)`, `gap(from)`, `state(state, words)`, all optional. States: `connecting`, `live`, `down`, `cut`, `closed`.
- * `options`: `base` (where the hub is mounted), `after` (a cursor or `earliest`), `client` (a token), `presence`, `every` (seconds between
- * polls), `container` (an element for frames that are to be seen).
+ * `hooks`: `message(envelope)`, `gap(from)`, `state(state, words)`, all optional. States:
+ * `connecting`, `live`, `down`, `cut`, `closed`. `options`: `base` (where the hub is mounted),
+ * `after` (a cursor or `earliest`), `client` (a token), `presence`, `every` (seconds between
+ * polls), `container` (an element for visible frames).
  *
- * `requests`, `downBytes`, `messages` and `gaps` count from its beginning. Bytes are what HTTP and WebSocket put on the wire towards the
- * browser; scripts cannot see the heads that the browser sends.
+ * `requests`, `downBytes`, `messages` and `gaps` count from the beginning. `downBytes` are the
+ * bytes that HTTP and WebSocket send to the browser. Request heads do not count: scripts cannot
+ * see them.
  */
 export class Subscription {
   state = "connecting";
@@ -68,7 +71,7 @@ export class Subscription {
     this.finished = this.#run();
   }
 
-  /** Ends the connection as a lost network would, and comes back after a pause. */
+  /** Ends the connection as a lost network would, and reconnects after a pause. */
   cut(pauseMs = 0) {
     this.#pauseMs = pauseMs;
     this.#enter("cut", pauseMs > 0 ? `cut for ${pauseMs / 1000} s` : "cut");
@@ -89,7 +92,8 @@ export class Subscription {
       const [began, before] = [performance.now(), this.messages];
       this.#enter("connecting");
       try {
-        // Messages of the first moments must not be missed if the first connection is: where to begin is known before it.
+        // The cursor is read before the first connection. If that connection fails, the next one
+        // starts at the same cursor and misses no message.
         this.cursor ??= await place(this, signal);
         await this.run(this, signal);
       } catch (error) {
@@ -103,7 +107,8 @@ export class Subscription {
         await sleep(this.#pauseMs, (this.#attempt = new AbortController()).signal);
         continue;
       }
-      // What a stream ends by itself is no failure, and is taken up at once.
+      // A stream that the server ended after messages is no failure. The next request follows at
+      // once.
       const isSettled = this.messages > before || performance.now() - began > SETTLED_MS;
       failures = isSettled ? 0 : failures + 1;
       if (isSettled && this.state === "live") continue;
@@ -119,9 +124,9 @@ export class Subscription {
     this.hooks.state?.(state, words);
   }
 
-  // What techniques tell.
+  // The techniques below call these methods.
 
-  /** The server has answered: from now on messages come. */
+  /** The server has answered: messages arrive from now on. */
   live() {
     if (this.state === "connecting" || this.state === "down") this.#enter("live");
   }
@@ -134,9 +139,10 @@ export class Subscription {
     this.downBytes += bytes;
   }
 
-  /** Takes what came in an envelope: a message, or word of a gap. */
+  /** Takes an envelope: a message, or the notice of a gap. */
   take(envelope) {
-    // What came along with the message at which this was closed is behind its cursor.
+    // A hook may have closed this subscription at an earlier message of the same answer. The cursor
+    // stays at that message.
     if (this.#isClosed) return undefined;
     this.live();
     if (envelope.gap) {
@@ -149,7 +155,10 @@ export class Subscription {
     return this.hooks.message?.(envelope);
   }
 
-  /** Takes the answer to a poll. Returns whether there was more than fitted into it: then the next poll is not to wait. */
+  /**
+   * Takes the answer to a poll. Returns whether the server has more messages: the next poll must
+   * then not wait.
+   */
   takeAnswer({ messages, last, gap, from, more = false }) {
     this.live();
     if (gap) this.take({ gap, from });
@@ -158,7 +167,7 @@ export class Subscription {
     return more;
   }
 
-  /** The address of a technique's endpoint, with the cursor and what else it takes. */
+  /** The address of a technique's endpoint, with the cursor and the other parameters. */
   url(endpoint, parameters = {}) {
     const { base, client, presence } = this.options;
     const query = new URLSearchParams(parameters);
@@ -169,33 +178,39 @@ export class Subscription {
   }
 }
 
-// ---- What goes over the wire -----------------------------------------------------------------------------------------------------
+// ---- Requests, and bytes on the wire ------------------------------------------------------------
 
-/** Bytes of a response head, from the fields that the browser shows. */
+/** The size of a response head, computed from the fields that the browser shows to scripts. */
 export function headBytes(response) {
   let bytes = bytesOf(`HTTP/1.1 ${response.status} ${response.statusText}\r\n\r\n`);
   for (const [name, value] of response.headers) bytes += bytesOf(`${name}: ${value}\r\n`);
   return bytes;
 }
 
-/** Scripts cannot see the heads of what event sources, frames and script elements load: the same one is asked for once by itself. */
+/**
+ * The size of a response head that scripts cannot see, because an EventSource, a frame or a script
+ * element loads it: from one HEAD request for the same.
+ */
 async function likelyHeadBytes(subscription, endpoint, parameters, signal) {
   const url = new URL(subscription.url(endpoint, parameters), location.href);
   url.searchParams.delete("client");
   return headBytes(await fetch(url, { method: "HEAD", cache: "no-store", signal }));
 }
 
-/** `size CRLF data CRLF`, the size in hexadecimal (RFC 9112, section 7.1). */
+/** A chunk is `size CRLF data CRLF`, with the size in hexadecimal (RFC 9112, section 7.1). */
 const chunkBytes = (payload) => payload + payload.toString(16).length + 4;
 
-/** Two bytes, four from 126 bytes on, ten from 64 KiB on; a server does not mask (RFC 6455, section 5.2). */
+/**
+ * A frame head has 2 bytes; 4 from 126 bytes of payload on; 10 from 64 KiB on. A server sends no
+ * mask (RFC 6455, section 5.2).
+ */
 const frameBytes = (payload) => payload + (payload < 126 ? 2 : payload < 65536 ? 4 : 10);
 
-/** The head of a 101 with the three fields of RFC 6455, section 4.2.2, and the date. */
+/** The size of a 101 head with the three fields of RFC 6455, section 4.2.2, and `Date`. */
 const SWITCHING_BYTES = 166;
 
 async function request(subscription, url, { signal, patienceMs = PATIENCE_MS, headers } = {}) {
-  signal.throwIfAborted(); // a request that is not sent does not count
+  signal.throwIfAborted(); // before counting: a request that is not sent does not count
   subscription.requests += 1;
   const patience = patienceMs === null ? signal : AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]);
   const response = await fetch(url, { cache: "no-store", headers, signal: patience });
@@ -204,7 +219,7 @@ async function request(subscription, url, { signal, patienceMs = PATIENCE_MS, he
   return response;
 }
 
-/** Takes a response to a poll. Returns whether there is more. */
+/** Takes the response to a poll. Returns whether the server has more messages. */
 async function answer(subscription, response) {
   if (response.status === 304) {
     subscription.live();
@@ -215,7 +230,7 @@ async function answer(subscription, response) {
   return subscription.takeAnswer(JSON.parse(text));
 }
 
-/** The cursor behind everything that there is now. */
+/** The cursor after the newest message. */
 async function place(subscription, signal) {
   const response = await request(subscription, subscription.url("poll"), { signal });
   const text = await response.text();
@@ -223,7 +238,7 @@ async function place(subscription, signal) {
   return JSON.parse(text).last;
 }
 
-/** Loads a script that calls the function whose name `url` is given. */
+/** Loads a script. `makeUrl` gets the name of the function that the script must call. */
 function loadScript(makeUrl, { signal, patienceMs }) {
   const callback = token("push_");
   const element = document.createElement("script");
@@ -237,13 +252,14 @@ function loadScript(makeUrl, { signal, patienceMs }) {
     document.head.append(element);
   }).finally(() => {
     element.remove();
-    // An answer that is still on its way calls in vain.
+    // A script that arrives after this point still finds a function, which only removes itself.
+    // Without it, the script would throw.
     if (called) delete window[callback];
     else window[callback] = () => delete window[callback];
   });
 }
 
-/** A poll that waits says nothing until it is answered; after a moment it is taken for accepted. */
+/** A held poll has no answer for a while. After 100 ms it counts as accepted. */
 async function whileHeld(subscription, poll) {
   const settled = setTimeout(() => subscription.live(), 100);
   try {
@@ -253,7 +269,10 @@ async function whileHeld(subscription, poll) {
   }
 }
 
-/** Adds a frame, and takes it away at the end. `use` gets the frame; its promise is the frame's life. */
+/**
+ * Adds a frame, and removes it at the end. `use` gets the frame and the functions that resolve or
+ * reject the returned promise.
+ */
 function withFrame(subscription, signal, title, use) {
   const frame = document.createElement("iframe");
   frame.title = title;
@@ -270,30 +289,36 @@ async function* readBytes(response) {
   for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
 }
 
-/** Polls by a script element. Returns whether there is more. */
+/** Polls by a script element. Returns whether the server has more messages. */
 async function pollByScript(subscription, endpoint, parameters, options) {
-  // What took the last answer may have closed the subscription, and a script element does not know of signals.
+  // A hook may have closed the subscription at the last answer. A script element has no signal, so
+  // the check comes before it is added.
   options.signal.throwIfAborted();
   subscription.requests += 1;
   const call = (callback) => subscription.url(endpoint, { callback, ...parameters });
   const json = await loadScript(call, options);
-  // What came is `/**/callback(JSON);`, and the JSON as the server writes it, but for what it escapes for scripts' sake.
+  // The body was `/**/callback(JSON);`. Its size is exact, except for characters that the server
+  // escapes for scripts.
   subscription.received(bytesOf(`/**/push_${"0".repeat(16)}(${JSON.stringify(json)});`));
   return subscription.takeAnswer(json);
 }
 
-/** The pause between two polls. There is none while the server has more messages than fit into an answer. */
+/**
+ * The pause between two polls. There is none while the server has more messages than fit into an
+ * answer.
+ */
 async function pause(subscription, hasMore, signal) {
   if (!hasMore) await sleep(subscription.options.every * 1000, signal);
   signal.throwIfAborted();
 }
 
-// ---- The techniques --------------------------------------------------------------------------------------------------------------
+// ---- The techniques -----------------------------------------------------------------------------
 //
-// `run` ends, or fails, when its connection does. `held` is the number of the browser's few HTTP connections that it occupies all the time.
+// `run` returns or throws when its connection ends. `held` is the number of HTTP connections that
+// the technique occupies all the time; a browser has six for one host.
 
 export const TECHNIQUES = {
-  // A page that loads itself again. Its frame is of this origin, so that what it shows can be read.
+  // A page that reloads itself. Its frame has this page's origin, so that this script may read it.
   page: {
     title: "Meta refresh",
     held: 0,
@@ -371,7 +396,8 @@ export const TECHNIQUES = {
     },
   },
 
-  // One response that does not end. Chunks are not messages (RFC 6202, section 3.2), lines are.
+  // One endless response. A message is a line, not a chunk: intermediaries may change the chunks
+  // (RFC 6202, section 3.2).
   stream: {
     title: "Fetch streaming",
     held: 1,
@@ -391,7 +417,8 @@ export const TECHNIQUES = {
     },
   },
 
-  // An endless page, whose scripts call a function of this one.
+  // An endless page in a frame. Each message is a script element that calls a function of this
+  // page.
   iframe: {
     title: "Hidden iframe",
     held: 1,
@@ -407,7 +434,7 @@ export const TECHNIQUES = {
       subscription.requests += 1;
       subscription.received(head);
       await withFrame(subscription, signal, "a page without end", (frame, resolve) => {
-        // The head says nothing to this page; that it has come is seen by the frame's title.
+        // No event tells this page that the head of the frame's page has arrived. Its title does.
         const settled = setInterval(() => {
           if (frame.contentDocument?.title !== "messages") return;
           clearInterval(settled);
@@ -423,7 +450,7 @@ export const TECHNIQUES = {
     },
   },
 
-  // Parts of known length; behind each stands the boundary of the next.
+  // One endless response of parts. Each part has a Content-Length, and is followed by a boundary.
   multipart: {
     title: "Multipart stream",
     held: 1,
@@ -443,7 +470,8 @@ export const TECHNIQUES = {
     },
   },
 
-  // The browser does the work, connecting again and resuming included, as long as the server answers at all.
+  // The browser parses, reconnects and resumes by itself, until the server answers a reconnection
+  // with an error.
   events: {
     title: "Server-sent events",
     held: 1,
@@ -480,7 +508,7 @@ export const TECHNIQUES = {
 
   ws: {
     title: "WebSocket",
-    held: 0, // browsers count WebSockets apart
+    held: 0, // browsers count WebSockets separately
     run: (subscription, signal) =>
       new Promise((_, reject) => {
         subscription.requests += 1;
@@ -515,19 +543,21 @@ function concat(first, second) {
   return both;
 }
 
-/** The first whole part: its body, and where the next part begins. */
+/**
+ * The first complete part: its body, and the offset of the next part. `null` if it is not complete.
+ */
 function readPart(bytes) {
-  // An empty line ends the head; a bare LF is nowhere in it.
+  // An empty line ends the head. Only there are two LFs two bytes apart: LF CR LF.
   const isEmptyLine = (byte, at) => byte === 10 && bytes[at - 2] === 10;
   const at = bytes.findIndex(isEmptyLine) + 1;
   if (at === 0) return null;
   const head = new TextDecoder("latin1").decode(bytes.subarray(0, at));
   const end = at + Number(/^content-length: (\d+)/im.exec(head)[1]);
-  // Behind the body come a line end, the next boundary and a line end.
+  // After the body follow a line end, the next boundary and a line end.
   const next = bytes.indexOf(10, end + 2) + 1;
   if (next === 0) return null;
   const body = bytes.subarray(at, end);
-  // A payload that has the boundary in it comes as base64.
+  // A payload that contains the boundary is sent as base64.
   const isEncoded = /^content-transfer-encoding: base64/im.test(head);
   return { body: isEncoded ? Uint8Array.from(atob(new TextDecoder().decode(body)), (c) => c.charCodeAt(0)) : body, end: next };
 }

@@ -1,8 +1,10 @@
-//! A few share prices on a random walk: something lively to push. None of them exists.
+//! Made-up share prices on a random walk, as data to push.
+//!
+//! Owns the shares and their prices. Leaves the publishing to the examples.
 
 use std::time::SystemTime;
 
-/// Each share, and its opening price in hundredths.
+/// Each share with its opening price in hundredths.
 const SHARES: [(&str, u32); 6] =
     [("ALDER", 4_200), ("BIRCH", 9_950), ("CEDAR", 12_040), ("HAZEL", 2_775), ("MAPLE", 6_310), ("ROWAN", 18_400)];
 
@@ -25,7 +27,7 @@ impl Quotes {
         Self { prices: SHARES.map(|(_, opening)| opening), random: seed }
     }
 
-    /// Lets one price move by up to half a percent.
+    /// Moves one random price by up to half a percent, within half and twice its opening price.
     pub(crate) fn next(&mut self) -> Quote {
         let chosen = (self.draw() % SHARES.len() as u64) as usize;
         let ((name, opening), price) = (SHARES[chosen], self.prices[chosen]);

@@ -1,25 +1,25 @@
-//! The paths of an example as one table, and everything that follows from it.
+//! The paths of an example as one table.
 //!
-//! Owns methods and origins: OPTIONS with its preflights, 405, 404, and 403 for a page that may not
-//! act. Leaves to the example what an endpoint answers.
+//! Owns the answers that follow from the table: OPTIONS and preflights, 404, 405, 403 for a page
+//! whose origin may not act, and the files that all pages load. Leaves to the example what an
+//! endpoint answers.
 
 use pushlab::{Method, Reply, Request, Response};
 
 use super::asset;
 
-/// What only reads.
+/// The methods of an endpoint that only reads, as `Allow` lists them.
 pub(crate) const READ: &str = "GET, HEAD, OPTIONS";
-/// What changes something.
+/// The methods of an endpoint that changes something, as `Allow` lists them.
 #[allow(dead_code, reason = "not every example has something to change")]
 pub(crate) const ACT: &str = "POST, OPTIONS";
 
-/// A path, its methods as `Allow` lists them, and its endpoint. `{}` in a path stands for one part
-/// of it, which is not empty.
+/// A path, its methods as `Allow` lists them, and its endpoint. `{}` in a path stands for one
+/// segment that is not empty.
 pub(crate) type Route<E> = (&'static str, &'static str, E);
 
-/// Finds the endpoint that has to answer a request, and the part of the path that `{}` stands for.
-/// `None` if the table has answered already: what needs no endpoint, and the files that every page
-/// loads.
+/// Finds the endpoint of a request, and the segment that `{}` stands for. `None` if this function
+/// has already sent the answer.
 pub(crate) fn route<'q, 'r, E: Copy>(routes: &[Route<E>], request: &'q Request<'_>, reply: Reply<'r>) -> Option<(E, &'q str, Reply<'r>)> {
     let (path, method) = (request.path(), request.method());
     let found = routes.iter().find_map(|(pattern, methods, endpoint)| Some((*methods, *endpoint, part_of(pattern, path)?)));
@@ -35,7 +35,8 @@ pub(crate) fn route<'q, 'r, E: Copy>(routes: &[Route<E>], request: &'q Request<'
     let response = if method == Method::Options {
         request.options(methods)
     } else if !method.is_safe() && !request.origin().may_act() {
-        // A page of any site can send a POST.
+        // Without this check, a page of any site could act here: a browser sends a plain POST
+        // without a preflight.
         request.cors().dress(Response::text("pages of this origin may not do this here\n").with_status(403))
     } else if !methods.split(", ").any(|allowed| allowed == method.as_str()) {
         request.cors().dress(Response::method_not_allowed(methods))
@@ -48,7 +49,8 @@ pub(crate) fn route<'q, 'r, E: Copy>(routes: &[Route<E>], request: &'q Request<'
     None
 }
 
-/// What `{}` of the pattern stands for in the path; nothing, if there is none.
+/// The segment of the path that `{}` of the pattern stands for. Empty if the pattern has no `{}`.
+/// `None` if the path does not match.
 fn part_of<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
     let Some((before, after)) = pattern.split_once("{}") else { return (pattern == path).then_some("") };
     let part = path.strip_prefix(before)?.strip_suffix(after)?;

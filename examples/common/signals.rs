@@ -1,6 +1,7 @@
-//! Ctrl-C and SIGTERM: the first one shuts down gracefully, the second one at once.
+//! Ctrl-C and SIGTERM: the first signal shuts the server down gracefully, the second one at once.
 //!
-//! Owns which of them came when, and what is said of it at the end. Refuses to end the process: the server returns by itself.
+//! Owns the number of signals, the time of the first one, and the sentence about the shutdown.
+//! Leaves the end of the process to `main`: the server's `run` returns after the shutdown.
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
@@ -21,7 +22,7 @@ impl Signals {
         ctrlc::set_handler(move || {
             caught.first.get_or_init(Instant::now);
             if caught.count.fetch_add(1, SeqCst) == 0 {
-                eprintln!("{name}: shutting down; once more to stop at once");
+                eprintln!("{name}: shutting down; press Ctrl-C once more to stop at once");
                 stopper.stop();
             } else {
                 stopper.stop_now();
@@ -30,18 +31,18 @@ impl Signals {
         Ok(signals)
     }
 
-    /// How the shutdown went, in which so many connections were cut.
+    /// A sentence about the shutdown. `cut` is the number of connections that it cut.
     pub(crate) fn verdict(&self, cut: u64) -> String {
         let took = self.first.get().map_or(Duration::ZERO, Instant::elapsed).as_secs_f64();
         let how = match self.count.load(SeqCst) {
             2.. => "at once",
-            _ if cut > 0 => "when the grace was over",
+            _ if cut > 0 => "at the end of the grace time",
             _ => "gracefully",
         };
         match cut {
             0 => format!("stopped {how} in {took:.1} s"),
-            1 => format!("stopped {how}, after {took:.1} s, and cut a connection that was owed something"),
-            _ => format!("stopped {how}, after {took:.1} s, and cut {cut} connections that were owed something"),
+            1 => format!("stopped {how}, after {took:.1} s, and cut 1 connection that had not got all of its data"),
+            _ => format!("stopped {how}, after {took:.1} s, and cut {cut} connections that had not got all of their data"),
         }
     }
 }

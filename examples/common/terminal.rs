@@ -1,7 +1,8 @@
-//! What a program says, and how it ends.
+//! Standard output, standard error, and the exit code.
 //!
-//! Owns standard output, standard error and the exit code: 1 for what went wrong, 2 for arguments that are not understood. Refuses to panic
-//! because nobody can be told: the macros of the standard library do.
+//! Owns printing and the exit codes: 1 for an error, 2 for a wrong command line. Leaves the texts
+//! to the examples. Printing returns errors: `println!` would panic if standard output cannot be
+//! written to.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -15,7 +16,7 @@ pub(crate) fn version() -> String {
     format!("{NAME} {}", env!("CARGO_PKG_VERSION"))
 }
 
-/// Prints lines, at once. A reader that has seen enough (`| head`) is no error.
+/// Prints lines and flushes them. A reader that closes the pipe early (`| head`) is no error.
 pub(crate) fn say(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(format!("{text}\n").as_bytes()).and_then(|()| stdout.flush()) {
@@ -31,9 +32,9 @@ pub(crate) fn end<E: Display>(done: Result<(), E>) -> ExitCode {
     done.map_or_else(|error| fail(&error, 1), |()| ExitCode::SUCCESS)
 }
 
-/// Says why it ends with this exit code.
+/// Prints the reason for an exit code, and returns the code.
 pub(crate) fn fail(why: &dyn Display, code: u8) -> ExitCode {
-    // The exit code is what is left to say it with.
+    // Without a standard error, the exit code alone reports the failure.
     let _ = writeln!(io::stderr(), "{NAME}: {why}");
     ExitCode::from(code)
 }

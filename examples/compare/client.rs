@@ -1,7 +1,8 @@
-//! The load generator: one thread, a closed loop.
+//! The load generator: a closed loop in one thread.
 //!
-//! Owns connections with one request or message in flight each: the next one leaves when the answer is whole. Answers have a fixed length,
-//! so that counting bytes is all that there is to do.
+//! Owns connections with one request or message in flight each. It sends the next one when the
+//! answer is complete. Leaves checking the first answer to `wire`: all answers have the same
+//! length, so that this loop only counts bytes.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -15,7 +16,7 @@ use crate::Result;
 use crate::interrupt;
 use crate::wire::{self, ANSWER_TIMEOUT, Use};
 
-/// No round is longer than this many operations, however fast the machine.
+/// The maximum number of operations in a round, on any machine.
 const OPERATIONS_MAX: u64 = 100_000_000;
 const EVENTS_MAX: usize = 1_024;
 
@@ -28,12 +29,12 @@ pub(crate) struct Client {
 
 struct Connection {
     socket: TcpStream,
-    /// Bytes of the answer that have not come yet.
+    /// The bytes of the answer that have not arrived yet.
     missing_bytes: usize,
     sent_at: Instant,
 }
 
-/// What a round came to.
+/// The result of a round.
 pub(crate) struct Round {
     pub(crate) operations: u64,
     pub(crate) elapsed: Duration,
@@ -55,7 +56,8 @@ impl Client {
         Ok(Self { poll, connections, request, answer_bytes })
     }
 
-    /// Keeps every connection busy for the given time or until an interrupt, then waits for the last answers. Latencies are recorded in nanoseconds.
+    /// Keeps every connection busy for `time` or until an interrupt, then waits for the last
+    /// answers. Records latencies in nanoseconds.
     pub(crate) fn run(&mut self, time: Duration, latencies: &mut Histogram<u64>) -> Result<Round> {
         let begin = Instant::now();
         let end = begin + time;
@@ -95,14 +97,16 @@ impl Connection {
     fn send(&mut self, request: &[u8], answer_bytes: usize, now: Instant) -> Result<()> {
         self.missing_bytes = answer_bytes;
         self.sent_at = now;
-        // With one request in flight the socket has room for it.
+        // The request before was answered, so the socket's buffer is empty and takes the whole
+        // request.
         let len = self.socket.write(request)?;
         if len == request.len() { Ok(()) } else { Err("a socket without unsent bytes took only a part of a request".into()) }
     }
 
-    /// Reads once, for a short read is the end of what is there. Returns whether the answer became whole.
+    /// Reads once: a second read after a short read would only return `WouldBlock`. Returns whether
+    /// the answer is complete.
     fn receive(&mut self) -> Result<bool> {
-        // Larger than any answer: a full read would be one that holds too much.
+        // Larger than any answer, so that a longer one shows as an error below.
         let mut buffer = [0; 1_024];
         match self.socket.read(&mut buffer) {
             Ok(0) => Err("the server closed a busy connection".into()),

@@ -1,7 +1,9 @@
-//! What an idle connection costs its server (claim: a held connection ties up a thread, and so does not scale).
+//! The cost of an idle connection for its server. It tests the claim that a held connection
+//! occupies a thread, and so does not scale.
 //!
-//! Owns opening connections in steps and reading memory at each step. A fresh server for each kind of connection and each model: memory that
-//! was freed before would hide what is taken now.
+//! Owns opening connections in steps, and the figures at each step. Leaves reading `/proc` to
+//! `proc`. Each kind of connection and each IO model gets a new server: a used server would reuse
+//! freed memory, and the growth would look too small.
 
 use std::net::{TcpListener, TcpStream};
 use std::thread;
@@ -17,35 +19,38 @@ use crate::process::ServerProcess;
 use crate::progress::Progress;
 use crate::wire::{self, Use};
 
-/// What idles, with its name.
+/// The kinds of idle connections, with their names.
 const KINDS: [(Use, &str); 3] =
     [(Use::Requests, "HTTP keep-alive"), (Use::EventStream, "SSE with a pusher"), (Use::WebSocket, "WebSocket with a pusher")];
-/// Descriptors that a process needs for itself.
+/// The descriptors that a process needs for other purposes.
 pub(crate) const DESCRIPTORS_RESERVED: usize = 64;
-/// Bare connections whose memory is measured, two ends each in one process.
+/// The number of bare connections whose memory is measured. Both ends are in this process.
 const BARE_CONNECTIONS: usize = 1_000;
-/// Connections that are open before counting begins. They use up what the kernel and the allocator have left over from others and would give
-/// to the first ones that count.
+/// Connections that are opened before counting begins. They use up the free memory that the kernel
+/// and the allocator still hold, which the first counted connections would otherwise get without
+/// any growth.
 pub(crate) const CUSHION: usize = 200;
-/// To be believed, growth has to be so many times the fluctuation that was seen, and no less than what programs in the background may take or
-/// give back unseen.
+/// Growth of memory counts only if it is more than this many times the fluctuation that was seen.
 const TRUSTED_TIMES: u64 = 4;
+/// Growth of memory counts only if it is more than this: programs in the background may take or
+/// free as much.
 const TRUSTED_BYTES: u64 = 1024 * 1024;
 
-/// All that was measured about idle connections.
+/// All results about idle connections.
 pub(crate) struct Idle {
     pub(crate) groups: Vec<Group>,
-    /// Kernel memory of one end of a bare connection.
+    /// The kernel memory of one end of a bare connection.
     pub(crate) end_bytes: Option<f64>,
-    /// Why a model did not reach a number.
+    /// Why an IO model did not reach a number of connections.
     pub(crate) notes: Vec<String>,
 }
 
-/// One kind of connection in one number.
+/// The results for one kind and one number of connections.
 pub(crate) struct Group {
     pub(crate) kind: &'static str,
     pub(crate) asked: usize,
-    /// In the order of [`IoModel::ALL`]. `None` where no more connections could be had than for a smaller number.
+    /// In the order of [`IoModel::ALL`]. `None` if no more connections were possible than for a
+    /// smaller number.
     pub(crate) models: [Option<Figures>; 2],
 }
 
@@ -56,7 +61,8 @@ pub(crate) struct Figures {
     pub(crate) kernel_bytes: Option<f64>,
 }
 
-/// Steps of progress: the bare connections, then each kind and model.
+/// The number of progress steps: one for the bare connections, then one for each kind, IO model and
+/// number.
 pub(crate) fn steps(options: &Options) -> u64 {
     1 + (KINDS.len() * IoModel::ALL.len() * options.idle.len()) as u64
 }
@@ -71,7 +77,8 @@ pub(crate) fn measure(options: &Options, limits: DescriptorLimits, progress: &mu
         let mut columns = IoModel::ALL.map(|_| Vec::new());
         for (model, column) in IoModel::ALL.into_iter().zip(&mut columns) {
             let measured = measure_column(&mut idle, (purpose, kind), model, [cushion, most], options, progress, column);
-            // After an interrupt, an error of what was under way says nothing about a server.
+            // The interrupt itself may cause an error in a running step. Such an error says nothing
+            // about the server.
             measured.or_else(|error| if interrupt::is_asked() { Ok(()) } else { Err(error) })?;
         }
         let finished = columns[0].len().max(columns[1].len());
@@ -83,7 +90,8 @@ pub(crate) fn measure(options: &Options, limits: DescriptorLimits, progress: &mu
     Ok(idle)
 }
 
-/// Measures one kind on one model, and adds the figures of each number to the column, until all are measured or an interrupt comes.
+/// Measures one kind on one IO model. Adds the figures of each number to the column, until all are
+/// measured or an interrupt comes.
 fn measure_column(
     idle: &mut Idle,
     (purpose, kind): (Use, &str),
@@ -128,7 +136,7 @@ struct Crowd {
     server: ServerProcess,
     purpose: Use,
     sockets: Vec<TcpStream>,
-    /// Not counted.
+    /// See [`CUSHION`].
     cushion: Vec<TcpStream>,
     base: Base,
 }
@@ -137,10 +145,11 @@ struct Crowd {
 struct Base {
     idle_threads: Option<u64>,
     threads: Option<u64>,
-    /// With one connection, the first of the cushion: what a server needs once is paid for, and nothing is left over yet.
+    /// Read after the first connection of the cushion: the memory that a server needs only once is
+    /// then allocated, and no freed memory is left over yet.
     user_bytes: Option<u64>,
     kernel: Option<KernelMemory>,
-    /// How far the kernel's memory swings by itself.
+    /// How much the kernel's memory changes by itself.
     fluctuation: u64,
 }
 
@@ -149,7 +158,7 @@ impl Crowd {
         let server = ServerProcess::start(model)?;
         let id = server.id();
         let connect = || wire::establish(purpose, server.address).map_err(|error| format!("the {model} server: {error}"));
-        // The thread that watches over standard input is this program's, not the library's.
+        // The thread that reads standard input belongs to this program, not to the library.
         let idle_threads = settled_threads(id).map(|threads| threads - 1);
         let mut cushion = vec![connect()?.0];
         settled_threads(id);
@@ -189,7 +198,8 @@ impl Crowd {
     }
 }
 
-/// The number of threads, once it does not change any more: a connection's second thread may start after its first answer.
+/// The number of threads, once it has stopped changing: a connection's second thread may start
+/// after its first answer.
 fn settled_threads(id: u32) -> Option<u64> {
     const LOOKS_MAX: usize = 100;
     const EQUAL_LOOKS: usize = 4;
@@ -206,7 +216,8 @@ fn settled_threads(id: u32) -> Option<u64> {
     Some(threads)
 }
 
-/// Half of what a connected pair of sockets costs the kernel: the client's share, which is to be taken off.
+/// Half of the kernel memory of a connected pair of sockets. It is the client's share, which is
+/// subtracted from the figures.
 fn measure_bare(count: usize) -> Option<f64> {
     let listener = TcpListener::bind("127.0.0.1:0").ok()?;
     let address = listener.local_addr().ok()?;

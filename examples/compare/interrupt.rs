@@ -1,6 +1,7 @@
-//! Ctrl-C: measuring ends early, and what is finished by then is still told.
+//! Ctrl-C ends the measurement early; the program still prints the finished figures.
 //!
-//! Owns the wish. Refuses to end anything: whoever measures looks at it between two steps. A second Ctrl-C ends the program at once.
+//! Owns the flag that the first Ctrl-C sets. Leaves to the measuring code to read the flag between
+//! two steps and to stop. A second Ctrl-C ends the program at once.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -8,24 +9,25 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use crate::Result;
 use crate::terminal::NAME;
 
-/// The exit code of a program that was interrupted: 128 and the number of SIGINT, as shells have it.
+/// The exit code of an interrupted program: 128 plus the number of SIGINT, as in shells.
 pub(crate) const EXIT_INTERRUPTED: u8 = 130;
 
 static IS_ASKED: AtomicBool = AtomicBool::new(false);
 
-/// From now on Ctrl-C is a wish.
+/// From now on, the first Ctrl-C only sets the flag.
 pub(crate) fn catch() -> Result<()> {
     ctrlc::set_handler(|| {
         if IS_ASKED.swap(true, SeqCst) {
             std::process::exit(EXIT_INTERRUPTED.into());
         }
-        // Without a standard error, the table is what tells.
-        let _ = writeln!(io::stderr(), "{NAME}: interrupted; what is finished follows; once more to stop at once");
+        // Without a standard error, the table alone says that the run was interrupted.
+        let _ = writeln!(io::stderr(), "{NAME}: interrupted; the finished figures follow; press Ctrl-C once more to stop at once");
     })
     .map_err(|error| format!("cannot wait for Ctrl-C: {error}").into())
 }
 
-/// A terminal sends Ctrl-C to the servers as well, which are to live until their last figures are read.
+/// Ignores Ctrl-C, in a server process. A terminal sends SIGINT to the servers as well, and they
+/// must live until their last figures are read.
 pub(crate) fn ignore() -> Result<()> {
     ctrlc::set_handler(|| {}).map_err(|error| format!("cannot wait for Ctrl-C: {error}").into())
 }

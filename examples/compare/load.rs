@@ -1,7 +1,9 @@
-//! How fast requests and echoes go, and what they cost the server (claim: event-driven servers are faster, but blocking sends sometimes win).
+//! The speed of requests and echoes, and their cost for the server. It tests the claim that
+//! event-driven servers are faster, but that blocking sends sometimes win.
 //!
-//! Owns the load points and the rounds. Both servers run all the time and have their rounds in turn, so that whatever else happens on the
-//! machine hits both; figures are medians of the rounds.
+//! Owns the load points and the rounds. Leaves sending the load to `client`. Both servers run all
+//! the time and are measured in turn, so that other work on the machine affects both. Figures are
+//! medians of the rounds.
 
 use std::time::{Duration, Instant};
 
@@ -20,12 +22,14 @@ use crate::wire::Use;
 
 const FEW: usize = 8;
 const MANY: usize = 256;
-/// What this process needs for full load: it is connected to both servers at once.
+/// The descriptors that this process needs for full load: it is connected to both servers at once.
 pub(crate) const DESCRIPTORS: usize = DESCRIPTORS_RESERVED + 2 * MANY;
-/// Latencies past this are recorded as this.
+/// Longer latencies are recorded as this one.
 const LATENCY_MAX_NS: u64 = 60_000_000_000;
+/// Significant digits of recorded latencies.
 const DIGITS: u8 = 3;
-/// Processor time is told in hundredths of a second: less than this is too coarse to be divided.
+/// The kernel reports processor time in hundredths of a second. A sum below this value is too
+/// coarse to compute a cost from.
 const CPU_SECONDS_MIN: f64 = 0.05;
 
 /// One kind of load.
@@ -44,14 +48,14 @@ pub(crate) struct Figures {
     pub(crate) p999_us: f64,
     pub(crate) server_cpu_us: Option<f64>,
     pub(crate) context_switches: Option<f64>,
-    /// Share of one processor that the load generator used.
+    /// The share of one processor that the load generator used.
     pub(crate) client_busy: Option<f64>,
 }
 
-/// All that was measured about load.
+/// All results about load.
 pub(crate) struct Load {
     pub(crate) points: Vec<Measured>,
-    /// Processors that programs other than these kept busy meanwhile.
+    /// The mean number of processors that other programs kept busy meanwhile.
     pub(crate) others_busy: Option<f64>,
 }
 
@@ -62,7 +66,7 @@ pub(crate) struct Measured {
 }
 
 /// # Errors
-/// When there are not even descriptors for few connections.
+/// When there are not enough descriptors for even a few connections.
 pub(crate) fn points(limits: DescriptorLimits) -> Result<Vec<Point>> {
     let most = limits.soft.saturating_sub(DESCRIPTORS_RESERVED) / 2;
     if most < FEW {
@@ -91,18 +95,19 @@ pub(crate) fn measure(options: &Options, points: Vec<Point>, progress: &mut Prog
     let mut measured = Vec::new();
     for point in points {
         match measure_point(point, &mut servers, options, progress) {
-            // What was under way is not finished, or was disturbed.
+            // The point that was being measured is incomplete, and is not reported.
             _ if interrupt::is_asked() => break,
             models => measured.push(Measured { point, models: models? }),
         }
     }
     let others = others_cpu_seconds(&servers).zip(others_before).map(|(after, before)| after - before);
-    // Two kinds of clock ticks: a little less than nothing is nothing.
+    // The kernel counts the system's and a process's time in different ways: the difference may be
+    // slightly negative.
     let others_busy = others.map(|seconds| (seconds / begin.elapsed().as_secs_f64()).max(0.0));
     Ok(Load { points: measured, others_busy })
 }
 
-/// What the system has used without us.
+/// The processor time of the whole system, without this process and the servers.
 fn others_cpu_seconds(servers: &[ServerProcess; 2]) -> Option<f64> {
     let ours = [servers[0].id(), servers[1].id(), std::process::id()].map(|id| proc::process(id).map(|process| process.cpu_seconds));
     Some(proc::system_cpu_seconds()? - ours.into_iter().sum::<Option<f64>>()?)
@@ -120,7 +125,7 @@ fn measure_point(point: Point, servers: &mut [ServerProcess; 2], options: &Optio
             if interrupt::is_asked() {
                 return Err("interrupted".into());
             }
-            // First, second; second, first; ...
+            // The order changes in each round, so that neither model is always measured first.
             let at = (round + turn) % 2;
             let (server, client) = (&mut servers[at], &mut clients[at]);
             progress.step(&format!("{}, {} connections, {}, round {}", point.name, point.connections, server.model, round + 1));
@@ -137,7 +142,7 @@ fn measure_point(point: Point, servers: &mut [ServerProcess; 2], options: &Optio
     Ok([summary(&first), summary(&second)])
 }
 
-/// One round as it was measured.
+/// The raw figures of one round.
 struct Round {
     operations: f64,
     seconds: f64,
@@ -174,7 +179,8 @@ fn measure_round(client: &mut Client, server_id: u32, warm_up: Duration, time: D
     })
 }
 
-/// Medians of what each round tells by itself; for costs, of which the system tells only the hundredth of a second, the sum of all rounds.
+/// The figures of all rounds. Throughput and latency are medians. Costs are sums: the kernel
+/// reports processor time in hundredths of a second, which is too coarse for one round.
 fn summary(rounds: &[Round]) -> Figures {
     let typical = |figure: fn(&Round) -> f64| median(rounds.iter().map(figure).collect());
     let total = |figure: fn(&Round) -> f64| rounds.iter().map(figure).sum::<f64>();

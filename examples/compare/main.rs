@@ -1,8 +1,9 @@
-//! Both IO models on the same load, side by side, on this machine.
+//! Compares both IO models under the same load on this machine.
 //!
-//! `cargo run --release --example compare` starts a server process for each IO model and measures what an idle connection costs and how fast
-//! requests and echoes go, then prints one table. Reading order: this file; `server` (what is measured); `idle` and `load` (how);
-//! `proc` (where figures of processes come from); `report` and `table`.
+//! `cargo run --release --example compare` starts a server process for each IO model. It measures
+//! the cost of an idle connection and the speed of requests and echoes, and prints one table.
+//! Reading order: this file; `server` (the measured server); `idle` and `load` (the measurements);
+//! `proc` (the source of the figures); `report` and `table` (the output).
 
 #![allow(clippy::cast_precision_loss, reason = "figures have three digits that count")]
 
@@ -50,7 +51,7 @@ fn main() -> ExitCode {
 }
 
 fn compare(options: &Options) -> Result<()> {
-    // Opened first: nobody wants to learn after a minute that the file cannot be written.
+    // The file is opened before the measurement: an error shows at once, and not after a minute.
     let json = match &options.json {
         Some(path) => Some(File::create(path).map_err(|error| format!("--json: cannot write {}: {error}", path.display()))?),
         None => None,

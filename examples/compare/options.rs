@@ -1,6 +1,7 @@
 //! The command line.
 //!
-//! Owns the options, their bounds and the help. Refuses defaults that depend on the machine.
+//! Owns the options, their bounds and the help. Leaves reading options and values to
+//! `common/arguments.rs`. The defaults are the same on every machine.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -11,40 +12,42 @@ use pushlab::IoModel;
 use crate::arguments::Arguments;
 
 pub(crate) const HELP: &str = "\
-Compares pushlab's two IO models on this machine: what an idle connection costs, and how fast requests and echoes go.
+Compares pushlab's two IO models on this machine: the cost of an idle connection, and the speed
+of requests and echoes.
 
 Usage: compare [OPTIONS]
 
-  --seconds S      of each load point per IO model, in alternating rounds, 0.1 to 600   [5]
-  --idle N,N,N     numbers of idle connections, as many as `ulimit -n` lets one process hold   [100,1000,5000]
-  --json FILE      write every figure to FILE as JSON, too
-  --quick          a smoke run of a few seconds: `--seconds 0.3 --idle 100`, one round; its figures are rough
-  --help           this text
-  --version        the name and the version
+  --seconds S      how long each load point is measured on each IO model, 0.1 to 600   [5]
+  --idle N,N,N     numbers of idle connections; `ulimit -n` limits them   [100,1000,5000]
+  --json FILE      also write every figure to FILE as JSON
+  --quick          a short run with rough figures: `--seconds 0.3 --idle 100`, one round
+  --help           print this text
+  --version        print the name and the version
 
-It takes a minute to a minute and a half. Without --release the figures mean nothing. Ctrl-C prints what is finished, writes it to FILE, and
-ends with exit code 130; a second one ends at once.";
+A run takes 60 to 90 seconds. Without --release the figures mean nothing. Ctrl-C prints the
+finished figures, writes them to FILE, and ends with exit code 130; a second Ctrl-C ends at once.";
 
-/// More seconds than this for one load point are a slip of the finger.
+/// The upper bound catches a slip of the finger.
 const SECONDS: std::ops::RangeInclusive<f64> = 0.1..=600.0;
-/// Ports of one client address towards one server port.
+/// About as many ports as one client address has towards one server port.
 const IDLE_MAX: usize = 60_000;
 
-/// What was asked for.
+/// What the command line asks for.
 pub(crate) enum Command {
     Compare(Options),
-    /// The process that is measured. Not in the help: this program starts it.
+    /// Run as the measured server. The help does not list it: this program starts that process
+    /// itself.
     Serve(IoModel),
     Help,
     Version,
 }
 
-/// How much is measured.
+/// The amount of measurement.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    /// Of measured load, per load point and IO model.
+    /// The time of measured load, for each load point and IO model.
     pub(crate) seconds: f64,
-    /// Rounds into which the seconds are divided.
+    /// The number of rounds into which `seconds` is divided.
     pub(crate) rounds: usize,
     pub(crate) warm_up: Duration,
     /// Ascending, without repetitions.
@@ -52,7 +55,7 @@ pub(crate) struct Options {
     pub(crate) json: Option<PathBuf>,
 }
 
-/// The error is a sentence.
+/// The error is a sentence for the person at the terminal.
 pub(crate) fn parse(mut arguments: Arguments) -> Result<Command, String> {
     let (mut seconds, mut idle, mut json, mut quick) = (None, None, None, false);
     while let Some(flag) = arguments.next_flag()? {

@@ -1,22 +1,24 @@
 //! Figures of processes and of the system, from `/proc`.
 //!
-//! Owns reading. Every figure is optional: where the system does not tell, the report says n/a.
+//! Owns reading and parsing these files. Leaves to its callers when to read. Figures are `None` if
+//! the system does not have them; the report then says n/a.
 
 use std::fs;
 use std::thread;
 use std::time::Duration;
 
-/// `USER_HZ`: 100 on every architecture that Rust's standard library runs on under Linux.
+/// `USER_HZ`: 100 on every Linux that Rust's standard library supports.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// A process (not a thread) at one moment.
 pub(crate) struct Process {
-    /// User and system time of all threads, those that have ended included.
+    /// The user and system time of all threads, including those that have ended.
     pub(crate) cpu_seconds: f64,
     pub(crate) threads: u64,
 }
 
-/// Reads `/proc/PID/stat` (see proc(5); fields are counted behind the command's name, which may contain anything).
+/// Reads `/proc/PID/stat` (proc(5)). The command's name may contain spaces and parentheses, so the
+/// fields are counted from the last `)`.
 pub(crate) fn process(id: u32) -> Option<Process> {
     let text = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     let (_, fields) = text.rsplit_once(')')?;
@@ -24,7 +26,8 @@ pub(crate) fn process(id: u32) -> Option<Process> {
     Some(Process { cpu_seconds: (field(14)? + field(15)?) as f64 / TICKS_PER_SECOND, threads: field(20)? })
 }
 
-/// Processor time that all programs and the kernel have used since the system started, in seconds. Time that a hypervisor took is not in it.
+/// The processor time of all programs and the kernel since the system started, in seconds. Time
+/// that a hypervisor took does not count.
 pub(crate) fn system_cpu_seconds() -> Option<f64> {
     let text = fs::read_to_string("/proc/stat").ok()?;
     let ticks = text.lines().next()?.split_whitespace().skip(1).map(|word| word.parse::<u64>().ok()).collect::<Option<Vec<_>>>()?;
@@ -32,7 +35,8 @@ pub(crate) fn system_cpu_seconds() -> Option<f64> {
     Some([0, 1, 2, 5, 6].into_iter().map(|at| ticks.get(at)).sum::<Option<u64>>()? as f64 / TICKS_PER_SECOND)
 }
 
-/// Times that a thread of the process gave its processor up, or lost it. Threads that have ended are not counted.
+/// How many times a thread of the process gave up its processor or lost it. Threads that have ended
+/// do not count.
 pub(crate) fn context_switches(id: u32) -> Option<u64> {
     let mut sum = 0;
     for thread in fs::read_dir(format!("/proc/{id}/task")).ok()?.flatten() {
@@ -43,13 +47,13 @@ pub(crate) fn context_switches(id: u32) -> Option<u64> {
     Some(sum)
 }
 
-/// Bytes of memory that the process has written itself and shares with nobody.
+/// The bytes of memory that the process has written and shares with no other process.
 pub(crate) fn private_dirty_bytes(id: u32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{id}/smaps_rollup")).ok()?;
     Some(number(&text, "Private_Dirty:")? * 1024)
 }
 
-/// Bytes that the kernel holds for its own purposes, in the whole system.
+/// The bytes that the kernel uses for its own data, in the whole system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct KernelMemory(pub(crate) u64);
 
@@ -60,7 +64,7 @@ impl KernelMemory {
         Some(Self(sum * 1024))
     }
 
-    /// The median of a few readings, and how far they lay apart.
+    /// The median of seven readings, and the difference between the largest and the smallest.
     pub(crate) fn settled() -> Option<(Self, u64)> {
         const READINGS: usize = 7;
         let mut readings = Vec::with_capacity(READINGS);
@@ -73,7 +77,7 @@ impl KernelMemory {
     }
 }
 
-/// How many descriptors this process, and each that it starts, can have.
+/// How many descriptors this process and each child may have.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DescriptorLimits {
     pub(crate) soft: usize,
@@ -90,7 +94,7 @@ pub(crate) fn descriptor_limits() -> DescriptorLimits {
     read().unwrap_or(DescriptorLimits { soft: usize::MAX, hard: usize::MAX })
 }
 
-/// What the figures were measured on.
+/// The machine on which the figures were measured.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
     pub(crate) cpu: String,

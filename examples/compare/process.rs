@@ -1,6 +1,7 @@
-//! A server process, as its parent sees it.
+//! A server process, seen from its parent.
 //!
-//! Owns starting it, learning its address, and ending it. Refuses signals: the process ends with its standard input.
+//! Owns starting it, reading its address, and ending it. Leaves what it serves to `server`. The
+//! process ends when its standard input is closed.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -13,10 +14,10 @@ use pushlab::IoModel;
 
 use crate::Result;
 
-/// A server that does not come up in this time does not come up.
+/// A server that has not printed its address after this time counts as failed.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A running server. Dropping it ends it.
+/// A running server. Dropping it ends the process.
 pub(crate) struct ServerProcess {
     pub(crate) model: IoModel,
     pub(crate) address: SocketAddr,
@@ -48,9 +49,9 @@ impl ServerProcess {
     }
 
     /// # Errors
-    /// When the process has ended, which says more than whatever its client noticed of it.
+    /// When the process has ended. Its exit status says more than the error that its client saw.
     pub(crate) fn check(&mut self) -> Result<()> {
-        // Its connections may end a little before it does.
+        // The kernel closes a process's connections a little before its exit status can be read.
         thread::sleep(Duration::from_millis(50));
         match self.child.try_wait()? {
             None => Ok(()),
@@ -69,10 +70,10 @@ impl ServerProcess {
         let model = self.model;
         let line = receiver
             .recv_timeout(START_TIMEOUT)
-            .map_err(|_| format!("the {model} server did not say within {START_TIMEOUT:?} where it listens"))??;
+            .map_err(|_| format!("the {model} server did not print its address within {START_TIMEOUT:?}"))??;
         line.trim().parse().map_err(|_| match self.child.wait() {
             Ok(status) if line.is_empty() => format!("the {model} server ended before it listened: {status}").into(),
-            _ => format!("the {model} server said {line:?} instead of its address").into(),
+            _ => format!("the {model} server printed {line:?} instead of its address").into(),
         })
     }
 }
@@ -80,7 +81,7 @@ impl ServerProcess {
 impl Drop for ServerProcess {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
-        // Errors mean that it has ended already.
+        // An error means that the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,6 +1,7 @@
-//! What is being done, for whoever waits.
+//! The progress of the run.
 //!
-//! Owns standard error: a bar on a terminal, plain lines elsewhere. Refuses figures.
+//! Owns its form on standard error: a bar on a terminal, plain lines elsewhere. Leaves the figures
+//! to `table`.
 
 use std::io::{IsTerminal, Write};
 
@@ -22,7 +23,7 @@ impl Progress {
         Self { bar, steps, step: 0 }
     }
 
-    /// A step begins.
+    /// Shows that a step begins.
     pub(crate) fn step(&mut self, what: &str) {
         self.step += 1;
         match &self.bar {
@@ -31,7 +32,7 @@ impl Progress {
                 bar.set_message(what.to_owned());
             }
             None => {
-                // Whoever cannot be told goes without.
+                // Without a standard error, the progress is not shown.
                 let _ = writeln!(std::io::stderr(), "[{}/{}] {what}", self.step, self.steps);
             }
         }

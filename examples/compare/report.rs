@@ -1,6 +1,7 @@
-//! Everything that was measured.
+//! All results of a run.
 //!
-//! Owns the figures of a run and their form as JSON: plain numbers, the unit at the end of each name, null where a figure could not be had.
+//! Owns the figures and their form as JSON: plain numbers, the unit at the end of each name, null
+//! for a missing figure. Leaves the table to `table`.
 
 use pushlab::IoModel;
 use serde_json::{Map, Value, json};
@@ -11,7 +12,7 @@ use crate::options::Options;
 use crate::proc::{DescriptorLimits, Machine};
 
 pub(crate) struct Report {
-    /// Some figures are missing, because nobody wanted to wait for them.
+    /// Ctrl-C ended the run, and some figures are missing.
     pub(crate) is_interrupted: bool,
     pub(crate) machine: Machine,
     pub(crate) limits: DescriptorLimits,

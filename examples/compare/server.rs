@@ -1,7 +1,7 @@
-//! The server that is measured, in a process of its own.
+//! The measured server, in a process of its own.
 //!
-//! Owns the application: a fixed text, an event stream, two kinds of `WebSocket`. The same handler for both IO models. It ends when its standard
-//! input does, so that it never outlives the program that started it, however that one ended.
+//! Owns the application: a fixed text, an event stream, and two kinds of `WebSocket`. The handler
+//! is the same for both IO models. Leaves starting and ending the process to `process`.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use crate::Result;
 use crate::interrupt;
 use crate::terminal::say;
 
-/// What the body of every measured answer is (the text that "plaintext" benchmarks commonly use).
+/// The body of every measured answer: the usual text of "plaintext" benchmarks.
 pub(crate) const PLAINTEXT: &str = "Hello, World!";
 
 /// Serves on a port that the system chooses, and prints the address.
@@ -22,9 +22,11 @@ pub(crate) fn serve(model: IoModel) -> Result<()> {
     interrupt::ignore()?;
     let server = Server::bind("127.0.0.1:0", config())?;
     say(&server.local_addr().to_string())?;
+    // The process ends with its standard input: the kernel closes that pipe when the parent ends,
+    // in whatever way, so that no server outlives its parent.
     thread::spawn(|| {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
-        // At once, with all connections: nobody is left to say goodbye to.
+        // No graceful shutdown: the only client was the parent.
         std::process::exit(0);
     });
     let subscribers = Subscribers::default();
@@ -39,18 +41,18 @@ pub(crate) fn serve(model: IoModel) -> Result<()> {
 }
 
 fn config() -> Config {
-    // Connections stay while the other model has its turn.
+    // Connections must stay open while the other IO model is measured.
     let limits = Limits { keep_alive_timeout: Duration::from_secs(3_600), ..Limits::default() };
     Config {
         settings: Settings { limits, ..Settings::default() },
         max_connections: 65_536,
-        // Two for each subscriber.
+        // Two threads for each subscriber.
         max_threads: 131_072,
         ..Config::default()
     }
 }
 
-/// The handles of all subscribers, as a server keeps them that has something to say.
+/// The handles of all subscribers. A server that publishes keeps such a list.
 #[derive(Clone, Default)]
 struct Subscribers(Arc<Mutex<Vec<Pusher>>>);
 

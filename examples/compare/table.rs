@@ -1,6 +1,7 @@
-//! The figures as people read them.
+//! The figures as a table for people.
 //!
-//! Owns the table, one line of explanation for each kind of figure, and the notes. Refuses colours: the text is the same in a file.
+//! Owns the table, the explanation of each kind of figure, and the notes. Leaves the figures to
+//! `report`. The text has no colours, so that it is the same in a file.
 
 use std::fmt::Write;
 
@@ -12,27 +13,31 @@ use crate::idle::{self, CUSHION, DESCRIPTORS_RESERVED};
 use crate::load::{self, Measured};
 use crate::report::Report;
 
-/// From this share of a processor on, the load generator may be what limits the throughput.
+/// From this share of a processor on, the load generator itself may limit the throughput.
 const BUSY: f64 = 0.9;
 
-/// From so many processors on, other programs are worth a warning.
+/// From this number of busy processors on, the notes warn of other programs.
 const OTHERS_BUSY: f64 = 0.1;
 
-/// What the figures are and where they come from.
+/// The meaning and the source of each figure.
 const EXPLANATIONS: &str = "\
 ratio                 threads divided by event-loop
-threads               threads of the server process (/proc/PID/stat), without the one by which this program watches over it
-user memory           growth of the server's Private_Dirty (/proc/PID/smaps_rollup) for each connection: heap and stacks that it has written, not
-                      the program's text, and not address space that was never touched; a pusher's place in the application's list is in it;
-                      up to 200 more connections than the row says are open, so that it is an average over at least 200
-kernel memory         growth of Slab + KernelStack + PageTables of the whole system (/proc/meminfo) for each connection, less the client's end;
-                      n/a where the system's memory swings too much by itself to tell: close other programs, or ask for more connections
-requests/s, echoes/s  one in flight on each connection, the next when the answer is whole; one client thread for all connections
-latency               from before the send to after the receive, as the client sees it; the client's own queue is in it
-server CPU            user and system time of the server process (/proc/PID/stat) for each operation, its side of the network stack included
+threads               threads of the server process (/proc/PID/stat), without the one that reads its standard input
+user memory           growth of the server's Private_Dirty (/proc/PID/smaps_rollup) for each connection: the heap and the
+                      stacks that it has written, not the program's text, not untouched address space. It includes the
+                      pusher in the application's list. Up to 200 more connections than the row says are open, so that
+                      the figure is an average over at least 200.
+kernel memory         growth of Slab + KernelStack + PageTables of the whole system (/proc/meminfo) for each connection,
+                      minus the client's end; n/a if the system's memory changes too much by itself: close other
+                      programs, or measure more connections
+requests/s, echoes/s  each connection has one in flight, and sends the next when the answer is complete; one client thread
+                      serves all connections
+latency               from before the send to after the receive, measured by the client, including the client's own queue
+server CPU            user and system time of the server process (/proc/PID/stat) for each operation, including its side of
+                      the network stack
 context switches      of all threads of the server (/proc/PID/task/*/status) for each operation
-client CPU            share of one processor that the load generator used: from 90 % on (marked *) the client may limit the throughput, and the
-                      server's CPU is the figure to compare
+client CPU            the share of one processor that the load generator used. From 90 % on (marked *) the client may limit
+                      the throughput; then compare the server CPU.
 ";
 
 pub(crate) fn text(report: &Report) -> String {
@@ -57,7 +62,8 @@ pub(crate) fn text(report: &Report) -> String {
 /// A name, both models' values, and how to write one.
 type Row = (String, [Option<f64>; 2], fn(f64) -> String);
 
-/// One scenario is one row of the table with a line for each figure, so that the rules part scenarios.
+/// Adds one scenario as one row with a line for each figure, so that the table's rules separate the
+/// scenarios.
 fn add_rows(table: &mut Table, scenario: &str, rows: &[Row]) {
     let column = |cell: &dyn Fn(&Row) -> String| rows.iter().map(cell).collect::<Vec<_>>().join("\n");
     let value = |value: Option<f64>, write: fn(f64) -> String| value.map_or_else(|| "n/a".to_owned(), write);
@@ -106,7 +112,7 @@ fn add_notes(text: &mut String, report: &Report) {
     let (machine, limits, settings) = (&report.machine, report.limits, &report.settings);
     note(String::new());
     if report.is_interrupted {
-        note("Interrupted: figures that were not finished are missing, or n/a.".to_owned());
+        note("Interrupted: unfinished figures are missing or n/a.".to_owned());
     }
     note(format!("Measured on {}, {} processors, {}, over the loopback interface.", machine.cpu, machine.cores, machine.system));
     note(format!(
@@ -116,8 +122,8 @@ fn add_notes(text: &mut String, report: &Report) {
         settings.warm_up.as_secs_f64()
     ));
     note(report.idle.end_bytes.map_or_else(
-        || "Kernel memory: the client's end could not be measured, because the system's memory swings too much by itself.".to_owned(),
-        |end_bytes| format!("Kernel memory of a bare socket, taken off for the client's end: {}.", bytes(end_bytes)),
+        || "Kernel memory: the client's end could not be measured, because the system's memory changes too much by itself.".to_owned(),
+        |end_bytes| format!("Kernel memory of a bare socket, subtracted for the client's end: {}.", bytes(end_bytes)),
     ));
     if cfg!(debug_assertions) {
         note("This is a debug build: its figures mean nothing. Add --release.".to_owned());
@@ -128,8 +134,11 @@ fn add_notes(text: &mut String, report: &Report) {
     let for_idle = report.settings.idle.last().map_or(0, |most| most + DESCRIPTORS_RESERVED + CUSHION);
     let wanted = for_idle.max(load::DESCRIPTORS);
     if wanted > limits.soft {
-        let way = if wanted <= limits.hard { "run" } else { "raise the hard limit (as an administrator), and run" };
-        note(format!("Descriptors were short: {} for a process, and {wanted} are wanted; {way} `ulimit -n {wanted}` before.", limits.soft));
+        let way = if wanted <= limits.hard { "run" } else { "raise the hard limit (as an administrator), then run" };
+        note(format!(
+            "A process may have only {} descriptors, and this run needs {wanted}: first {way} `ulimit -n {wanted}`.",
+            limits.soft
+        ));
     }
     for line in &report.idle.notes {
         note(line.clone());

@@ -1,7 +1,8 @@
 //! The client's bytes, written by hand.
 //!
-//! Owns requests, the first answer of a connection, one masked frame. Refuses to parse more than that: a load generator that parses measures
-//! itself.
+//! Owns the requests, the check of a connection's first answer, and one masked frame. Leaves all
+//! later answers to `client`, which only counts their bytes: a load generator that parses would
+//! measure itself.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,12 +10,12 @@ use std::time::Duration;
 
 use crate::server::PLAINTEXT;
 
-/// An answer that takes longer does not come.
+/// After this time, an answer counts as missing.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// No first answer of this server is as long.
+/// Longer than any first answer of this server.
 const ANSWER_BYTES_MAX: usize = 4_096;
 
-/// What a connection is used for.
+/// The use of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Use {
     Requests,
@@ -44,7 +45,7 @@ impl Use {
         }
     }
 
-    /// What the head of the answer must contain, and what must follow it.
+    /// The text that the head of the answer must contain, and the body.
     const fn answer(self) -> (&'static str, &'static str) {
         match self {
             Self::Requests => ("HTTP/1.1 200 ", PLAINTEXT),
@@ -59,7 +60,8 @@ impl Use {
     }
 }
 
-/// Connects, sends the first request and checks its whole answer. Returns the answer's length, too.
+/// Connects, sends the first request and checks its complete answer. Returns the socket and the
+/// answer's length.
 pub(crate) fn establish(purpose: Use, address: SocketAddr) -> io::Result<(TcpStream, usize)> {
     let mut socket = TcpStream::connect_timeout(&address, ANSWER_TIMEOUT)?;
     socket.set_nodelay(true)?;
@@ -75,7 +77,7 @@ pub(crate) fn establish(purpose: Use, address: SocketAddr) -> io::Result<(TcpStr
         if let Some((head, rest)) = text.split_once("\r\n\r\n")
             && rest.len() >= body.len()
         {
-            // The last field's line end was split off.
+            // `split_once` has removed the last field's line end, which `wanted` may contain.
             let is_right = format!("{head}\r\n").contains(wanted) && rest == body;
             return if is_right { Ok((socket, answer.len())) } else { Err(unexpected(&text)) };
         }
@@ -92,7 +94,8 @@ fn unexpected(answer: &str) -> io::Error {
 /// The payload of every echoed message.
 const ECHO_PAYLOAD: [u8; 16] = *b"0123456789abcdef";
 
-/// One whole binary message from a client: fin, opcode 2; mask bit, length 16; key; masked payload (RFC 6455, section 5.2).
+/// One complete binary message of a client: fin, opcode 2; mask bit, length 16; key; masked payload
+/// (RFC 6455, section 5.2).
 pub(crate) fn echo_frame() -> Vec<u8> {
     let key = [0x37, 0xFA, 0x21, 0x3D];
     let mut frame = vec![0x82, 0x80 | ECHO_PAYLOAD.len() as u8];

@@ -1,4 +1,7 @@
-//! Which path leads where, and the endpoints that need no file of their own.
+//! The demo's endpoints.
+//!
+//! Owns the paths, the hub's settings, and the small endpoints. Leaves `/stream/{n}` to `drip`, the
+//! feed to `source`, and the topics to the library's hub.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -27,7 +30,7 @@ const NEWEST: &str = include_str!("page/newest.js");
 pub(crate) struct App {
     pub(crate) source: Arc<Source>,
     pub(crate) drip: Arc<Drip>,
-    /// Everybody's topics, below `/topics`.
+    /// The topics below `/topics`, the feed and those of any client.
     pub(crate) hub: Hub,
     senders: Senders,
     io: IoModel,
@@ -94,12 +97,13 @@ impl App {
         let publish_token = own.publish_token.take().map(Arc::new);
         let payload_bytes = own.payload_bytes.get().unwrap_or(HubConfig::default().payload_bytes);
         let config = HubConfig {
-            // A page may be cut for a while at 100 messages of 16 KiB a second, and still lose nothing.
+            // With `history_bytes`, the history has at least 10 s of the feed at its maximum rate and
+            // size. So a panel may be cut for a while and still lose nothing.
             history_messages: 10_000,
-            // The largest message is retained at least until the next one.
+            // The largest message must fit into the history.
             history_bytes: HISTORY_BYTES.max(payload_bytes),
             payload_bytes,
-            // A closed page is soon seen to be gone.
+            // A closed page counts as gone after ten seconds.
             presence_grace: Duration::from_secs(10),
             ..HubConfig::default()
         };
@@ -124,8 +128,8 @@ impl App {
         }
     }
 
-    /// Every counter of the server, and what else a page or a suite wants to know about it. `?clients=PREFIX` adds what the clients whose tokens
-    /// begin like this have sent.
+    /// The JSON of `/stats`: every counter of the server, and figures for the page and for tests.
+    /// `?clients=PREFIX` adds how much the clients have sent whose tokens begin with the prefix.
     fn stats(&self, request: &Request<'_>) -> String {
         let mut json = format!(
             r#"{{"version":"{}","io":"{}","uptime_seconds":{:.3},"now_ms":{:.3}"#,
@@ -158,7 +162,7 @@ impl App {
 
     fn set_pace(&self, request: &Request<'_>) -> Response {
         if self.publish_token.as_ref().is_some_and(|token| !token.is_in(request)) {
-            return Response::text("changing the pace needs `Authorization: Bearer` with the publish token\n").with_status(403);
+            return Response::text("to change the pace, send `Authorization: Bearer` with the publish token\n").with_status(403);
         }
         match self.asked_pace(request) {
             Ok(pace) => {
@@ -169,7 +173,7 @@ impl App {
         }
     }
 
-    /// What is not given stays.
+    /// The pace that a request asks for. A parameter that is missing keeps its value.
     fn asked_pace(&self, request: &Request<'_>) -> Result<Pace, String> {
         let mut pace = self.source.pace();
         for (name, text) in request.query_values() {
@@ -184,7 +188,7 @@ impl App {
                     let (least, most) = source::BYTES.into_inner();
                     return Err(format!("bytes must be a whole number from {least} to {most}, as in /pace?bytes=1000"));
                 }
-                // Clients and libraries add parameters of their own.
+                // Other parameters are ignored: clients and libraries add some of their own.
                 _ => {}
             }
         }
@@ -192,8 +196,8 @@ impl App {
     }
 }
 
-/// The body as it came, under the type and the coding that it came with. A browser must not guess at
-/// a type that is not UTF-8.
+/// The request's body, with its content type and its coding. A type that is not UTF-8 becomes
+/// `application/octet-stream`: without a type, a browser would guess one.
 fn echo(request: &Request<'_>) -> Response {
     let mut response = Response::new("", request.body().to_vec());
     if let Some(content_type) = request.field_bytes("Content-Type") {

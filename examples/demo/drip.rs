@@ -1,4 +1,7 @@
-//! `GET /stream/{n}`: a response that comes line by line, a moment apart. One thread serves all of them, whatever the IO model.
+//! `GET /stream/{n}`: a response of n lines, with a pause before each further line.
+//!
+//! Owns the thread that sends the lines of all such responses, on both IO models. Leaves chunks and
+//! connections to the library.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,7 +11,7 @@ use std::time::Duration;
 use pushlab::proto::http1::Method;
 use pushlab::{Frame, Pusher, Reply, Request, Response};
 
-/// Between two lines.
+/// The pause between two lines.
 const PAUSE: Duration = Duration::from_millis(20);
 const LINES_MAX: u32 = 1_000;
 
@@ -30,7 +33,7 @@ struct Job {
     lines: u32,
 }
 
-/// Carried by the connection: a client that leaves takes its job with it.
+/// A value that the connection carries. Its drop removes the job of a client that has left.
 struct Leave(Arc<Drip>, u64);
 
 impl Drop for Leave {
@@ -78,7 +81,7 @@ impl Drip {
 }
 
 impl Job {
-    /// Sends one line. Returns whether there are more to come.
+    /// Sends one line. Returns whether there are more lines.
     fn step(&mut self) -> bool {
         self.sent += 1;
         self.pusher.push(&Frame::chunk(format!("line {} of {}\n", self.sent, self.lines).as_bytes()));

@@ -1,16 +1,17 @@
-//! The demo: every endpoint that a client, a suite or a curious person wants to talk to, and a page that shows every way to be pushed
-//! to, side by side.
+//! The demo: a page that shows every push technique side by side, and endpoints for other clients
+//! and for test suites.
 //!
-//! `cargo run --release --example demo`, then open the address that it prints; `-- --help` lists what it can be told.
+//! Run `cargo run --release --example demo`, then open the address that it prints. `-- --help`
+//! lists the options.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `options` | the options that no other example has |
-//! | `app` | which path leads where; the small endpoints |
-//! | `drip` | `/stream/{n}`: a response that comes line by line |
-//! | `source` | what is published: quotes, at the pace that was asked for |
-//! | `senders` | how much each client has sent, for the page's account |
-//! | `page/` | what the browser gets; plain files, no build |
+//! | `app` | the paths, and the small endpoints |
+//! | `drip` | `/stream/{n}`: a response that arrives line by line |
+//! | `source` | the feed: quotes at an adjustable pace |
+//! | `senders` | how many bytes each client has sent, for the page |
+//! | `page/` | the page: plain files, no build |
 
 mod app;
 #[path = "../common/bearer.rs"]

@@ -1,4 +1,7 @@
-//! The options that the demo alone has.
+//! The options that only the demo has.
+//!
+//! Owns these options, their bounds, the help, and the publish token. Leaves the options that all
+//! examples share to `common/options.rs`.
 
 use std::cell::Cell;
 use std::str::FromStr;
@@ -10,43 +13,49 @@ use crate::bearer;
 use crate::common::arguments::Arguments;
 
 pub(crate) const HELP: &str = "\
-pushlab's demo server: every way to push to a browser, and endpoints for any client.
+pushlab's demo server: every push technique on one page, and endpoints for any client.
 
 Usage: demo [OPTIONS]
 
-  --io MODEL                 event-loop (default) or threads
-  --listen ADDR:PORT         where to listen; port 0 takes any free one   [127.0.0.1:8080]
-  --heartbeat SECS           between heartbeats of streams and WebSockets; at most 3600; 0 sends none   [25]
-  --slow-consumer POLICY     disconnect (default), drop-oldest or keep-latest
-  --allow-origin ORIGIN      a page's origin that may act here beside the server's own: scheme://host[:port], null, file://, or * for any;
-                             may be repeated   [none]
-  --allow-host HOST          a host that this server answers for, host or host:port; may be repeated; others get 421   [any host]
-  --publish-token TOKEN      publishing and changing the rate need `Authorization: Bearer TOKEN`
-  --max-payload-bytes N      of one published message; more than the two limits below raises them, too   [262144]
-  --max-message-bytes N      of one WebSocket message, all fragments together   [1048576]
-  --max-fragments N          of one WebSocket message   [1024]
-  --max-body-bytes N         of one request's body   [1048576]
-  --max-connections N        at once   [16384]
-  --max-threads N            at once, with --io threads; a held request, a stream and a WebSocket take two each   [4096]
-  --help                     this text
-  --version                  the name and the version
+  --io MODEL                 the IO model: event-loop (default) or threads
+  --listen ADDR:PORT         the address to listen on; port 0 takes any free port   [127.0.0.1:8080]
+  --heartbeat SECS           time between two heartbeats of a stream or WebSocket, at most 3600;
+                             0 sends none   [25]
+  --slow-consumer POLICY     what happens when the queue of a slow reader is full:
+                             disconnect (default), drop-oldest or keep-latest
+  --allow-origin ORIGIN      let pages of this origin act here, beside the server's own pages:
+                             scheme://host[:port], null, file://, or * for any; may be repeated   [none]
+  --allow-host HOST          a name of this server, host or host:port; may be repeated;
+                             requests for other hosts get 421   [any host]
+  --publish-token TOKEN      require `Authorization: Bearer TOKEN` to publish and to change the pace
+  --max-payload-bytes N      size of a published message; a larger value also raises
+                             --max-message-bytes and --max-body-bytes   [262144]
+  --max-message-bytes N      size of a WebSocket message, all fragments together   [1048576]
+  --max-fragments N          number of fragments of a WebSocket message   [1024]
+  --max-body-bytes N         size of a request's body   [1048576]
+  --max-connections N        number of open connections   [16384]
+  --max-threads N            number of threads, with --io threads; a held request, a stream
+                             and a WebSocket take two threads each   [4096]
+  --help                     print this text
+  --version                  print the name and the version
 
-Ctrl-C shuts down gracefully, a second one at once. RUST_LOG=debug shows why each connection ended.";
+Ctrl-C shuts down gracefully; a second Ctrl-C shuts down at once.
+RUST_LOG=debug logs why each connection ended.";
 
-/// Linux gives a process 1,048,576 descriptors at the most, unless its `fs.nr_open` was raised.
+/// Linux gives a process at most 1,048,576 descriptors, unless `fs.nr_open` was raised.
 const COUNT_MAX: usize = 1_000_000;
 const BYTES_MAX: usize = 1024 * 1024 * 1024;
-/// Longer than any proxy lets a connection be silent.
+/// Proxies close a silent connection long before this time.
 const HEARTBEAT_MAX_SECONDS: u64 = 3_600;
 
-/// Settings that the server does not have.
+/// The demo's settings that are not a part of the server's `Config`.
 #[derive(Default)]
 pub(crate) struct Own {
     pub(crate) publish_token: Cell<Option<Token>>,
     pub(crate) payload_bytes: Cell<Option<usize>>,
 }
 
-/// Takes an option, if it is one of the demo's own.
+/// Takes an option. Returns whether the demo has it.
 pub(crate) fn take(flag: &str, arguments: &mut Arguments, config: &mut Config, own: &Own) -> Result<bool, String> {
     let limits = &mut config.settings.limits;
     match flag {
@@ -64,19 +73,20 @@ pub(crate) fn take(flag: &str, arguments: &mut Arguments, config: &mut Config, o
         "--max-threads" => config.max_threads = arguments.number("a whole number", 1..=COUNT_MAX)?,
         _ => return Ok(false),
     }
-    // A payload comes as a body or as a message. The order of the options does not matter: each of
-    // them ends here.
+    // A payload arrives as a request body or as a WebSocket message, so these limits must not be
+    // smaller. Every option runs this code, so that the order of the options does not matter.
     let payload_bytes = own.payload_bytes.get().unwrap_or(0);
     limits.body_bytes = limits.body_bytes.max(payload_bytes);
     limits.message_bytes = limits.message_bytes.max(payload_bytes);
     Ok(true)
 }
 
-/// What a publisher has to know (RFC 6750, section 2.1).
+/// The token that a publisher must send (RFC 6750, section 2.1).
 pub(crate) struct Token(String);
 
 impl Token {
-    /// Whether a request knows it. It takes the same time for every wrong token of the right length.
+    /// Whether a request has the token. Compares in a time that does not depend on where the tokens
+    /// differ, so that the time of an answer does not help to guess the token.
     pub(crate) fn is_in(&self, request: &Request<'_>) -> bool {
         let given = bearer::token(request).unwrap_or_default();
         let differences = given.iter().zip(self.0.as_bytes()).fold(0, |differences, (one, other)| differences | (one ^ other));

@@ -1,6 +1,8 @@
-//! How much each client of the topics has sent: scripts cannot see what the browser sends for them.
+//! How many bytes each client of the topics has sent. The page shows them: a script cannot see the
+//! heads that the browser sends.
 //!
-//! Owns the bytes of request heads by `client` token, for the newest tokens. Refuses requests without one.
+//! Owns the number of requests and the bytes of their heads, by `client` token, for the newest
+//! 1,000 tokens. Leaves presence to the hub. Requests without a token do not count.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Write as _;
@@ -8,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use pushlab::Request;
 
-/// Clients that are remembered; a page has ten.
+/// How many clients are remembered. A page has ten.
 const CLIENTS: usize = 1_000;
 
 #[derive(Default)]
@@ -29,7 +31,8 @@ struct Sent {
 
 impl Senders {
     pub(crate) fn count(&self, request: &Request<'_>) {
-        // Only a token that the hub takes is one. It needs no escape in JSON, and is short.
+        // The same rule as the hub's for client tokens. Such a token is short, and needs no escape
+        // in JSON.
         let is_token = |name: &str| name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
         let Some(client) = request.query_value("client").filter(|client| is_token(client)) else { return };
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -46,7 +49,7 @@ impl Senders {
         sent.head_bytes += request.head().raw().len() as u64;
     }
 
-    /// A JSON object of those whose token begins like this.
+    /// A JSON object of the clients whose tokens begin with the prefix.
     pub(crate) fn json(&self, prefix: &str) -> String {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut json = String::from("{");

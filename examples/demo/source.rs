@@ -1,7 +1,13 @@
-//! What the page watches: quotes, published to the topic `feed` by a thread of their own, as often and as large as asked for.
+//! The demo's feed: quotes that a thread publishes to the topic `feed`, with an adjustable rate and
+//! size.
 //!
-//! A message is `{"seq":7,"sent_ms":1785000000000.123,"name":"ALDER","value":42.17,"opening":42.00,"pad":"......"}`: its number in this run of the server,
-//! so that a reader can tell what was lost; Unix time in milliseconds; the quote; and dots, up to the size that was asked for.
+//! Owns the pace and the form of the messages. Leaves the prices to `quotes`. A message is
+//! `{"seq":7,"sent_ms":1785000000000.123,"name":"ALDER","value":42.17,"opening":42.00,"pad":"......"}`:
+//!
+//! - `seq`: its number in this run of the server, so that a reader can count lost messages
+//! - `sent_ms`: Unix time in milliseconds
+//! - `name`, `value`, `opening`: the quote
+//! - `pad`: dots, up to the chosen size
 
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
@@ -14,7 +20,7 @@ use crate::quotes::{Quote, Quotes};
 
 pub(crate) const TOPIC: &str = "feed";
 pub(crate) const PER_SECOND: RangeInclusive<u32> = 1..=100;
-/// The smallest is what a message has without dots.
+/// The size of a message. A message without dots fits into the smallest size.
 pub(crate) const BYTES: RangeInclusive<usize> = 128..=16_384;
 
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +50,7 @@ impl Source {
         self.changed.notify_one();
     }
 
-    /// Publishes, for as long as the program runs.
+    /// Publishes quotes, for as long as the program runs.
     pub(crate) fn run(&self, hub: &Hub) {
         let (mut quotes, mut published) = (Quotes::new(), Instant::now());
         for seq in 1.. {
@@ -55,7 +61,8 @@ impl Source {
         }
     }
 
-    /// Until the next message is due. Returns its size.
+    /// Waits until the next message is due. A change of the pace takes effect during the wait.
+    /// Returns the message's size.
     fn wait(&self, published: &mut Instant) -> usize {
         let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
         loop {

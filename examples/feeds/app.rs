@@ -1,6 +1,7 @@
-//! Which path leads where, and the topics.
+//! The endpoints and the topics of the feeds.
 //!
-//! Owns the publishers' threads. Refuses to let anybody else publish, and topics that nobody publishes to.
+//! Owns the paths, the threads that publish, and the policy: clients can subscribe to the three
+//! topics only, and cannot publish. Leaves the figures to `monitor`, `plug` and `quotes`.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -25,7 +26,7 @@ const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/app.js");
 
 const TOPICS: [&str; 3] = ["monitor", "plug", "quotes"];
-/// What a page that has just been opened is shown.
+/// The time of which a new page is shown the messages.
 const SHOWN: Duration = Duration::from_secs(2 * 60);
 const SAMPLE: Duration = Duration::from_secs(1);
 const QUOTE: Duration = Duration::from_millis(200);
@@ -68,7 +69,7 @@ impl Handler for App {
 }
 
 impl App {
-    /// Begins to publish.
+    /// Makes the hub and starts the threads that publish.
     pub(crate) fn new(started: &Started, root: &Path) -> Self {
         let config = HubConfig { history_age: SHOWN, topics: TOPICS.len() * 2, ..HubConfig::default() };
         let hub = Hub::with_policy(config, |_, access, topic| access == Access::Subscribe && TOPICS.contains(&topic));
@@ -80,8 +81,9 @@ impl App {
         if let Some(mut monitor) = monitor {
             publish(&hub, "monitor", SAMPLE, move || vec![monitor.sample()]);
         } else {
-            // The address is said in the same place, and matters more: where nothing can be said, it says so.
-            let _ = say(&format!("there is no {}: quotes are all there is", root.join("proc/stat").display()));
+            // An error here is ignored: the address is printed next, and that call reports the same
+            // error.
+            let _ = say(&format!("there is no {}: only quotes are published", root.join("proc/stat").display()));
         }
         if let Some(mut devices) = Devices::open(root) {
             publish(&hub, "plug", SAMPLE, move || devices.changes());
@@ -103,8 +105,9 @@ impl App {
     }
 }
 
-/// Publishes what `next` has to say, for as long as the program runs. A thread of its own, so that a file that is slow to read holds up
-/// neither connections nor the other topics.
+/// Publishes the messages that `next` returns, for as long as the program runs. Each topic has a
+/// thread of its own, so that a file that is slow to read delays neither the connections nor the
+/// other topics.
 fn publish(hub: &Hub, topic: &'static str, pause: Duration, mut next: impl FnMut() -> Vec<Value> + Send + 'static) {
     let hub = hub.clone();
     thread::spawn(move || {

@@ -1,31 +1,35 @@
-//! Feeds: what this machine is doing, and share prices, published by threads of their own and heard over one connection.
+//! Feeds: figures of this machine and made-up share prices. Threads publish them, and a page
+//! receives all of them over one connection.
 //!
-//! `cargo run --release --example feeds`, then open the address that it prints. Three topics, each message an object in JSON with the time
-//! `at` in Unix milliseconds:
+//! Run `cargo run --release --example feeds`, then open the address that it prints. There are three
+//! topics. Each message is a JSON object with the time `at` in Unix milliseconds:
 //!
-//! - `monitor`, every second: load, memory, how busy each core is, bytes a second of each network interface, memory and threads of this
-//!   process, temperatures and voltages where there are sensors. The figures are the kernel's, from `/proc` and `/sys`.
-//! - `plug`: network interfaces and block devices that come and go. `ip link add dummy0 type dummy` is one, a USB stick another.
-//! - `quotes`, five a second: prices that nobody pays, on a random walk.
+//! - `monitor`, once a second: load, memory, the busy share of each core, bytes a second of each
+//!   network interface, memory and threads of this process, and temperatures and voltages if there
+//!   are sensors. The kernel provides the figures in `/proc` and `/sys`.
+//! - `plug`: network interfaces and block devices that are added or removed. To see one, plug in a
+//!   USB stick, or run `ip link add dummy0 type dummy`.
+//! - `quotes`, five times a second: made-up prices on a random walk.
 //!
-//! A browser keeps at most six connections to a host, over all its tabs, so the page hears all three topics over one. Where there is no
-//! `/proc`, as on macOS, quotes are all there is.
+//! A browser keeps at most six connections to a host, in all tabs together, so the page receives
+//! all three topics over one. On a system without `/proc`, such as macOS, only quotes are
+//! published.
 //!
 //! ```sh
 //! URL=http://127.0.0.1:8080/topics
 //! curl -N "$URL/monitor,quotes,plug/events"                   # each event has its topic's name
-//! curl -N "$URL/quotes/stream?after=earliest&format=raw"      # what there was, then what comes
-//! curl "$URL/monitor/long-poll"                               # the next one
+//! curl -N "$URL/quotes/stream?after=earliest&format=raw"      # the retained messages, then new ones
+//! curl "$URL/monitor/long-poll"                               # the next message
 //! curl $URL/quotes                                            # the topic's figures
 //! ```
 //!
 //! | file | owns |
 //! |---|---|
-//! | `app` | which path leads where; the topics, and who publishes to them |
+//! | `app` | the paths, the topics, and the threads that publish |
 //! | `monitor` | the kernel's figures |
 //! | `sensors` | temperatures and voltages |
-//! | `plug` | devices that come and go |
-//! | `page/` | what the browser gets; plain files, no build |
+//! | `plug` | devices that are added or removed |
+//! | `page/` | the page: plain files, no build |
 
 mod app;
 #[path = "../common/mod.rs"]
@@ -47,17 +51,20 @@ A server monitor, hot-plug events and share prices, pushed over one connection.
 
 Usage: feeds [OPTIONS]
 
-  --io MODEL           event-loop (default) or threads
-  --listen ADDR:PORT   where to listen; port 0 takes any free one   [127.0.0.1:8080]
+  --io MODEL           the IO model: event-loop (default) or threads
+  --listen ADDR:PORT   the address to listen on; port 0 takes any free port   [127.0.0.1:8080]
   --allow-origin ORIGIN
-                       a page's origin that may act here beside the server's own: scheme://host[:port], null, file://, or * for any;
-                       may be repeated   [none]
-  --allow-host HOST    a host that this server answers for, host or host:port; may be repeated; others get 421   [any host]
-  --root DIR           where proc/ and sys/ are, as in a container that has the host's at /host   [/]
-  --help               this text
-  --version            the name and the version
+                       let pages of this origin act here, beside the server's own pages:
+                       scheme://host[:port], null, file://, or * for any; may be repeated   [none]
+  --allow-host HOST    a name of this server, host or host:port; may be repeated;
+                       requests for other hosts get 421   [any host]
+  --root DIR           the directory that contains proc/ and sys/, such as /host in a container
+                       that mounts the host's there   [/]
+  --help               print this text
+  --version            print the name and the version
 
-Ctrl-C shuts down gracefully, a second one at once. RUST_LOG=debug shows why each connection ended.";
+Ctrl-C shuts down gracefully; a second Ctrl-C shuts down at once.
+RUST_LOG=debug logs why each connection ended.";
 
 fn main() -> ExitCode {
     let root = RefCell::new(PathBuf::from("/"));

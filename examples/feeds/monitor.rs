@@ -1,6 +1,7 @@
 //! The kernel's figures about this machine (proc(5)).
 //!
-//! Owns reading `/proc`, and the differences between two readings. Refuses to guess: what cannot be read is `null`.
+//! Owns reading `/proc`, and the differences between two readings. Leaves temperatures and voltages
+//! to `sensors`. A figure that cannot be read is `null`.
 
 use std::collections::HashMap;
 use std::fs;
@@ -18,14 +19,14 @@ pub(crate) struct Monitor {
     read: Instant,
 }
 
-/// Of a core since the machine was started, in units of the kernel's clock.
+/// The time of a core since the machine was started, in units of the kernel's clock.
 #[derive(Clone, Copy)]
 struct Ticks {
     busy: u64,
     all: u64,
 }
 
-/// Of an interface since it came.
+/// The traffic of an interface since it was added.
 #[derive(Clone, Copy)]
 struct Traffic {
     bytes_in: u64,
@@ -58,13 +59,13 @@ impl Monitor {
         fs::read_to_string(self.root.join("proc").join(name)).ok()
     }
 
-    /// Processes that run or wait for a disk, on average over 1, 5 and 15 minutes.
+    /// The mean number of processes that run or wait for a disk, over 1, 5 and 15 minutes.
     fn load(&self) -> Option<Vec<f64>> {
         let text = self.text("loadavg")?;
         text.split_whitespace().take(3).map(|number| number.parse().ok()).collect()
     }
 
-    /// How much of the time since the last reading each core was busy, from 0 to 1.
+    /// The share of the time since the last reading in which each core was busy, from 0 to 1.
     fn busy_shares(&mut self) -> Option<Vec<f64>> {
         let text = self.text("stat")?;
         let mut now = HashMap::new();
@@ -72,7 +73,8 @@ impl Monitor {
         for line in text.lines() {
             let Some((name, ticks)) = core_ticks(line) else { continue };
             let before = self.cores.get(name).copied().unwrap_or(ticks);
-            // Waiting for a disk counts as idle, and is known to be counted back at times.
+            // Waiting for a disk counts as idle. The kernel's counter of it sometimes decreases
+            // (proc(5)), so the differences saturate.
             let all = ticks.all.saturating_sub(before.all);
             let busy = ticks.busy.saturating_sub(before.busy).min(all);
             shares.push(f64::from((busy * 1_000 / all.max(1)) as u32) / 1_000.0);
@@ -89,7 +91,7 @@ impl Monitor {
         Some(json!({ "total_bytes": total, "used_bytes": total.saturating_sub(available) }))
     }
 
-    /// Bytes a second. What has come since the last reading is 0 for once.
+    /// The rates in bytes a second. A new interface has the rate 0 in its first reading.
     fn network(&mut self, elapsed: Duration) -> Option<Vec<Value>> {
         let text = self.text("net/dev")?;
         let mut now = HashMap::new();
@@ -107,8 +109,9 @@ impl Monitor {
     }
 }
 
-/// `cpu3 user nice system idle iowait irq softirq steal ...`; the line of all cores together is `cpu` alone. What guests got is contained
-/// in `user` and `nice`.
+/// Parses `cpu3 user nice system idle iowait irq softirq steal ...`. The line for all cores
+/// together begins with `cpu` alone, and is skipped. The time of guests, which follows, is already
+/// contained in `user` and `nice`.
 fn core_ticks(line: &str) -> Option<(&str, Ticks)> {
     let (name, rest) = line.split_once(' ')?;
     name.strip_prefix("cpu")?.parse::<u32>().ok()?;
@@ -117,14 +120,15 @@ fn core_ticks(line: &str) -> Option<(&str, Ticks)> {
     Some((name, Ticks { busy: all - idle, all }))
 }
 
-/// `eth0: bytes packets errs drop fifo frame compressed multicast bytes ...`, first what came in, then what went out.
+/// Parses `eth0: bytes packets errs drop fifo frame compressed multicast bytes ...`: eight fields
+/// about input, then those about output.
 fn interface_traffic(line: &str) -> Option<(&str, Traffic)> {
     let (name, rest) = line.split_once(':')?;
     let number = |at| rest.split_whitespace().nth(at)?.parse().ok();
     Some((name.trim(), Traffic { bytes_in: number(0)?, bytes_out: number(8)? }))
 }
 
-/// This process, whatever `--root` is.
+/// The figures of this process. They are read from the real `/proc`, whatever `--root` is.
 fn process() -> Option<Value> {
     let text = fs::read_to_string("/proc/self/status").ok()?;
     let threads: u64 = line_of(&text, "Threads:")?.parse().ok()?;

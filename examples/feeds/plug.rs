@@ -1,7 +1,8 @@
-//! Devices that come and go.
+//! Devices that are added or removed.
 //!
-//! Owns the lists of network interfaces and block devices in `/sys/class`, and what has changed between two looks. Refuses netlink: the
-//! kernel tells of devices there without being asked, but only a socket that the standard library does not have can hear it.
+//! Owns the lists of network interfaces and block devices in `/sys/class`, and the changes between
+//! two readings. Leaves the pace of the readings to `app`. The kernel also announces devices by
+//! netlink, but the standard library has no netlink socket.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +17,7 @@ pub(crate) struct Devices {
     seen: BTreeSet<Device>,
 }
 
-/// Its kind, and its name.
+/// The kind and the name of a device.
 type Device = (&'static str, String);
 
 impl Devices {
@@ -26,7 +27,7 @@ impl Devices {
         class.join("net").is_dir().then(|| Self { seen: list(&class), class })
     }
 
-    /// What has gone, and what has come, since the last look.
+    /// The devices that were removed and added since the last reading.
     pub(crate) fn changes(&mut self) -> Vec<Value> {
         let now = list(&self.class);
         let gone = self.seen.difference(&now).map(|device| change("remove", device));

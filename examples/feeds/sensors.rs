@@ -1,13 +1,15 @@
-//! Temperatures and voltages (the kernel's Documentation/hwmon/sysfs-interface and thermal/sysfs-api).
+//! Temperatures and voltages (the kernel's Documentation/hwmon/sysfs-interface and
+//! thermal/sysfs-api).
 //!
-//! Owns reading `/sys/class/hwmon`, and where that has no temperature, `/sys/class/thermal`. Refuses fans and what is set instead of measured.
+//! Owns reading `/sys/class/hwmon`, and `/sys/class/thermal` if the first has no temperature.
+//! Leaves out fans, and values that are set instead of measured.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-/// A large server has some dozens.
+/// A large server has a few dozen sensors.
 const SENSORS_MAX: usize = 64;
 
 pub(crate) fn read(root: &Path) -> Vec<Value> {
@@ -36,13 +38,14 @@ pub(crate) fn read(root: &Path) -> Vec<Value> {
     found
 }
 
-/// The kernel tells thousandths of a degree Celsius, and thousandths of a volt. A sensor that cannot be read at the moment is left out.
+/// Reads one sensor. The kernel reports thousandths of a degree Celsius or of a volt. `None` if the
+/// sensor cannot be read now.
 fn sensor(name: &str, kind: &str, input: &Path) -> Option<Value> {
     let thousandths: i32 = text(input)?.parse().ok()?;
     Some(json!({ "name": name, "kind": kind, "value": f64::from(thousandths) / 1_000.0 }))
 }
 
-/// In the order of their names.
+/// The entries of a directory, sorted by name.
 fn entries(directory: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<_> = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     paths.sort_unstable();

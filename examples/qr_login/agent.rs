@@ -1,9 +1,10 @@
-//! A browser's name in a few words, for the person who has to recognise it.
+//! A browser's name in a few words, so that a person can recognise the browser.
 //!
-//! Owns a short list of names. Refuses to decide anything by them: a `User-Agent` says what it likes. What it says is never repeated, so that the
-//! words are harmless wherever they are shown.
+//! Owns a short list of names. Leaves every decision to others: a client can send any `User-Agent`.
+//! The result contains only words of this list, never text of the field, so that it is safe to show
+//! anywhere.
 
-/// Of programs that pretend to be others, the more special one first.
+/// The more specific name comes first: a browser's `User-Agent` often contains the names of others.
 const BROWSERS: [(&str, &str); 10] = [
     ("MicroMessenger/", "WeChat"),
     ("SamsungBrowser/", "Samsung Internet"),
@@ -27,7 +28,7 @@ const SYSTEMS: [(&str, &str); 7] = [
     ("Linux", "Linux"),
 ];
 
-/// Such as `Firefox on Linux`.
+/// A name such as `Firefox on Linux`.
 pub(crate) fn name(user_agent: Option<&[u8]>) -> String {
     let text = String::from_utf8_lossy(user_agent.unwrap_or_default());
     let find = |names: &[(&str, &'static str)]| names.iter().find(|(part, _)| text.contains(part)).map(|(_, name)| *name);

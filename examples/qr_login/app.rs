@@ -1,6 +1,7 @@
-//! Which path leads where.
+//! The endpoints of the login.
 //!
-//! Owns paths, methods, cookies, and what answers look like. Refuses to decide what may be done: `desk` does.
+//! Owns the paths, methods, cookies, and the form of the answers. Leaves to `desk` whether a step
+//! is allowed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,10 +23,12 @@ const APP: &str = include_str!("page/app.js");
 const SCAN: &str = include_str!("page/scan.js");
 const HELD: &str = include_str!("page/held.js");
 
-/// Of a user's name, in characters.
+/// The length of a user's name in characters.
 const USER_MAX: usize = 40;
 
-/// Nothing of another site, and in nobody's frame: a confirmation that was clicked through a transparent page would be somebody else's.
+/// The pages load nothing from other sites, and no page may show them in a frame: otherwise an
+/// attacker's page could put a transparent frame under the pointer and steal the click on
+/// "Confirm".
 const CONTENT_POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 pub(crate) struct App {
@@ -54,7 +57,7 @@ enum Endpoint {
     Stats,
 }
 
-/// The part of a path that varies is the id of a login.
+/// `{}` in a path is the id of a login.
 const ROUTES: [Route<Endpoint>; 17] = [
     ("/", READ, Endpoint::Page),
     ("/style.css", READ, Endpoint::Style),
@@ -75,7 +78,7 @@ const ROUTES: [Route<Endpoint>; 17] = [
     ("/logout", ACT, Endpoint::LogOut),
 ];
 
-/// Why a request is not done: a status and a sentence.
+/// Why a request was rejected: a status and a sentence.
 struct Rejection(u16, String);
 
 impl From<Fault> for Rejection {
@@ -127,7 +130,8 @@ impl App {
             }
             Endpoint::Session => {
                 let (secret, user) = self.desk.enter(id, login_secret(request, id).unwrap_or_default())?;
-                // Whoever was logged in here before is so no more.
+                // The new session replaces an older one of this browser, which nobody could log out
+                // any more.
                 if let Some(old) = cookie(request, "session") {
                     self.desk.log_out(old);
                 }
@@ -160,7 +164,8 @@ impl App {
             "after": after,
             "now_ms": now.unix_ms,
         });
-        // One name for each login: the codes of two tabs do not take each other's place.
+        // Each login has a cookie of its own name, so that the codes of two tabs do not overwrite
+        // each other.
         let cookie = self.cookie(&login_cookie(&id), &secret, remembered.as_secs());
         Ok(data(body.to_string()).with_status(201).field("Set-Cookie", &cookie))
     }
@@ -193,7 +198,8 @@ impl App {
         let answer = move |told: Result<&View, Fault>| {
             cors.dress(match (told, &callback) {
                 (Err(fault), _) => rejected(fault.into()),
-                // The comment keeps the bytes from being taken for another format (Rosetta Flash).
+                // The comment at the start prevents that the body passes for a file of another
+                // format (Rosetta Flash).
                 (Ok(view), Some(callback)) => {
                     safe(Response::new("application/javascript; charset=utf-8", format!("/**/{callback}({});", view.json())))
                 }
@@ -203,16 +209,17 @@ impl App {
         self.desk.wait(id, login_secret(request, id).unwrap_or_default(), last, Box::new(answer), reply);
     }
 
-    /// What the QR code holds.
+    /// The address that the QR code contains.
     fn scan_url(&self, id: &str, request: &Request<'_>) -> Result<String, Rejection> {
         match (&self.base, request.host()) {
             (Some(base), _) => Ok(format!("{base}/scan/{id}")),
             (None, Some(host)) if !host.is_empty() => Ok(format!("http://{host}/scan/{id}")),
-            _ => Err(Rejection(400, "a request without a host needs a server that was started with --url".to_owned())),
+            _ => Err(Rejection(400, "the request has no host; start the server with --url to answer it".to_owned())),
         }
     }
 
-    /// `SameSite=Strict` keeps it from what other sites' pages ask for, scripts with a callback included.
+    /// A `Set-Cookie` value. `SameSite=Strict`: a browser does not send the cookie with requests of
+    /// other sites' pages, which include script elements with a callback.
     fn cookie(&self, name: &str, value: &str, seconds: u64) -> String {
         let secure = if self.base.as_ref().is_some_and(|base| base.starts_with("https://")) { "; Secure" } else { "" };
         format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}")
@@ -221,7 +228,7 @@ impl App {
 
 fn page(body: impl Into<pushlab::session::Body>) -> Response {
     let response = file("text/html; charset=utf-8", body).field("Content-Security-Policy", CONTENT_POLICY);
-    // The phone's page has the code in its address.
+    // The address of the phone's page contains the code, and must not leak in a `Referer`.
     response.field("X-Frame-Options", "DENY").field("Referrer-Policy", "no-referrer")
 }
 
@@ -241,7 +248,7 @@ fn login_cookie(id: &str) -> String {
     format!("login-{id}")
 }
 
-/// What the browser got that began the login.
+/// The secret of the browser that began the login.
 fn login_secret<'a>(request: &Request<'a>, id: &str) -> Option<&'a str> {
     cookie(request, &login_cookie(id))
 }
@@ -250,17 +257,17 @@ fn cookie<'a>(request: &Request<'a>, name: &str) -> Option<&'a str> {
     request.cookie(name).map(secret_text)
 }
 
-/// What the phone got that scanned the code.
+/// The secret of the phone that scanned the code.
 fn phone_secret<'a>(request: &Request<'a>) -> Option<&'a str> {
     bearer::token(request).map(secret_text)
 }
 
-/// Secrets are ASCII. Other bytes are nobody's secret, and neither is an empty text.
+/// A secret as text. Secrets are ASCII; other bytes give an empty text, which is never a secret.
 fn secret_text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }
 
-/// The name that the phone's owner has here: the whole body.
+/// The name of the phone's owner: the whole body.
 fn user(request: &Request<'_>) -> Result<String, Rejection> {
     let name = std::str::from_utf8(request.body()).unwrap_or_default().trim();
     if (1..=USER_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control) {
@@ -269,7 +276,7 @@ fn user(request: &Request<'_>) -> Result<String, Rejection> {
     Err(Rejection(400, format!("the body must be the user's name, 1 to {USER_MAX} characters of UTF-8 in one line")))
 }
 
-/// What the browser knows already, and the function that it wants called.
+/// The parameters of `/wait`: the code that the browser already knows, and the callback's name.
 fn wait_query(request: &Request<'_>) -> Result<(u16, Option<String>), Rejection> {
     let (mut last, mut callback) = (View::NOTHING_YET, None);
     for (name, value) in request.query_values() {
@@ -278,7 +285,7 @@ fn wait_query(request: &Request<'_>) -> Result<(u16, Option<String>), Rejection>
             "last" => last = value.parse().map_err(|_| Rejection(400, "last must be a code, as in wait?last=201".to_owned()))?,
             "callback" if (1..=64).contains(&value.len()) && value.bytes().all(is_plain) => callback = Some(value.into_owned()),
             "callback" => return Err(Rejection(400, "callback must be 1 to 64 characters of A-Z, a-z, 0-9, `_`, `.` and `$`".to_owned())),
-            // Libraries add parameters of their own, such as `_`.
+            // Other parameters are ignored: libraries add some of their own, such as `_`.
             _ => {}
         }
     }

@@ -1,7 +1,8 @@
-//! Where everybody comes: browsers, phones, and the clock.
+//! The shared state of the example, used by browsers, phones and the clock.
 //!
-//! Owns the one lock around logins and sessions, and telling those who wait what has changed: the subscribers of a hub's topic by any
-//! technique, and held requests. It is told under the lock, so that all learn the states in their order. Refuses paths, cookies and JSON.
+//! Owns the lock around logins and sessions, and the notification of the waiting browsers: the
+//! hub's subscribers and the held requests. It notifies under the lock, so that all of them see the
+//! states in order. Leaves paths and cookies to `app`, and the rules to `login`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,19 +16,20 @@ use crate::login::{Asker, Fault, Logins, Moment, Scan, View};
 use crate::secret;
 use crate::session::Sessions;
 
-/// Logins that wait for their phone. At one a minute from each browser, a thousand browsers.
+/// The maximum number of logins. A waiting page begins one a minute, so this is enough for about a
+/// thousand pages.
 const LOGINS_MOST: usize = 1_000;
 
-/// As long as `WeChat`'s; RFC 6202, section 5.5 calls 30 s safe.
+/// How long a request is held: as long as `WeChat` does. RFC 6202, section 5.5 calls 30 s safe.
 const HOLD: Duration = Duration::from_secs(25);
 
-/// Between two looks at what has expired.
+/// The longest time between two checks for expired logins.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Makes the answer to a held request.
 pub(crate) type Answer = Box<dyn Fn(Result<&View, Fault>) -> Response + Send>;
 
-/// Finds the secret of a login's browser in its request.
+/// Finds the browser's secret for a login in a request.
 pub(crate) type Credential = for<'a> fn(&Request<'a>, &str) -> Option<&'a str>;
 
 pub(crate) struct Desk {
@@ -49,7 +51,8 @@ struct Waiting {
     answer: Answer,
 }
 
-/// Carried by a held request: one that nobody waits for any more is taken from the list.
+/// A value that a held request carries. Its drop removes the request from the list, also when the
+/// client has left.
 struct Leave {
     book: Arc<Mutex<Book>>,
     id: String,
@@ -64,20 +67,21 @@ impl Drop for Leave {
         if all.is_empty() {
             book.waiting.remove(&self.id);
         }
+        // The handles are dropped after the lock is released: the lock protects only the list.
         drop(book);
         drop(gone);
     }
 }
 
-/// What a browser gets that begins a login.
+/// What a browser gets when it begins a login.
 pub(crate) struct Begun {
     pub(crate) id: String,
-    /// For a cookie of this browser, and for nobody else.
+    /// The secret for this browser's cookie. No other client may get it.
     pub(crate) secret: String,
     pub(crate) life: Duration,
-    /// How long the cookie is of any use.
+    /// How long the cookie can be used.
     pub(crate) remembered: Duration,
-    /// Where the topic's messages begin.
+    /// The cursor before the topic's first message.
     pub(crate) after: String,
     pub(crate) now: Moment,
 }
@@ -104,7 +108,7 @@ impl Desk {
             next_number: 0,
         }));
         let config = HubConfig {
-            // Scanned, confirmed; a login has no more to say.
+            // A login publishes at most three messages: scanned, confirmed, and the end.
             history_messages: 8,
             topics: 2 * LOGINS_MOST,
             topics_per_request: 1,
@@ -119,7 +123,7 @@ impl Desk {
         Self { hub, book }
     }
 
-    /// Lets logins expire, for as long as the program runs.
+    /// Ends logins whose time is over, for as long as the program runs.
     pub(crate) fn run(&self) {
         loop {
             let next = {
@@ -174,7 +178,7 @@ impl Desk {
         Ok((secret, user))
     }
 
-    /// Whether there is such a login.
+    /// Returns an error if the login does not exist.
     pub(crate) fn check(&self, id: &str) -> Result<(), Fault> {
         lock(&self.book).logins.peek(id, Instant::now()).map(drop).ok_or(Fault::Unknown)
     }
@@ -183,12 +187,14 @@ impl Desk {
         lock(&self.book).logins.view(id, browser, Instant::now())
     }
 
-    /// Answers as soon as there is something else to say than what the browser knows `last`; at the latest after 25 s, that there is not.
+    /// Answers as soon as the login's code differs from `last`, the code that the browser knows.
+    /// After 25 s, answers that nothing has happened.
     pub(crate) fn wait(&self, id: &str, browser: &str, last: u16, answer: Answer, mut reply: Reply<'_>) {
         let mut book = lock(&self.book);
         let view = match book.logins.view(id, browser, Instant::now()) {
             Ok(view) => view,
-            // Whoever waits for a code is told so that it is no good, not that the address is wrong.
+            // For a waiting page, an unknown login is an expired one. A 404 would say that the
+            // address is wrong.
             Err(Fault::Unknown) => View { code: 400, state: "expired", phone: None, since_ms: now().unix_ms },
             Err(fault) => return reply.send(answer(Err(fault))),
         };
@@ -203,7 +209,7 @@ impl Desk {
         book.waiting.entry(id.to_owned()).or_default().push(Waiting { number, held, answer });
     }
 
-    /// Logins that there are, and requests that are held for them.
+    /// The number of logins, and the number of requests that are held for them.
     pub(crate) fn counts(&self) -> [(&'static str, u64); 2] {
         let book = lock(&self.book);
         let waiting: usize = book.waiting.values().map(Vec::len).sum();
@@ -224,7 +230,7 @@ impl Desk {
         }
     }
 
-    /// Tells everybody who waits for it where a login is now.
+    /// Tells all waiting browsers the state of a login.
     fn tell(&self, book: &mut Book, id: &str) {
         let Some(view) = book.logins.peek(id, Instant::now()) else { return };
         if let Err(error) = self.hub.publish(&topic(id), Payload::text(view.json())) {

@@ -1,7 +1,7 @@
 //! The state machine of a login.
 //!
-//! Owns who may do what to a login, in which state, and until when. Refuses to read a clock, to make secrets, and to tell anybody: time
-//! and secrets are arguments, and whoever calls tells what has changed.
+//! Owns the rules: which client may do which step, in which state, and until when. Leaves the
+//! clock, making secrets and notifying to `desk`: time and secrets are arguments.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 
 use crate::secret::is_same;
 
-/// A moment by both clocks: one to count with, one to tell others.
+/// A moment on two clocks: the monotonic clock for deadlines, and the wall clock for messages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
     pub(crate) instant: Instant,
-    /// Since 1970, in milliseconds.
+    /// Unix time in milliseconds.
     pub(crate) unix_ms: f64,
 }
 
-/// Where a login is.
+/// The state of a login.
 ///
 /// ```text
 ///           scan             confirm                enter
@@ -30,12 +30,13 @@ pub(crate) struct Moment {
 ///                           Expired <────────┘
 /// ```
 ///
-/// `life` counts from the beginning of the login, so that a code is worth nothing after it, whoever has seen it; `COLLECT` from the
-/// confirmation. What stands without an arrow that leaves is the end; it is remembered for `LINGER`, so that those who ask late are told.
+/// `life` counts from the beginning of the login, so that a code is worthless after it. `COLLECT`
+/// counts from the confirmation. A state without an outgoing arrow is an end. An ended login is
+/// remembered for `LINGER`, so that late requests get the right answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     New,
-    /// A phone is there, and knows `secret`.
+    /// A phone has scanned the code, and knows `secret`.
     Scanned {
         secret: String,
     },
@@ -47,11 +48,13 @@ pub(crate) enum State {
     Expired,
 }
 
-/// The browser may fetch its session for this long: several times a short poll's interval, or a reconnection.
+/// How long the browser may fetch its session: long enough for several short polls, or for a
+/// reconnection.
 const COLLECT: Duration = Duration::from_secs(30);
+/// How long an ended login is remembered.
 const LINGER: Duration = Duration::from_secs(60);
 
-/// Who asks to be logged in, as far as the phone's owner can be told.
+/// The facts about the browser that the phone's owner is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Asker {
     pub(crate) browser: String,
@@ -60,16 +63,16 @@ pub(crate) struct Asker {
 
 #[derive(Debug)]
 struct Login {
-    /// What only the browser knows that began it.
+    /// The secret that only the browser knows that began the login.
     secret: String,
     asker: Asker,
     began_ms: f64,
     state: State,
-    /// When it entered this state, by the clock that others have.
+    /// When it entered this state, in Unix time.
     since_ms: f64,
-    /// When it leaves this state by itself; an end, when it is forgotten.
+    /// When it leaves this state by itself. For an ended login: when it is forgotten.
     until: Instant,
-    /// The phone, once there was one.
+    /// The name of the phone, after a scan.
     phone: Option<String>,
 }
 
@@ -78,7 +81,7 @@ impl Login {
         matches!(self.state, State::Entered | State::Refused | State::Expired)
     }
 
-    /// Enters a state, which then lasts for so long.
+    /// Enters a state that lasts for `lasts`.
     fn enter(&mut self, state: State, now: Moment, lasts: Duration) {
         self.state = state;
         self.since_ms = now.unix_ms;
@@ -86,22 +89,22 @@ impl Login {
     }
 }
 
-/// Why something was not done.
+/// Why a step was not allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// There are as many logins as may be, and none is over.
+    /// The number of logins is at its limit, and none of them has ended.
     Full,
     Unknown,
     Expired,
     Refused,
-    /// Its session was fetched.
+    /// The browser has already fetched the session.
     Entered,
     NotScanned,
-    /// It was scanned by another phone.
+    /// Another phone has scanned the code.
     OtherPhone,
     NotConfirmed,
     AlreadyConfirmed,
-    /// It was begun by another browser.
+    /// Another browser has begun the login.
     OtherBrowser,
 }
 
@@ -121,10 +124,10 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Full => "too many logins wait for a phone; try again in a moment",
-            Self::Unknown => "there is no such code, or not any more; scan the one that is on the screen now",
+            Self::Unknown => "there is no such code, or it was forgotten; scan the one that is on the screen now",
             Self::Expired => "this code has expired; scan the one that is on the screen now",
             Self::Refused => "this login was refused",
-            Self::Entered => "this code was used; each is good for one login",
+            Self::Entered => "this code was used; each code is good for one login",
             Self::NotScanned => "scan the code first",
             Self::OtherPhone => "another phone has scanned this code",
             Self::NotConfirmed => "the phone has not confirmed this login",
@@ -134,10 +137,10 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What may be told of a login.
+/// The public part of a login.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct View {
-    /// As `WeChat`'s server says it.
+    /// The code that `WeChat`'s server would answer.
     pub(crate) code: u16,
     pub(crate) state: &'static str,
     pub(crate) phone: Option<String>,
@@ -145,7 +148,7 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// Nothing has happened yet.
+    /// The code for a login that no phone has scanned yet.
     pub(crate) const NOTHING_YET: u16 = 408;
 
     fn of(login: &Login, now: Instant) -> Self {
@@ -161,7 +164,7 @@ impl View {
         Self { code, state, phone: login.phone.clone(), since_ms: login.since_ms }
     }
 
-    /// Whether there may be more to say later than this, to somebody who knows `last` already.
+    /// Whether a request that already knows the code `last` should wait for a change.
     pub(crate) const fn is_worth_waiting(&self, last: u16) -> bool {
         self.code == Self::NOTHING_YET || self.code == last && matches!(self.code, 200 | 201)
     }
@@ -172,19 +175,19 @@ impl View {
     }
 }
 
-/// What a phone is told when it has scanned.
+/// The answer to a phone that has scanned a code.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Scan {
-    /// To be shown again when it confirms or refuses.
+    /// The secret that the phone must send when it confirms or refuses.
     pub(crate) secret: String,
     pub(crate) asker: Asker,
     pub(crate) began_ms: f64,
     pub(crate) left: Duration,
-    /// Whether this was the first time.
+    /// Whether this was the first scan.
     pub(crate) is_new: bool,
 }
 
-/// Every login there is.
+/// All logins.
 pub(crate) struct Logins {
     by_id: HashMap<String, Login>,
     life: Duration,
@@ -192,7 +195,8 @@ pub(crate) struct Logins {
 }
 
 impl Logins {
-    /// `life` is how long a code can be scanned and confirmed; there are at `most` so many logins.
+    /// `life` is how long a code can be scanned and confirmed. `most` is the maximum number of
+    /// logins.
     pub(crate) fn new(life: Duration, most: usize) -> Self {
         Self { by_id: HashMap::new(), life, most }
     }
@@ -205,12 +209,13 @@ impl Logins {
         self.by_id.len()
     }
 
-    /// How long something of a login may be asked for.
+    /// The longest time from the beginning of a login until it is forgotten.
     pub(crate) const fn remembered(&self) -> Duration {
         self.life.saturating_add(COLLECT).saturating_add(LINGER)
     }
 
-    /// A browser begins a login. When there are too many, what is over makes room, the longest over first.
+    /// A browser begins a login. At the limit, the login that ended first is forgotten to make
+    /// room.
     pub(crate) fn begin(&mut self, id: String, secret: String, asker: Asker, now: Moment) -> Result<(), Fault> {
         if self.by_id.len() >= self.most {
             let over = self.by_id.iter().filter(|(_, login)| login.is_over());
@@ -222,7 +227,8 @@ impl Logins {
         Ok(())
     }
 
-    /// A phone has scanned the code; `phone` is its name, `known` the secret that it has if it scans again, `fresh` the one that it gets.
+    /// A phone has scanned the code. `phone` is its name. `known` is the secret that it already has
+    /// if it scans again; `fresh` is the secret that it gets at the first scan.
     pub(crate) fn scan(&mut self, id: &str, known: Option<&str>, fresh: String, phone: String, now: Moment) -> Result<Scan, Fault> {
         let login = self.open(id, now)?;
         let left = login.until - now.instant;
@@ -239,19 +245,19 @@ impl Logins {
         Ok(Scan { secret, asker: login.asker.clone(), began_ms: login.began_ms, left, is_new })
     }
 
-    /// The phone that has scanned the code lets the browser in, as `user`.
+    /// The phone that has scanned the code logs the browser in as `user`.
     pub(crate) fn confirm(&mut self, id: &str, phone: &str, user: String, now: Moment) -> Result<(), Fault> {
         self.scanned_by(id, phone, now)?.enter(State::Confirmed { user }, now, COLLECT);
         Ok(())
     }
 
-    /// The phone that has scanned the code does not let the browser in.
+    /// The phone that has scanned the code refuses the login.
     pub(crate) fn refuse(&mut self, id: &str, phone: &str, now: Moment) -> Result<(), Fault> {
         self.scanned_by(id, phone, now)?.enter(State::Refused, now, LINGER);
         Ok(())
     }
 
-    /// The browser fetches what was confirmed: once. Returns the user.
+    /// The browser uses a confirmed login, which works once. Returns the user.
     pub(crate) fn enter(&mut self, id: &str, browser: &str, now: Moment) -> Result<String, Fault> {
         self.check_browser(id, browser)?;
         let login = self.open(id, now)?;
@@ -261,13 +267,13 @@ impl Logins {
         Ok(user)
     }
 
-    /// Where a login is, for the browser that began it.
+    /// The state of a login, for the browser that began it.
     pub(crate) fn view(&self, id: &str, browser: &str, now: Instant) -> Result<View, Fault> {
         self.check_browser(id, browser)?;
         self.peek(id, now).ok_or(Fault::Unknown)
     }
 
-    /// Where a login is, for the program itself.
+    /// The state of a login, without a check of the browser.
     pub(crate) fn peek(&self, id: &str, now: Instant) -> Option<View> {
         self.by_id.get(id).map(|login| View::of(login, now))
     }
@@ -277,7 +283,8 @@ impl Logins {
         if is_same(&login.secret, browser) { Ok(()) } else { Err(Fault::OtherBrowser) }
     }
 
-    /// Ends what was not finished in time, and forgets what was over for long enough. Returns the ids of what has just ended.
+    /// Ends logins that were not finished in time, and forgets those that ended long enough ago.
+    /// Returns the ids of the newly ended ones.
     pub(crate) fn expire(&mut self, now: Moment) -> Vec<String> {
         let mut ended = Vec::new();
         self.by_id.retain(|id, login| {
@@ -292,19 +299,19 @@ impl Logins {
         ended
     }
 
-    /// When there is something to [`expire`](Self::expire).
+    /// When [`expire`](Self::expire) has something to do next.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
         self.by_id.values().map(|login| login.until).min()
     }
 
-    /// A login that is not over.
+    /// A login that has not ended.
     fn open(&mut self, id: &str, now: Moment) -> Result<&mut Login, Fault> {
         let login = self.by_id.get_mut(id).ok_or(Fault::Unknown)?;
         match login.state {
             State::Expired => Err(Fault::Expired),
             State::Refused => Err(Fault::Refused),
             State::Entered => Err(Fault::Entered),
-            // Its time is over, and nobody has told it yet.
+            // Its time is over, and `expire` has not run since.
             _ if login.until <= now.instant => Err(Fault::Expired),
             _ => Ok(login),
         }

@@ -1,4 +1,5 @@
-//! The state machine on a virtual clock: every step in every state, by the right and by the wrong ones, at a deadline and beside it.
+//! Tests of the state machine on a virtual clock: every step in every state, by the right and by
+//! the wrong client, at each deadline and just before it.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use super::*;
@@ -22,7 +23,7 @@ impl World {
         Self { logins: Logins::new(LIFE, 3), start, now: Moment { instant: start, unix_ms: 1_000.0 } }
     }
 
-    /// Sets the clock to so long after the start.
+    /// Sets the clock to `since` after the start.
     fn at(&mut self, since: Duration) -> &mut Self {
         self.now = Moment { instant: self.start + since, unix_ms: 1_000.0 + since.as_secs_f64() * 1000.0 };
         self
@@ -61,7 +62,7 @@ impl World {
         self.logins.peek(id, self.now.instant).unwrap().code
     }
 
-    /// A login that was brought to a state.
+    /// A world whose login `a` is in a state.
     fn brought_to(state: &str) -> Self {
         let mut world = Self::new();
         world.begin("a").unwrap();
@@ -138,7 +139,7 @@ fn a_second_phone_can_do_nothing() {
         assert_eq!(world.refuse("a", guess), Err(Fault::OtherPhone), "{guess}");
     }
     assert_eq!(world.code("a"), 201);
-    // The first one may load its page again, and keeps what it had.
+    // The first phone may reload its page, and keeps its secret.
     let again = world.scan_as("a", Some("phone"), "second").unwrap();
     assert_eq!((&*again.secret, again.is_new), ("phone", false));
     world.confirm("a", "phone").unwrap();
@@ -164,7 +165,7 @@ fn a_code_lives_for_its_time_and_no_longer() {
     assert!(world.at(before(LIFE)).expire().is_empty());
     world.scan("a").unwrap();
     assert_eq!(world.logins.next_expiry(), Some(world.start + LIFE), "scanning gives no more time");
-    // Whether it was told to expire or not, its time is over.
+    // The login is expired even though `expire` has not run yet.
     assert_eq!(world.at(LIFE).confirm("a", "phone"), Err(Fault::Expired));
     assert_eq!(world.code("a"), 400);
     assert_eq!(world.expire(), ["a"]);
@@ -217,7 +218,7 @@ fn there_is_a_bound_and_what_is_over_makes_room() {
     world.begin("e").unwrap();
     assert_eq!(world.begin("f"), Err(Fault::Full));
     assert!(known(&world, "c") && known(&world, "d") && known(&world, "e"));
-    // At the bound, what nobody finished makes room as soon as its time is over.
+    // At the limit, an unfinished login makes room as soon as its time is over.
     world.at(LIFE).expire();
     world.begin("f").unwrap();
 }

@@ -1,31 +1,35 @@
-//! Scan to login: the page shows a QR code, a phone scans it and confirms, and the page learns it by the technique that the reader chooses.
+//! Scan to login: the page shows a QR code, a phone scans it and confirms, and the server pushes
+//! the result to the page by the technique that the user chooses.
 //!
-//! `cargo run --release --example qr_login`, then open the address that it prints; `-- --help` lists what it can be told. For a real phone:
-//! `-- --listen 0.0.0.0:8080`, and open this machine's address in the network in place of 127.0.0.1.
+//! Run `cargo run --release --example qr_login`, then open the address that it prints. `-- --help`
+//! lists the options. To use a real phone, add `-- --listen 0.0.0.0:8080`, and open this machine's
+//! network address instead of 127.0.0.1.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `options` | the options that no other example has |
-//! | `app` | which path leads where, cookies, and what an answer looks like |
-//! | `desk` | the one lock around logins and sessions, and telling everybody who waits |
-//! | `login` | the state machine: who may do what, and until when |
-//! | `session` | who is logged in |
-//! | `qr` | an address as a picture |
-//! | `secret` | random bytes, and comparing them |
+//! | `app` | the paths, the cookies, and the form of the answers |
+//! | `desk` | the lock around logins and sessions, and the notification of waiting browsers |
+//! | `login` | the state machine: which client may do which step, and until when |
+//! | `session` | the sessions of logged-in browsers |
+//! | `qr` | an address as a QR code |
+//! | `secret` | random secrets, and their comparison |
 //! | `agent` | a browser's name in a few words |
-//! | `page/` | what the computer and the phone get; plain files, no build |
+//! | `page/` | the pages for the computer and the phone: plain files, no build |
 //!
-//! The page asks by short polling (Taobao, JD), by long polling (`WeChat`), by server-sent events or by a WebSocket, all at the topic
-//! `login-{id}` of a hub; or at `/login/{id}/wait`, which is a bare [`Reply::hold`](pushlab::Reply::hold) and speaks as `WeChat`'s server does: 408 nothing yet, 201
-//! scanned, 200 confirmed, 403 refused, 400 expired. From a terminal:
+//! The page subscribes to the topic `login-{id}` of a hub: by short polling (as Taobao and JD do),
+//! by long polling (as `WeChat` does), by server-sent events or by WebSocket. Or it requests
+//! `/login/{id}/wait`, which uses [`Reply::hold`](pushlab::Reply::hold) without the hub, and
+//! answers with the codes of `WeChat`'s server: 408 nothing yet, 201 scanned, 200 confirmed, 403
+//! refused, 400 expired. From a terminal:
 //!
 //! ```sh
 //! id=$(curl -s -c jar -X POST http://127.0.0.1:8080/login | sed 's/.*"id":"\([^"]*\)".*/\1/')
-//! curl -s -b jar "http://127.0.0.1:8080/login/$id/wait" &               # held up to 25 s; with ?callback=f as a script
+//! curl -s -b jar "http://127.0.0.1:8080/login/$id/wait" &               # held up to 25 s; a script with ?callback=f
 //! phone=$(curl -s -X POST "http://127.0.0.1:8080/login/$id/scan" | sed 's/.*"phone":"\([^"]*\)".*/\1/')
 //! curl -s -b jar "http://127.0.0.1:8080/login/$id/wait?last=201" &      # held again: 201 is known
 //! curl -X POST -H "Authorization: Bearer $phone" -d Ada "http://127.0.0.1:8080/login/$id/confirm"
-//! curl -b jar -c jar -X POST "http://127.0.0.1:8080/login/$id/session" # what the page does when it has learned it
+//! curl -b jar -c jar -X POST "http://127.0.0.1:8080/login/$id/session" # the page does this after the confirmation
 //! curl -b jar http://127.0.0.1:8080/me
 //! ```
 

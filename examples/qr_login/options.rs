@@ -1,4 +1,7 @@
-//! The options that this example alone has.
+//! The options that only this example has.
+//!
+//! Owns these options, their bounds and the help. Leaves the options that all examples share to
+//! `common/options.rs`.
 
 use std::cell::{Cell, RefCell};
 use std::str::FromStr;
@@ -9,26 +12,32 @@ use pushlab::Config;
 use crate::common::arguments::Arguments;
 
 pub(crate) const HELP: &str = "\
-Scan to login: a QR code on the page, a phone that confirms, and the technique of your choice between them.
+Scan to login: the page shows a QR code, a phone confirms, and you choose the push technique.
 
 Usage: qr_login [OPTIONS]
 
-  --io MODEL                 event-loop (default) or threads
-  --listen ADDR:PORT         where to listen; port 0 takes any free one   [127.0.0.1:8080]
-                             0.0.0.0:8080 lets phones of the same network in
-  --expires SECS             until a code is no longer valid, 1 to 3600   [60]
-  --url BASE                 what the QR code begins with, as in http://192.168.1.20:8080   [as the browser calls this server]
-                             with https:// behind a proxy, cookies are kept to https as well
-  --allow-origin ORIGIN      a page's origin that may act here beside the server's own, as behind a proxy that changes Host:
+  --io MODEL                 the IO model: event-loop (default) or threads
+  --listen ADDR:PORT         the address to listen on; port 0 takes any free port   [127.0.0.1:8080]
+                             0.0.0.0:8080 also serves phones in the same network
+  --expires SECS             how long a code is valid, 1 to 3600   [60]
+  --url BASE                 the beginning of the address in the QR code, such as
+                             http://192.168.1.20:8080   [the address that the browser uses];
+                             with https://, for use behind a proxy, browsers send the cookies
+                             over https only
+  --allow-origin ORIGIN      let pages of this origin act here, beside the server's own pages;
+                             needed behind a proxy that changes Host:
                              scheme://host[:port], null, file://, or * for any; may be repeated   [none]
-  --allow-host HOST          a host that this server answers for, host or host:port; may be repeated; others get 421   [any host]
-  --max-connections N        at once; each page that waits for its phone holds one   [16384]
-  --help                     this text
-  --version                  the name and the version
+  --allow-host HOST          a name of this server, host or host:port; may be repeated;
+                             requests for other hosts get 421   [any host]
+  --max-connections N        number of open connections; each waiting page holds one   [16384]
+  --help                     print this text
+  --version                  print the name and the version
 
-Ctrl-C shuts down gracefully, a second one at once. RUST_LOG=debug shows why each connection ended.";
+Ctrl-C shuts down gracefully; a second Ctrl-C shuts down at once.
+RUST_LOG=debug logs why each connection ended.";
 
-/// Characters of a QR code's address before the path. A longer one makes a code that phones do not read from a screen.
+/// The maximum length of the address before the path. Phones cannot read the QR code of a longer
+/// address from a screen.
 const BASE_MAX: usize = 200;
 
 pub(crate) struct Own {
@@ -37,14 +46,15 @@ pub(crate) struct Own {
 }
 
 impl Default for Own {
-    /// A minute: long enough to unlock a phone, short enough for a code that was photographed to be of no use.
+    /// A code is valid for a minute: long enough to unlock a phone, and too short to use a
+    /// photograph of the code later.
     fn default() -> Self {
         Self { expires: Cell::new(Duration::from_secs(60)), base: RefCell::default() }
     }
 }
 
 impl Own {
-    /// Takes an option, if it is one of these.
+    /// Takes an option. Returns whether this example has it.
     pub(crate) fn take(&self, flag: &str, arguments: &mut Arguments, config: &mut Config) -> Result<bool, String> {
         match flag {
             "--expires" => self.expires.set(Duration::from_secs(arguments.number("a whole number of seconds", 1..=3_600)?)),
@@ -56,7 +66,7 @@ impl Own {
     }
 }
 
-/// `scheme://host[:port][/path]`, without a slash at its end.
+/// `scheme://host[:port][/path]`, without a slash at the end.
 struct Base(String);
 
 impl FromStr for Base {

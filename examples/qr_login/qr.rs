@@ -1,17 +1,18 @@
 //! An address as a QR code (ISO/IEC 18004), in SVG.
 //!
-//! Owns how it is drawn: black on white with the quiet zone of four modules, also on a dark page, for many phones do not read the inverse.
-//! Refuses the encoding itself, which is a library's.
+//! Owns the drawing: black on white with a quiet zone of four modules, also on a dark page, because
+//! many phones cannot read the inverse. Leaves the encoding to the library `qrcode`.
 
 use qrcode::render::svg::Color;
 use qrcode::{EcLevel, QrCode};
 
-/// Pixels of either side, at least. The page makes it as large as it likes.
+/// The minimum size of each side in pixels. The page scales the picture.
 const SIDE: u32 = 256;
 
 /// `None` if the text is too long for a code.
 pub(crate) fn svg(text: &str) -> Option<String> {
-    // Screens are neither dirty nor torn: the second of four levels of redundancy leaves the modules large.
+    // The second of four levels of redundancy is enough: a screen is neither dirty nor torn. Less
+    // redundancy leaves larger modules.
     let code = QrCode::with_error_correction_level(text, EcLevel::M).ok()?;
     Some(code.render().min_dimensions(SIDE, SIDE).quiet_zone(true).dark_color(Color("#000")).light_color(Color("#fff")).build())
 }

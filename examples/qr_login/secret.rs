@@ -1,18 +1,20 @@
-//! What nobody can guess: 128 random bits from the system, as 22 characters of base64url (RFC 4648, section 5).
+//! Secrets: 128 random bits from the system, as 22 characters of base64url (RFC 4648, section 5).
 //!
-//! Owns making and comparing them. Refuses a generator of its own: what is seeded can be predicted by whoever learns the seed.
+//! Owns making and comparing secrets. Leaves the random bits to the operating system: the numbers
+//! of a generator with a seed can be predicted from the seed.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// A new secret. The characters are those that topics, cookies and paths may have.
+/// Makes a secret. Its characters are valid in topics, cookies and paths.
 pub(crate) fn make() -> String {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).expect("a system without random bytes can log nobody in");
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Whether two texts are the same. It takes the same time wherever they differ.
+/// Whether two texts are the same. The comparison takes the same time wherever they differ, so that
+/// the time of an answer does not help to guess a secret.
 pub(crate) fn is_same(one: &str, other: &str) -> bool {
     let differences = one.bytes().zip(other.bytes()).fold(0, |differences, (a, b)| differences | (a ^ b));
     one.len() == other.len() && differences == 0

@@ -1,14 +1,17 @@
-//! Who is logged in.
+//! The sessions of logged-in browsers.
 //!
-//! Owns web sessions, each known by a secret that one browser has in a cookie. Refuses cookies and clocks: time is an argument.
+//! Owns the sessions and their ends. A session is found by its secret, which one browser has in a
+//! cookie. Leaves cookies to `app`, and the clock to `desk`: time is an argument.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// An hour: this is a demonstration, and its sessions end with the program anyway.
+/// How long a session lasts. An hour is enough for a demonstration: the sessions also end with the
+/// program.
 pub(crate) const LIFE: Duration = Duration::from_secs(60 * 60);
 
-/// At once. Past it the one that would end first is ended.
+/// The maximum number of sessions. At the maximum, a new one replaces the session that would end
+/// first.
 const MOST: usize = 10_000;
 
 #[derive(Default)]
@@ -72,7 +75,7 @@ mod tests {
         assert_eq!(sessions.0.len(), 3);
         sessions.make_room(3, start);
         assert!(sessions.user("one", start).is_none() && sessions.user("two", start).is_some());
-        // What is over goes first, and all of it.
+        // Sessions whose time is over are removed first, all of them.
         sessions.make_room(2, start + LIFE + Duration::from_secs(1));
         assert_eq!(sessions.0.keys().collect::<Vec<_>>(), ["three"]);
     }

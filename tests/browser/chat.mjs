@@ -1,4 +1,5 @@
-// The chat's page as people see it: who is there, what is said to all and to one, and the way down from WebSocket to long polling.
+// Tests of the chat's page in a browser: the people online, messages to all and to one person, and
+// the fallback from WebSocket to long polling.
 //
 // node chat.mjs EXAMPLES PICTURES [event-loop|threads ...]
 
@@ -22,7 +23,7 @@ const say = async (page, text, to = "") => {
 const texts = (page, kind) => page.$$eval(`#log .${kind} .text`, (found) => found.map((element) => element.textContent));
 const systemLines = (page) => page.$$eval("#log .system", (found) => found.map((element) => element.textContent));
 
-/** Waits until a page shows this message, of this kind. */
+/** Waits until a page shows a message of this kind with this text. */
 const hears = (page, kind, text) =>
   page.waitForFunction(
     ([wanted, of]) => [...document.querySelectorAll(`#log .${of} .text`)].some((element) => element.textContent === wanted),
@@ -38,7 +39,7 @@ const isBy = (page, by) => page.waitForFunction((wanted) => document.getElementB
 
 const technique = (page, name) => page.waitForSelector(`body[data-state="live"][data-technique="${name}"]`);
 
-/** Speaks without a page. */
+/** Sends a POST without a browser. */
 async function post(server, path, body, headers = {}) {
   const response = await fetch(new URL(path, server.url), { method: "POST", body: JSON.stringify(body), headers });
   const text = await response.text();
@@ -64,17 +65,17 @@ async function people(io) {
   await say(bob, "for Ada alone", "Ada");
   await hears(ada, "private", "for Ada alone");
   await hears(bob, "private", "for Ada alone");
-  // Behind the private message in the one order of all, so that it would have come before.
+  // All messages have one order. If Cleo got the private message, it would arrive before this one.
   await say(bob, "and for all again");
   await hears(cleo, "say", "and for all again");
-  assert.deepEqual(await texts(cleo, "private"), [], "what Cleo hears of what is private to Ada");
+  assert.deepEqual(await texts(cleo, "private"), [], "Cleo sees no private message to Ada");
   assert.deepEqual(await systemLines(ada), ["Ada joined", "Bob joined", "Cleo joined"]);
 
   await hostile(server, ada);
   await refusals(server, ada);
   await picture(ada, `chat-${io}`);
 
-  // A reload is the same person, and shows what was said.
+  // A reload keeps the person, and shows the earlier messages.
   await bob.reload();
   await technique(bob, "ws");
   await hears(bob, "private", "for Ada alone");
@@ -84,11 +85,11 @@ async function people(io) {
   await cleo.click("#leave");
   await isOnline(ada, 2);
   await sees(ada, "Cleo left");
-  // Who just goes away is given a moment to come back.
+  // A closed page counts as having left after the grace time.
   await closePage(bob);
   await isOnline(ada, 1);
   await sees(ada, "Bob left");
-  assert.ok(!(await systemLines(ada)).includes("Mallory left"), "Mallory is there for longer than others");
+  assert.ok(!(await systemLines(ada)).includes("Mallory left"), "Mallory's leaving is announced under another name");
 
   await fitsPhone(ada);
   await scrolling(server, ada);
@@ -97,7 +98,7 @@ async function people(io) {
   await closePage(cleo);
 }
 
-/** Who reads what was said before is not torn away by what is said now. */
+/** A new message must not scroll a page that shows older messages. */
 async function scrolling(server, page) {
   const { json: dora } = await post(server, "/join", { name: "Dora" });
   await page.evaluate(() => (document.getElementById("log").scrollTop = 0));
@@ -121,8 +122,8 @@ async function hostile(server, page) {
     assert.equal((await post(server, "/say", { token: mallory.token, text })).status, 202);
     await hears(page, "say", text);
   }
-  assert.equal(await page.$("#log img, #log b b, #log script"), null, "elements made of what was said");
-  assert.equal(await page.evaluate(() => window.hacked), undefined, "what was said has run");
+  assert.equal(await page.$("#log img, #log b b, #log script"), null, "elements made from messages");
+  assert.equal(await page.evaluate(() => window.hacked), undefined, "a script in a message has run");
   await say(page, HOSTILE[0]);
   await page.waitForFunction(
     (wanted) => [...document.querySelectorAll("#log .own .text")].some((element) => element.textContent === wanted),
@@ -151,7 +152,7 @@ async function refusals(server, page) {
   const from = { Origin: "http://elsewhere.example" };
   assert.equal((await post(server, "/join", { name: "Eve" }, from)).status, 403, "from a page of another site");
 
-  // Nobody hears what is private to others, with a cookie of their own or without one.
+  // Nobody may read another person's private topic, with or without a cookie of their own.
   const { json: eve } = await post(server, "/join", { name: "Eve" });
   const { people: there } = await (await fetch(new URL("/people", server.url))).json();
   const { id } = there.find(({ name }) => name === "Ada");
@@ -172,15 +173,15 @@ async function refusals(server, page) {
   }
   await post(server, "/leave", { token: eve.token });
 
-  // Nobody speaks through the socket that they listen to.
+  // Nobody may publish through the WebSocket of a subscription.
   const closed = await page.evaluate(() => {
     const socket = new WebSocket(`${location.origin.replace("http", "ws")}/topics/room/ws`);
     socket.onopen = () => socket.send("without a name");
     return new Promise((resolve) => (socket.onclose = ({ code }) => resolve(code)));
   });
-  assert.equal(closed, 1008, "the close code of a socket that was spoken through");
+  assert.equal(closed, 1008, "the close code of a WebSocket that has sent a message");
 
-  // Text that could not be sent stays where it is, with the reason.
+  // A text that could not be sent stays in the box, and the page shows the reason.
   await page.fill("#text", "to nobody");
   await page.evaluate(() => document.getElementById("to").add(new Option("Nobody", "Nobody")));
   await page.selectOption("#to", "Nobody");
@@ -192,7 +193,9 @@ async function refusals(server, page) {
   assert.equal(await page.inputValue("#text"), "");
 }
 
-/** The server goes away and comes back without memory: the page is there again as the same person. */
+/**
+ * The server restarts and has forgotten everything. The page must join again as the same person.
+ */
 async function outage(server, io, page) {
   await stop(server);
   await page.waitForSelector('body[data-state="down"]');
@@ -206,12 +209,15 @@ async function outage(server, io, page) {
   await stop(again);
 }
 
-/** Messages are said all the time while a page goes down the techniques: each is heard, once, in order. */
+/**
+ * Messages are sent all the time while a page falls back. The page must show each message once, in
+ * order.
+ */
 async function fallback(io, without, settles, by) {
   const server = await start("chat", io, 0, ["--without", without]);
   const page = await newPage();
   const { json: talker } = await post(server, "/join", { name: "Talker" });
-  // Who speaks is online.
+  // The sender must be online.
   const presence = new AbortController();
   const listening = fetch(new URL(`/topics/${talker.topics}/stream?client=${talker.id}`, server.url), {
     headers: { Cookie: `chat-${talker.id}=${talker.token}` },
@@ -237,7 +243,7 @@ async function fallback(io, without, settles, by) {
   await picture(page, `chat-${io}-${settles}`);
   await isBy(page, by);
 
-  // By hand, back and forth, with messages all the time.
+  // The technique is changed by hand, back and forth, while messages are sent.
   for (const name of ["long-poll", settles, "long-poll", "auto"]) {
     await page.selectOption("#technique", name);
     await technique(page, name === "auto" ? settles : name);
@@ -248,13 +254,15 @@ async function fallback(io, without, settles, by) {
   const shown = await texts(page, "say");
   assert.deepEqual(shown, said.slice(-shown.length), `what is shown of ${said.length}`);
   assert.ok(shown.length > 50 || shown.length === said.length, `shown ${shown.length} of ${said.length}`);
-  assert.ok(!(await systemLines(page)).some((line) => line.includes("missing")), "a gap is told");
+  assert.ok(!(await systemLines(page)).some((line) => line.includes("missing")), "the page shows a gap");
   presence.abort();
   await closePage(page);
   await stop(server);
 }
 
-/** What neither gets through nor fails, as behind some proxies, gives way, too. */
+/**
+ * The fallback must also leave a technique that neither works nor fails, as behind some proxies.
+ */
 async function swallowed(io) {
   const server = await start("chat", io, 0, ["--without", "ws"]);
   const page = await newPage();

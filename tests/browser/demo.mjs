@@ -1,10 +1,11 @@
-// The demo's page as its reader sees it: every panel counts, loses nothing when it is cut, and comes back after the server was away.
+// Tests of the demo's page in a browser: every panel receives messages, loses none when it is cut,
+// and resumes after the server was away.
 
 import assert from "node:assert/strict";
 import { closePage, fitsPhone, HOSTILE, newPage, onBothModels, PATIENCE, picture, start, stop } from "./support.mjs";
 
 const PANELS = ["page", "poll", "jsonp", "long-poll", "script-poll", "iframe", "stream", "multipart", "events", "ws"];
-// Open from the start, within the browser's connections.
+// The panels that are open from the start. They fit into the page's four shared connections.
 const OPEN = PANELS.filter((key) => key !== "script-poll" && key !== "multipart");
 
 const read = (page) =>
@@ -16,7 +17,10 @@ const read = (page) =>
     }),
   );
 
-/** Waits until these panels are live and have got `more` messages from now on; none has lost anything. */
+/**
+ * Waits until these panels are live and have received `more` further messages. None may have lost a
+ * message.
+ */
 async function untilCounting(page, keys, more, when, gaps = 0) {
   const least = Object.fromEntries((await read(page)).filter(({ key }) => keys.includes(key)).map(({ key, messages }) => [key, messages + more]));
   const isCounting = (wanted) =>
@@ -38,7 +42,7 @@ async function cut(page, keys) {
 }
 
 async function publishes(page, keys, text) {
-  // A text field has no line ends.
+  // `text` must have no line ends: a text field removes them.
   await page.fill("#note", text);
   await page.click("#publish button");
   const isThere = ([wanted, note]) =>
@@ -59,7 +63,7 @@ async function check(io) {
   await cut(page, OPEN);
   await untilCounting(page, OPEN, 20, "after a cut");
 
-  // The sliders are the page's own way to the feed's pace.
+  // The sliders change the feed's pace.
   await page.locator("#rate").fill("40");
   await page.locator("#size").fill("9");
   await page.waitForFunction(async () => (await (await fetch("/stats")).json()).pace.bytes === 1024, null, PATIENCE);
@@ -68,7 +72,8 @@ async function check(io) {
   for (const text of HOSTILE.filter((text) => !/[\r\n]/.test(text))) await publishes(page, OPEN, text);
   assert.equal(await page.evaluate(() => window.hacked), undefined, "a script of a payload has run");
 
-  // Two more than there are connections for take the places of two others, which go on where they were when they are opened again.
+  // Two more panels are opened than there are connections. They close two others, which resume
+  // without loss when they are opened again.
   for (const key of ["script-poll", "multipart"]) await page.click(`article[data-key="${key}"] .toggle`);
   const closed = (await read(page)).filter(({ state }) => state === "closed").map(({ key }) => key);
   assert.equal(closed.length, 2, `closed are ${closed}`);
@@ -84,7 +89,8 @@ async function check(io) {
   const open = (await read(page)).filter(({ state }) => state !== "closed").map(({ key }) => key);
   await untilCounting(page, open, 20, "after the page was frozen");
 
-  // The server goes away, and the page says so; it comes back, and so do the panels. What it had forgotten is told as one gap.
+  // The server stops, and the page shows it. The server starts again, and the panels resume. The
+  // restarted server has forgotten all messages, so each panel gets one gap.
   const { port } = server;
   await stop(server);
   await page.waitForSelector("#trouble", { state: "visible", ...PATIENCE });
@@ -100,7 +106,10 @@ async function check(io) {
 const setPace = (page, perSecond, bytes) =>
   page.evaluate((pace) => fetch(`/pace?${pace}`, { method: "POST" }), `per_second=${perSecond}&bytes=${bytes}`);
 
-/** Waits until these panels have everything that the server has published by now, and say that they are not behind. Returns how many gaps each was told of. */
+/**
+ * Waits until these panels have all messages that are published by now, and show that they are not
+ * behind. Returns the number of gaps of each.
+ */
 async function untilPresent(page, keys, when) {
   const published = await page.evaluate(async () => (await (await fetch("/stats")).json()).feed.published);
   const isPresent = ([wanted, least]) =>
@@ -119,7 +128,10 @@ async function untilPresent(page, keys, when) {
   return panels.map(({ gaps }) => gaps);
 }
 
-/** At the feed's own maximum, a panel that was cut says by how many messages it is behind, and reaches the present. */
+/**
+ * At the feed's maximum pace, a panel that was cut shows how many messages it is behind, and
+ * catches up.
+ */
 async function checkBehind(io) {
   const server = await start("demo", io);
   const page = await newPage();
@@ -129,7 +141,8 @@ async function checkBehind(io) {
     for (const key of keys) await page.click(`article[data-key="${key}"] .toggle`);
   };
   await toggle(OPEN);
-  // Three seconds of either pace are more than one piece of a replay. What a browser does for a frame of 16 KiB is too much for a small machine.
+  // A cut of three seconds at either size misses more than one piece of a replay. The techniques
+  // with 4 KiB would need too much work of the browser for 16 KiB on a small machine.
   for (const [size, keys] of [
     [4096, ["page"]],
     [4096, ["iframe"]],
@@ -142,14 +155,14 @@ async function checkBehind(io) {
     const pace = `at 100 messages of ${size} bytes a second`;
     await setPace(page, 100, size);
     await toggle(keys);
-    // One that was closed for long enough is told of a gap.
+    // A panel that was closed for long enough has got a gap. The cut must not add one.
     const gaps = await untilPresent(page, keys, pace);
     await cut(page, keys);
     assert.deepEqual(await untilPresent(page, keys, `after a cut ${pace}`), gaps, `gaps of ${keys}`);
     if (!keys.includes("events")) await toggle(keys);
   }
 
-  // Over a network that is hardly faster than the feed.
+  // The network is limited to hardly more than the feed's rate.
   const network = await page.context().newCDPSession(page);
   await network.send("Network.enable");
   const conditions = { offline: false, latency: 0, uploadThroughput: -1 };
@@ -178,7 +191,7 @@ async function checkBehind(io) {
   await stop(server);
 }
 
-/** Who does not know the token is told so, and keeps what was typed. */
+/** Without the token, publishing fails with a message, and the typed text stays. */
 async function checkToken(io) {
   const server = await start("demo", io, 0, ["--publish-token", "a-token-for-tests"]);
   const page = await newPage();

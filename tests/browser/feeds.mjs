@@ -1,4 +1,5 @@
-// The feeds' page as its reader sees it: every topic counts up, over one connection, by whatever technique is chosen.
+// Tests of the feeds' page in a browser: every topic delivers messages over one connection, by
+// every technique.
 //
 // node feeds.mjs EXAMPLES PICTURES [event-loop|threads ...]
 
@@ -10,11 +11,11 @@ import { closePage, fitsPhone, newPage, onBothModels, picture, start, stop } fro
 
 const TECHNIQUES = ["ws", "long-poll", "stream", "iframe", "multipart", "script-poll", "poll", "jsonp", "page", "events"];
 
-/** Numbers of messages by topic, as the page counts them. */
+/** The number of messages of each topic, as the page shows it. */
 const count = (page) =>
   page.evaluate(() => Object.fromEntries(document.getElementById("topics").textContent.split(", ").map((pair) => pair.split(" "))));
 
-/** Waits until each of these topics has got this many messages more. */
+/** Waits until each of these topics has delivered this many further messages. */
 async function untilAllCount(page, more) {
   const before = await count(page);
   const least = Object.entries(more).map(([topic, messages]) => [topic, Number(before[topic] ?? 0) + messages]);
@@ -26,7 +27,10 @@ async function untilAllCount(page, more) {
 
 const stats = async (server) => (await fetch(new URL("/stats", server.url))).json();
 
-/** What a machine with two cores, a sensor of each kind and two disks would show. */
+/**
+ * Makes the files of a machine with two cores, a sensor of each kind, a disk and a network
+ * interface.
+ */
 async function fakeMachine() {
   const root = await mkdtemp(join(tmpdir(), "pushlab-feeds-"));
   const files = {
@@ -62,7 +66,7 @@ async function onAFakeMachine(io) {
     assert.equal(await textOf(page, "memory"), "Memory75 %3.0 MiB of 4.0 MiB");
     assert.ok((await textOf(page, "cpu")).includes("load 0.25, 0.50, 0.75"));
 
-    // Half of the ticks since the last look were busy on one core, all on the other.
+    // Since the last reading, one core was busy for half of its ticks, and the other for all.
     await writeFile(join(root, "proc/stat"), "cpu0 60 0 10 130 0 0 0 0 0 0\ncpu1 60 0 60 80 0 0 0 0 0 0\n");
     await page.waitForFunction(() => document.querySelector(".cores").getAttribute("aria-label") === "cores: 50 %, 100 %");
     await mkdir(join(root, "sys/class/block/sdb"));
@@ -110,7 +114,8 @@ async function onThisMachine(io) {
     await page.waitForSelector(`body[data-state="live"][data-technique="${technique}"]`);
     await untilAllCount(page, { monitor: 1, quotes: 4 });
   }
-  // One sequence numbers the messages of all topics: none was lost on the way through all techniques, and none came twice.
+  // One sequence numbers the messages of all topics. So the count is right only if none was lost or
+  // repeated over all techniques.
   const [counted, last] = await page.$eval("#messages", (figure) => [Number(figure.textContent), figure.dataset.last]);
   assert.equal(counted, Number(last.split("-")[1]), `messages up to ${last}`);
   assert.ok(await page.isHidden("#gap"), "no gap is told");

@@ -1,9 +1,13 @@
-// Pages of other origins, as a browser lets them act: what a listed origin can do by every technique, and another one by none.
+// Tests of pages of other origins in a browser: a listed origin can use every technique, and
+// another origin can use none.
 
 import assert from "node:assert/strict";
 import { closePage, newPage, onBothModels, start, stop } from "./support.mjs";
 
-/** What a page can do to the server at `base`: by name, `true`, or what the browser says instead. Runs in the page. */
+/**
+ * Tries what a page can do to the server at `base`. Returns for each attempt `true` or the
+ * browser's error. Runs in the page.
+ */
 async function attempt(base) {
   const tried = async (act) => {
     try {
@@ -12,7 +16,7 @@ async function attempt(base) {
       return error.name;
     }
   };
-  // Every one of these fields needs the consent of a preflight.
+  // A page of another origin may send each of these fields only after a preflight that allows it.
   const headers = {
     "Authorization": "Bearer x",
     "Cache-Control": "no-cache",
@@ -36,7 +40,7 @@ async function attempt(base) {
   };
 }
 
-/** The same in a sandboxed frame, whose origin is `null`. Runs in the page. */
+/** Does the same in a sandboxed frame, whose origin is `null`. Runs in the page. */
 function attemptInFrame([base, code]) {
   const frame = document.createElement("iframe");
   frame.sandbox = "allow-scripts";
@@ -57,7 +61,7 @@ await onBothModels("origins", async (io) => {
   const framed = await start("demo", io, 0, ["--allow-origin", "null"]);
 
   const page = await newPage();
-  // A file with an origin and without scripts of its own.
+  // This page has the origin, and no scripts of its own.
   await page.goto(`${listed}/plaintext`);
   assert.deepEqual(await page.evaluate(attempt, server.url), ALL, "a listed origin");
   assert.deepEqual(await page.evaluate(attemptInFrame, [server.url, attempt.toString()]), NOTHING, "an opaque origin");
@@ -66,7 +70,7 @@ await onBothModels("origins", async (io) => {
   assert.deepEqual(await page.evaluate(attempt, server.url), NOTHING, "another origin");
   await page.goto(`${server.url}plaintext`);
   assert.deepEqual(await page.evaluate(attempt, server.url), ALL, "the server's own origin, beside the list");
-  // A name that was made to point here.
+  // A host name that is not listed but resolves to this server, as in DNS rebinding, gets 421.
   const answer = await page.goto(`http://localhost:${server.port}/`);
   assert.equal(answer.status(), 421);
   await closePage(page);

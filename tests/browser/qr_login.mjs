@@ -1,4 +1,5 @@
-// Scan to login as two people see it: one at a computer, one with a phone that reads the picture of the code and nothing else.
+// Tests of the login's pages in two browsers: one is the computer, the other is a phone that gets
+// the address only by reading the picture of the code.
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
@@ -25,7 +26,7 @@ const status = (page, path, options = {}) => page.evaluate(async ([to, how]) => 
 const post = (page, path) => status(page, path, { method: "POST" });
 const user = (page) => page.evaluate(async () => (await (await fetch("/me")).json()).user);
 
-/** A computer with a code on its screen, which hears of it by some technique. */
+/** Opens the computer's page, and chooses a technique. */
 async function computer(server, technique, options = {}) {
   const page = await newPage(options);
   await page.goto(server.url);
@@ -39,7 +40,7 @@ async function choose(page, technique) {
   await page.waitForSelector('#figures[data-state="live"]', PATIENCE);
 }
 
-/** What a phone's camera would read from the screen. */
+/** Reads the code from a screenshot, as a phone's camera would. */
 async function read(page) {
   await page.waitForFunction(() => document.getElementById("picture").complete && document.getElementById("picture").naturalWidth > 0, null, PATIENCE);
   const screen = (await page.locator("#login").screenshot()).toString("base64");
@@ -52,7 +53,7 @@ async function read(page) {
     const canvas = new OffscreenCanvas(image.width, image.height).getContext("2d");
     canvas.drawImage(image, 0, 0);
     const { data, width, height } = canvas.getImageData(0, 0, image.width, image.height);
-    // No inverse: black on white is what every phone reads.
+    // No inverted code: some phones read only black on white.
     return window.jsQR(data, width, height, { inversionAttempts: "dontInvert" })?.data;
   }, screen);
   await closePage(reader);
@@ -80,7 +81,7 @@ async function logsIn(server, technique, io) {
   await picture(page, `qr_login-${io}-${technique}-scanned`);
   await picture(hand, `qr_login-${io}-${technique}-phone`);
 
-  // A reload of the phone's page is still the same phone.
+  // After a reload of its page, the phone is still the same phone.
   await hand.reload();
   await until(hand, "asking");
   await fitsPhone(hand);
@@ -104,7 +105,7 @@ async function logsIn(server, technique, io) {
   const line = await page.locator("#logins tr").first().locator("td").allInnerTexts();
   assert.equal(line[0], title);
   assert.ok(Number(line[1]) >= 1 && line.slice(2).every((text) => /\d/.test(text)), `the line says ${line}`);
-  // A stream is asked for once, a held request once for each answer; who polls asks again and again.
+  // A stream takes one request, a held request one for each answer. Short polling takes any number.
   const most = { events: 1, ws: 1, poll: Infinity }[technique] ?? 4;
   assert.ok(Number(line[1]) <= most, `${technique} has made ${line[1]} requests`);
 
@@ -133,7 +134,10 @@ async function refuses(server, technique) {
   await closePage(page);
 }
 
-/** On one login: a preview of its link, a second phone, and browsers that know the code but have not begun it. */
+/**
+ * None of these can use a login: a preview of its link, a second phone, and a browser that knows
+ * the code but did not begin the login.
+ */
 async function othersGetNothing(server) {
   const page = await computer(server, "events");
   const url = await read(page);
@@ -161,7 +165,7 @@ async function othersGetNothing(server) {
   assert.equal(await status(eve, `/topics/login-${id}`, { method: "POST", body: '{"code":200}' }), 403, "publishing from outside");
   assert.equal(await status(page, `/topics/login-${id}`, { method: "POST", body: '{"code":200}' }), 403, "publishing by the browser itself");
   await first.tap("#confirm");
-  // Before, while and after the right one fetches it.
+  // Another browser tries before and after the right one fetches the session.
   assert.equal(await post(eve, `/login/${id}/session`), 403);
   await until(page, "welcome");
   assert.equal(await post(eve, `/login/${id}/session`), 403);
@@ -171,7 +175,7 @@ async function othersGetNothing(server) {
   for (const one of [first, second, eve, page]) await closePage(one);
 }
 
-/** One login, heard of by one technique after another. */
+/** One login, received by one technique after another. */
 async function changesTechnique(server) {
   const page = await computer(server, "poll");
   const url = await read(page);
@@ -185,14 +189,17 @@ async function changesTechnique(server) {
   await until(hand, "asking");
   await hand.tap("#confirm");
   await until(page, "welcome");
-  // Those that were chosen before there was anything to learn have taught nothing.
+  // The techniques that were chosen before the scan do not count, except for the last of them.
   const used = ["Script-tag long polling", "Long polling", "WeChat's held request", "Server-sent events"];
   assert.equal(await page.locator("#logins td").first().innerText(), used.join(" → "));
   await closePage(hand);
   await closePage(page);
 }
 
-/** A code expires and the next one comes by itself, whatever the technique; so it does when the server was away. */
+/**
+ * After a code has expired, a new one follows by itself, with every technique, and also after the
+ * server was away.
+ */
 async function expires(io) {
   let server = await start("qr_login", io, 0, ["--expires", "2"]);
   const pages = await Promise.all(TECHNIQUES.map((technique) => computer(server, technique)));
@@ -209,7 +216,7 @@ async function expires(io) {
   await until(late, "failed");
   assert.match(await late.innerText("#sentence"), /scan the one that is on the screen now/);
 
-  // Scanned, and then never answered.
+  // This code is scanned, and then neither confirmed nor refused.
   const scanned = await codeOf(pages[3]);
   const slow = await phone(`${server.url}scan/${scanned}`);
   await until(slow, "failed");

@@ -1,4 +1,4 @@
-// What the browser tests have in common: an example's server, a browser, and what ends both.
+// Code that the browser tests share: starting and stopping an example's server and a browser.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -7,7 +7,7 @@ import { chromium } from "playwright-core";
 
 const [examples, pictures, ...asked] = process.argv.slice(2);
 export const IO_MODELS = asked.length > 0 ? asked : ["event-loop", "threads"];
-// No figure is judged by its time: these are only to end a test that hangs.
+// No test judges a time. This timeout only ends a test that hangs.
 export const PATIENCE = { timeout: 30_000 };
 
 const CHROMIUM = [
@@ -15,7 +15,10 @@ const CHROMIUM = [
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ];
 
-/** Text that would break out of a script, a string, an attribute, a line or a comment, if anything let it. */
+/**
+ * Texts that leave a script, a string, an attribute, a line or a comment if they are not escaped
+ * there.
+ */
 export const HOSTILE = [
   "</script><script>window.hacked = true</script>",
   "<!--<script>",
@@ -49,7 +52,7 @@ export async function start(example, io, port = 0, args = []) {
   return { child, url: address[0], port: address[1] };
 }
 
-/** Ctrl-C; the exit code must be 0 although pages' streams are open. */
+/** Sends Ctrl-C. The exit code must be 0 although pages have open streams. */
 export async function stop(server) {
   server.child.kill("SIGINT");
   const [code] = await once(server.child, "exit");
@@ -57,7 +60,10 @@ export async function stop(server) {
   assert.equal(code, 0, "the exit code after Ctrl-C");
 }
 
-/** A page of a browser of its own, which keeps no connection of another. `page.errors` is to stay empty. */
+/**
+ * Opens a page in a browser context of its own, which shares no connection with others.
+ * `page.errors` must stay empty.
+ */
 export async function newPage(options = {}) {
   const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, ...options });
   const page = await context.newPage();
@@ -76,17 +82,17 @@ export async function closePage(page) {
   await page.context().close();
 }
 
-/** Nothing may be wider than a small phone. */
+/** Checks that the page is not wider than a small phone. */
 export async function fitsPhone(page) {
   await page.setViewportSize({ width: 360, height: 740 });
   const [content, screen] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
   assert.ok(content <= screen, `the page is ${content} px wide on a screen of ${screen}`);
 }
 
-/** A picture to look at when something is wrong. */
+/** Takes a screenshot, for a look after a failure. */
 export const picture = (page, name) => page.screenshot({ path: `${pictures}/${name}.png` });
 
-/** Publishes from outside of any browser, and returns the message's id. */
+/** Publishes without a browser, and returns the message's id. */
 export async function publish(server, topic, text, fields = {}) {
   const headers = { "Content-Type": "text/plain; charset=utf-8", ...fields };
   const response = await fetch(`${server.url}topics/${topic}`, { method: "POST", body: text, headers });

@@ -1,9 +1,10 @@
-// Every technique in a real browser: each message arrives once, in order and unchanged, also across a cut, and a change of technique.
+// Tests of every technique in a browser: each message arrives once, in order and unchanged, also
+// across a cut and a change of technique.
 
 import assert from "node:assert/strict";
 import { closePage, HOSTILE, newPage, onBothModels, PATIENCE, publish, start, stop } from "./support.mjs";
 
-// A browser has six HTTP connections for a host: each group keeps within them.
+// A browser has six HTTP connections for a host. Each group needs fewer.
 const GROUPS = [
   ["page", "poll", "jsonp", "long-poll", "stream", "iframe", "events", "ws"],
   ["script-poll", "multipart"],
@@ -11,7 +12,10 @@ const GROUPS = [
 
 const numbered = (from, to) => Array.from({ length: to - from }, (_, index) => `message ${from + index}`);
 
-/** Opens a subscription by each of some techniques. What they get is in `window.got`, by technique. */
+/**
+ * Opens a subscription by each of these techniques. `window.got` has the messages of each
+ * technique.
+ */
 const subscribe = (page, techniques, topic) =>
   page.evaluate(
     async ([keys, name]) => {
@@ -47,7 +51,7 @@ async function eachGot(page, expected, when) {
 
 async function onceAndInOrder(server, techniques) {
   const page = await newPage();
-  // A page without scripts of its own, of the server's origin.
+  // This page has the server's origin, and no scripts of its own.
   await page.goto(`${server.url}plaintext`);
   const topic = `test-${techniques[0]}`;
   await subscribe(page, techniques, topic);
@@ -55,7 +59,7 @@ async function onceAndInOrder(server, techniques) {
   for (const text of numbered(0, 20)) await publish(server, topic, text);
   await untilAll(page, 20, "after 20 messages");
 
-  // What is published while they are cut must be there when they come back.
+  // Messages that are published during the cut must arrive after it.
   await page.evaluate(() => window.subscriptions.forEach((subscription) => subscription.cut(500)));
   for (const text of numbered(20, 30)) await publish(server, topic, text);
   await untilAll(page, 30, "after a cut");
@@ -74,7 +78,10 @@ async function onceAndInOrder(server, techniques) {
   await closePage(page);
 }
 
-/** What closes itself at a message takes nothing behind it, keeps its cursor there, and asks no more. */
+/**
+ * A subscription that is closed in its message hook takes no further message, keeps its cursor
+ * there, and sends no further request.
+ */
 async function closesAtMessage(server, techniques) {
   const page = await newPage();
   await page.goto(`${server.url}plaintext`);
@@ -93,7 +100,7 @@ async function closesAtMessage(server, techniques) {
           };
           window[key] = new Subscription(key, name, { message }, { after: "earliest", every: 1 });
         });
-        // One that goes on asking does not finish.
+        // A subscription that continues to send requests does not finish.
         await Promise.race([window[key].finished, new Promise((late) => setTimeout(late, 10_000))]);
         return { key, got, cursor: window[key].cursor, asked: window[key].requests - asked };
       };
@@ -105,7 +112,10 @@ async function closesAtMessage(server, techniques) {
   await closePage(page);
 }
 
-/** One client, one cursor, two topics: by server-sent events, then long polling, then WebSocket, while publishing goes on. */
+/**
+ * One client reads two topics with one cursor by server-sent events, then long polling, then
+ * WebSocket, during publishing.
+ */
 async function changesTechnique(server) {
   const page = await newPage();
   await page.goto(`${server.url}plaintext`);
@@ -137,7 +147,7 @@ async function changesTechnique(server) {
       await window.subscription.close();
       window.cursor = window.subscription.cursor;
     });
-    // Nobody listens now.
+    // These messages are published while no subscription is open.
     if (turn < 2) await say(turn * 10 + 5, turn * 10 + 10);
   }
   assert.deepEqual(seen, expected, "over three techniques and two topics");

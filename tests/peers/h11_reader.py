@@ -1,4 +1,5 @@
-"""What h11 reads: a line of standard input is a connection's bytes in base64, a line of standard output is what h11 makes of them."""
+"""Reads requests with h11. A line of standard input has the bytes of one connection in base64. A
+line of standard output has the requests that h11 read from them."""
 
 import base64
 import json
@@ -6,7 +7,7 @@ import sys
 
 import h11
 
-# A limit is no reading: as much head as the library takes.
+# h11 must not refuse a head only for its size. The library's default limit is 16 KiB.
 HEAD_BYTES = 64 * 1024
 
 
@@ -32,10 +33,10 @@ def read(data):
                 connection.send(h11.Response(status_code=200, headers=[("Content-Length", "0")]))
                 connection.send(h11.EndOfMessage())
                 if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
-                    stopped = "closed"  # of HTTP/1.0 it keeps no connection
+                    stopped = "closed"  # h11 closes an HTTP/1.0 connection after each answer
                     break
                 connection.start_next_cycle()
-            else:  # it needs data, or the connection is closed
+            else:  # h11 needs more data, or the connection is closed
                 break
     except h11.RemoteProtocolError as error:
         stopped = str(error)

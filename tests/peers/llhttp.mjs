@@ -1,11 +1,12 @@
-// What Node.js reads: a line of standard input is a connection's bytes in base64, a line of standard output is what its HTTP server,
-// with its defaults, makes of them. The connections are streams in memory, which take the way of sockets through the server.
+// Reads requests with the HTTP server of Node.js, at its defaults. A line of standard input has the
+// bytes of one connection in base64. A line of standard output has the requests that the server
+// read from them. The connections are streams in memory, which the server treats as sockets.
 
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 import { Duplex } from "node:stream";
 
-// A limit is no reading: as much head as the library takes.
+// Node.js must not refuse a head only for its size. The library's default limit is 16 KiB.
 const server = createServer({ insecureHTTPParser: false, maxHeaderSize: 64 * 1024 });
 server.maxHeadersCount = 0;
 
@@ -13,19 +14,21 @@ function answer(request, response) {
     const seen = { request, chunks: [] };
     request.socket.seen.push(seen);
     request.on("data", (chunk) => seen.chunks.push(chunk));
-    request.on("error", () => {}); // it is not complete then
+    request.on("error", () => {}); // `request.complete` stays false then
     request.on("end", () => response.end());
 }
 server.on("request", answer);
-server.on("checkExpectation", answer); // it is about fields, not about where requests end
+server.on("checkExpectation", answer); // an unknown expectation does not change where requests end
 server.on("upgrade", (request, socket) => {
-    // The rest is for another protocol; a body would be a part of it.
+    // The bytes that follow belong to the new protocol. A request with a body is not counted: its
+    // body would be among those bytes.
     if (!("content-length" in request.headers || "transfer-encoding" in request.headers)) socket.seen.push({ request, chunks: [] });
     socket.stopped = "upgrade";
     socket.destroy();
 });
 server.on("clientError", (error, socket) => {
-    // The end of file in the middle of a request is nobody's fault here. What was whole before is still on its way to the handler.
+    // The input may end in the middle of a request, which is no error here. The socket is destroyed
+    // later: complete requests may still be on their way to the handler.
     if (error.code !== "HPE_INVALID_EOF_STATE") socket.stopped = error.code;
     setImmediate(() => socket.destroy());
 });
@@ -63,7 +66,7 @@ function read(input) {
         socket.stopped = null;
         socket.on("error", () => {});
         socket.on("close", () => {
-            // What has no Host the server answers by itself.
+            // The server itself answers a request without Host with 400, without calling a handler.
             if (socket.stopped === null) socket.stopped = /^HTTP\/1\.1 (4\d\d|5\d\d) /m.exec(answered)?.[1] ?? null;
             resolve(reading(socket));
         });

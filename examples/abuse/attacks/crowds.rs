@@ -1,4 +1,7 @@
-//! Many peers at once, and peers that come and go.
+//! Attacks by number: many connections at once, resets, and subscribers that reconnect.
+//!
+//! Owns these attacks and the account of the messages that each subscriber gets. Leaves requests
+//! and sockets to `wire`.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,7 +16,7 @@ use crate::{Result, wire};
 
 const THREADS: usize = 8;
 
-/// This process' and the server's limit of descriptors, less some for other things.
+/// The limit of descriptors, which this process and the server share, less 200 for other uses.
 fn descriptors() -> usize {
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
@@ -32,7 +35,7 @@ pub(crate) fn crowd(arena: &Arena<'_>) -> Result<String> {
             socket.write_all(wire::request("/plaintext").as_bytes())?;
             sockets.push(socket);
         }
-        // All of them are open until the last one was answered.
+        // No socket is dropped before the last answer, so that all connections are open at once.
         let answers = sockets.iter().map(|socket| wire::read_answer(&mut BufReader::new(socket)));
         Ok(answers.filter(|answer| answer.as_ref().is_ok_and(|answer| answer.body == PLAINTEXT)).count())
     };
@@ -52,7 +55,7 @@ pub(crate) fn crowd(arena: &Arena<'_>) -> Result<String> {
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(answered)
     })?;
     if answered < count {
-        return Err(Late(format!("only {answered} of {count} were answered")).into());
+        return Err(Late(format!("only {answered} of {count} connections were answered")).into());
     }
     Ok(format!("{count} connections, all answered, in {:.1} s", begun.elapsed().as_secs_f64()))
 }
@@ -77,7 +80,7 @@ pub(crate) fn resets(arena: &Arena<'_>) -> Result<String> {
             let mut socket = wire::connect(arena.target.address)?;
             socket.write_all(stage.as_bytes())?;
             if done % 2 == 0 && !stage.is_empty() {
-                // Half of them are reset in the middle of the answer.
+                // Half of the connections are reset in the middle of the answer.
                 socket.set_read_timeout(Some(Duration::from_millis(2)))?;
                 let _ = socket.read(&mut [0; 16]);
             }
@@ -103,7 +106,7 @@ pub(crate) fn resets(arena: &Arena<'_>) -> Result<String> {
     })
 }
 
-/// One that comes back again and again.
+/// A client that reconnects with its cursor, again and again.
 #[derive(Default)]
 struct Subscriber {
     /// The number of the last message, and its id.
@@ -125,7 +128,7 @@ pub(crate) fn reconnects(arena: &Arena<'_>) -> Result<String> {
             })
             .collect();
         let published = publish(arena);
-        // The clients end even where publishing has failed.
+        // The clients must also end after a failure to publish: otherwise the scope never returns.
         end.store(*published.as_ref().unwrap_or(&0), SeqCst);
         let published = published?;
         let mut connections = 0;
@@ -155,7 +158,7 @@ fn come_and_go(address: SocketAddr, count: usize, end: &AtomicU64) -> Result<u64
     let (mut connections, begun) = (0, Instant::now());
     while clients.iter().any(|client| client.last < end.load(SeqCst)) {
         if begun.elapsed() > Duration::from_secs(660) {
-            return Err(Late("some never got the last message".to_owned()).into());
+            return Err(Late("some clients never got the last message".to_owned()).into());
         }
         for client in clients.iter_mut().filter(|client| client.last < end.load(SeqCst)) {
             connections += 1;
@@ -166,7 +169,8 @@ fn come_and_go(address: SocketAddr, count: usize, end: &AtomicU64) -> Result<u64
 }
 
 impl Subscriber {
-    /// Subscribes, reads what is there, and leaves without a word.
+    /// Subscribes, reads the messages that arrive within a few milliseconds, and resets the
+    /// connection.
     fn come(&mut self, address: SocketAddr) -> Result<()> {
         let mut socket = wire::connect(address)?;
         socket.write_all(wire::request(&format!("/topics/news/events?after={}", self.cursor)).as_bytes())?;
@@ -181,11 +185,11 @@ impl Subscriber {
             if let Some(value) = text.strip_prefix("id: ") {
                 value.clone_into(&mut id);
             } else if text == "event: gap" {
-                return Err("a gap, although everything is retained".into());
+                return Err("a client was told of a gap, although the hub retains all messages".into());
             } else if text.starts_with("data: ") {
                 let number = id.rsplit('-').next().and_then(|digits| digits.parse().ok()).unwrap_or(0);
                 if number != self.last + 1 {
-                    return Err(format!("{number} came after {}", self.last).into());
+                    return Err(format!("message {number} came after message {}", self.last).into());
                 }
                 self.last = number;
                 id.clone_into(&mut self.cursor);

@@ -1,4 +1,7 @@
-//! What runs out, and what goes wrong inside.
+//! Attacks on resources and on handlers: no descriptors, no threads, panics, blocking handlers, and
+//! random bytes.
+//!
+//! Owns these attacks. Leaves the handlers that panic and block to `server`.
 
 use std::io::{BufReader, Write};
 use std::net::TcpStream;
@@ -21,11 +24,12 @@ pub(crate) fn descriptors(arena: &Arena<'_>) -> Result<String> {
     let busy = figures.cpu.saturating_sub(before).as_secs_f64() / begun.elapsed().as_secs_f64();
     drop(sockets);
     if busy > 0.25 {
-        return Err(format!("it kept a processor {:.0} % busy while it could not accept", busy * 100.0).into());
+        return Err(format!("the server kept a processor {:.0} % busy while it could not accept", busy * 100.0).into());
     }
-    // Those that waited in the kernel's queue are accepted and found to be gone; then there is room again.
+    // The server first accepts the connections that still wait in the kernel's queue and finds them
+    // closed. This request waits for that.
     let answered = Instant::now();
-    wire::get(arena.target.address, "/plaintext").map_err(|error| Late(format!("it has not recovered: {error}")))?;
+    wire::get(arena.target.address, "/plaintext").map_err(|error| Late(format!("the server has not recovered: {error}")))?;
     Ok(format!(
         "300 connections for 128 descriptors; {:.0} % of a processor; recovered in {:.0} ms",
         busy * 100.0,
@@ -34,7 +38,8 @@ pub(crate) fn descriptors(arena: &Arena<'_>) -> Result<String> {
 }
 
 pub(crate) fn threads(arena: &Arena<'_>) -> Result<String> {
-    // Two threads each, once they are held. A connection that stays open would keep them, and others waiting, until it has been idle for long.
+    // A held request takes two threads. `Connection: close` gives them back with the answer: a
+    // connection that stays open would keep them until its keep-alive timeout.
     let mut sockets = Vec::new();
     for _ in 0..64 {
         let mut socket = wire::connect(arena.target.address)?;
@@ -89,14 +94,14 @@ pub(crate) fn blocking(arena: &Arena<'_>) -> Result<String> {
         }
         done += 1;
     }
-    let meanwhile = if arena.model == pushlab::IoModel::EventLoop { "everybody waits for it" } else { "nobody else notices" };
+    let meanwhile = if arena.model == pushlab::IoModel::EventLoop { "all connections wait for it" } else { "no other connection waits" };
     Ok(format!("{done} requests; {meanwhile}"))
 }
 
 pub(crate) fn garbage(arena: &Arena<'_>) -> Result<String> {
     let (mut random, mut done, mut answered) = (0x9E37_79B9_7F4A_7C15_u64, 0, 0);
     let mut draw = move || {
-        // Marsaglia's xorshift64: the same bytes each time.
+        // Marsaglia's xorshift64 with a fixed seed: each run sends the same bytes.
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
@@ -113,7 +118,7 @@ pub(crate) fn garbage(arena: &Arena<'_>) -> Result<String> {
             bytes.extend(draw().to_le_bytes());
         }
         let mut socket = wire::connect(arena.target.address)?;
-        // The server may have ended it before all was sent.
+        // The server may close the connection before all bytes are sent.
         let _ = socket.write_all(&bytes);
         let _ = socket.shutdown(std::net::Shutdown::Write);
         answered += u64::from(!wire::read_to_end(&socket).is_empty());

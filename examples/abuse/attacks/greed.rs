@@ -1,4 +1,8 @@
-//! Peers that want more than they take.
+//! Attacks by greed: peers that read nothing, that read slowly, or that send requests without a
+//! pause.
+//!
+//! Owns these attacks, the account of what slow readers get, and the bounds on the server's memory.
+//! Leaves reading `/proc` to `target`.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,16 +13,18 @@ use std::time::{Duration, Instant};
 use crate::scenario::{Arena, Late};
 use crate::{Result, wire};
 
-/// The server gives up on a peer that takes nothing for two seconds.
+/// An attack waits this long for the server to close deaf peers. The server's write timeout is two
+/// seconds.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// The most that the server has held in memory, asked for now and then.
+/// Raises `peak` to the server's memory at this moment.
 fn watch_memory(arena: &Arena<'_>, peak: &mut u64) -> Result<()> {
     *peak = arena.target.figures()?.memory_bytes.max(*peak);
     Ok(())
 }
 
-/// Publishes text after text on one connection, each when the one before was accepted. Returns how many were.
+/// Publishes on one connection. Sends each message after the server has accepted the one before.
+/// Returns the number of accepted messages.
 fn publish_until(address: SocketAddr, topic: &str, text: &str, mut goes_on: impl FnMut(u64) -> Result<bool>) -> Result<u64> {
     let mut reader = BufReader::new(wire::connect(address)?);
     let mut accepted = 0;
@@ -48,7 +54,8 @@ pub(crate) fn deaf_streams(arena: &Arena<'_>) -> Result<String> {
     }
     let (begun, mut peak, subscribers) = (Instant::now(), 0, sockets.len());
     let text = "x".repeat(32 * 1024);
-    // The kernel's buffers on both sides of a connection have to be full before the server's queue is.
+    // The kernel's buffers on both sides of a connection fill before the server's queue does. The
+    // figures are read every 20 messages: reading them is a request of its own.
     let published = publish_until(address, "deaf", &text, |accepted| {
         if accepted % 20 != 0 {
             return Ok(true);
@@ -61,7 +68,7 @@ pub(crate) fn deaf_streams(arena: &Arena<'_>) -> Result<String> {
     let (slow, stalled) = (counters["slow_disconnects"].as_u64().unwrap_or(0), counters["write_stalls"].as_u64().unwrap_or(0));
     let queues = subscribers as u64 * 1024 * 1024 + 64 * 1024 * 1024;
     if slow + stalled < subscribers as u64 {
-        return Err(Late(format!("only {slow} + {stalled} of {subscribers} subscribers were ended")).into());
+        return Err(Late(format!("the server ended only {slow} + {stalled} of {subscribers} subscribers")).into());
     }
     if peak > 3 * queues {
         return Err(format!("memory grew to {} MiB", peak / 1024 / 1024).into());
@@ -86,7 +93,8 @@ pub(crate) fn deaf_pipeline(arena: &Arena<'_>) -> Result<String> {
         if begun.elapsed() > PATIENCE {
             return Err(Late(format!("{} of {count} connections are still served after {PATIENCE:?}", sockets.len())).into());
         }
-        // Only whole requests count; where one is cut in two, the rest is garbage, which the server never comes to read.
+        // Only whole requests count. After a part of a request, the next bytes are garbage; the
+        // server never reads that far.
         sockets.retain_mut(|socket| match socket.write(request.as_bytes()) {
             Ok(len) => {
                 sent += u64::from(len == request.len());
@@ -105,7 +113,8 @@ pub(crate) fn deaf_pipeline(arena: &Arena<'_>) -> Result<String> {
     Ok(format!("{count} connections, {sent} requests for 64 KiB each; all cut; at most {} MiB", peak / 1024 / 1024))
 }
 
-/// What a slow reader has seen.
+/// What a slow reader has received: the last number, and messages, gaps, missing messages and
+/// connections.
 #[derive(Default)]
 struct Account {
     last: u64,
@@ -118,7 +127,7 @@ struct Account {
 pub(crate) fn flood(arena: &Arena<'_>) -> Result<String> {
     const READERS: usize = 16;
     let address = arena.target.address;
-    // Above every number until the publisher has stopped.
+    // The number of the last message. It is above every number until the publisher has stopped.
     let end = AtomicU64::new(u64::MAX);
     thread::scope(|scope| {
         let readers: Vec<_> = (0..READERS)
@@ -131,7 +140,7 @@ pub(crate) fn flood(arena: &Arena<'_>) -> Result<String> {
             .collect();
         let text = "x".repeat(4 * 1024);
         let published = publish_until(address, "flood", &text, |_| Ok(arena.goes_on()));
-        // The readers end even where publishing has failed.
+        // The readers must also end after a failure to publish: otherwise the scope never returns.
         end.store(*published.as_ref().unwrap_or(&0), SeqCst);
         let published = published?;
         let (mut delivered, mut missing, mut gaps, mut connections) = (0, 0, 0, 0);
@@ -153,7 +162,8 @@ pub(crate) fn flood(arena: &Arena<'_>) -> Result<String> {
     })
 }
 
-/// Reads events, resting all the while, and comes back with its cursor when it is cut. Every number has to come in its turn, or be declared missing.
+/// Reads events with pauses, and reconnects with its cursor after each cut. Every number must
+/// arrive in order, or be declared missing.
 fn read_slowly(address: SocketAddr, at: usize, end: &AtomicU64) -> Result<Account> {
     let (mut account, mut cursor) = (Account::default(), "earliest".to_owned());
     let mut deadline: Option<Instant> = None;
@@ -162,7 +172,7 @@ fn read_slowly(address: SocketAddr, at: usize, end: &AtomicU64) -> Result<Accoun
         if *deadline.get_or_insert(Instant::now() + Duration::from_secs(660)) < Instant::now()
             || (has_ended && account.connections > 10_000)
         {
-            return Err(Late(format!("a reader got no further than {}", account.last)).into());
+            return Err(Late(format!("a reader got no further than message {}", account.last)).into());
         }
         account.connections += 1;
         let mut socket = wire::connect(address)?;
@@ -172,7 +182,8 @@ fn read_slowly(address: SocketAddr, at: usize, end: &AtomicU64) -> Result<Accoun
         if wire::read_head(&mut reader)?.0 != 200 {
             return Err("a reader was refused".into());
         }
-        // It ends when it is cut: the rest that was on its way is lost with the connection, and comes again.
+        // An error means that the server cut the connection. Bytes in flight are lost with it, and
+        // come again after the cursor.
         let _ = read_events(&mut reader, at, &mut account, &mut cursor, end);
     }
     Ok(account)
@@ -203,12 +214,13 @@ fn read_events(reader: &mut impl BufRead, at: usize, account: &mut Account, curs
             } else {
                 let number = sequence(&id);
                 if number != account.last + 1 {
-                    return Err(format!("{number} came after {}", account.last).into());
+                    return Err(format!("message {number} came after message {}", account.last).into());
                 }
                 account.delivered += 1;
                 account.last = number;
                 id.clone_into(cursor);
-                // Each of them rests in its own rhythm; none at all once the publisher has stopped.
+                // Each reader pauses at an interval of its own, and not after the publisher has
+                // stopped: the readers then reach the end.
                 if end.load(SeqCst) == u64::MAX && number.is_multiple_of(16 + at as u64) {
                     thread::sleep(Duration::from_millis(20));
                 }
@@ -231,7 +243,7 @@ pub(crate) fn greedy(arena: &Arena<'_>) -> Result<String> {
         let mut socket: TcpStream = wire::connect(address)?;
         let batch = wire::request("/plaintext").repeat(BATCH);
         let mut reading = socket.try_clone()?;
-        // It reads in a thread of its own, so that asking never waits for answers.
+        // A thread of its own reads the answers, so that the sender never waits for them.
         let reader = thread::spawn(move || {
             let (mut bytes, mut sum) = (vec![0; 64 * 1024], 0);
             while let Ok(len @ 1..) = reading.read(&mut bytes) {

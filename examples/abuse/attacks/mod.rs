@@ -1,4 +1,5 @@
-//! The attacks. Each is bounded by its arena's time and number of connections, says what it saw, and fails where a promise did not hold.
+//! The attacks. Each attack is bounded by the time and the number of connections of its arena. It
+//! returns what it saw; its error names the promise that did not hold.
 
 pub(crate) mod crowds;
 pub(crate) mod faults;

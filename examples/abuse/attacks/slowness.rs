@@ -1,4 +1,7 @@
-//! Peers that take their time.
+//! Attacks by slowness: heads and bodies that arrive one byte at a time, and connections that send
+//! nothing.
+//!
+//! Owns these attacks. Leaves the server's short timeouts, which end them, to `server`.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -9,7 +12,8 @@ use crate::scenario::{Arena, Late};
 use crate::{Result, wire};
 
 const STEP: Duration = Duration::from_millis(100);
-/// The server's own time-outs are two seconds, and five between requests.
+/// An attack waits this long. The server's timeouts are two seconds in a request, and five seconds
+/// between requests.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) fn heads(arena: &Arena<'_>) -> Result<String> {
@@ -25,7 +29,7 @@ pub(crate) fn silent(arena: &Arena<'_>) -> Result<String> {
     let closed = sockets.iter().filter(|socket| wire::read_to_end(socket).is_empty()).count();
     let count = sockets.len();
     if closed < count {
-        Err(Late(format!("only {closed} of {count} were closed in silence")).into())
+        Err(Late(format!("only {closed} of {count} connections were closed without an answer")).into())
     } else {
         Ok(format!("{count} connections, all closed"))
     }
@@ -40,7 +44,7 @@ fn open(arena: &Arena<'_>, opening: &str) -> Result<Vec<TcpStream>> {
     (0..arena.connections).map(one).collect()
 }
 
-/// Sends a byte on every connection, again and again, until the server has ended all of them.
+/// Sends one byte on every connection every [`STEP`], until the server has closed all of them.
 fn drip(arena: &Arena<'_>, opening: &str) -> Result<String> {
     let mut sockets = open(arena, opening)?;
     for socket in &sockets {
@@ -53,7 +57,8 @@ fn drip(arena: &Arena<'_>, opening: &str) -> Result<String> {
         }
         thread::sleep(STEP);
         sockets.retain_mut(|socket| {
-            // Where the server has ended it, reading says so.
+            // A failure to write is not judged here: the read below reports the end of the
+            // connection.
             let _ = socket.write(b"x");
             let mut bytes = [0; 512];
             match socket.read(&mut bytes) {
@@ -66,7 +71,7 @@ fn drip(arena: &Arena<'_>, opening: &str) -> Result<String> {
         });
     }
     if told < count {
-        Err(Late(format!("only {told} of {count} were answered with 408")).into())
+        Err(Late(format!("only {told} of {count} connections were answered with 408")).into())
     } else {
         Ok(format!("{count} connections, all answered with 408"))
     }

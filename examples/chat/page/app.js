@@ -1,6 +1,7 @@
-// The chat's page: who is there, what is said, and by which technique it comes.
+// The chat's page: the people online, the messages, and the technique that delivers them.
 //
-// Owns what the reader sees and does. Refuses to put anybody's text anywhere but into the text of an element.
+// Owns what the user sees and does. Leaves the connection to fallback.js. Text from other people is
+// only ever set as the text content of an element, so that it cannot become markup.
 
 import { Fallback, titleOf } from "/fallback.js";
 import { sleep } from "/push.js";
@@ -8,8 +9,8 @@ import { sleep } from "/push.js";
 const TECHNIQUES = ["ws", "events", "long-poll"];
 const SHORT = { ws: "WebSocket", events: "SSE + POST", "long-poll": "long polling" };
 const PATIENCE_MS = 8000;
-const LINES_MAX = 1000; // older ones go
-const PEOPLE_MS = 1000; // between two looks at who is there
+const LINES_MAX = 1000; // older lines are removed
+const PEOPLE_MS = 1000; // between two requests for the people online
 const GROWN_PX = 128;
 
 const $ = (id) => document.getElementById(id);
@@ -19,7 +20,7 @@ const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-d
 let me = null;
 let fallback = null;
 
-// ---- The server ------------------------------------------------------------------------------------------------------------------
+// ---- The server ---------------------------------------------------------------------------------
 
 class Refused extends Error {
   constructor(status, words) {
@@ -47,7 +48,7 @@ async function post(path, body) {
 
 const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
 
-// ---- Coming and going ------------------------------------------------------------------------------------------------------------
+// ---- Joining and leaving ------------------------------------------------------------------------
 
 async function join(name, token) {
   const answer = await post("/join", { name, token });
@@ -64,7 +65,8 @@ async function join(name, token) {
   const after = fallback?.cursor ?? answer.after;
   await fallback?.close();
   const hooks = { message: take, gap, state, technique, fell, refused };
-  // The browser names itself by its id, so that it stays online between two polls; the secret is in a cookie.
+  // The client name is the person's id. It keeps the person online between two polls. The cookie
+  // has the secret.
   fallback = new Fallback(wanted(), answer.topics, hooks, { after, client: answer.id, presence: true });
   lookAround();
 }
@@ -78,7 +80,7 @@ async function leave() {
   show($("room"), false);
   show($("fell"), false);
   await askName();
-  await post("/leave", { token }).catch(() => {}); // whoever is not there any more has left
+  await post("/leave", { token }).catch(() => {}); // an error means that the server has already removed this person
 }
 
 async function askName(words = "") {
@@ -107,7 +109,7 @@ $("leave").addEventListener("click", leave);
 
 let isComingBack = false;
 
-/** The server does not know this person: it was started anew, or this page was away for too long. */
+/** The server does not know this person: it was restarted, or this page was away for too long. */
 async function refused(status, words) {
   if (isComingBack || me === null) return;
   isComingBack = true;
@@ -127,12 +129,13 @@ async function refused(status, words) {
   isComingBack = false;
 }
 
-// A reload is the same person. Only the page that goes away keeps what the next one needs: a copy of its tab is somebody else.
+// A reload keeps the person. The data is stored only while the page unloads: a copy of the tab,
+// made before, becomes another person.
 const kept = sessionStorage.getItem("me");
 addEventListener("pagehide", () => me && sessionStorage.setItem("me", JSON.stringify({ name: me.name, token: me.token })));
 addEventListener("pageshow", () => sessionStorage.removeItem("me"));
 
-// ---- The connection --------------------------------------------------------------------------------------------------------------
+// ---- The connection -----------------------------------------------------------------------------
 
 const wanted = () => ($("technique").value === "auto" ? TECHNIQUES : [$("technique").value]);
 
@@ -170,7 +173,7 @@ function fell(from, next, reason) {
   tell($("fell"), `${last}${nameOf(from)} does not get through (${reason}): ${nameOf(next)} instead.`);
 }
 
-// ---- Messages --------------------------------------------------------------------------------------------------------------------
+// ---- Messages -----------------------------------------------------------------------------------
 
 function take({ topic, data }) {
   if (topic.endsWith(".presence")) {
@@ -238,12 +241,12 @@ log.addEventListener("scroll", () => {
 new ResizeObserver(() => wasAtEnd && toEnd()).observe(log);
 $("newest").addEventListener("click", toEnd);
 
-// ---- Who is there ----------------------------------------------------------------------------------------------------------------
+// ---- The people online --------------------------------------------------------------------------
 
 let isLooking = false;
 let lookAgain = false;
 
-/** Many come and go at once; one look serves for all of them. */
+/** Reads the people online. One request serves for all changes that happen while it is pending. */
 async function lookAround() {
   lookAgain = true;
   if (isLooking) return;
@@ -254,7 +257,8 @@ async function lookAround() {
       const response = await fetch("/people", { signal: AbortSignal.timeout(PATIENCE_MS) });
       if (response.ok) showPeople(await response.json());
     } catch {
-      // The connection's state says that the server is away; who is there is told when it is back.
+      // The connection's state already shows that the server is away. The next change is read when
+      // it is back.
     }
     await sleep(PEOPLE_MS * (0.75 + Math.random() / 2));
   }
@@ -270,7 +274,8 @@ function showPeople({ online, people }) {
   $("people").replaceChildren(...people.map(personItem));
   const chosen = $("to").value;
   const others = people.filter(({ id }) => id !== me.id).map(({ name }) => name);
-  // Who has just left may come back: what was written to one person must not go to everybody.
+  // The chosen person stays in the list after leaving: otherwise a private message would go to
+  // everybody.
   if (chosen !== "" && !others.includes(chosen)) others.push(chosen);
   $("to").replaceChildren(new Option("everybody", ""), ...others.map((name) => new Option(name, name)));
   address(chosen);
@@ -306,7 +311,7 @@ function address(name) {
 
 $("to").addEventListener("change", () => address($("to").value));
 
-// ---- Speaking --------------------------------------------------------------------------------------------------------------------
+// ---- Sending ------------------------------------------------------------------------------------
 
 $("say").addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -319,7 +324,7 @@ $("say").addEventListener("submit", async (event) => {
     grow();
     tell($("failed"), "");
   } catch (error) {
-    // The text stays, to be sent again.
+    // The text stays in the box, so that the user can send it again.
     tell($("failed"), `Not sent. ${error.message}`);
     if (error.status === 403) refused(403, error.message);
   }
@@ -327,7 +332,7 @@ $("say").addEventListener("submit", async (event) => {
 });
 
 $("text").addEventListener("keydown", (event) => {
-  // Enter also ends the composing of a character.
+  // With an input method, Enter ends the composition of a character and must not send the message.
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();
   $("say").requestSubmit();
@@ -340,7 +345,7 @@ function grow() {
   if (box.scrollHeight > box.clientHeight) box.style.height = `${Math.min(GROWN_PX, box.scrollHeight + 2)}px`;
 }
 
-// ---- Elements --------------------------------------------------------------------------------------------------------------------
+// ---- Elements -----------------------------------------------------------------------------------
 
 function make(name, kind = "") {
   const element = document.createElement(name);

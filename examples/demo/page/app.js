@@ -1,4 +1,7 @@
-// The demo's page: ten subscriptions to one hub, side by side, and what the reader can do to them.
+// The demo's page: ten subscriptions to one hub, side by side, and the controls.
+//
+// Owns the panels' order, the controls and the server's figures. Leaves each subscription to
+// panel.js.
 
 import { publish, sleep, token } from "/push.js";
 import { compareClocks, describeClock, wallClock } from "/clock.js";
@@ -8,10 +11,11 @@ import { bytes, Panel } from "./panel.js";
 
 const RENDER_MS = 250;
 const STATS_MS = 1000;
-const PATIENCE_MS = 4000; // for an answer of /stats
+const PATIENCE_MS = 4000; // for an answer from /stats
 const FREEZE_MS = 8000;
 
-// From the oldest to the newest. Those that hold a connection are opened up to the limit, the marked ones on demand.
+// From the oldest technique to the newest. The two in ON_DEMAND are opened by the user only: with
+// them, more connections would be held than the limit.
 const ORDER = ["page", "poll", "jsonp", "long-poll", "script-poll", "iframe", "stream", "multipart", "events", "ws"];
 const ON_DEMAND = new Set(["script-poll", "multipart"]);
 
@@ -22,11 +26,12 @@ const newest = new Newest();
 const panels = ORDER.map((key) => new Panel(key, client, newest));
 let isFrozen = false;
 
-// ---- Connections -----------------------------------------------------------------------------------------------------------------
+// ---- Connections --------------------------------------------------------------------------------
 
 const held = () => panels.filter((panel) => panel.isHeld && panel.isOpen);
 
-// One more than the limit takes the place of the one that was opened first; it goes on where it was when it is opened again.
+// At the limit, the panel that was opened first is closed. It keeps its cursor, and resumes there
+// when it is opened again.
 function open(panel) {
   if (panel.isHeld && held().length >= SHARED) {
     const oldest = held().reduce((one, other) => (one.openedAt <= other.openedAt ? one : other));
@@ -47,13 +52,13 @@ function showConnections() {
 
 const say = (sentence) => ($("said").textContent = sentence);
 
-// What happens to a page that opens a connection for each of its feeds.
+// Shows what happens to a page that opens one connection for each of its feeds.
 async function freeze() {
   isFrozen = true;
   $("freeze").disabled = true;
   const ending = new AbortController();
   const streams = Array.from({ length: 6 }, () => fetch("/topics/freeze/stream", { signal: ending.signal, cache: "no-store" }).catch(() => {}));
-  await sleep(300); // they have taken every connection by now, or wait for the next one
+  await sleep(300); // by now the six streams have taken all free connections, or wait for one
   const [asked, counted] = [performance.now(), panels.map((panel) => panel.messages)];
   const answered = fetch("/stats", { cache: "no-store" }).then(
     () => performance.now(),
@@ -61,7 +66,7 @@ async function freeze() {
   );
   const seconds = (until) => `${((until - asked) / 1000).toFixed(1)} s`;
   const timer = setInterval(() => {
-    $("frozen").textContent = `Six streams more than there are connections for: a request for /stats has been waiting for ${seconds(performance.now())}.`;
+    $("frozen").textContent = `Six more streams than the browser has connections for: a request for /stats has been waiting for ${seconds(performance.now())}.`;
   }, 100);
   await sleep(FREEZE_MS);
   ending.abort();
@@ -70,15 +75,15 @@ async function freeze() {
   const got = (key) => panels[ORDER.indexOf(key)].messages - counted[ORDER.indexOf(key)];
   const took = seconds(await answered);
   $("frozen").textContent =
-    `/stats was answered after ${took}, when the six streams had ended. Meanwhile short polling got ${number.format(got("poll"))} messages ` +
-    `and the WebSocket, which browsers count apart, ${number.format(got("ws"))}.`;
+    `/stats was answered after ${took}, when the six streams had ended. Meanwhile short polling got ${number.format(got("poll"))} messages, ` +
+    `and the WebSocket, which does not count as one of the six, got ${number.format(got("ws"))}.`;
   $("freeze").disabled = false;
   isFrozen = false;
 }
 
 $("freeze").onclick = freeze;
 
-// ---- What the reader publishes ---------------------------------------------------------------------------------------------------
+// ---- Publishing ---------------------------------------------------------------------------------
 
 const authorization = () => {
   const given = $("token").value.trim();
@@ -96,7 +101,7 @@ $("publish").onsubmit = async (event) => {
   }
 };
 
-// ---- The server ------------------------------------------------------------------------------------------------------------------
+// ---- The server ---------------------------------------------------------------------------------
 
 const MODELS = { "event-loop": "one event loop", threads: "a thread per connection" };
 let paceIsMoving = false;
@@ -110,7 +115,7 @@ function showPace({ per_second, bytes: size }) {
   $("size-now").textContent = bytes(size);
 }
 
-// A logarithmic slider: 128 B to 16 KiB, twice as much every three steps.
+// A logarithmic slider from 128 B to 16 KiB. Three steps double the size.
 const sizeOf = (step) => Math.round(128 * 2 ** (step / 3));
 const stepOf = (size) => Math.round(Math.log2(size / 128) * 3);
 
@@ -142,7 +147,8 @@ function duration(seconds) {
   return parts[0] > 0 ? `${parts[0]} h ${parts[1]} min` : parts[1] > 0 ? `${parts[1]} min ${parts[2]} s` : `${parts[2]} s`;
 }
 
-// An alert is spoken when its text changes: it changes once per trouble.
+// A screen reader speaks an alert each time its text changes. So the text changes only when the
+// trouble begins.
 function showTrouble(sentence) {
   const trouble = $("trouble");
   trouble.hidden = sentence === null;
@@ -164,7 +170,7 @@ async function watchServer() {
       showStats(stats);
       $("clock").textContent = describeClock();
     } catch {
-      if (!isFrozen) showTrouble(`The server has not answered since ${new Date().toLocaleTimeString()}. This page keeps trying, and goes on where it was.`);
+      if (!isFrozen) showTrouble(`The server has not answered since ${new Date().toLocaleTimeString()}. This page keeps trying, and then resumes without loss.`);
     }
     await sleep(STATS_MS);
   }
@@ -179,7 +185,7 @@ for (const id of ["rate", "size"]) {
     clearTimeout(paceTimer);
     paceTimer = setTimeout(async () => {
       const options = { method: "POST", headers: authorization(), signal: AbortSignal.timeout(PATIENCE_MS) };
-      // A pace that could not be set shows by itself: /stats puts the sliders back.
+      // If the request fails, the next answer of /stats moves the sliders back.
       const response = await fetch(`/pace?${new URLSearchParams(pace)}`, options).catch(() => null);
       say(response && !response.ok ? (await response.text()).trim() : "");
       paceIsMoving = false;
@@ -187,7 +193,7 @@ for (const id of ["rate", "size"]) {
   });
 }
 
-// ---- Together --------------------------------------------------------------------------------------------------------------------
+// ---- Start --------------------------------------------------------------------------------------
 
 showModel($("model").dataset.io);
 watchServer();

@@ -1,5 +1,10 @@
-// A browser opens at most six HTTP/1.1 connections to a host, over all its tabs. Whoever holds all six can ask nothing more: so the pages
-// of this origin share four for what lasts, and leave two for what is answered at once.
+// The HTTP connections that the pages of this origin share.
+//
+// A browser opens at most six HTTP/1.1 connections to a host, in all tabs together. If long-lived
+// responses held all six, no other request could be sent. So the pages of this origin share four
+// connections for long-lived responses, and leave two for short requests.
+//
+// Owns taking and releasing these four. Leaves opening the real connections to the techniques.
 
 import { sleep } from "/push.js";
 
@@ -9,8 +14,9 @@ const AGAIN_MS = 400;
 const names = Array.from({ length: SHARED }, (_, number) => `pushlab-connection-${number}`);
 const taken = new Set();
 
-// A lock is known to all tabs, and is free again when its tab is closed. Browsers offer it to pages that came from this machine or by
-// HTTPS; others count in this tab alone.
+// The Web Locks API shares a lock among all tabs, and frees it when its tab closes. Browsers have
+// it only on pages from this machine or by HTTPS. On other pages, the connections are counted
+// within one tab.
 function tryTake(name) {
   if (navigator.locks) {
     return new Promise((resolve) => {
@@ -22,7 +28,10 @@ function tryTake(name) {
   return () => taken.delete(name);
 }
 
-/** One of the shared connections. Returns what gives it back; `isWaiting` is called when there is none yet. */
+/**
+ * Takes one of the shared connections. Returns the function that releases it. Calls `isWaiting`
+ * when none is free.
+ */
 export async function takeConnection(signal, isWaiting) {
   for (;;) {
     for (const name of names) {

@@ -1,11 +1,12 @@
-// The newest message that this page knows of, now and a moment ago.
+// The newest message that this page knows, now and up to ten seconds ago.
 //
-// Owns the sequences of ids that came to any panel or with /stats. Leaves the cursors to the panels.
+// Owns the newest sequence numbers that arrived at any panel or with /stats. Leaves the cursors to
+// the panels.
 
 const KEPT_MS = 10_000;
-const STEP_MS = 100; // a sequence counts as known from the end of its step on
+const STEP_MS = 100; // a sequence number counts as known from the end of its step on
 
-/** An id's two parts (`epoch-sequence`), or `null` for what is no id. */
+/** The two parts of an id (`epoch-sequence`), or `null` if the text is not an id. */
 export function partsOf(id) {
   const [epoch, sequence] = (id ?? "").split("-");
   return sequence ? { epoch, sequence: Number(sequence) } : null;
@@ -15,11 +16,11 @@ export class Newest {
   #epoch = null;
   #known = []; // { at, sequence }, oldest first
 
-  /** A message of this id has been published. */
+  /** Notes that a message with this id has been published. */
   see(id) {
     const parts = partsOf(id);
     if (!parts) return;
-    // A server that was started anew counts from 1 again.
+    // A restarted server has a new epoch and counts from 1 again.
     if (parts.epoch !== this.#epoch) [this.#epoch, this.#known] = [parts.epoch, []];
     const last = this.#known.at(-1);
     if (last && parts.sequence <= last.sequence) return;
@@ -29,7 +30,10 @@ export class Newest {
     while (this.#known.length > 1 && this.#known[1].at < at - KEPT_MS) this.#known.shift();
   }
 
-  /** How many messages there are behind a cursor, if one of them has been known of for `graceMs`; otherwise 0. */
+  /**
+   * How many messages follow after a cursor, if this page has known one of them for `graceMs`;
+   * otherwise 0.
+   */
   behind(cursor, graceMs) {
     const parts = partsOf(cursor);
     if (parts?.epoch !== this.#epoch) return 0;

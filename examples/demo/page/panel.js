@@ -1,4 +1,7 @@
-// One technique's panel: its subscription, and the account of what came by it.
+// One technique's panel: its subscription, and the figures about it.
+//
+// Owns the counts of messages, losses and latencies, and their display. Leaves the connection to
+// push.js.
 
 import { bytesOf, Subscription, TECHNIQUES } from "/push.js";
 import { serverClock } from "/clock.js";
@@ -9,7 +12,7 @@ const WINDOW = 500; // latencies kept for the percentiles
 const CHART = 120; // latencies in the chart
 const CUT_MS = 3000;
 const EVERY_S = 2; // between polls, and between reloads
-const GRACE_MS = 1000; // that a message may take to a panel that is not behind, on top of the time between two polls
+const GRACE_MS = 1000; // the time that a message may take without the panel being behind, beside the time between two polls
 const POLLS = new Set(["page", "poll", "jsonp"]);
 
 const number = new Intl.NumberFormat("en");
@@ -22,16 +25,16 @@ export class Panel {
   gaps = 0;
   latencies = [];
   last = null; // the newest quote
-  epoch = null; // of the run of the server that it came from
-  freshSince = Infinity; // messages made before this are caught up with, and their latency says nothing
-  sent = { requests: 0, head_bytes: 0 }; // as the server counted
+  epoch = null; // the epoch of the newest quote's id; each run of the server has its own
+  freshSince = Infinity; // older messages arrive late after an interruption, and their latency does not count
+  sent = { requests: 0, head_bytes: 0 }; // counted by the server
   notes = [];
   openedAt = 0;
 
   #state = "closed";
   #words = "closed";
-  #isFresh = false; // no interruption has come since the last latency was measured
-  #past = { requests: 0, downBytes: 0 }; // of subscriptions that were closed
+  #isFresh = false; // there was no interruption since the last latency was measured
+  #past = { requests: 0, downBytes: 0 }; // of closed subscriptions
   #cursor = null;
   #subscription = null;
   #opening = null;
@@ -73,12 +76,15 @@ export class Panel {
     return this.#past.downBytes + (this.#subscription?.downBytes ?? 0);
   }
 
-  /** Messages that have been published and that the panel has not got; 0 while they may be on their way. */
+  /**
+   * The number of published messages that the panel has not received; 0 while they may be on their
+   * way.
+   */
   get behind() {
     return this.isOpen ? this.#newest.behind(this.#subscription?.cursor ?? this.#cursor, this.#graceMs) : 0;
   }
 
-  /** Subscribes where it left off, as soon as there is a connection for it. */
+  /** Subscribes at the panel's cursor, as soon as a connection is free. */
   async open() {
     if (this.isOpen) return;
     this.#opening = new AbortController();
@@ -88,7 +94,7 @@ export class Panel {
     try {
       if (this.isHeld) this.#release = await takeConnection(signal, () => this.#enter("waiting", "waits for a connection"));
     } catch {
-      return; // closed meanwhile
+      return; // the panel was closed meanwhile
     }
     const container = this.element.querySelector(".frame");
     this.#subscription = new Subscription(
@@ -127,17 +133,20 @@ export class Panel {
     this.element.querySelector(".toggle").textContent = state === "closed" ? "Open" : "Close";
     if (state !== "live") this.freshSince = Infinity;
     else if (this.freshSince === Infinity) this.freshSince = serverClock();
-    // Behind a response that ends by itself the next one comes at once: that is no interruption.
+    // After a response that the server ended, the next request follows at once. That is no
+    // interruption.
     if (state !== "live" && state !== "connecting") this.#isFresh = false;
   }
 
-  // Latencies count again from the messages on that are made when it is live and has caught up.
+  // After this, only messages count for latency that are published after the panel is live and has
+  // caught up.
   #isNotFresh() {
     this.freshSince = Infinity;
     this.#isFresh = false;
   }
 
-  // A panel that is connected and behind is not live yet. The number is not spoken: it changes all the time.
+  // A connected panel that is behind is not shown as live. The number of messages is in an element
+  // of its own, outside the element that screen readers speak: it changes all the time.
   #showState() {
     const { behind } = this;
     const isCatchingUp = this.#state === "live" && behind > 0;
@@ -156,7 +165,7 @@ export class Panel {
     this.#newest.see(id);
     this.messages += 1;
     this.payloadBytes += bytesOf(data);
-    // A server that was started anew counts from 1 again.
+    // A restarted server has a new epoch and counts from 1 again.
     if (epoch !== this.epoch) this.last = null;
     this.epoch = epoch;
     if (this.last && quote.seq <= this.last.seq) {
@@ -182,7 +191,7 @@ export class Panel {
     note.textContent = encoding ? `${data} (${encoding})` : data;
   }
 
-  // What is missing was said to be missing: it is not lost.
+  // Messages in a declared gap do not count as lost.
   #takeGap() {
     this.gaps += 1;
     this.last = null;
@@ -212,7 +221,7 @@ export class Panel {
       const overhead = this.downBytes + this.sent.head_bytes - this.payloadBytes;
       this.#show("overhead", `${number.format(Math.max(0, Math.round(overhead / (this.messages + this.notes.length))))} B`);
     }
-    // An old latency is not shown as a current one. A closed panel keeps its account.
+    // After an interruption, old latencies are hidden. A closed panel keeps its figures.
     if (!this.#isFresh && this.isOpen) {
       for (const name of ["last", "p50", "p99"]) this.#show(name, "–");
     } else if (this.latencies.length > 0) {
@@ -225,7 +234,7 @@ export class Panel {
     }
   }
 
-  // On a logarithmic scale, the same for all panels: 0.1 ms at the bottom, 10 s at the top.
+  // The scale is logarithmic and the same for all panels: 0.1 ms at the bottom, 10 s at the top.
   #draw() {
     const shown = this.latencies.slice(-CHART);
     const height = (latency) => (32 - Math.log10(Math.min(Math.max(latency, 0.1), 10_000)) * 8).toFixed(1);
@@ -234,7 +243,7 @@ export class Panel {
   }
 }
 
-// Where a technique's name is not its endpoint's.
+// The paths of techniques whose endpoint differs from their name.
 const ENDPOINTS = {
   page: `page?every=${EVERY_S}`,
   jsonp: "poll?callback=f",

@@ -1,12 +1,13 @@
 // The feeds' page: one subscription to all topics, and a card for each figure.
 //
-// Owns what the reader sees. Refuses to ask the server for figures: all of them are pushed.
+// Owns what the user sees. Leaves the connection to push.js. The page never requests figures: the
+// server pushes all of them.
 
 import { Subscription, TECHNIQUES } from "/push.js";
 
 const TOPICS = ["monitor", "quotes", "plug"];
-const SHOWN_S = 120; // of a chart, at the most
-const SHOWN_LEAST_S = 20;
+const SHOWN_S = 120; // the longest time that a chart shows
+const SHOWN_LEAST_S = 20; // the shortest
 const [WIDTH, HEIGHT] = [120, 40];
 const EVENTS_MAX = 50;
 const SVG = "http://www.w3.org/2000/svg";
@@ -15,15 +16,15 @@ const $ = (id) => document.getElementById(id);
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const counts = new Map(TOPICS.map((topic) => [topic, 0]));
 
-// ---- Charts ----------------------------------------------------------------------------------------------------------------------
+// ---- Charts -------------------------------------------------------------------------------------
 
-/** The last two minutes of one or more figures, by the times that messages carry. */
+/** The last two minutes of one or more figures, at the times that the messages carry. */
 class Chart {
   #points = [];
   #lines;
   #range;
 
-  /** `range(values)` is what the bottom and the top of the chart stand for. */
+  /** `range(values)` returns the values at the bottom and at the top of the chart. */
   constructor(parent, lines, range) {
     this.#range = range;
     const svg = draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" });
@@ -57,7 +58,7 @@ function draw(name, attributes) {
   return element;
 }
 
-// A burst of messages, such as what there was before the page came, is drawn once.
+// A burst of messages, such as the retained ones at the start, is drawn once.
 const redraw = new Set();
 
 function frame() {
@@ -71,7 +72,7 @@ const share = () => [0, 1];
 const fromZero = (values) => [0, Math.max(...values)];
 const around = (values) => [Math.min(...values), Math.max(...values)];
 
-// ---- This machine ----------------------------------------------------------------------------------------------------------------
+// ---- This machine -------------------------------------------------------------------------------
 
 const cards = Object.fromEntries([...document.querySelectorAll("[data-card]")].map((card) => [card.dataset.card, card]));
 const charts = {
@@ -95,7 +96,7 @@ function figures(card, value, detail) {
   card.querySelector(".detail").textContent = detail;
 }
 
-/** What the server could not read is `null`. */
+/** Shows a message of the topic `monitor`. A figure that the server could not read is `null`. */
 function monitor({ at, load, cores, memory, network, process, sensors }) {
   if (cores?.length > 0) {
     const busy = cores.reduce((sum, core) => sum + core, 0) / cores.length;
@@ -146,7 +147,7 @@ function showSensors(sensors) {
   cards.sensors.querySelector("ul").replaceChildren(...items);
 }
 
-// ---- Quotes ----------------------------------------------------------------------------------------------------------------------
+// ---- Quotes -------------------------------------------------------------------------------------
 
 const quotes = new Map();
 
@@ -171,7 +172,7 @@ function newQuote(name) {
   return { card, chart: new Chart(card, 1, around) };
 }
 
-// ---- Devices ---------------------------------------------------------------------------------------------------------------------
+// ---- Devices ------------------------------------------------------------------------------------
 
 const KINDS = { net: "network interface", block: "block device" };
 
@@ -187,11 +188,11 @@ function plug({ at, action, kind, name }) {
   $("plug").querySelector(".empty").hidden = true;
 }
 
-// ---- The subscription ------------------------------------------------------------------------------------------------------------
+// ---- The subscription ---------------------------------------------------------------------------
 
 const SHOW = { monitor, quotes: quote, plug };
 let subscription = null;
-// Of all subscriptions before this one.
+// The messages of all subscriptions before this one.
 let before = 0;
 
 function begin(technique) {

@@ -1,24 +1,25 @@
-// The computer's page: a code, what becomes of it, and what it costs to learn that.
+// The computer's page: a QR code, the state of its login, and the cost of learning that state.
 //
-// Owns one login after another, each with a subscription to its topic. Whatever the technique, only the server says where a login is, and
-// only this browser, by a cookie that scripts cannot read, can fetch its session.
+// Owns one login after another, each with a subscription to its topic. Leaves the connection to
+// push.js. With every technique, the state of a login comes from the server, and only this browser
+// can fetch the session: the cookie that it needs cannot be read by scripts.
 
 import { Subscription, TECHNIQUES, sleep } from "/push.js";
 import { compareClocks, describeClock, serverClock, wallClock } from "/clock.js";
 import "/held.js";
 
-const POLL_S = 3; // between short polls, as JD's page does; Taobao's waits 5 s
-const PATIENCE_MS = 5000; // for what is answered at once
+const POLL_S = 3; // between short polls, as on JD's page; Taobao's page waits 5 s
+const PATIENCE_MS = 5000; // for a request that is answered at once
 const RETRY_MS = 2000;
-const TOLD_MS = 700; // that the server may take to tell that a code has expired, before it is asked
+const TOLD_MS = 700; // after a code's expiry, until this page asks the server itself
 const RENDER_MS = 100;
 
 const ABOUT = {
-  poll: `asks every ${POLL_S} seconds, as JD does; Taobao every 5`,
-  "long-poll": "asks, and is answered when there is news, or after 25\u00a0s",
+  poll: `a request every ${POLL_S} seconds, as JD does; Taobao every 5`,
+  "long-poll": "a request that is answered when there is news, or after 25\u00a0s",
   "script-poll": "the same by a script element: works across origins, without CORS",
   events: "one response that does not end; the browser reconnects by itself",
-  ws: "one connection, both ways",
+  ws: "one connection in both directions",
   wait: "without the hub: 408 nothing yet, 201 scanned, 200 confirmed",
 };
 
@@ -37,7 +38,7 @@ function showTrouble(sentence) {
   $("trouble").textContent = sentence ?? "";
 }
 
-// ---- One login after another -----------------------------------------------------------------------------------------------------
+// ---- One login after another --------------------------------------------------------------------
 
 async function begin() {
   leave();
@@ -57,13 +58,16 @@ async function begin() {
       subscribe();
       return show("new");
     } catch (error) {
-      showTrouble(`No code could be had: ${error.message}. This page keeps trying.`);
+      showTrouble(`The server gave no code: ${error.message}. This page keeps trying.`);
       await sleep(RETRY_MS);
     }
   }
 }
 
-/** Listens by the chosen technique, from where another has left off. What it costs counts from here, as long as there was nothing to learn. */
+/**
+ * Subscribes by the chosen technique, at the cursor of the one before. Until the first news, the
+ * figures start again with each choice.
+ */
 function subscribe() {
   const mine = login;
   stopListening(mine);
@@ -94,7 +98,10 @@ function leave() {
   $("figures").dataset.state = "closed";
 }
 
-/** Where the login is, from whatever has told it; who comes second tells nothing new. */
+/**
+ * Takes the state of the login, from the subscription or from a request. The same state a second
+ * time changes nothing.
+ */
 function learn(view) {
   if (view.code === login.view.code || login.isOver) return;
   login.view = view;
@@ -111,20 +118,20 @@ function learn(view) {
   return renew();
 }
 
-/** Asks where the login is, where nobody has told it. */
+/** Requests the state of the login, when the subscription did not tell it. */
 async function look() {
   const mine = login;
   const response = await ask(`/login/${mine.id}`).catch(() => null);
   if (mine !== login) return;
   if (response?.ok) return learn(await response.json());
-  // The server has forgotten it, or began anew.
+  // The server has forgotten the login, or was restarted.
   if (response) return renew();
   showTrouble("The server does not answer. This page keeps trying.");
   await sleep(RETRY_MS);
   if (mine === login) return look();
 }
 
-/** Fetches the session; its cookie is for the browser alone. */
+/** Fetches the session. Its cookie is set by the browser; this script cannot read it. */
 async function enter() {
   const mine = login;
   note();
@@ -138,7 +145,7 @@ async function enter() {
   return welcome((await response.json()).user);
 }
 
-/** A new code by itself; but not for a page that nobody looks at. */
+/** Begins a new login after an expired one, as soon as the page is visible. */
 async function renew() {
   const mine = login;
   stopListening(mine);
@@ -162,7 +169,7 @@ $("log-out").onclick = async () => {
   begin();
 };
 
-// ---- What is seen ----------------------------------------------------------------------------------------------------------------
+// ---- Display ------------------------------------------------------------------------------------
 
 const STEPS = ["new", "scanned", "confirmed"];
 const VEILS = { begin: "", new: "", scanned: "Confirm on your phone", confirmed: "Logging in", refused: "Refused", expired: "Expired" };
@@ -204,7 +211,7 @@ function render() {
   const left = login?.until ? Math.max(0, login.until - performance.now()) : 0;
   const isOpen = ["new", "scanned"].includes($("login").dataset.is);
   $("bar").style.width = isOpen ? `${(100 * left) / login.life}%` : "0";
-  $("left").textContent = isOpen ? `Valid for ${Math.ceil(left / 1000)} s; the next comes by itself` : "\u00a0";
+  $("left").textContent = isOpen ? `Valid for ${Math.ceil(left / 1000)} s; then a new code follows` : "\u00a0";
   if (isOpen && left === 0 && !login.isOverdue) {
     const mine = login;
     mine.isOverdue = true;
@@ -219,7 +226,7 @@ function render() {
   $("latency").textContent = last ? duration(last.after) : "–";
 }
 
-// ---- The logins so far -----------------------------------------------------------------------------------------------------------
+// ---- The table of logins ------------------------------------------------------------------------
 
 const KEPT = 12;
 
@@ -231,7 +238,7 @@ function kept() {
   }
 }
 
-/** A login that was confirmed or refused becomes a line. */
+/** Adds a line for a login that was confirmed or refused. */
 function note() {
   const { requests, bytes, known } = login;
   const answer = known.confirmed ?? known.refused;
@@ -256,7 +263,7 @@ function showLogins() {
   if (lines.length > 0) $("logins").replaceChildren(...lines);
 }
 
-// ---- Together --------------------------------------------------------------------------------------------------------------------
+// ---- Start --------------------------------------------------------------------------------------
 
 for (const [key, about] of Object.entries(ABOUT)) {
   const [label, input, title, words] = ["label", "input", "b", "small"].map((name) => document.createElement(name));

@@ -1,6 +1,8 @@
-// One technique more, without the hub: a bare held request that answers by codes, as WeChat's server does.
+// One more technique, without the hub: a held request that is answered with a code, as WeChat's
+// server does.
 //
-// Owns the loop of these requests. Refuses to resume by a cursor: a code says everything, and the one that is known goes along.
+// Owns the loop of these requests. Leaves starting, ending and reconnecting to push.js. There is no
+// cursor: the code is the whole state, and each request sends the code that this page knows.
 
 import { bytesOf, headBytes, TECHNIQUES } from "/push.js";
 
@@ -15,7 +17,7 @@ TECHNIQUES.wait = {
     for (;;) {
       signal.throwIfAborted();
       subscription.requests += 1;
-      // A request that is held says nothing; after a moment it is taken for accepted.
+      // A held request has no answer for a while. After 100 ms it counts as accepted.
       const settled = setTimeout(() => subscription.live(), 100);
       try {
         const patience = AbortSignal.any([signal, AbortSignal.timeout(HELD_MS)]);

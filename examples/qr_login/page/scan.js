@@ -1,6 +1,8 @@
-// The phone's page: says that the code was scanned, shows who asks, and sends the answer.
+// The phone's page: reports the scan, shows which browser asks, and sends the answer.
 //
-// Only this script's POST counts as a scan: whatever loads the page alone, such as the preview of a link, changes nothing.
+// Owns the phone's secret and the three requests. Leaves the rules to the server. Only this
+// script's POST counts as a scan: loading the page alone, as the preview of a link does, changes
+// nothing.
 
 const PATIENCE_MS = 5000;
 
@@ -10,7 +12,9 @@ const key = `phone-${id}`;
 let phone = sessionStorage.getItem(key);
 let until = 0;
 
-/** Asks for something to be done, and returns the answer. The error is a sentence for the phone's owner. */
+/**
+ * Sends a step of the login, and returns the answer. The error is a sentence for the phone's owner.
+ */
 async function act(what, body) {
   const headers = phone ? { Authorization: `Bearer ${phone}` } : {};
   const asked = fetch(`/login/${id}/${what}`, { method: "POST", headers, body, signal: AbortSignal.timeout(PATIENCE_MS) });
@@ -30,7 +34,7 @@ function show(is, title, sentence) {
 async function scan() {
   const { phone: given, browser, address, began_ms: began, expires_in: left } = await (await act("scan")).json();
   phone = given;
-  // For a reload of this page.
+  // Stored for a reload of this page.
   sessionStorage.setItem(key, given);
   until = performance.now() + left * 1000;
   $("browser").textContent = browser;
@@ -64,6 +68,6 @@ setInterval(() => {
   if (left <= 0 && $("phone").dataset.is === "asking") show("failed", "Too late", "This code has expired. Scan the one that is on the screen now.");
 }, 250);
 
-// A page that a browser prepares in case it is wanted has not been opened yet.
+// A browser may prerender this page before the user opens it. That must not count as a scan.
 if (document.prerendering) await new Promise((opened) => document.addEventListener("prerenderingchange", opened, { once: true }));
 scan().catch((error) => show("failed", "That did not work", `${error.message}.`));
