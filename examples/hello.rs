@@ -1,9 +1,9 @@
-//! The smallest server. Try: `curl -i http://127.0.0.1:8080/hello`
+//! The smallest server, on either IO model. Try: `curl -i http://127.0.0.1:8080/hello`
 
 #[path = "common/small.rs"]
 mod small;
 
-use pushlab::{Config, IoModel, Method, Reply, Request, Response, Server};
+use pushlab::{Config, Method, Reply, Request, Response, Server};
 
 const METHODS: &str = "GET, HEAD, OPTIONS";
 
@@ -17,9 +17,10 @@ fn app(request: &Request<'_>, reply: Reply<'_>) {
 }
 
 fn main() -> std::process::ExitCode {
-    small::run("The smallest server: it says hello at /hello.", |address| {
+    let program = small::Program { what: "The smallest server: it says hello at /hello.", takes_io: true };
+    small::run(&program, |address, io| {
         let server = Server::bind(address, Config::default())?;
         small::say(&format!("listening on http://{}/hello", server.local_addr()))?;
-        server.run(IoModel::EventLoop, app)
+        server.run(io, app)
     })
 }

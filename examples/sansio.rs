@@ -13,7 +13,8 @@ use pushlab::proto::http1::{Conn, Content, Event, Next, ResponseHead};
 use pushlab::proto::{Limits, Now, Outbox, RemoteError};
 
 fn main() -> ExitCode {
-    small::run("The protocol core alone: answers hello at any path, to one client after the other.", |address| {
+    let what = "The protocol core alone: answers hello at any path, to one client after the other.";
+    small::run(&small::Program { what, takes_io: false }, |address, _| {
         let refused = |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
         let listener = TcpListener::bind(address).map_err(refused)?;
         small::say(&format!("listening on http://{}/", listener.local_addr()?))?;

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use pushlab::proto::http1::Method;
 use pushlab::proto::sse::Event;
-use pushlab::{Config, Frame, Held, IoModel, Message, Pusher, Reply, Request, Response, Server, Socket, WebSocketHandler};
+use pushlab::{Config, Frame, Held, Message, Pusher, Reply, Request, Response, Server, Socket, WebSocketHandler};
 
 /// Everybody who listens. Each has a number, by which they leave.
 #[derive(Default)]
@@ -110,7 +110,8 @@ fn app(ticker: &Ticker, request: &Request<'_>, mut reply: Reply<'_>) {
 }
 
 fn main() -> ExitCode {
-    small::run("A tick each second, for everybody who listens at /events, /ws or /poll.", |address| {
+    let program = small::Program { what: "A tick each second, for everybody who listens at /events, /ws or /poll.", takes_io: true };
+    small::run(&program, |address, io| {
         let server = Server::bind(address, Config::default())?;
         small::say(&format!("listening on http://{}/ (events, ws, poll)", server.local_addr()))?;
         let ticker = Ticker::default();
@@ -121,6 +122,6 @@ fn main() -> ExitCode {
                 ticking.tick(count);
             }
         });
-        server.run(IoModel::EventLoop, move |request: &Request<'_>, reply: Reply<'_>| app(&ticker, request, reply))
+        server.run(io, move |request: &Request<'_>, reply: Reply<'_>| app(&ticker, request, reply))
     })
 }

@@ -3,19 +3,54 @@
 //! Two interchangeable IO models, a single-threaded event loop and a blocking thread for each connection, run the same protocol code and
 //! the same handlers. What a reader measures between them is the IO model and nothing else.
 //!
+//! # Example
+//!
+//! ```
+//! use std::time::Duration;
+//! use pushlab::{Config, IoModel, Reply, Request, Response, Server};
+//!
+//! fn app(request: &Request<'_>, reply: Reply<'_>) {
+//!     match request.path() {
+//!         "/hello" => reply.send(Response::text("hello\n")),
+//!         "/events" => {
+//!             let pusher = reply.event_stream().pusher();
+//!             // A publisher keeps the pusher, and sends from any thread. The stream ends with the last pusher.
+//!             drop(pusher);
+//!         }
+//!         "/poll" => {
+//!             let held = reply.hold(Duration::from_secs(25), Response::no_content());
+//!             // Released from any thread; after 25 s the connection answers 204 by itself.
+//!             held.release(Response::text("news\n"));
+//!         }
+//!         _ => reply.send(Response::status(404)),
+//!     }
+//! }
+//!
+//! # fn serve() -> std::io::Result<()> {
+//! let server = Server::bind("127.0.0.1:8080", Config::default())?;
+//! server.run(IoModel::EventLoop, app)?;
+//! # Ok(())
+//! # }
+//! # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
+//! # serve_once(app, &["/hello", "/events", "/poll", "/elsewhere"]);
+//! ```
+//!
 //! # The house
 //!
 //! ```text
-//!      your handler:  Fn(&Request, Reply)      push: one hub, every technique, as a handler would have it
-//!                 │                                      │ public items alone
-//!   ┌─────────────▼──────────────────────────────────────▼─────────────────────┐
-//!   │ session   one connection: requests, holds, streams, WebSockets; no IO    │
-//!   └───────▲────────────────────────────────────────────────────────▲─────────┘
-//!           │ bytes, time, commands                                  │ events, bytes
-//!   ┌───────┴─────────────────────────────────────┐      ┌───────────┴─────────┐
-//!   │ driver    event_loop  |  thread_per_conn    │      │ proto  http1 ws sse │
-//!   │           sockets, clocks, threads          │      │ plain state machines│
-//!   └─────────────────────────────────────────────┘      └─────────────────────┘
+//!    your handler:                   push: one hub, every technique;
+//!    Fn(&Request, Reply)             a handler like yours
+//!        │                               │ public items alone
+//!   ┌────▼───────────────────────────────▼──────────────────────────┐
+//!   │ session   one connection: requests, holds, streams,           │
+//!   │           WebSockets; no IO                                   │
+//!   └───────▲───────────────────────────────────────────▲───────────┘
+//!           │ bytes, time, commands                     │ events, bytes
+//!   ┌───────┴──────────────────────────┐    ┌───────────┴───────────┐
+//!   │ driver                           │    │ proto                 │
+//!   │ event_loop  |  thread_per_conn   │    │ http1  ws  sse        │
+//!   │ sockets, clocks, threads         │    │ plain state machines  │
+//!   └──────────────────────────────────┘    └───────────────────────┘
 //! ```
 //!
 //! # What always holds
@@ -88,38 +123,6 @@
 //! 4. `driver/event_loop/mod.rs`: one turn. Then `driver/thread_per_conn/connection.rs`: the same, in two threads.
 //! 5. `examples/ticker.rs`: pushing from a thread to every kind of client.
 //! 6. [`push::Hub`]: topics, history, cursors, and a file for each technique.
-//!
-//! # Example
-//!
-//! ```
-//! use std::time::Duration;
-//! use pushlab::{Config, IoModel, Reply, Request, Response, Server};
-//!
-//! fn app(request: &Request<'_>, reply: Reply<'_>) {
-//!     match request.path() {
-//!         "/hello" => reply.send(Response::text("hello\n")),
-//!         "/events" => {
-//!             let pusher = reply.event_stream().pusher();
-//!             // A publisher keeps the pusher, and sends from any thread. The stream ends with the last pusher.
-//!             drop(pusher);
-//!         }
-//!         "/poll" => {
-//!             let held = reply.hold(Duration::from_secs(25), Response::no_content());
-//!             // Released from any thread; after 25 s the connection answers 204 by itself.
-//!             held.release(Response::text("news\n"));
-//!         }
-//!         _ => reply.send(Response::status(404)),
-//!     }
-//! }
-//!
-//! # fn serve() -> std::io::Result<()> {
-//! let server = Server::bind("127.0.0.1:8080", Config::default())?;
-//! server.run(IoModel::EventLoop, app)?;
-//! # Ok(())
-//! # }
-//! # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
-//! # serve_once(app, &["/hello", "/events", "/poll", "/elsewhere"]);
-//! ```
 
 pub mod driver;
 pub mod proto;
