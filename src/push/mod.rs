@@ -70,41 +70,11 @@
 //! # serve_once(app, &["/topics/news/poll?after=earliest", "/elsewhere"]);
 //! ```
 
-mod answer;
-mod board;
-mod body;
-mod call;
-mod catch_up;
-mod clock;
-mod conditions;
-mod config;
-mod cors;
-mod cursor;
-mod envelope;
-mod history;
+mod http;
 mod hub;
-mod id;
-mod idle;
-mod merge;
-mod message;
-mod polls;
-mod presence;
-mod query;
-mod router;
-mod state;
-mod stats;
-mod technique;
+mod model;
 mod techniques;
-mod topic;
 
-pub use clock::Clock;
-pub use config::HubConfig;
-pub use cursor::Cursor;
-pub use envelope::append_json_string;
-pub use hub::{Access, Hub, PublishError, Published, Replay, TopicInfo};
-pub use id::{BadCursor, Id};
-pub use message::{Message, Payload};
-pub use router::Mounted;
-pub use stats::HubStats;
-pub use technique::{PerTechnique, Technique};
-pub use topic::{BadTopic, Topics};
+pub use http::Mounted;
+pub use hub::{Access, Clock, Hub, HubConfig, HubStats, PublishError, Published, TopicInfo};
+pub use model::{BadCursor, BadTopic, Cursor, Id, Message, Payload, PerTechnique, Replay, Technique, Topics, append_json_string};

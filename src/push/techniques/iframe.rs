@@ -6,20 +6,18 @@
 
 use std::sync::Arc;
 
-use super::super::Technique;
-use super::super::board::Wire;
-use super::super::call::{Call, Plan};
-use super::super::query::Rejection;
 use super::stream::max_bytes;
 use crate::proto::Frame;
+use crate::push::http::{Call, Plan, Rejection};
+use crate::push::model::{Technique, Wire};
 use crate::session::Reply;
 
-pub(in super::super) const PARAMETERS: &[&str] = &["callback", "max_bytes"];
+pub(crate) const PARAMETERS: &[&str] = &["callback", "max_bytes"];
 
 /// Beyond the 1,024 bytes from which on browsers decide about a page's encoding.
 const HEAD_BYTES: usize = 1_100;
 
-pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
+pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     call.serve_stream(reply, plan(call), call.after());
 }
 

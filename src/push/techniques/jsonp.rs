@@ -6,23 +6,8 @@
 //! The empty comment keeps the answer from beginning with bytes that the caller chose, which a plug-in might take for a file of its own (the
 //! Rosetta Flash attack, 2014); `nosniff` and the callback's few characters do the rest.
 
-use std::sync::Arc;
-
-use super::super::answer::Shape;
-use super::super::call::Call;
-use super::super::query::{Format, Rejection};
-
-/// Of a callback's name.
-const CALLBACK_BYTES_MAX: usize = 64;
-
-/// The name of a function, if it is nothing else.
-pub(in super::super) fn check_callback(name: &str) -> Result<Arc<str>, Rejection> {
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'$');
-    if (1..=CALLBACK_BYTES_MAX).contains(&name.len()) && name.bytes().all(is_allowed) {
-        return Ok(name.into());
-    }
-    Err(Rejection::bad(format!("`callback` must have 1 to {CALLBACK_BYTES_MAX} characters of A-Z, a-z, 0-9, `_`, `.` and `$`")))
-}
+use crate::push::http::{Call, Rejection};
+use crate::push::model::{Format, Shape};
 
 /// How a poll is to be answered.
 pub(super) fn shape(call: &Call<'_>) -> Result<Shape, Rejection> {

@@ -9,17 +9,16 @@
 
 use std::time::Duration;
 
-use super::super::call::Call;
-use super::super::hub::Waiting;
-use super::super::query::Rejection;
-use super::super::{PublishError, Technique};
 use super::{jsonp, short_poll};
 use crate::proto::http1::Method;
+use crate::push::http::{Call, Rejection};
+use crate::push::hub::{PublishError, Waiting};
+use crate::push::model::Technique;
 use crate::session::Reply;
 
-pub(in super::super) const PARAMETERS: &[&str] = &["callback", "format", "wait"];
+pub(crate) const PARAMETERS: &[&str] = &["callback", "format", "wait"];
 
-pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
+pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     let read = jsonp::shape(call).and_then(|shape| Ok((shape, wait(call)?, call.poll_cursor()?.0)));
     let (shape, wait, cursor) = match read {
         Ok(read) => read,

@@ -10,12 +10,11 @@
 
 use std::fmt::Write;
 
-use super::super::call::Call;
-use super::super::query::Rejection;
-use super::super::{Cursor, Replay, Technique};
+use crate::push::http::{Call, Rejection};
+use crate::push::model::{Cursor, Replay, Technique};
 use crate::session::{Reply, Response};
 
-pub(in super::super) const PARAMETERS: &[&str] = &["every"];
+pub(crate) const PARAMETERS: &[&str] = &["every"];
 
 /// Seconds between reloads, when the request does not say.
 const EVERY: u64 = 5;
@@ -24,7 +23,7 @@ const EVERY_MAX: u64 = 3_600;
 const STYLE: &str =
     "body{font:14px/1.4 system-ui,sans-serif;margin:.6em}h1{font-size:1.1em}pre{margin:0;white-space:pre-wrap;overflow-wrap:anywhere}";
 
-pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
+pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     match page(call) {
         Ok(text) => {
             call.hub.pass_by(&call.topics, call.client.as_ref(), Technique::MetaRefresh);

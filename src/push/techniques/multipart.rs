@@ -4,17 +4,14 @@
 //! the head of the part to come. Costs some 120 bytes a message. Choose it for pictures that replace each other, such as cameras; for
 //! data there is server-sent events.
 
-use super::super::Technique;
-use super::super::board::Wire;
-use super::super::call::{Call, Plan};
-use super::super::message::Form;
-use super::super::query::{Format, Rejection};
 use crate::proto::Frame;
+use crate::push::http::{Call, Plan, Rejection};
+use crate::push::model::{Form, Format, Technique, Wire};
 use crate::session::Reply;
 
-pub(in super::super) const PARAMETERS: &[&str] = &["format"];
+pub(crate) const PARAMETERS: &[&str] = &["format"];
 
-pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
+pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     call.serve_stream(reply, plan(call), call.after());
 }
 

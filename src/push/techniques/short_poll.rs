@@ -12,16 +12,14 @@
 //! message's, and a field that is not a list of tags, match nothing: the answer is a 200 by
 //! `after=`.
 
-use super::super::Technique;
-use super::super::answer::Shape;
-use super::super::call::{Call, Unchanged};
-use super::super::query::Rejection;
 use super::jsonp;
+use crate::push::http::{Call, Rejection, Unchanged};
+use crate::push::model::{Shape, Technique};
 use crate::session::{Reply, Response};
 
-pub(in super::super) const PARAMETERS: &[&str] = &["callback", "format"];
+pub(crate) const PARAMETERS: &[&str] = &["callback", "format"];
 
-pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
+pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     match jsonp::shape(call).and_then(|shape| answer(call, &shape)) {
         Ok(response) => {
             let technique = if call.callback.is_some() { Technique::Jsonp } else { Technique::ShortPoll };

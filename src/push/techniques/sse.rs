@@ -14,18 +14,15 @@
 //! `lastEventId`, a second name of `last_event_id`; where both are given, `lastEventId` is newer
 //! and counts.
 
-use super::super::Technique;
-use super::super::board::Wire;
-use super::super::call::{Call, Plan};
-use super::super::message::Form;
-use super::super::query::{Format, Rejection};
 use crate::proto::Frame;
 use crate::proto::sse::Event;
+use crate::push::http::{Call, Plan, Rejection};
+use crate::push::model::{Form, Format, Technique, Wire};
 use crate::session::Reply;
 
-pub(in super::super) const PARAMETERS: &[&str] = &["format", "last_event_id", "lastEventId"];
+pub(crate) const PARAMETERS: &[&str] = &["format", "last_event_id", "lastEventId"];
 
-pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
+pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     call.serve_stream(reply, plan(call), call.last_event_id());
 }
 

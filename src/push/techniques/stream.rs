@@ -4,20 +4,17 @@
 //! hardly more than the message itself, but the client keeps all that came in one response: it ends after `max_bytes`, and goes on by cursor.
 //! `pad` sends white space first, for readers that show nothing below a kilobyte or two. Choose it for programs and scripts that read lines.
 
-use super::super::Technique;
-use super::super::board::Wire;
-use super::super::call::{Call, Plan};
-use super::super::message::Form;
-use super::super::query::{Format, Rejection};
 use crate::proto::Frame;
+use crate::push::http::{Call, Plan, Rejection};
+use crate::push::model::{Form, Format, Id, Technique, Wire};
 use crate::session::Reply;
 
-pub(in super::super) const PARAMETERS: &[&str] = &["format", "max_bytes", "pad"];
+pub(crate) const PARAMETERS: &[&str] = &["format", "max_bytes", "pad"];
 
 /// Bytes of white space that may be asked for: beyond the largest threshold that browsers had.
 const PAD_MAX: u64 = 64 * 1024;
 
-pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
+pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     call.serve_stream(reply, plan(call), call.after());
 }
 
@@ -42,7 +39,7 @@ pub(super) fn max_bytes(call: &Call<'_>) -> Result<usize, Rejection> {
 }
 
 /// At least an empty line, at once: the head alone is not shown to every script.
-fn preface(call: &Call<'_>, _: super::super::Id) -> Vec<u8> {
+fn preface(call: &Call<'_>, _: Id) -> Vec<u8> {
     let pad = call.query.number("pad", 0..=PAD_MAX).ok().flatten().unwrap_or(0);
     let mut bytes = vec![b' '; pad as usize];
     bytes.push(b'\n');

@@ -9,20 +9,16 @@
 
 use std::sync::Arc;
 
-use super::super::board::Wire;
-use super::super::call::Call;
-use super::super::catch_up::{CatchUp, Reached, TellGap};
-use super::super::message::Form;
-use super::super::query::{Format, Rejection};
-use super::super::topic::PRESENCE;
-use super::super::{Access, Hub, Payload, PublishError, Technique};
 use crate::proto::Frame;
 use crate::proto::ws::Message;
+use crate::push::http::{Call, CatchUp, Reached, Rejection, TellGap};
+use crate::push::hub::{Access, Hub, PublishError};
+use crate::push::model::{Form, Format, PRESENCE, Payload, Technique, Wire};
 use crate::session::{Reply, Socket, WebSocketHandler};
 
-pub(in super::super) const PARAMETERS: &[&str] = &["format"];
+pub(crate) const PARAMETERS: &[&str] = &["format"];
 
-pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
+pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     match connection(call) {
         Ok(connection) => reply.upgrade(connection),
         Err(rejection) => call.reject(reply, &rejection),

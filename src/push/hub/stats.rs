@@ -33,17 +33,17 @@ const REFUSALS: [(u16, &str); 7] = [
 pub struct HubStats {
     /// Topics that there are.
     pub topics: usize,
-    /// Topics that were forgotten because others came ([`HubConfig::topics`](super::HubConfig::topics)).
+    /// Topics that were forgotten because others came ([`HubConfig::topics`](crate::push::HubConfig::topics)).
     pub forgotten: u64,
     /// Clients with a token that have left before their grace time was over, because more were away than
-    /// [`HubConfig::presence_absent`](super::HubConfig::presence_absent) says; counted once for each of their topics.
+    /// [`HubConfig::presence_absent`](crate::push::HubConfig::presence_absent) says; counted once for each of their topics.
     pub crowded_out: u64,
-    pub(super) refused: [u64; REFUSALS.len()],
+    pub(crate) refused: [u64; REFUSALS.len()],
 }
 
 impl HubStats {
     /// How many requests, messages of `WebSocket`s and calls of
-    /// [`Hub::publish`](super::Hub::publish) were refused with this status, or for the reason that
+    /// [`Hub::publish`](crate::push::Hub::publish) were refused with this status, or for the reason that
     /// it stands for. Streams and `WebSocket`s that were ended for that reason while they caught up
     /// count, too.
     ///
@@ -53,9 +53,9 @@ impl HubStats {
     /// | 403 | the policy or the page's origin |
     /// | 404 | there is no such technique |
     /// | 410 | a gap that the format cannot tell |
-    /// | 413 | the payload is larger than [`HubConfig::payload_bytes`](super::HubConfig::payload_bytes) |
+    /// | 413 | the payload is larger than [`HubConfig::payload_bytes`](crate::push::HubConfig::payload_bytes) |
     /// | 415 | the payload has a charset other than UTF-8 and US-ASCII, a content coding, or not one media type |
-    /// | 503 | the hub has [`HubConfig::topics`](super::HubConfig::topics), and all have subscribers |
+    /// | 503 | the hub has [`HubConfig::topics`](crate::push::HubConfig::topics), and all have subscribers |
     pub fn refused(&self, status: u16) -> u64 {
         place(status).map_or(0, |place| self.refused[place])
     }
@@ -73,16 +73,16 @@ impl HubStats {
 
 /// What was refused, counted without the hub's lock.
 #[derive(Debug, Default)]
-pub(super) struct Refused([AtomicU64; REFUSALS.len()]);
+pub(crate) struct Refused([AtomicU64; REFUSALS.len()]);
 
 impl Refused {
-    pub(super) fn count(&self, status: u16) {
+    pub(crate) fn count(&self, status: u16) {
         if let Some(place) = place(status) {
             self.0[place].fetch_add(1, Relaxed);
         }
     }
 
-    pub(super) fn counts(&self) -> [u64; REFUSALS.len()] {
+    pub(crate) fn counts(&self) -> [u64; REFUSALS.len()] {
         std::array::from_fn(|place| self.0[place].load(Relaxed))
     }
 }

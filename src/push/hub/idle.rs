@@ -14,7 +14,7 @@ struct Link {
 }
 
 #[derive(Debug)]
-pub(super) struct Idle {
+pub(crate) struct Idle {
     /// By place; `None` for what is not in the list.
     links: Vec<Option<Link>>,
     first: usize,
@@ -29,7 +29,7 @@ impl Default for Idle {
 
 impl Idle {
     /// Puts a place at the end of the list, be it in the list already or not.
-    pub(super) fn touch(&mut self, place: usize) {
+    pub(crate) fn touch(&mut self, place: usize) {
         self.remove(place);
         if place >= self.links.len() {
             self.links.resize(place + 1, None);
@@ -43,7 +43,7 @@ impl Idle {
     }
 
     /// Takes a place out of the list. Returns whether it was there.
-    pub(super) fn remove(&mut self, place: usize) -> bool {
+    pub(crate) fn remove(&mut self, place: usize) -> bool {
         let Some(Link { before, behind }) = self.links.get_mut(place).and_then(Option::take) else { return false };
         match self.link(before) {
             Some(link) => link.behind = behind,
@@ -57,7 +57,7 @@ impl Idle {
     }
 
     /// The place that was put into the list first, of those that are there.
-    pub(super) fn first(&self) -> Option<usize> {
+    pub(crate) fn first(&self) -> Option<usize> {
         (self.first != NONE).then_some(self.first)
     }
 
@@ -69,7 +69,7 @@ impl Idle {
 #[cfg(test)]
 impl Idle {
     /// All places, first to last; the way back is the same.
-    pub(super) fn places(&self) -> Vec<usize> {
+    pub(crate) fn places(&self) -> Vec<usize> {
         let walk = |from: usize, next: fn(&Link) -> usize| {
             std::iter::successors(self.links.get(from).map(|_| from), move |place| {
                 let link = self.links[*place].as_ref().expect("neighbours are in the list");

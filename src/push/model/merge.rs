@@ -9,17 +9,17 @@ use std::collections::BinaryHeap;
 use std::iter::Peekable;
 use std::sync::Arc;
 
-use super::Message;
+use super::message::Message;
 
 /// Messages of several histories, each of which is in order.
-pub(super) struct Merge<'a, I: Iterator<Item = &'a Arc<Message>>> {
+pub(crate) struct Merge<'a, I: Iterator<Item = &'a Arc<Message>>> {
     histories: Vec<Peekable<I>>,
     /// The next message of each history: its place in the sequence, and which history it is.
     heads: BinaryHeap<Reverse<(u64, usize)>>,
 }
 
 impl<'a, I: Iterator<Item = &'a Arc<Message>>> Merge<'a, I> {
-    pub(super) fn new(histories: impl Iterator<Item = I>) -> Self {
+    pub(crate) fn new(histories: impl Iterator<Item = I>) -> Self {
         let mut histories: Vec<_> = histories.map(Iterator::peekable).collect();
         let heads = histories.iter_mut().enumerate().filter_map(|(nth, history)| head(history, nth)).collect();
         Self { histories, heads }

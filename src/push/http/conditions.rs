@@ -4,11 +4,11 @@
 //! 9110, section 13.1.2). Leaves the query's cursors to `query`, and the choice between a field and
 //! the query to `call`.
 
-use super::Id;
+use crate::push::model::Id;
 
 /// What `Last-Event-ID`, or a parameter that stands for it, says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LastEventId {
+pub(crate) enum LastEventId {
     /// Everything that is retained. No message has this id; a client asks for the history by it.
     Earliest,
     /// An id in the form that a hub gives.
@@ -22,7 +22,7 @@ impl LastEventId {
     /// Reads all values of the field. Empty values count as absent. Equal values are one, as a
     /// proxy may have doubled the field; different ones leave open which message the client has
     /// seen last, and are foreign.
-    pub(super) fn read<'a>(values: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
+    pub(crate) fn read<'a>(values: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
         let mut values = values.filter(|value| !value.is_empty());
         let first = values.next()?;
         if values.any(|value| value != first) {
@@ -38,7 +38,7 @@ impl LastEventId {
 
 /// What `If-None-Match` asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum IfNoneMatch {
+pub(crate) enum IfNoneMatch {
     /// No field, or no element in it.
     Absent,
     /// `*`: any representation.
@@ -50,7 +50,7 @@ pub(super) enum IfNoneMatch {
 
 impl IfNoneMatch {
     /// Reads all values of the field, which are one list (RFC 9110, section 5.3).
-    pub(super) fn read<'a>(values: impl Iterator<Item = &'a [u8]>) -> Self {
+    pub(crate) fn read<'a>(values: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut read = Self::Absent;
         for mut rest in values {
             loop {

@@ -7,11 +7,11 @@ use std::borrow::Cow;
 
 use super::body::Kind;
 use super::call::Call;
-use super::cors::Cors;
-use super::query::{Query, Rejection, Unknown};
-use super::techniques::{self, iframe, jsonp, long_poll, meta_refresh, multipart, short_poll, sse, stream, websocket};
-use super::{Access, Hub, Topics};
+use super::query::{Query, Unknown};
+use super::rejection::Rejection;
 use crate::proto::http1::Method;
+use crate::push::hub::{Access, Hub};
+use crate::push::model::{Cors, PRESENCE, Topics, topic_name};
 use crate::session::{Reply, Request, Response};
 
 /// What became of a request.
@@ -27,33 +27,31 @@ pub enum Mounted<'a> {
 const TOPIC_METHODS: &str = "GET, HEAD, POST, OPTIONS";
 const SUBSCRIBE_METHODS: &str = "GET, HEAD, OPTIONS";
 
-/// A technique's endpoint: its name, its parameters, what serves it.
-type Endpoint = (&'static str, &'static [&'static str], fn(&Call<'_>, Reply<'_>));
+/// The endpoint of a technique.
+pub(crate) struct Endpoint {
+    pub(crate) name: &'static str,
+    pub(crate) parameters: &'static [&'static str],
+    pub(crate) serve: fn(&Call<'_>, Reply<'_>),
+}
 
-const ENDPOINTS: [Endpoint; 8] = [
-    ("page", meta_refresh::PARAMETERS, meta_refresh::serve),
-    ("poll", short_poll::PARAMETERS, short_poll::serve),
-    ("long-poll", long_poll::PARAMETERS, long_poll::serve),
-    ("stream", stream::PARAMETERS, stream::serve),
-    ("iframe", iframe::PARAMETERS, iframe::serve),
-    ("multipart", multipart::PARAMETERS, multipart::serve),
-    ("events", sse::PARAMETERS, sse::serve),
-    ("ws", websocket::PARAMETERS, websocket::serve),
-];
+/// What every technique takes.
+const COMMON_PARAMETERS: &[&str] = &["after", "client", "presence"];
 
-impl Hub {
-    /// Serves a request below the hub's prefix: `POST` and `GET {prefix}/{topic}`,
-    /// `GET {prefix}/{topics}/{technique}`, and `OPTIONS` at both.
-    ///
-    /// [`Settings::allow_origins`](crate::Settings::allow_origins) decides about pages of other
-    /// origins. A request of theirs that publishes gets 403, and so does a WebSocket handshake. A
-    /// GET of theirs is answered without the fields that would let the page read the answer.
-    pub fn handle<'r>(&self, request: &Request<'_>, reply: Reply<'r>) -> Mounted<'r> {
-        let path = request.path().strip_prefix(&*self.config().prefix).and_then(|rest| rest.strip_prefix('/'));
+/// Requests to one hub.
+pub(crate) struct Router<'h> {
+    pub(crate) hub: &'h Hub,
+    pub(crate) endpoints: &'static [Endpoint],
+}
+
+impl<'h> Router<'h> {
+    /// Serves a request below the hub's prefix.
+    pub(crate) fn handle<'r>(&self, request: &Request<'_>, reply: Reply<'r>) -> Mounted<'r> {
+        let path = request.path().strip_prefix(&*self.hub.config().prefix).and_then(|rest| rest.strip_prefix('/'));
         let Some(path) = path else { return Mounted::NotMine(reply) };
         let cors = Cors::of(request);
         if !request.method().is_safe() && !request.origin().may_act() {
-            self.reject(reply, &cors, &Rejection { status: 403, sentence: "pages of this origin may not publish here".to_owned() });
+            let rejection = Rejection { status: 403, sentence: "pages of this origin may not publish here".to_owned() };
+            rejection.send(self.hub, reply, &cors);
             return Mounted::Handled;
         }
         let (topics, technique) = path.split_once('/').map_or((path, None), |(topics, technique)| (topics, Some(technique)));
@@ -76,14 +74,8 @@ impl Hub {
         };
         match answer {
             Ok(answer) => reply.send(cors.dress(answer)),
-            Err(rejection) => self.reject(reply, cors, &rejection),
+            Err(rejection) => rejection.send(self.hub, reply, cors),
         }
-    }
-
-    /// Says why a request is not served, and counts it.
-    pub(super) fn reject(&self, reply: Reply<'_>, cors: &Cors, rejection: &Rejection) {
-        self.count_refused(rejection.status);
-        reply.send(cors.dress(rejection.response()));
     }
 
     /// Publishes the body.
@@ -93,7 +85,7 @@ impl Hub {
         let payload = match Kind::of(request) {
             Ok(kind) => kind.payload(request.body())?,
             Err(unsupported) => {
-                self.count_refused(415);
+                self.hub.count_refused(415);
                 return Ok(unsupported.response());
             }
         };
@@ -101,7 +93,7 @@ impl Hub {
             Some(name) => payload.event(name),
             None => payload,
         };
-        let done = self.try_publish(&topic, payload)?;
+        let done = self.hub.try_publish(&topic, payload)?;
         let text = format!("{{\"id\":\"{}\",\"subscribers\":{}}}\n", done.id, done.subscribers);
         Ok(Response::json(text).with_status(202))
     }
@@ -110,13 +102,13 @@ impl Hub {
     fn figures(&self, request: &Request<'_>, topic: &str) -> Result<Response, Rejection> {
         self.query(request, &[])?;
         let topic = self.one_topic(request, topic, Access::Subscribe)?;
-        let info = self.info(&topic).map_err(|error| Rejection::bad(error.to_string()))?;
+        let info = self.hub.info(&topic).map_err(|error| Rejection::bad(error.to_string()))?;
         Ok(Response::json(info.json(&topic) + "\n"))
     }
 
     fn one_topic(&self, request: &Request<'_>, name: &str, access: Access) -> Result<String, Rejection> {
-        super::topic::check(name).map_err(|error| Rejection::bad(error.to_string()))?;
-        if access == Access::Publish && name.ends_with(super::topic::PRESENCE) {
+        topic_name::check(name).map_err(|error| Rejection::bad(error.to_string()))?;
+        if access == Access::Publish && name.ends_with(PRESENCE) {
             return Err(Rejection { status: 403, sentence: "only the hub publishes to the topic of a presence".to_owned() });
         }
         self.check_access(request, access, name)?;
@@ -124,7 +116,7 @@ impl Hub {
     }
 
     fn check_access(&self, request: &Request<'_>, access: Access, topic: &str) -> Result<(), Rejection> {
-        if self.allows(request, access, topic) {
+        if self.hub.allows(request, access, topic) {
             return Ok(());
         }
         let verb = if access == Access::Publish { "publish to" } else { "subscribe to" };
@@ -132,36 +124,39 @@ impl Hub {
     }
 
     fn serve_technique(&self, request: &Request<'_>, topics: &str, technique: &str, cors: &Cors, reply: Reply<'_>) {
-        let Some((_, parameters, serve)) = ENDPOINTS.iter().find(|(name, ..)| *name == technique) else {
-            let list = ENDPOINTS.map(|(name, ..)| name).join(", ");
+        let Some(endpoint) = self.endpoints.iter().find(|endpoint| endpoint.name == technique) else {
+            let list = self.endpoints.iter().map(|endpoint| endpoint.name).collect::<Vec<_>>().join(", ");
             let rejection = Rejection { status: 404, sentence: format!("there is no such technique; there are {list}") };
-            return self.reject(reply, cors, &rejection);
+            return rejection.send(self.hub, reply, cors);
         };
         match request.method() {
             Method::Get | Method::Head => {}
             Method::Options => return reply.send(Cors::options(request, SUBSCRIBE_METHODS)),
             _ => return reply.send(cors.dress(Response::method_not_allowed(SUBSCRIBE_METHODS))),
         }
-        match self.call(request, topics, parameters, cors) {
-            Ok(call) => serve(&call, reply),
-            Err(rejection) => self.reject(reply, cors, &rejection),
+        match self.call(request, topics, endpoint.parameters, cors) {
+            Ok(call) => (endpoint.serve)(&call, reply),
+            Err(rejection) => rejection.send(self.hub, reply, cors),
         }
     }
 
     fn query<'a>(&self, request: &Request<'a>, known: &[&[&str]]) -> Result<Query<'a>, Rejection> {
-        Query::read(request, known, if self.config().strict_parameters { Unknown::Refused } else { Unknown::Ignored })
+        Query::read(request, known, if self.hub.config().strict_parameters { Unknown::Refused } else { Unknown::Ignored })
     }
 
     /// Reads what all techniques have in common.
-    fn call<'a>(&'a self, request: &'a Request<'a>, topics: &str, parameters: &[&str], cors: &Cors) -> Result<Call<'a>, Rejection> {
-        let query = self.query(request, &[techniques::PARAMETERS, parameters])?;
-        let topics = Topics::parse(topics, self.config().topics_per_request).map_err(|error| Rejection::bad(error.to_string()))?;
+    fn call<'a>(&self, request: &'a Request<'a>, topics: &str, parameters: &[&str], cors: &Cors) -> Result<Call<'a>, Rejection>
+    where
+        'h: 'a,
+    {
+        let query = self.query(request, &[COMMON_PARAMETERS, parameters])?;
+        let topics = Topics::parse(topics, self.hub.config().topics_per_request).map_err(|error| Rejection::bad(error.to_string()))?;
         for name in topics.names() {
             self.check_access(request, Access::Subscribe, name)?;
         }
         let topics = if query.flag("presence")? { topics.with_presence() } else { topics };
         let client = query.client()?.map(Into::into);
-        let callback = query.value("callback").map(jsonp::check_callback).transpose()?;
-        Ok(Call { hub: self, request, topics, query, cors: cors.clone(), client, callback })
+        let callback = query.callback()?.map(Into::into);
+        Ok(Call { hub: self.hub, request, topics, query, cors: cors.clone(), client, callback })
     }
 }

@@ -5,22 +5,24 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::cors::Cors;
-use super::query::Format;
-use super::{Id, Message, Replay};
+use super::answer_fields::Cors;
+use super::id::Id;
+use super::message::Message;
+use super::replay::Replay;
+use super::wire_form::Format;
 use crate::session::Response;
 
 /// How a poll wants its answer. Polls of equal shape share one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Shape {
-    pub(super) format: Format,
-    pub(super) callback: Option<Arc<str>>,
-    pub(super) cors: Cors,
+pub(crate) struct Shape {
+    pub(crate) format: Format,
+    pub(crate) callback: Option<Arc<str>>,
+    pub(crate) cors: Cors,
 }
 
 impl Shape {
     /// All messages of a replay, and whether there are more; in raw format the first message.
-    pub(super) fn many(&self, replay: &Replay) -> Response {
+    pub(crate) fn many(&self, replay: &Replay) -> Response {
         if self.format == Format::Raw {
             let response = replay.messages.first().map_or_else(|| self.empty(replay.last), |message| self.raw(message));
             return if replay.gap { response.field("Pushlab-Gap", &replay.from.to_string()) } else { response };
@@ -39,7 +41,7 @@ impl Shape {
     }
 
     /// One message, behind which the client has everything.
-    pub(super) fn one(&self, message: &Message) -> Response {
+    pub(crate) fn one(&self, message: &Message) -> Response {
         match self.format {
             Format::Raw => self.raw(message),
             Format::Json => self.json(Arc::clone(message.answer()), message.id()),
@@ -47,7 +49,7 @@ impl Shape {
     }
 
     /// Nothing new: the cursor stays.
-    pub(super) fn empty(&self, cursor: Id) -> Response {
+    pub(crate) fn empty(&self, cursor: Id) -> Response {
         match self.format {
             Format::Raw => self.dress(Response::no_content(), cursor),
             Format::Json => self.json(format!(r#"{{"messages":[],"last":"{cursor}","gap":false}}"#).into_bytes().into(), cursor),
@@ -55,7 +57,7 @@ impl Shape {
     }
 
     /// Nothing new, in a head alone.
-    pub(super) fn not_modified(&self, cursor: Id) -> Response {
+    pub(crate) fn not_modified(&self, cursor: Id) -> Response {
         self.dress(Response::status(304), cursor)
     }
 

@@ -9,64 +9,63 @@ use std::time::Instant;
 
 use slab::Slab;
 
-use super::answer::Shape;
-use super::board::{Board, Places, Wire};
-use super::merge::Merge;
+use super::config::HubConfig;
 use super::presence::Presence;
-use super::topic::{PRESENCE, Topics};
-use super::{Cursor, HubConfig, Id, Message, Payload, PerTechnique, PublishError, Replay, Technique};
+use super::publish::PublishError;
+use super::topic_table::{Board, Places};
+use crate::push::model::{Cursor, Id, Merge, Message, PRESENCE, Payload, PerTechnique, Replay, Shape, Technique, Topics, Wire};
 use crate::session::{Held, Pusher, Response};
 
 /// What never changes.
 #[derive(Debug)]
-pub(super) struct Constants {
-    pub(super) config: HubConfig,
-    pub(super) epoch: u64,
+pub(crate) struct Constants {
+    pub(crate) config: HubConfig,
+    pub(crate) epoch: u64,
     /// Between the parts of multipart streams.
-    pub(super) boundary: String,
+    pub(crate) boundary: String,
 }
 
 impl Constants {
-    pub(super) const fn id(&self, sequence: u64) -> Id {
+    pub(crate) const fn id(&self, sequence: u64) -> Id {
         Id { epoch: self.epoch, sequence }
     }
 
     /// A cursor of an epoch that is not this hub's. Everything that is retained follows it, behind
     /// a gap.
-    pub(super) const fn foreign(&self) -> Cursor {
+    pub(crate) const fn foreign(&self) -> Cursor {
         Cursor::After(Id { epoch: !self.epoch, sequence: 0 })
     }
 }
 
 /// One subscription.
-pub(super) struct Subscriber {
+pub(crate) struct Subscriber {
     places: Places,
     technique: Technique,
     sink: Sink,
 }
 
-pub(super) enum Sink {
+pub(crate) enum Sink {
     Stream { pusher: Pusher, wire: Wire },
     Poll(WaitingPoll),
 }
 
 /// A long poll.
-pub(super) struct WaitingPoll {
-    pub(super) held: Held,
-    pub(super) shape: Shape,
-    pub(super) cursor: Id,
+pub(crate) struct WaitingPoll {
+    pub(crate) held: Held,
+    pub(crate) shape: Shape,
+    pub(crate) cursor: Id,
     /// Whose it is: the client's next poll of these topics ends it.
-    pub(super) client: Option<Client>,
+    pub(crate) client: Option<Client>,
 }
 
 /// A client that has named itself, and what it listens to.
-pub(super) type Client = (Arc<str>, Topics);
+pub(crate) type Client = (Arc<str>, Topics);
 
-pub(super) struct State {
-    pub(super) constants: Arc<Constants>,
-    pub(super) sequence: u64,
-    pub(super) topics: Board,
-    pub(super) presence: Presence,
+pub(crate) struct State {
+    pub(crate) constants: Arc<Constants>,
+    pub(crate) sequence: u64,
+    pub(crate) topics: Board,
+    pub(crate) presence: Presence,
     /// By the lower half of their numbers.
     subscribers: Slab<(u64, Subscriber)>,
     /// The upper half of the last number that was given out.
@@ -77,7 +76,7 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(constants: Arc<Constants>) -> Self {
+    pub(crate) fn new(constants: Arc<Constants>) -> Self {
         Self {
             topics: Board::new(constants.config.topics),
             constants,
@@ -90,12 +89,12 @@ impl State {
         }
     }
 
-    pub(super) fn publish(&mut self, name: &Arc<str>, payload: Payload, now: Instant) -> Result<(Id, u64), PublishError> {
+    pub(crate) fn publish(&mut self, name: &Arc<str>, payload: Payload, now: Instant) -> Result<(Id, u64), PublishError> {
         let constants = Arc::clone(&self.constants);
         let id = constants.id(self.sequence + 1);
         let place = self.topics.make_one(name).ok_or(PublishError::TooManyTopics)?;
         let message = Arc::new(Message::new(id, Arc::clone(name), payload, now));
-        self.topics.retain(place, Arc::clone(&message), &constants.config);
+        self.topics.retain(place, Arc::clone(&message), &constants.config.history_bounds());
         let topic = &mut self.topics[place];
         topic.published += 1;
         let reached = topic.users().subscribers.sum();
@@ -126,7 +125,7 @@ impl State {
     }
 
     /// The answer to a poll that nothing came for.
-    pub(super) fn empty_answer(&mut self, shape: &Shape, cursor: Id) -> Arc<Response> {
+    pub(crate) fn empty_answer(&mut self, shape: &Shape, cursor: Id) -> Arc<Response> {
         match &self.empty {
             Some((same_shape, same_cursor, response)) if same_shape == shape && *same_cursor == cursor => Arc::clone(response),
             _ => {
@@ -138,7 +137,7 @@ impl State {
     }
 
     /// Everything of these topics behind a cursor, up to a number of bytes.
-    pub(super) fn replay(&mut self, topics: &Topics, cursor: Cursor, limit_bytes: usize, now: Instant) -> Replay {
+    pub(crate) fn replay(&mut self, topics: &Topics, cursor: Cursor, limit_bytes: usize, now: Instant) -> Replay {
         let places = self.topics.find(topics);
         let gone_to = if places.len() < topics.shared().len() { self.topics.forgotten_to() } else { 0 };
         self.behind(&places, gone_to, 0, cursor, now, limit_bytes)
@@ -146,7 +145,7 @@ impl State {
 
     /// The same where all of the topics are made. Gaps up to the place `told_to` of the sequence
     /// have been told.
-    pub(super) fn since(&mut self, places: &Places, told_to: u64, cursor: Cursor, limit_bytes: usize, now: Instant) -> Replay {
+    pub(crate) fn since(&mut self, places: &Places, told_to: u64, cursor: Cursor, limit_bytes: usize, now: Instant) -> Replay {
         self.behind(places, 0, told_to, cursor, now, limit_bytes)
     }
 
@@ -184,7 +183,7 @@ impl State {
 
     /// The newest messages of these topics, as many as `most` and up to a number of bytes; at least
     /// one, if there are any.
-    pub(super) fn newest(&mut self, topics: &Topics, most: usize, limit_bytes: usize, now: Instant) -> Replay {
+    pub(crate) fn newest(&mut self, topics: &Topics, most: usize, limit_bytes: usize, now: Instant) -> Replay {
         let mut from = 0;
         let mut messages = Vec::new();
         for place in self.topics.find(topics) {
@@ -210,13 +209,13 @@ impl State {
 
     /// A number for somebody new, who is to be inserted at once: a place, and who is the how manieth to have one, so that who comes too late
     /// to leave does not take a stranger's.
-    pub(super) fn number(&mut self) -> u64 {
+    pub(crate) fn number(&mut self) -> u64 {
         self.last_subscriber = self.last_subscriber.wrapping_add(1);
         u64::from(self.last_subscriber) << 32 | self.subscribers.vacant_key() as u64
     }
 
     /// Adds a subscriber to topics that have just been made.
-    pub(super) fn insert(&mut self, number: u64, places: &Places, technique: Technique, sink: Sink) {
+    pub(crate) fn insert(&mut self, number: u64, places: &Places, technique: Technique, sink: Sink) {
         for place in &**places {
             self.topics.count(*place, |users| users.subscribers[technique] += 1);
             let topic = &mut self.topics[*place];
@@ -250,7 +249,7 @@ impl State {
     }
 
     /// Takes a subscriber away. What it had is the caller's to drop.
-    pub(super) fn remove(&mut self, number: u64) -> Option<Subscriber> {
+    pub(crate) fn remove(&mut self, number: u64) -> Option<Subscriber> {
         self.subscribers.get(place_of(number)).filter(|(found, _)| *found == number)?;
         let (_, subscriber) = self.subscribers.remove(place_of(number));
         for place in &*subscriber.places {
@@ -268,12 +267,12 @@ impl State {
     }
 
     /// Somebody without a token is there.
-    pub(super) fn enter(&mut self, places: &Places, technique: Technique, now: Instant) {
+    pub(crate) fn enter(&mut self, places: &Places, technique: Technique, now: Instant) {
         self.count(places, technique, now, "join", |online| online[technique] += 1);
     }
 
     /// Somebody without a token is gone.
-    pub(super) fn leave(&mut self, places: &Places, technique: Technique, now: Instant) {
+    pub(crate) fn leave(&mut self, places: &Places, technique: Technique, now: Instant) {
         self.count(places, technique, now, "leave", |online| online[technique] -= 1);
     }
 
@@ -288,7 +287,7 @@ impl State {
     }
 
     /// A client with a token is there.
-    pub(super) fn enter_named(&mut self, (token, topics): &Client, technique: Technique, now: Instant) {
+    pub(crate) fn enter_named(&mut self, (token, topics): &Client, technique: Technique, now: Instant) {
         for name in topics.shared().iter().filter(|name| !name.ends_with(PRESENCE)) {
             if self.presence.enter(name, token, technique) {
                 self.announce(name, "join", technique, now);
@@ -297,7 +296,7 @@ impl State {
     }
 
     /// A client with a token has ended something.
-    pub(super) fn leave_named(&mut self, (token, topics): &Client, now: Instant) {
+    pub(crate) fn leave_named(&mut self, (token, topics): &Client, now: Instant) {
         let grace = self.constants.config.presence_grace;
         for name in topics.shared().iter().filter(|name| !name.ends_with(PRESENCE)) {
             self.presence.leave(name, token, now, grace);
@@ -306,13 +305,13 @@ impl State {
     }
 
     /// Who is online.
-    pub(super) fn online(&self, name: &str) -> PerTechnique {
+    pub(crate) fn online(&self, name: &str) -> PerTechnique {
         let nameless = self.topics.get(name).map(|topic| topic.users().nameless).unwrap_or_default();
         nameless.plus(&self.presence.online(name))
     }
 
     /// Lets those leave whose grace time is over, or who are too many.
-    pub(super) fn expire(&mut self, now: Instant) {
+    pub(crate) fn expire(&mut self, now: Instant) {
         let most = self.constants.config.presence_absent;
         while let Some((name, technique)) = self.presence.expire(now, most) {
             self.announce(&name, "leave", technique, now);

@@ -1,12 +1,7 @@
-//! Messages as JSON text.
+//! Strings as JSON text.
 //!
-//! Owns the escaping of strings and the one envelope that is the same everywhere. Refuses to parse. What it writes is safe as JSON, as
-//! JavaScript and inside a script element: no text of a publisher can end the string, the line or the block that it stands in.
-
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
-use super::{Id, Message};
+//! Owns the escaping of strings. What it writes is safe as JSON, as JavaScript and inside a script element: no text of a publisher can end
+//! the string, the line or the block that it stands in. Leaves the fields of an envelope to `envelope`.
 
 /// Appends a JSON string with its quotes (RFC 8259, section 7).
 ///
@@ -64,33 +59,4 @@ fn escape(rest: &[u8]) -> Option<(Escape, usize)> {
         [0xe2, 0x80, 0xa9, ..] => short("\\u2029", 3),
         _ => None,
     }
-}
-
-/// Appends the envelope of a message, without a line end.
-pub(super) fn append_envelope(message: &Message, out: &mut String) {
-    out.push_str("{\"id\":\"");
-    out.push_str(&message.id().to_string());
-    out.push_str("\",\"topic\":");
-    append_json_string(message.topic(), out);
-    if let Some(event) = message.event() {
-        out.push_str(",\"event\":");
-        append_json_string(event, out);
-    }
-    out.push_str(",\"data\":");
-    if let Some(text) = message.text() {
-        append_json_string(text, out);
-        out.push('}');
-    } else {
-        out.push('"');
-        STANDARD.encode_string(message.bytes(), out);
-        out.push_str("\",\"encoding\":\"base64\"}");
-    }
-}
-
-/// What a subscriber is told when its queue has dropped messages: those between the one before this and the one behind it.
-pub(super) const DROPPED: &str = r#"{"gap":true}"#;
-
-/// What a subscriber is told when messages are missing: those behind `from` are all there.
-pub(super) fn gap(from: Id) -> String {
-    format!(r#"{{"gap":true,"from":"{from}"}}"#)
 }

@@ -6,10 +6,10 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Of a name, in bytes.
-pub(super) const NAME_BYTES_MAX: usize = 64;
+pub(crate) const NAME_BYTES_MAX: usize = 64;
 
 /// Ends the name of the topic on which joining and leaving of another is published.
-pub(super) const PRESENCE: &str = ".presence";
+pub(crate) const PRESENCE: &str = ".presence";
 
 /// What is wrong with a topic's name or a list of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,13 +34,13 @@ impl fmt::Display for BadTopic {
 impl std::error::Error for BadTopic {}
 
 /// Whether a text has 1 to 64 characters of `A-Z a-z 0-9 _ . -`: the rule for topics, for events' names and for clients' tokens.
-pub(super) fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_allowed)
 }
 
 /// Whether a name is a topic's, be it one for presence.
-pub(super) fn check(name: &str) -> Result<(), BadTopic> {
+pub(crate) fn check(name: &str) -> Result<(), BadTopic> {
     if is_name(name.strip_suffix(PRESENCE).unwrap_or(name)) { Ok(()) } else { Err(BadTopic::Name) }
 }
 
@@ -98,19 +98,19 @@ impl Topics {
         self.shared().iter().map(|name| &**name)
     }
 
-    pub(super) fn shared(&self) -> &[Arc<str>] {
+    pub(crate) fn shared(&self) -> &[Arc<str>] {
         match &self.0 {
             List::One(name) => std::slice::from_ref(name),
             List::Several(names) => names,
         }
     }
 
-    pub(super) fn first(&self) -> &Arc<str> {
+    pub(crate) fn first(&self) -> &Arc<str> {
         &self.shared()[0]
     }
 
     /// These topics, and those on which their presence is published.
-    pub(super) fn with_presence(&self) -> Self {
+    pub(crate) fn with_presence(&self) -> Self {
         let mut names = self.shared().to_vec();
         for name in self.shared().iter().filter(|name| !name.ends_with(PRESENCE)) {
             let companion = format!("{name}{PRESENCE}");

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{BadCursor, Id};
+use super::id::{BadCursor, Id};
 
 /// A place in the sequence of a hub, which resumes any set of its topics by any technique.
 ///

@@ -7,11 +7,11 @@
 const OVER: usize = 16;
 
 #[derive(Debug, Default)]
-pub(super) struct Polls(Vec<u64>);
+pub(crate) struct Polls(Vec<u64>);
 
 impl Polls {
     /// Adds one. Of all that were added, `waiting` still wait, and those are there.
-    pub(super) fn add(&mut self, number: u64, waiting: usize, is_there: impl Fn(u64) -> bool) {
+    pub(crate) fn add(&mut self, number: u64, waiting: usize, is_there: impl Fn(u64) -> bool) {
         if self.0.len() >= 2 * waiting + OVER {
             self.0.retain(|number| is_there(*number));
         }
@@ -19,7 +19,7 @@ impl Polls {
     }
 
     /// Takes all, those that are over included.
-    pub(super) fn take(&mut self) -> Vec<u64> {
+    pub(crate) fn take(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.0)
     }
 }

@@ -6,28 +6,27 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::board::Wire;
 use super::catch_up::{CatchUp, TellGap};
 use super::conditions::{IfNoneMatch, LastEventId};
-use super::cors::Cors;
-use super::hub::Wish;
-use super::query::{Format, Query, Rejection};
-use super::{Cursor, Hub, Id, PublishError, Replay, Technique, Topics};
+use super::query::Query;
+use super::rejection::Rejection;
+use crate::push::hub::{Hub, PublishError, Wish};
+use crate::push::model::{Cors, Cursor, Format, Id, Replay, Technique, Topics, Wire};
 use crate::session::{Reply, Request, Response};
 
-pub(super) struct Call<'a> {
-    pub(super) hub: &'a Hub,
-    pub(super) request: &'a Request<'a>,
-    pub(super) topics: Topics,
-    pub(super) query: Query<'a>,
-    pub(super) cors: Cors,
-    pub(super) client: Option<Arc<str>>,
-    pub(super) callback: Option<Arc<str>>,
+pub(crate) struct Call<'a> {
+    pub(crate) hub: &'a Hub,
+    pub(crate) request: &'a Request<'a>,
+    pub(crate) topics: Topics,
+    pub(crate) query: Query<'a>,
+    pub(crate) cors: Cors,
+    pub(crate) client: Option<Arc<str>>,
+    pub(crate) callback: Option<Arc<str>>,
 }
 
 /// The answer to a poll that nothing is new for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unchanged {
+pub(crate) enum Unchanged {
     /// 200 with an empty list; in raw format 204.
     Empty,
     /// 304, which has a head alone.
@@ -35,28 +34,28 @@ pub(super) enum Unchanged {
 }
 
 /// How a technique streams.
-pub(super) struct Plan {
-    pub(super) technique: Technique,
-    pub(super) wire: Wire,
-    pub(super) content_type: Cow<'static, str>,
+pub(crate) struct Plan {
+    pub(crate) technique: Technique,
+    pub(crate) wire: Wire,
+    pub(crate) content_type: Cow<'static, str>,
     /// Comes first, made from the place where the stream resumes.
-    pub(super) preface: fn(&Call<'_>, Id) -> Vec<u8>,
-    pub(super) heartbeat: &'static [u8],
+    pub(crate) preface: fn(&Call<'_>, Id) -> Vec<u8>,
+    pub(crate) heartbeat: &'static [u8],
     /// Tells of a gap; `None` where the head alone says it. A gap that opens behind the head ends
     /// the stream then.
-    pub(super) tell_gap: Option<TellGap>,
+    pub(crate) tell_gap: Option<TellGap>,
     /// The stream ends after so many bytes of messages, those that were missed included.
-    pub(super) limit_bytes: Option<usize>,
+    pub(crate) limit_bytes: Option<usize>,
 }
 
 impl Call<'_> {
-    pub(super) fn reject(&self, reply: Reply<'_>, rejection: &Rejection) {
-        self.hub.reject(reply, &self.cors, rejection);
+    pub(crate) fn reject(&self, reply: Reply<'_>, rejection: &Rejection) {
+        rejection.send(self.hub, reply, &self.cors);
     }
 
     /// The cursor of the address, `after=`. A value that is not a cursor is an error also where a
     /// field comes before it, so that the answer to an address does not depend on fields.
-    pub(super) fn after(&self) -> Result<Cursor, Rejection> {
+    pub(crate) fn after(&self) -> Result<Cursor, Rejection> {
         Ok(self.query.cursor("after")?.unwrap_or_default())
     }
 
@@ -67,7 +66,7 @@ impl Call<'_> {
     ///
     /// A foreign id is not an error: a browser that gets another status than 200 never comes back
     /// (WHATWG HTML, section 9.2.2).
-    pub(super) fn last_event_id(&self) -> Result<Cursor, Rejection> {
+    pub(crate) fn last_event_id(&self) -> Result<Cursor, Rejection> {
         let after = self.after()?;
         let parameter = |name| self.query.value(name).and_then(|value| LastEventId::read(std::iter::once(value.as_bytes())));
         let given = LastEventId::read(self.request.field_values("Last-Event-ID"));
@@ -89,7 +88,7 @@ impl Call<'_> {
     /// - `*` and foreign tags leave the cursor to `after=`. A 304 says that the client has
     ///   everything. With `*` it gets one if nothing is new behind `after=`, and the messages
     ///   otherwise; a foreign tag matches nothing, and gets a 200 in either case.
-    pub(super) fn poll_cursor(&self) -> Result<(Cursor, Unchanged), Rejection> {
+    pub(crate) fn poll_cursor(&self) -> Result<(Cursor, Unchanged), Rejection> {
         let after = self.after()?;
         Ok(match IfNoneMatch::read(self.request.field_values("If-None-Match")) {
             IfNoneMatch::Absent => (after, Unchanged::Empty),
@@ -101,17 +100,17 @@ impl Call<'_> {
         })
     }
 
-    pub(super) fn format(&self, default: Format) -> Result<Format, Rejection> {
+    pub(crate) fn format(&self, default: Format) -> Result<Format, Rejection> {
         self.query.format(default)
     }
 
-    pub(super) fn wish(&self, technique: Technique, position: Id) -> Wish<'_> {
+    pub(crate) fn wish(&self, technique: Technique, position: Id) -> Wish<'_> {
         Wish { topics: &self.topics, technique, client: self.client.as_ref(), position, told_to: 0 }
     }
 
     /// The first piece of the missed messages. Makes the topics, so that a reader can subscribe to
     /// them.
-    pub(super) fn replay(&self, cursor: Cursor) -> Result<Replay, Rejection> {
+    pub(crate) fn replay(&self, cursor: Cursor) -> Result<Replay, Rejection> {
         let (now, limit_bytes) = (self.hub.config().clock.now(), self.hub.config().replay_bytes);
         let mut state = self.hub.lock();
         let places = state.topics.make(&self.topics).ok_or(PublishError::TooManyTopics)?;
@@ -119,7 +118,7 @@ impl Call<'_> {
     }
 
     /// Serves a technique that streams, from the cursor on.
-    pub(super) fn serve_stream(&self, reply: Reply<'_>, plan: Result<Plan, Rejection>, cursor: Result<Cursor, Rejection>) {
+    pub(crate) fn serve_stream(&self, reply: Reply<'_>, plan: Result<Plan, Rejection>, cursor: Result<Cursor, Rejection>) {
         match plan.and_then(|plan| Ok((plan, cursor?))) {
             Ok((plan, cursor)) => self.stream(reply, cursor, plan),
             Err(rejection) => self.reject(reply, &rejection),

@@ -1,7 +1,7 @@
 //! From a cursor to the present, at the pace of one reader.
 //!
 //! Owns the replay of every streaming technique. A reader gets the missed messages at its own pace,
-//! in pieces of [`HubConfig::replay_bytes`](super::HubConfig::replay_bytes). The step from the last
+//! in pieces of [`HubConfig::replay_bytes`](crate::push::HubConfig::replay_bytes). The step from the last
 //! piece to the subscription loses no message and repeats none. Leaves to others the heads of
 //! responses, the forms of messages, and how a connection ends that cannot go on.
 //!
@@ -14,18 +14,16 @@
 use std::sync::Arc;
 use std::vec;
 
-use super::board::Wire;
-use super::hub::{Joined, Leave, Wish};
-use super::state::Sink;
-use super::{Hub, Id, Message, Replay, Technique, Topics, envelope};
 use crate::proto::Frame;
+use crate::push::hub::{Hub, Joined, Leave, Sink, Wish};
+use crate::push::model::{Id, Message, Replay, Technique, Topics, Wire, envelope};
 use crate::session::{Feed, Pusher, Sent, Socket, Stream, StreamSource};
 
 /// Encodes word of a gap, which comes as JSON, in the form of a technique.
-pub(super) type TellGap = Box<dyn Fn(&str) -> Frame + Send>;
+pub(crate) type TellGap = Box<dyn Fn(&str) -> Frame + Send>;
 
 /// A subscription to be.
-pub(super) struct CatchUp {
+pub(crate) struct CatchUp {
     hub: Hub,
     topics: Topics,
     technique: Technique,
@@ -58,7 +56,7 @@ impl From<Replay> for Piece {
 
 /// How far a reader has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reached {
+pub(crate) enum Reached {
     /// The reader has to read before more is sent.
     Behind,
     /// The reader is subscribed: the hub pushes each new message to it.
@@ -71,7 +69,7 @@ pub(super) enum Reached {
 }
 
 /// A connection that can be subscribed.
-pub(super) trait Reader {
+pub(crate) trait Reader {
     fn send_frame(&mut self, frame: &Frame) -> Sent;
     fn pusher(&mut self) -> Pusher;
     fn carry(&mut self, leave: Leave);
@@ -81,7 +79,7 @@ pub(super) trait Reader {
 impl CatchUp {
     /// Begins with a first piece. Where the form has no room for a gap, the caller tells the gap of
     /// this piece.
-    pub(super) fn new(hub: &Hub, topics: &Topics, technique: Technique, wire: Wire, tell_gap: Option<TellGap>, missed: Replay) -> Self {
+    pub(crate) fn new(hub: &Hub, topics: &Topics, technique: Technique, wire: Wire, tell_gap: Option<TellGap>, missed: Replay) -> Self {
         let told_to = missed.from.sequence;
         let mut piece = Piece::from(missed);
         if tell_gap.is_none() {
@@ -91,14 +89,14 @@ impl CatchUp {
     }
 
     /// The subscription of the client with this token, if it has one.
-    pub(super) fn of(mut self, client: Option<&Arc<str>>) -> Self {
+    pub(crate) fn of(mut self, client: Option<&Arc<str>>) -> Self {
         self.client = client.cloned();
         self
     }
 
     /// Sends the missed messages for as long as the reader takes them, and subscribes the reader
     /// when no message is missing.
-    pub(super) fn go_on(&mut self, reader: &mut impl Reader) -> Reached {
+    pub(crate) fn go_on(&mut self, reader: &mut impl Reader) -> Reached {
         loop {
             if self.send_piece(reader) != Sent::Accepted {
                 return Reached::Behind;
@@ -150,7 +148,7 @@ impl CatchUp {
         }
         let boundary = &self.hub.constants().boundary;
         for message in self.piece.messages.by_ref() {
-            let sent = reader.send_frame(&self.wire.frame(&message, boundary));
+            let sent = reader.send_frame(&message.frame(&self.wire, boundary));
             if sent != Sent::Accepted {
                 return sent;
             }

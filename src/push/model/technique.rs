@@ -60,12 +60,12 @@ impl PerTechnique {
     }
 
     /// These and others.
-    pub(super) fn plus(&self, others: &Self) -> Self {
+    pub(crate) fn plus(&self, others: &Self) -> Self {
         Self(std::array::from_fn(|at| self.0[at] + others.0[at]))
     }
 
     /// A JSON object with those that are not 0.
-    pub(super) fn append_json(&self, out: &mut String) {
+    pub(crate) fn append_json(&self, out: &mut String) {
         let mut separator = '{';
         for technique in Technique::ALL.into_iter().filter(|technique| self[*technique] > 0) {
             let _ = write!(out, "{separator}\"{}\":{}", technique.name(), self[technique]);

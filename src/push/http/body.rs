@@ -3,13 +3,13 @@
 //! Owns the reading of `Content-Type` (RFC 9110, section 8.3) and `Content-Encoding` (section 8.4),
 //! and the choice between text and bytes. Leaves size, access and the event's name to others.
 
-use super::Payload;
-use super::query::Rejection;
+use super::rejection::Rejection;
+use crate::push::model::Payload;
 use crate::session::{Request, Response};
 
 /// Why a body is not taken. The status is 415 (RFC 9110, section 15.5.16).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unsupported {
+pub(crate) enum Unsupported {
     /// The fields do not name one media type.
     MediaType,
     /// Payloads are UTF-8, of which US-ASCII is a part.
@@ -19,7 +19,7 @@ pub(super) enum Unsupported {
 }
 
 impl Unsupported {
-    pub(super) fn response(self) -> Response {
+    pub(crate) fn response(self) -> Response {
         let (sentence, field) = match self {
             Self::MediaType => ("`Content-Type` must be one media type, such as `text/plain; charset=utf-8`\n", None),
             Self::Charset => ("the charset of a payload must be UTF-8 or US-ASCII\n", Some(("Accept", "*/*;charset=utf-8"))),
@@ -35,7 +35,7 @@ impl Unsupported {
 
 /// How a body is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Binary,
     Text,
     /// Text that is declared to be US-ASCII.
@@ -44,7 +44,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// The kind that the fields declare: text for `text/*` and JSON, bytes otherwise.
-    pub(super) fn of(request: &Request<'_>) -> Result<Self, Unsupported> {
+    pub(crate) fn of(request: &Request<'_>) -> Result<Self, Unsupported> {
         let mut codings =
             request.field_values("Content-Encoding").flat_map(|list| list.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
         if !codings.all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")) {
@@ -65,7 +65,7 @@ impl Kind {
         }
     }
 
-    pub(super) fn payload(self, body: &[u8]) -> Result<Payload, Rejection> {
+    pub(crate) fn payload(self, body: &[u8]) -> Result<Payload, Rejection> {
         match (self, std::str::from_utf8(body)) {
             (Self::Binary, _) => Ok(Payload::binary(body)),
             (Self::AsciiText, _) if !body.is_ascii() => Err(Rejection::bad("a payload with the charset US-ASCII must be US-ASCII")),

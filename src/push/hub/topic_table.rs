@@ -10,125 +10,17 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ops::{Deref, Index, IndexMut};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use super::history::History;
 use super::idle::Idle;
-use super::message::Form;
-use super::polls::Polls;
-use super::topic::{PRESENCE, Topics};
-use super::{HubConfig, Message, PerTechnique};
-use crate::session::{Audience, Pusher};
-
-/// How a subscriber is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wire {
-    Form(Form),
-    /// A script element that calls this function.
-    Script(Arc<str>),
-}
-
-impl Wire {
-    pub(super) fn frame(&self, message: &Message, boundary: &str) -> crate::proto::Frame {
-        match self {
-            Self::Form(form) => message.frame(*form, boundary).clone(),
-            Self::Script(callback) => message.script(callback),
-        }
-    }
-}
-
-/// One topic.
-pub(super) struct Topic {
-    pub(super) name: Arc<str>,
-    pub(super) history: History,
-    pub(super) published: u64,
-    pub(super) gaps: u64,
-    /// Counted without the lock: where messages are dropped, a connection is at work.
-    pub(super) drops: Arc<AtomicU64>,
-    users: Users,
-    /// When the board looks for messages that are too old; `None` while there are no messages.
-    ages_at: Option<Instant>,
-    audiences: [Audience; Form::COUNT],
-    scripts: HashMap<Arc<str>, Audience>,
-    pub(super) polls: Polls,
-}
-
-/// The users of a topic. A topic with users keeps its place.
-#[derive(Debug, Default)]
-pub(super) struct Users {
-    pub(super) subscribers: PerTechnique,
-    /// Clients without a token that are online.
-    pub(super) nameless: PerTechnique,
-}
-
-impl Users {
-    fn is_empty(&self) -> bool {
-        self.subscribers.sum() + self.nameless.sum() == 0
-    }
-}
-
-impl Topic {
-    fn new(name: Arc<str>, history: History) -> Self {
-        Self {
-            name,
-            history,
-            published: 0,
-            gaps: 0,
-            drops: Arc::default(),
-            users: Users::default(),
-            ages_at: None,
-            audiences: Default::default(),
-            scripts: HashMap::new(),
-            polls: Polls::default(),
-        }
-    }
-
-    pub(super) const fn users(&self) -> &Users {
-        &self.users
-    }
-
-    pub(super) fn is_presence(&self) -> bool {
-        self.name.ends_with(PRESENCE)
-    }
-
-    /// Posts a message to everybody who streams, in the form of each.
-    pub(super) fn push(&self, message: &Message, boundary: &str) {
-        for (form, audience) in FORMS.into_iter().zip(&self.audiences) {
-            if !audience.is_empty() {
-                audience.push(message.frame(form, boundary));
-            }
-        }
-        for (callback, audience) in &self.scripts {
-            audience.push(&message.script(callback));
-        }
-    }
-
-    pub(super) fn add(&mut self, pusher: &Pusher, wire: &Wire) {
-        self.audience(wire).insert(pusher);
-    }
-
-    pub(super) fn remove(&mut self, pusher: &Pusher, wire: &Wire) {
-        let audience = self.audience(wire);
-        audience.remove(pusher);
-        if let (true, Wire::Script(callback)) = (audience.is_empty(), wire) {
-            self.scripts.remove(callback);
-        }
-    }
-
-    fn audience(&mut self, wire: &Wire) -> &mut Audience {
-        match wire {
-            Wire::Form(form) => &mut self.audiences[*form as usize],
-            Wire::Script(callback) => self.scripts.entry(Arc::clone(callback)).or_default(),
-        }
-    }
-}
+use super::topic::{Topic, Users};
+use crate::push::model::{History, HistoryBounds, Message, Topics};
 
 /// Where topics are, for as long as somebody is counted there: as a subscriber, or as online.
 #[derive(Clone)]
-pub(super) enum Places {
+pub(crate) enum Places {
     One(usize),
     Several(Arc<[usize]>),
 }
@@ -145,7 +37,7 @@ impl Deref for Places {
 }
 
 /// All topics.
-pub(super) struct Board {
+pub(crate) struct Board {
     topics: Slab<Topic>,
     names: HashMap<Arc<str>, usize>,
     most: usize,
@@ -164,7 +56,7 @@ pub(super) struct Board {
 
 impl Board {
     /// A board with room for so many topics.
-    pub(super) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self {
             topics: Slab::new(),
             names: HashMap::new(),
@@ -178,12 +70,12 @@ impl Board {
     }
 
     /// The topic of this name, if there is one.
-    pub(super) fn get(&self, name: &str) -> Option<&Topic> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Topic> {
         self.names.get(name).map(|place| &self.topics[*place])
     }
 
     /// Makes a topic if need be; `None` if there is no room for it.
-    pub(super) fn make_one(&mut self, name: &Arc<str>) -> Option<usize> {
+    pub(crate) fn make_one(&mut self, name: &Arc<str>) -> Option<usize> {
         if let Some(&place) = self.names.get(name) {
             if self.topics[place].users.is_empty() {
                 self.idle.touch(place);
@@ -220,7 +112,7 @@ impl Board {
 
     /// Changes the users of a topic. A topic that loses its last user may be forgotten from then
     /// on.
-    pub(super) fn count(&mut self, place: usize, change: impl FnOnce(&mut Users)) {
+    pub(crate) fn count(&mut self, place: usize, change: impl FnOnce(&mut Users)) {
         let users = &mut self.topics[place].users;
         let was_empty = users.is_empty();
         change(users);
@@ -232,16 +124,16 @@ impl Board {
     }
 
     /// Retains a message of a topic.
-    pub(super) fn retain(&mut self, place: usize, message: Arc<Message>, config: &HubConfig) {
-        self.topics[place].history.push(message, config);
+    pub(crate) fn retain(&mut self, place: usize, message: Arc<Message>, bounds: &HistoryBounds) {
+        self.topics[place].history.push(message, bounds);
         if self.topics[place].ages_at.is_none() {
-            self.look_again(place, config.history_age);
+            self.look_again(place, bounds.age);
         }
     }
 
     /// Forgets the messages of all topics that are as old as `age` or older. Looks only at topics
     /// with a message that was due.
-    pub(super) fn expire(&mut self, now: Instant, age: Duration) {
+    pub(crate) fn expire(&mut self, now: Instant, age: Duration) {
         while let Some(&(at, place)) = self.aging.first()
             && at <= now
         {
@@ -260,14 +152,14 @@ impl Board {
     }
 
     /// The topic of this name, without the messages that are as old as `age` or older.
-    pub(super) fn get_aged(&mut self, name: &str, now: Instant, age: Duration) -> Option<&Topic> {
+    pub(crate) fn get_aged(&mut self, name: &str, now: Instant, age: Duration) -> Option<&Topic> {
         let topic = &mut self.topics[*self.names.get(name)?];
         topic.history.expire(now, age);
         Some(topic)
     }
 
     /// Makes these topics; `None` if there is no room for all.
-    pub(super) fn make(&mut self, topics: &Topics) -> Option<Places> {
+    pub(crate) fn make(&mut self, topics: &Topics) -> Option<Places> {
         match topics.shared() {
             [name] => self.make_one(name).map(Places::One),
             names => {
@@ -281,7 +173,7 @@ impl Board {
 
     /// Those of these places at which somebody is counted as online. Nobody is at the topic of a presence: once nothing is heard of it any
     /// more it may be forgotten, and its place be another's.
-    pub(super) fn without_presence(&self, places: &Places) -> Places {
+    pub(crate) fn without_presence(&self, places: &Places) -> Places {
         if places.iter().all(|place| !self.topics[*place].is_presence()) {
             return places.clone();
         }
@@ -289,26 +181,26 @@ impl Board {
     }
 
     /// The places of those of these topics that there are.
-    pub(super) fn find(&self, topics: &Topics) -> Vec<usize> {
+    pub(crate) fn find(&self, topics: &Topics) -> Vec<usize> {
         topics.shared().iter().filter_map(|name| self.names.get(name).copied()).collect()
     }
 
     /// The place in the sequence up to which messages of a topic that is not there may be gone.
-    pub(super) const fn forgotten_to(&self) -> u64 {
+    pub(crate) const fn forgotten_to(&self) -> u64 {
         self.forgotten_to
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.topics.len()
     }
 
     /// Topics that had to go.
-    pub(super) const fn forgotten(&self) -> u64 {
+    pub(crate) const fn forgotten(&self) -> u64 {
         self.forgotten
     }
 
     /// Whether there is a topic on which joining and leaving is published.
-    pub(super) const fn has_presence(&self) -> bool {
+    pub(crate) const fn has_presence(&self) -> bool {
         self.presence_topics > 0
     }
 }
@@ -327,14 +219,10 @@ impl IndexMut<usize> for Board {
     }
 }
 
-/// In the order of their audiences.
-const FORMS: [Form; Form::COUNT] =
-    [Form::Line, Form::RawLine, Form::Event, Form::JsonEvent, Form::WsJson, Form::WsRaw, Form::Part, Form::JsonPart];
-
 #[cfg(test)]
 mod tests {
-    use super::super::{Id, Payload, Technique};
     use super::*;
+    use crate::push::model::{Id, Payload, Technique};
 
     const MOST: usize = 6;
     const AGE: Duration = Duration::from_secs(60);
@@ -399,7 +287,7 @@ mod tests {
     #[test]
     fn as_with_a_look_at_all_topics() {
         let start = Instant::now();
-        let config = HubConfig { history_messages: 3, history_age: AGE, ..HubConfig::default() };
+        let bounds = HistoryBounds { messages: 3, bytes: 1024, age: AGE };
         for seed in 1..=200_u64 {
             let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
             // Xorshift, Marsaglia 2003.
@@ -419,7 +307,7 @@ mod tests {
                         let Some(place) = place else { continue };
                         let now = start + Duration::from_secs(seconds);
                         let message = Message::new(Id { epoch: 1, sequence }, Arc::clone(&name), Payload::text("x"), now);
-                        board.retain(place, Arc::new(message), &config);
+                        board.retain(place, Arc::new(message), &bounds);
                         let topic = model.find(&name).expect("it was made");
                         topic.messages.retain(|published| seconds - published < AGE.as_secs());
                         topic.messages.push(seconds);

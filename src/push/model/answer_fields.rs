@@ -7,21 +7,21 @@ use crate::session::{self, Request, Response};
 
 /// What an answer says about who may read it, keep it, and take it for what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Cors(session::Cors);
+pub(crate) struct Cors(session::Cors);
 
 impl Cors {
-    pub(super) fn of(request: &Request<'_>) -> Self {
+    pub(crate) fn of(request: &Request<'_>) -> Self {
         Self(request.cors())
     }
 
     /// Adds the fields of every answer. Caches do not store it, proxies neither buffer nor compress
     /// it, and browsers do not take it for another type.
-    pub(super) fn dress(&self, response: Response) -> Response {
+    pub(crate) fn dress(&self, response: Response) -> Response {
         self.dress_stream(response, false)
     }
 
     /// As [`dress`](Self::dress), for a stream, which may have the first of these fields already.
-    pub(super) fn dress_stream(&self, response: Response, has_some: bool) -> Response {
+    pub(crate) fn dress_stream(&self, response: Response, has_some: bool) -> Response {
         let response = if has_some { response } else { response.unbuffered() };
         let response = self.0.dress(response.field("X-Content-Type-Options", "nosniff"));
         if !self.0.is_readable() {
@@ -31,7 +31,7 @@ impl Cors {
     }
 
     /// The answer to OPTIONS, which is also a browser's question before a request that is not simple.
-    pub(super) fn options(request: &Request<'_>, allow: &str) -> Response {
+    pub(crate) fn options(request: &Request<'_>, allow: &str) -> Response {
         request.options(allow).unbuffered()
     }
 }

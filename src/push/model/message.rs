@@ -8,89 +8,19 @@ use std::time::Instant;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::Id;
 use super::envelope::append_envelope;
+use super::id::Id;
+use super::payload::Payload;
+use super::wire_form::{Form, Wire};
 use crate::proto::Frame;
 use crate::proto::sse::Event;
-
-/// What is to be published.
-///
-/// ```
-/// use pushlab::push::Payload;
-/// let payload = Payload::text("21.5").event("temperature");
-/// assert_eq!(payload.bytes(), b"21.5");
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Payload {
-    data: Data,
-    event: Option<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Data {
-    Text(String),
-    Binary(Vec<u8>),
-}
-
-impl Payload {
-    /// Text, which browsers get as a string.
-    pub fn text(text: impl Into<String>) -> Self {
-        Self { data: Data::Text(text.into()), event: None }
-    }
-
-    /// Bytes; where a technique carries only text, as base64.
-    pub fn binary(bytes: impl Into<Vec<u8>>) -> Self {
-        Self { data: Data::Binary(bytes.into()), event: None }
-    }
-
-    /// Names the event's type: `"event"` of envelopes, and `event:` of server-sent events where they carry no envelope. The same characters
-    /// as in a topic's name; `gap` is the hub's own.
-    #[must_use]
-    pub fn event(self, name: impl Into<String>) -> Self {
-        Self { event: Some(name.into()), ..self }
-    }
-
-    /// The bytes.
-    pub fn bytes(&self) -> &[u8] {
-        match &self.data {
-            Data::Text(text) => text.as_bytes(),
-            Data::Binary(bytes) => bytes,
-        }
-    }
-
-    /// The event's name.
-    pub fn event_name(&self) -> Option<&str> {
-        self.event.as_deref()
-    }
-}
-
-/// A wire form that all subscribers of some technique share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    /// The envelope and a line end, as a chunk.
-    Line,
-    /// The payload and a line end, as a chunk.
-    RawLine,
-    /// The payload as an event of the publisher's name.
-    Event,
-    /// The envelope as an event without a name: the envelope has it, and one listener hears everything.
-    JsonEvent,
-    WsJson,
-    WsRaw,
-    Part,
-    JsonPart,
-}
-
-impl Form {
-    pub(super) const COUNT: usize = 8;
-}
 
 /// A message that was published.
 pub struct Message {
     id: Id,
     topic: Arc<str>,
     payload: Payload,
-    pub(super) published: Instant,
+    pub(crate) published: Instant,
     frames: [OnceLock<Frame>; Form::COUNT],
     answer: OnceLock<Arc<[u8]>>,
     /// The form for hidden frames contains their callback's name; nearly always all have the same.
@@ -104,7 +34,7 @@ impl std::fmt::Debug for Message {
 }
 
 impl Message {
-    pub(super) fn new(id: Id, topic: Arc<str>, payload: Payload, published: Instant) -> Self {
+    pub(crate) fn new(id: Id, topic: Arc<str>, payload: Payload, published: Instant) -> Self {
         Self { id, topic, payload, published, frames: Default::default(), answer: OnceLock::new(), script: OnceLock::new() }
     }
 
@@ -125,10 +55,7 @@ impl Message {
 
     /// The payload, if it is text.
     pub fn text(&self) -> Option<&str> {
-        match &self.payload.data {
-            Data::Text(text) => Some(text),
-            Data::Binary(_) => None,
-        }
+        self.payload.as_text()
     }
 
     /// The event's name, if the publisher gave one.
@@ -138,16 +65,24 @@ impl Message {
 
     /// The envelope: `{"id":..,"topic":..,"data":..}`.
     pub fn json(&self) -> &str {
-        let line = self.frame(Form::Line, "").payload();
+        let line = self.shared_frame(Form::Line, "").payload();
         std::str::from_utf8(&line[..line.len() - 1]).unwrap_or_default()
     }
 
     /// The payload as text: as it is, or in base64.
-    pub(super) fn shown(&self) -> std::borrow::Cow<'_, str> {
+    pub(crate) fn shown(&self) -> std::borrow::Cow<'_, str> {
         self.text().map_or_else(|| STANDARD.encode(self.bytes()).into(), Into::into)
     }
 
-    pub(super) fn frame(&self, form: Form, boundary: &str) -> &Frame {
+    /// The message in a wire form.
+    pub(crate) fn frame(&self, wire: &Wire, boundary: &str) -> Frame {
+        match wire {
+            Wire::Form(form) => self.shared_frame(*form, boundary).clone(),
+            Wire::Script(callback) => self.script(callback),
+        }
+    }
+
+    pub(crate) fn shared_frame(&self, form: Form, boundary: &str) -> &Frame {
         self.frames[form as usize].get_or_init(|| self.encode(form, boundary))
     }
 
@@ -155,7 +90,7 @@ impl Message {
         match form {
             Form::Line => {
                 let mut line = String::with_capacity(self.bytes().len() + 96);
-                append_envelope(self, &mut line);
+                append_envelope(self.id, &self.topic, &self.payload, &mut line);
                 line.push('\n');
                 Frame::chunk(line.as_bytes())
             }
@@ -194,14 +129,14 @@ impl Message {
     }
 
     /// A script element that calls `parent.callback` with the envelope.
-    pub(super) fn script(&self, callback: &Arc<str>) -> Frame {
+    pub(crate) fn script(&self, callback: &Arc<str>) -> Frame {
         let encode = || Frame::chunk(format!("<script>parent.{callback}({})</script>\n", self.json()).as_bytes());
         let (shared, frame) = self.script.get_or_init(|| (Arc::clone(callback), encode()));
         if shared == callback { frame.clone() } else { encode() }
     }
 
     /// The answer to a poll that has waited for just this message.
-    pub(super) fn answer(&self) -> &Arc<[u8]> {
+    pub(crate) fn answer(&self) -> &Arc<[u8]> {
         self.answer.get_or_init(|| format!(r#"{{"messages":[{}],"last":"{}","gap":false}}"#, self.json(), self.id).into_bytes().into())
     }
 }

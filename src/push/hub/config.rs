@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use super::Clock;
+use super::clock::Clock;
+use crate::push::model::HistoryBounds;
 
 /// A hub's configuration.
 ///
@@ -46,7 +47,7 @@ pub struct HubConfig {
     pub replay_bytes: usize,
     /// Whether a request with a query parameter that its endpoint does not know gets 400. Default
     /// no: clients and libraries add parameters of their own, such as `_`, and an application may
-    /// read some in its policy ([`Hub::with_policy`](super::Hub::with_policy)). A known parameter
+    /// read some in its policy ([`Hub::with_policy`](crate::push::Hub::with_policy)). A known parameter
     /// with a bad value and a known one that is repeated get 400 in either case. A parameter that
     /// other endpoints alone know is unknown.
     pub strict_parameters: bool,
@@ -66,13 +67,19 @@ pub struct HubConfig {
     /// 5 s, one long poll that got lost.
     pub presence_grace: Duration,
     /// Clients with a token that are in their grace time at once, counted once for each of their topics. Past it those leave before their
-    /// time that have been away for longest ([`HubStats::crowded_out`](super::HubStats::crowded_out)). Default 100,000, which take 30 to 50 MB: names
+    /// time that have been away for longest ([`HubStats::crowded_out`](crate::push::HubStats::crowded_out)). Default 100,000, which take 30 to 50 MB: names
     /// can be made up, and then each request leaves one behind.
     pub presence_absent: usize,
     /// Whether joining and leaving is published for every topic, also when nobody has asked for it. Default no.
     pub presence_messages: bool,
     /// The clock.
     pub clock: Clock,
+}
+
+impl HubConfig {
+    pub(super) const fn history_bounds(&self) -> HistoryBounds {
+        HistoryBounds { messages: self.history_messages, bytes: self.history_bytes, age: self.history_age }
+    }
 }
 
 impl Default for HubConfig {

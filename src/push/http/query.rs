@@ -7,49 +7,23 @@
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
-use super::{Cursor, PublishError, topic};
-use crate::session::{Request, Response};
+use super::rejection::Rejection;
+use crate::push::model::{Cursor, Format, topic_name};
+use crate::session::Request;
 
-/// A request that cannot be served, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Rejection {
-    pub(super) status: u16,
-    pub(super) sentence: String,
-}
-
-impl Rejection {
-    pub(super) fn bad(sentence: impl Into<String>) -> Self {
-        Self { status: 400, sentence: sentence.into() }
-    }
-
-    pub(super) fn response(&self) -> Response {
-        Response::text(format!("{}\n", self.sentence)).with_status(self.status)
-    }
-}
-
-impl From<PublishError> for Rejection {
-    fn from(error: PublishError) -> Self {
-        Self { status: error.status(), sentence: error.to_string() }
-    }
-}
-
-/// Whether messages come in envelopes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
-    Json,
-    Raw,
-}
+/// Of a callback's name.
+const CALLBACK_BYTES_MAX: usize = 64;
 
 /// What happens to a request with a parameter that its endpoint does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unknown {
+pub(crate) enum Unknown {
     Ignored,
     Refused,
 }
 
 /// The known parameters of a query, each once.
 #[derive(Debug)]
-pub(super) struct Query<'a> {
+pub(crate) struct Query<'a> {
     values: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// The unknown ones, as sent, in order.
     others: Vec<&'a str>,
@@ -58,7 +32,7 @@ pub(super) struct Query<'a> {
 impl<'a> Query<'a> {
     /// Reads a query. Only known parameters are compared with each other, so that a query of
     /// thousands of unknown ones takes linear time.
-    pub(super) fn read(request: &Request<'a>, known: &[&[&str]], unknown: Unknown) -> Result<Self, Rejection> {
+    pub(crate) fn read(request: &Request<'a>, known: &[&[&str]], unknown: Unknown) -> Result<Self, Rejection> {
         let mut values: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::with_capacity(if request.query().is_some() { 4 } else { 0 });
         let mut others = Vec::new();
         for (sent, (name, value)) in request.query_pairs().zip(request.query_values()) {
@@ -78,16 +52,16 @@ impl<'a> Query<'a> {
     }
 
     /// The parameters that the endpoint does not know, as sent.
-    pub(super) fn others(&self) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn others(&self) -> impl Iterator<Item = &'a str> {
         self.others.iter().copied()
     }
 
-    pub(super) fn value(&self, name: &str) -> Option<&str> {
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
         self.values.iter().find(|(found, _)| found == name).map(|(_, value)| &**value)
     }
 
     /// A whole number.
-    pub(super) fn number(&self, name: &str, range: RangeInclusive<u64>) -> Result<Option<u64>, Rejection> {
+    pub(crate) fn number(&self, name: &str, range: RangeInclusive<u64>) -> Result<Option<u64>, Rejection> {
         let Some(text) = self.value(name) else { return Ok(None) };
         let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
         match digits.and_then(|digits| digits.parse().ok()).filter(|number| range.contains(number)) {
@@ -96,7 +70,7 @@ impl<'a> Query<'a> {
         }
     }
 
-    pub(super) fn format(&self, default: Format) -> Result<Format, Rejection> {
+    pub(crate) fn format(&self, default: Format) -> Result<Format, Rejection> {
         match self.value("format") {
             None => Ok(default),
             Some("json") => Ok(Format::Json),
@@ -105,22 +79,33 @@ impl<'a> Query<'a> {
         }
     }
 
-    pub(super) fn cursor(&self, name: &str) -> Result<Option<Cursor>, Rejection> {
+    pub(crate) fn cursor(&self, name: &str) -> Result<Option<Cursor>, Rejection> {
         let parse = |text: &str| text.parse().map_err(|error| Rejection::bad(format!("`{name}` is not a cursor: {error}")));
         self.value(name).map(parse).transpose()
     }
 
     /// The name that a client has given itself.
-    pub(super) fn client(&self) -> Result<Option<&str>, Rejection> {
+    pub(crate) fn client(&self) -> Result<Option<&str>, Rejection> {
         match self.value("client") {
-            Some(token) if !topic::is_name(token) => {
+            Some(token) if !topic_name::is_name(token) => {
                 Err(Rejection::bad("`client` must have 1 to 64 characters of A-Z, a-z, 0-9, `_`, `.` and `-`"))
             }
             token => Ok(token),
         }
     }
 
-    pub(super) fn flag(&self, name: &str) -> Result<bool, Rejection> {
+    /// The name of a function, if it is nothing else.
+    pub(crate) fn callback(&self) -> Result<Option<&str>, Rejection> {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'$');
+        match self.value("callback") {
+            Some(name) if !((1..=CALLBACK_BYTES_MAX).contains(&name.len()) && name.bytes().all(is_allowed)) => {
+                Err(Rejection::bad(format!("`callback` must have 1 to {CALLBACK_BYTES_MAX} characters of A-Z, a-z, 0-9, `_`, `.` and `$`")))
+            }
+            name => Ok(name),
+        }
+    }
+
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, Rejection> {
         match self.value(name) {
             None | Some("0") => Ok(false),
             Some("1") => Ok(true),

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{PerTechnique, Technique};
 use crate::proto::Limits;
+use crate::push::model::{PerTechnique, Technique};
 
 /// A topic, and a client with a token.
 type Key = (Arc<str>, Arc<str>);
@@ -30,7 +30,7 @@ struct Member {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Presence {
+pub(crate) struct Presence {
     members: HashMap<Key, Member>,
     online: HashMap<Arc<str>, PerTechnique>,
     /// Those who are away, each once for a topic.
@@ -42,7 +42,7 @@ pub(super) struct Presence {
 
 impl Presence {
     /// A client subscribes. Returns whether it was not online before.
-    pub(super) fn enter(&mut self, topic: &Arc<str>, token: &Arc<str>, technique: Technique) -> bool {
+    pub(crate) fn enter(&mut self, topic: &Arc<str>, token: &Arc<str>, technique: Technique) -> bool {
         let online = self.online.entry(Arc::clone(topic)).or_default();
         online[technique] += 1;
         if let Some(member) = self.members.get_mut(&(Arc::clone(topic), Arc::clone(token))) {
@@ -59,7 +59,7 @@ impl Presence {
     }
 
     /// A subscription of a client ends, perhaps its last. Afterwards somebody may have to [leave](Self::expire).
-    pub(super) fn leave(&mut self, topic: &Arc<str>, token: &Arc<str>, now: Instant, grace: Duration) {
+    pub(crate) fn leave(&mut self, topic: &Arc<str>, token: &Arc<str>, now: Instant, grace: Duration) {
         let key = (Arc::clone(topic), Arc::clone(token));
         let Some(member) = self.members.get_mut(&key) else { return };
         member.live = member.live.saturating_sub(1);
@@ -72,7 +72,7 @@ impl Presence {
     }
 
     /// The next one whose grace time is over, or for whom there is no room beside `most` others.
-    pub(super) fn expire(&mut self, now: Instant, most: usize) -> Option<(Arc<str>, Technique)> {
+    pub(crate) fn expire(&mut self, now: Instant, most: usize) -> Option<(Arc<str>, Technique)> {
         let ((due, _), _) = self.leaving.first_key_value()?;
         let is_over = *due <= now;
         if !is_over && self.leaving.len() <= most {
@@ -86,7 +86,7 @@ impl Presence {
     }
 
     /// Those who had to leave before their grace time was over.
-    pub(super) const fn crowded_out(&self) -> u64 {
+    pub(crate) const fn crowded_out(&self) -> u64 {
         self.crowded_out
     }
 
@@ -99,7 +99,7 @@ impl Presence {
         }
     }
 
-    pub(super) fn online(&self, topic: &str) -> PerTechnique {
+    pub(crate) fn online(&self, topic: &str) -> PerTechnique {
         self.online.get(topic).copied().unwrap_or_default()
     }
 }

@@ -1,0 +1,36 @@
+//! A request that is refused.
+//!
+//! Owns the status, the sentence, and the answer made of them. Leaves the reasons to its callers.
+
+use crate::push::hub::{Hub, PublishError};
+use crate::push::model::Cors;
+use crate::session::{Reply, Response};
+
+/// A request that cannot be served, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rejection {
+    pub(crate) status: u16,
+    pub(crate) sentence: String,
+}
+
+impl Rejection {
+    pub(crate) fn bad(sentence: impl Into<String>) -> Self {
+        Self { status: 400, sentence: sentence.into() }
+    }
+
+    /// Says why the request is not served, and counts it.
+    pub(crate) fn send(&self, hub: &Hub, reply: Reply<'_>, cors: &Cors) {
+        hub.count_refused(self.status);
+        reply.send(cors.dress(self.response()));
+    }
+
+    fn response(&self) -> Response {
+        Response::text(format!("{}\n", self.sentence)).with_status(self.status)
+    }
+}
+
+impl From<PublishError> for Rejection {
+    fn from(error: PublishError) -> Self {
+        Self { status: error.status(), sentence: error.to_string() }
+    }
+}
