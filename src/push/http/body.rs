@@ -35,14 +35,14 @@ impl Unsupported {
 
 /// How a body is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum PayloadKind {
     Binary,
     Text,
     /// Text that is declared to be US-ASCII.
     AsciiText,
 }
 
-impl Kind {
+impl PayloadKind {
     /// The kind that the fields declare: text for `text/*` and JSON, bytes otherwise.
     pub(crate) fn of(request: &Request<'_>) -> Result<Self, Unsupported> {
         let mut codings =
@@ -61,16 +61,16 @@ impl Kind {
             Charset::Other => Err(Unsupported::Charset),
             _ if !is_text => Ok(Self::Binary),
             Charset::UsAscii => Ok(Self::AsciiText),
-            Charset::Unsaid | Charset::Utf8 => Ok(Self::Text),
+            Charset::Absent | Charset::Utf8 => Ok(Self::Text),
         }
     }
 
     pub(crate) fn payload(self, body: &[u8]) -> Result<Payload, Rejection> {
         match (self, std::str::from_utf8(body)) {
             (Self::Binary, _) => Ok(Payload::binary(body)),
-            (Self::AsciiText, _) if !body.is_ascii() => Err(Rejection::bad("a payload with the charset US-ASCII must be US-ASCII")),
+            (Self::AsciiText, _) if !body.is_ascii() => Err(Rejection::bad_request("a payload with the charset US-ASCII must be US-ASCII")),
             (_, Ok(text)) => Ok(Payload::text(text)),
-            (_, Err(_)) => Err(Rejection::bad("a payload that is text must be UTF-8")),
+            (_, Err(_)) => Err(Rejection::bad_request("a payload that is text must be UTF-8")),
         }
     }
 }
@@ -84,7 +84,7 @@ struct MediaType {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Charset {
-    Unsaid,
+    Absent,
     Utf8,
     UsAscii,
     /// Another one, or several that differ.
@@ -102,8 +102,8 @@ impl Charset {
         }
     }
 
-    fn and(self, other: Self) -> Self {
-        if self == Self::Unsaid || self == other { other } else { Self::Other }
+    fn combine(self, other: Self) -> Self {
+        if self == Self::Absent || self == other { other } else { Self::Other }
     }
 }
 
@@ -114,7 +114,7 @@ impl MediaType {
         let (sub, mut rest) = token(rest.strip_prefix(b"/")?)?;
         let sub = sub.to_ascii_lowercase();
         let is_json = main.eq_ignore_ascii_case(b"application") && sub == b"json" || sub.ends_with(b"+json");
-        let mut charset = Charset::Unsaid;
+        let mut charset = Charset::Absent;
         loop {
             rest = rest.trim_ascii_start();
             if rest.is_empty() {
@@ -127,7 +127,7 @@ impl MediaType {
             let (name, behind) = token(rest)?;
             let (value, behind) = value(behind.strip_prefix(b"=")?)?;
             if name.eq_ignore_ascii_case(b"charset") {
-                charset = charset.and(Charset::named(&value));
+                charset = charset.combine(Charset::named(&value));
             }
             rest = behind;
         }
@@ -164,22 +164,22 @@ mod tests {
     #[test]
     fn media_types() {
         for (text, is_text, charset) in [
-            ("text/plain", true, Charset::Unsaid),
+            ("text/plain", true, Charset::Absent),
             ("TEXT/html; Charset=UTF-8", true, Charset::Utf8),
             ("text/plain;charset=\"utf-8\"", true, Charset::Utf8),
             ("text/plain \t;\t charset=\"u\\tf\\-8\" ;", true, Charset::Utf8),
             ("text/plain;;; a=b;charset=us-ascii", true, Charset::UsAscii),
-            ("application/json; x=\";charset=utf-16\"", true, Charset::Unsaid),
-            ("application/json; x=\"\\\";charset=utf-16\"", true, Charset::Unsaid),
+            ("application/json; x=\";charset=utf-16\"", true, Charset::Absent),
+            ("application/json; x=\"\\\";charset=utf-16\"", true, Charset::Absent),
             ("application/ld+json;charset=utf8", true, Charset::Utf8),
             ("image/svg+xml;charset=iso-8859-1", false, Charset::Other),
             ("text/plain;charset=\"\"", true, Charset::Other),
             ("text/plain;charset=utf-8;charset=UTF-8", true, Charset::Utf8),
             ("text/plain;charset=utf-8;charset=utf-16", true, Charset::Other),
             ("text/plain;charset=utf-16;charset=utf-8", true, Charset::Other),
-            ("text/plain;xcharset=utf-16;charsetx=utf-16", true, Charset::Unsaid),
-            ("application/x-www-form-urlencoded", false, Charset::Unsaid),
-            ("textual/json", false, Charset::Unsaid),
+            ("text/plain;xcharset=utf-16;charsetx=utf-16", true, Charset::Absent),
+            ("application/x-www-form-urlencoded", false, Charset::Absent),
+            ("textual/json", false, Charset::Absent),
         ] {
             assert_eq!(MediaType::parse(text.as_bytes()), Some(MediaType { is_text, charset }), "{text}");
         }

@@ -6,12 +6,12 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::catch_up::{CatchUp, TellGap};
+use super::catch_up::{CatchUp, EncodeGap};
 use super::conditions::{IfNoneMatch, LastEventId};
 use super::query::Query;
 use super::rejection::Rejection;
-use crate::push::hub::{Hub, PublishError, Wish};
-use crate::push::model::{Cors, Cursor, Format, Id, Replay, Technique, Topics, Wire};
+use crate::push::hub::{Hub, PublishError, Subscription};
+use crate::push::model::{AnswerFields, Cursor, Format, Id, Replay, Technique, Topics, WireForm};
 use crate::session::{Reply, Request, Response};
 
 pub(crate) struct Call<'a> {
@@ -19,7 +19,7 @@ pub(crate) struct Call<'a> {
     pub(crate) request: &'a Request<'a>,
     pub(crate) topics: Topics,
     pub(crate) query: Query<'a>,
-    pub(crate) cors: Cors,
+    pub(crate) fields: AnswerFields,
     pub(crate) client: Option<Arc<str>>,
     pub(crate) callback: Option<Arc<str>>,
 }
@@ -34,23 +34,23 @@ pub(crate) enum Unchanged {
 }
 
 /// How a technique streams.
-pub(crate) struct Plan {
+pub(crate) struct StreamPlan {
     pub(crate) technique: Technique,
-    pub(crate) wire: Wire,
+    pub(crate) wire_form: WireForm,
     pub(crate) content_type: Cow<'static, str>,
-    /// Comes first, made from the place where the stream resumes.
+    /// Comes first, made from the slot where the stream resumes.
     pub(crate) preface: fn(&Call<'_>, Id) -> Vec<u8>,
     pub(crate) heartbeat: &'static [u8],
     /// Tells of a gap; `None` where the head alone says it. A gap that opens behind the head ends
     /// the stream then.
-    pub(crate) tell_gap: Option<TellGap>,
+    pub(crate) encode_gap: Option<EncodeGap>,
     /// The stream ends after so many bytes of messages, those that were missed included.
     pub(crate) limit_bytes: Option<usize>,
 }
 
 impl Call<'_> {
     pub(crate) fn reject(&self, reply: Reply<'_>, rejection: &Rejection) {
-        rejection.send(self.hub, reply, &self.cors);
+        rejection.send(self.hub, reply, &self.fields);
     }
 
     /// The cursor of the address, `after=`. A value that is not a cursor is an error also where a
@@ -74,7 +74,7 @@ impl Call<'_> {
             None => after,
             Some(LastEventId::Earliest) => Cursor::Earliest,
             Some(LastEventId::Id(id)) => Cursor::After(id),
-            Some(LastEventId::Foreign) => self.hub.constants().foreign(),
+            Some(LastEventId::Foreign) => self.hub.constants().foreign_cursor(),
         })
     }
 
@@ -104,8 +104,8 @@ impl Call<'_> {
         self.query.format(default)
     }
 
-    pub(crate) fn wish(&self, technique: Technique, position: Id) -> Wish<'_> {
-        Wish { topics: &self.topics, technique, client: self.client.as_ref(), position, told_to: 0 }
+    pub(crate) fn subscription(&self, technique: Technique, sent_to: Id) -> Subscription<'_> {
+        Subscription { topics: &self.topics, technique, client: self.client.as_ref(), sent_to, gaps_told_to: 0 }
     }
 
     /// The first piece of the missed messages. Makes the topics, so that a reader can subscribe to
@@ -113,12 +113,12 @@ impl Call<'_> {
     pub(crate) fn replay(&self, cursor: Cursor) -> Result<Replay, Rejection> {
         let (now, limit_bytes) = (self.hub.config().clock.now(), self.hub.config().replay_bytes);
         let mut state = self.hub.lock();
-        let places = state.topics.make(&self.topics).ok_or(PublishError::TooManyTopics)?;
-        Ok(state.since(&places, 0, cursor, limit_bytes, now))
+        let slots = state.topics.get_or_create_all(&self.topics).ok_or(PublishError::TooManyTopics)?;
+        Ok(state.replay_slots(&slots, 0, cursor, limit_bytes, now))
     }
 
     /// Serves a technique that streams, from the cursor on.
-    pub(crate) fn serve_stream(&self, reply: Reply<'_>, plan: Result<Plan, Rejection>, cursor: Result<Cursor, Rejection>) {
+    pub(crate) fn serve_stream(&self, reply: Reply<'_>, plan: Result<StreamPlan, Rejection>, cursor: Result<Cursor, Rejection>) {
         match plan.and_then(|plan| Ok((plan, cursor?))) {
             Ok((plan, cursor)) => self.stream(reply, cursor, plan),
             Err(rejection) => self.reject(reply, &rejection),
@@ -126,12 +126,16 @@ impl Call<'_> {
     }
 
     /// Begins a stream. A source feeds the stream with the missed messages, and then subscribes it.
-    fn stream(&self, reply: Reply<'_>, cursor: Cursor, plan: Plan) {
+    fn stream(&self, reply: Reply<'_>, cursor: Cursor, plan: StreamPlan) {
         let missed = match self.replay(cursor) {
             Ok(missed) => missed,
             Err(rejection) => return self.reject(reply, &rejection),
         };
-        let head = self.cors.dress_stream(Response::new(plan.content_type, ""), plan.technique == Technique::Sse);
+        let head = Response::new(plan.content_type, "");
+        let head = match plan.technique {
+            Technique::Sse => self.fields.apply_to_event_stream(head),
+            _ => self.fields.apply(head),
+        };
         let head = head.field("Pushlab-Resumed", &missed.from.to_string());
         let head = if missed.gap { head.field("Pushlab-Gap", &missed.from.to_string()) } else { head };
         let mut stream = if plan.technique == Technique::Sse {
@@ -148,8 +152,8 @@ impl Call<'_> {
         if let Some(bytes) = plan.limit_bytes {
             stream.end_after(bytes);
         }
-        let catch_up = CatchUp::new(self.hub, &self.topics, plan.technique, plan.wire, plan.tell_gap, missed);
-        stream.feed(catch_up.of(self.client.as_ref()));
+        let catch_up = CatchUp::new(self.hub, &self.topics, plan.technique, plan.wire_form, plan.encode_gap, missed);
+        stream.feed(catch_up.for_client(self.client.as_ref()));
     }
 }
 

@@ -1,4 +1,4 @@
-//! From a cursor to the present, at the pace of one reader.
+//! From a cursor to the present, at the pace of one connection.
 //!
 //! Owns the replay of every streaming technique. A reader gets the missed messages at its own pace,
 //! in pieces of [`HubConfig::replay_bytes`](crate::push::HubConfig::replay_bytes). The step from the last
@@ -15,12 +15,12 @@ use std::sync::Arc;
 use std::vec;
 
 use crate::proto::Frame;
-use crate::push::hub::{Hub, Joined, Leave, Sink, Wish};
-use crate::push::model::{Id, Message, Replay, Technique, Topics, Wire, envelope};
+use crate::push::hub::{Hub, Sink, SubscribeOutcome, Subscription, SubscriptionGuard};
+use crate::push::model::{DROPPED_GAP, Id, Message, Replay, Technique, Topics, WireForm, gap_envelope};
 use crate::session::{Feed, Pusher, Sent, Socket, Stream, StreamSource};
 
 /// Encodes word of a gap, which comes as JSON, in the form of a technique.
-pub(crate) type TellGap = Box<dyn Fn(&str) -> Frame + Send>;
+pub(crate) type EncodeGap = Box<dyn Fn(&str) -> Frame + Send>;
 
 /// A subscription to be.
 pub(crate) struct CatchUp {
@@ -29,14 +29,14 @@ pub(crate) struct CatchUp {
     technique: Technique,
     /// The token of the client, for its presence.
     client: Option<Arc<str>>,
-    wire: Wire,
+    wire_form: WireForm,
     /// `None` where the form has no room for a gap.
-    tell_gap: Option<TellGap>,
+    encode_gap: Option<EncodeGap>,
     piece: Piece,
     /// The place in the sequence up to which gaps have been told. Of several topics, one may have
     /// forgotten messages that are newer than the last one of a piece: the next piece does not
     /// begin with the same gap.
-    told_to: u64,
+    gaps_told_to: u64,
 }
 
 /// The part of the missed messages that was taken from the hub and not yet sent.
@@ -56,82 +56,89 @@ impl From<Replay> for Piece {
 
 /// How far a reader has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reached {
+pub(crate) enum CatchUpStatus {
     /// The reader has to read before more is sent.
     Behind,
     /// The reader is subscribed: the hub pushes each new message to it.
-    Present,
+    Subscribed,
     /// The history has forgotten messages that the reader has not got, and the form has no room for
     /// a gap.
-    Gone,
+    MessagesGone,
     /// There are too many topics.
-    NoRoom,
+    TooManyTopics,
 }
 
 /// A connection that can be subscribed.
-pub(crate) trait Reader {
+pub(crate) trait PushConnection {
     fn send_frame(&mut self, frame: &Frame) -> Sent;
     fn pusher(&mut self) -> Pusher;
-    fn carry(&mut self, leave: Leave);
+    fn carry(&mut self, guard: SubscriptionGuard);
     fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static);
 }
 
 impl CatchUp {
     /// Begins with a first piece. Where the form has no room for a gap, the caller tells the gap of
     /// this piece.
-    pub(crate) fn new(hub: &Hub, topics: &Topics, technique: Technique, wire: Wire, tell_gap: Option<TellGap>, missed: Replay) -> Self {
-        let told_to = missed.from.sequence;
+    pub(crate) fn new(
+        hub: &Hub,
+        topics: &Topics,
+        technique: Technique,
+        wire_form: WireForm,
+        encode_gap: Option<EncodeGap>,
+        missed: Replay,
+    ) -> Self {
+        let gaps_told_to = missed.from.sequence;
         let mut piece = Piece::from(missed);
-        if tell_gap.is_none() {
+        if encode_gap.is_none() {
             piece.gap = None;
         }
-        Self { hub: hub.clone(), topics: topics.clone(), technique, client: None, wire, tell_gap, piece, told_to }
+        Self { hub: hub.clone(), topics: topics.clone(), technique, client: None, wire_form, encode_gap, piece, gaps_told_to }
     }
 
     /// The subscription of the client with this token, if it has one.
-    pub(crate) fn of(mut self, client: Option<&Arc<str>>) -> Self {
+    pub(crate) fn for_client(mut self, client: Option<&Arc<str>>) -> Self {
         self.client = client.cloned();
         self
     }
 
     /// Sends the missed messages for as long as the reader takes them, and subscribes the reader
     /// when no message is missing.
-    pub(crate) fn go_on(&mut self, reader: &mut impl Reader) -> Reached {
+    pub(crate) fn advance(&mut self, connection: &mut impl PushConnection) -> CatchUpStatus {
         loop {
-            if self.send_piece(reader) != Sent::Accepted {
-                return Reached::Behind;
+            if self.send_piece(connection) != Sent::Accepted {
+                return CatchUpStatus::Behind;
             }
             // Messages are sent without the hub's lock, and others may be published meanwhile. The
             // last round finds no new message, and subscribes under the same lock.
-            let wish = Wish {
+            let subscription = Subscription {
                 topics: &self.topics,
                 technique: self.technique,
                 client: self.client.as_ref(),
-                position: self.piece.last,
-                told_to: self.told_to,
+                sent_to: self.piece.last,
+                gaps_told_to: self.gaps_told_to,
             };
-            let sink = Sink::Stream { pusher: reader.pusher(), wire: self.wire.clone() };
-            match self.hub.join(&wish, sink) {
-                Joined::Subscribed(leave, drops) => {
-                    let told = self.tell_gap.as_ref().map(|tell_gap| tell_gap(envelope::DROPPED));
-                    reader.on_drop(move |count| {
+            let sink = Sink::Stream { pusher: connection.pusher(), wire_form: self.wire_form.clone() };
+            match self.hub.subscribe(&subscription, sink) {
+                SubscribeOutcome::Subscribed(guard, drops) => {
+                    let told = self.encode_gap.as_ref().map(|encode_gap| encode_gap(DROPPED_GAP));
+                    connection.on_drop(move |count| {
                         drops.add(count);
                         told.clone()
                     });
-                    reader.carry(leave);
-                    return Reached::Present;
+                    connection.carry(guard);
+                    return CatchUpStatus::Subscribed;
                 }
-                Joined::Behind(missed) if missed.gap && self.tell_gap.is_none() => {
+                SubscribeOutcome::Behind(missed) if missed.gap && self.encode_gap.is_none() => {
                     self.hub.count_refused(410);
-                    return Reached::Gone;
+                    return CatchUpStatus::MessagesGone;
                 }
-                Joined::Behind(missed) => {
-                    self.told_to = self.told_to.max(missed.from.sequence);
+                SubscribeOutcome::Behind(missed) => {
+                    self.gaps_told_to = self.gaps_told_to.max(missed.from.sequence);
                     self.piece = missed.into();
                 }
-                Joined::NoRoom => {
+                SubscribeOutcome::TooManyTopics => {
                     self.hub.count_refused(503);
-                    return Reached::NoRoom;
+                    return CatchUpStatus::TooManyTopics;
                 }
             }
         }
@@ -139,16 +146,16 @@ impl CatchUp {
 
     /// Sends the rest of the piece. Returns `Accepted` when the whole piece was sent and the reader
     /// takes more.
-    fn send_piece(&mut self, reader: &mut impl Reader) -> Sent {
-        if let (Some(from), Some(tell_gap)) = (self.piece.gap.take(), &self.tell_gap) {
-            let sent = reader.send_frame(&tell_gap(&envelope::gap(from)));
+    fn send_piece(&mut self, connection: &mut impl PushConnection) -> Sent {
+        if let (Some(from), Some(encode_gap)) = (self.piece.gap.take(), &self.encode_gap) {
+            let sent = connection.send_frame(&encode_gap(&gap_envelope(from)));
             if sent != Sent::Accepted {
                 return sent;
             }
         }
         let boundary = &self.hub.constants().boundary;
         for message in self.piece.messages.by_ref() {
-            let sent = reader.send_frame(&message.frame(&self.wire, boundary));
+            let sent = connection.send_frame(&message.frame(&self.wire_form, boundary));
             if sent != Sent::Accepted {
                 return sent;
             }
@@ -159,15 +166,15 @@ impl CatchUp {
 
 impl StreamSource for CatchUp {
     fn feed(&mut self, stream: &mut Stream<'_>) -> Feed {
-        match self.go_on(stream) {
-            Reached::Behind => Feed::Continue,
-            Reached::Present => Feed::Done,
-            Reached::Gone | Reached::NoRoom => Feed::End,
+        match self.advance(stream) {
+            CatchUpStatus::Behind => Feed::Continue,
+            CatchUpStatus::Subscribed => Feed::Done,
+            CatchUpStatus::MessagesGone | CatchUpStatus::TooManyTopics => Feed::End,
         }
     }
 }
 
-impl Reader for Stream<'_> {
+impl PushConnection for Stream<'_> {
     fn send_frame(&mut self, frame: &Frame) -> Sent {
         Stream::send_frame(self, frame)
     }
@@ -176,8 +183,8 @@ impl Reader for Stream<'_> {
         Stream::pusher(self)
     }
 
-    fn carry(&mut self, leave: Leave) {
-        Stream::carry(self, leave);
+    fn carry(&mut self, guard: SubscriptionGuard) {
+        Stream::carry(self, guard);
     }
 
     fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static) {
@@ -185,7 +192,7 @@ impl Reader for Stream<'_> {
     }
 }
 
-impl Reader for Socket<'_> {
+impl PushConnection for Socket<'_> {
     fn send_frame(&mut self, frame: &Frame) -> Sent {
         Socket::send_frame(self, frame)
     }
@@ -194,8 +201,8 @@ impl Reader for Socket<'_> {
         Socket::pusher(self)
     }
 
-    fn carry(&mut self, leave: Leave) {
-        Socket::carry(self, leave);
+    fn carry(&mut self, guard: SubscriptionGuard) {
+        Socket::carry(self, guard);
     }
 
     fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static) {

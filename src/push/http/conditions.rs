@@ -54,7 +54,7 @@ impl IfNoneMatch {
         let mut read = Self::Absent;
         for mut rest in values {
             loop {
-                rest = skip(rest);
+                rest = skip_separators(rest);
                 if rest.is_empty() {
                     break;
                 }
@@ -117,15 +117,15 @@ fn id_of(tag: &[u8]) -> Option<Id> {
 }
 
 /// Skips commas and white space: empty elements do not count (RFC 9110, section 5.6.1.2).
-fn skip(text: &[u8]) -> &[u8] {
-    behind(text, |byte| matches!(byte, b',' | b' ' | b'\t'))
+fn skip_separators(text: &[u8]) -> &[u8] {
+    skip_while(text, |byte| matches!(byte, b',' | b' ' | b'\t'))
 }
 
 fn skip_space(text: &[u8]) -> &[u8] {
-    behind(text, |byte| matches!(byte, b' ' | b'\t'))
+    skip_while(text, |byte| matches!(byte, b' ' | b'\t'))
 }
 
-fn behind(text: &[u8], is_skipped: fn(u8) -> bool) -> &[u8] {
+fn skip_while(text: &[u8], is_skipped: fn(u8) -> bool) -> &[u8] {
     let len = text.iter().take_while(|byte| is_skipped(**byte)).count();
     &text[len..]
 }

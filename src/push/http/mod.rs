@@ -12,7 +12,7 @@ mod router;
 
 pub use router::Mounted;
 
-pub(crate) use call::{Call, Plan, Unchanged};
-pub(crate) use catch_up::{CatchUp, Reached, TellGap};
+pub(crate) use call::{Call, StreamPlan, Unchanged};
+pub(crate) use catch_up::{CatchUp, CatchUpStatus, EncodeGap};
 pub(crate) use rejection::Rejection;
 pub(crate) use router::{Endpoint, Router};

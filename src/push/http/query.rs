@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use super::rejection::Rejection;
-use crate::push::model::{Cursor, Format, topic_name};
+use crate::push::model::{Cursor, Format, is_valid_name};
 use crate::session::Request;
 
 /// Of a callback's name.
@@ -16,7 +16,7 @@ const CALLBACK_BYTES_MAX: usize = 64;
 
 /// What happens to a request with a parameter that its endpoint does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unknown {
+pub(crate) enum UnknownParameters {
     Ignored,
     Refused,
 }
@@ -26,34 +26,34 @@ pub(crate) enum Unknown {
 pub(crate) struct Query<'a> {
     values: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// The unknown ones, as sent, in order.
-    others: Vec<&'a str>,
+    unknown: Vec<&'a str>,
 }
 
 impl<'a> Query<'a> {
     /// Reads a query. Only known parameters are compared with each other, so that a query of
     /// thousands of unknown ones takes linear time.
-    pub(crate) fn read(request: &Request<'a>, known: &[&[&str]], unknown: Unknown) -> Result<Self, Rejection> {
+    pub(crate) fn read(request: &Request<'a>, known: &[&[&str]], unknown: UnknownParameters) -> Result<Self, Rejection> {
         let mut values: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::with_capacity(if request.query().is_some() { 4 } else { 0 });
-        let mut others = Vec::new();
+        let mut unknown_sent = Vec::new();
         for (sent, (name, value)) in request.query_pairs().zip(request.query_values()) {
             if !known.iter().any(|names| names.contains(&&*name)) {
-                if unknown == Unknown::Refused {
+                if unknown == UnknownParameters::Refused {
                     return Err(refuse_unknown(&name, known));
                 }
-                others.push(sent);
+                unknown_sent.push(sent);
                 continue;
             }
             if values.iter().any(|(other, _)| *other == name) {
-                return Err(Rejection::bad(format!("`{name}` is given twice")));
+                return Err(Rejection::bad_request(format!("`{name}` is given twice")));
             }
             values.push((name, value));
         }
-        Ok(Self { values, others })
+        Ok(Self { values, unknown: unknown_sent })
     }
 
     /// The parameters that the endpoint does not know, as sent.
-    pub(crate) fn others(&self) -> impl Iterator<Item = &'a str> {
-        self.others.iter().copied()
+    pub(crate) fn unknown(&self) -> impl Iterator<Item = &'a str> {
+        self.unknown.iter().copied()
     }
 
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
@@ -61,12 +61,12 @@ impl<'a> Query<'a> {
     }
 
     /// A whole number.
-    pub(crate) fn number(&self, name: &str, range: RangeInclusive<u64>) -> Result<Option<u64>, Rejection> {
+    pub(crate) fn whole_number(&self, name: &str, range: RangeInclusive<u64>) -> Result<Option<u64>, Rejection> {
         let Some(text) = self.value(name) else { return Ok(None) };
         let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
         match digits.and_then(|digits| digits.parse().ok()).filter(|number| range.contains(number)) {
             Some(number) => Ok(Some(number)),
-            None => Err(Rejection::bad(format!("`{name}` must be a whole number from {} to {}", range.start(), range.end()))),
+            None => Err(Rejection::bad_request(format!("`{name}` must be a whole number from {} to {}", range.start(), range.end()))),
         }
     }
 
@@ -75,20 +75,20 @@ impl<'a> Query<'a> {
             None => Ok(default),
             Some("json") => Ok(Format::Json),
             Some("raw") => Ok(Format::Raw),
-            Some(_) => Err(Rejection::bad("`format` must be json or raw")),
+            Some(_) => Err(Rejection::bad_request("`format` must be json or raw")),
         }
     }
 
     pub(crate) fn cursor(&self, name: &str) -> Result<Option<Cursor>, Rejection> {
-        let parse = |text: &str| text.parse().map_err(|error| Rejection::bad(format!("`{name}` is not a cursor: {error}")));
+        let parse = |text: &str| text.parse().map_err(|error| Rejection::bad_request(format!("`{name}` is not a cursor: {error}")));
         self.value(name).map(parse).transpose()
     }
 
     /// The name that a client has given itself.
     pub(crate) fn client(&self) -> Result<Option<&str>, Rejection> {
         match self.value("client") {
-            Some(token) if !topic_name::is_name(token) => {
-                Err(Rejection::bad("`client` must have 1 to 64 characters of A-Z, a-z, 0-9, `_`, `.` and `-`"))
+            Some(token) if !is_valid_name(token) => {
+                Err(Rejection::bad_request("`client` must have 1 to 64 characters of A-Z, a-z, 0-9, `_`, `.` and `-`"))
             }
             token => Ok(token),
         }
@@ -98,9 +98,9 @@ impl<'a> Query<'a> {
     pub(crate) fn callback(&self) -> Result<Option<&str>, Rejection> {
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'$');
         match self.value("callback") {
-            Some(name) if !((1..=CALLBACK_BYTES_MAX).contains(&name.len()) && name.bytes().all(is_allowed)) => {
-                Err(Rejection::bad(format!("`callback` must have 1 to {CALLBACK_BYTES_MAX} characters of A-Z, a-z, 0-9, `_`, `.` and `$`")))
-            }
+            Some(name) if !((1..=CALLBACK_BYTES_MAX).contains(&name.len()) && name.bytes().all(is_allowed)) => Err(Rejection::bad_request(
+                format!("`callback` must have 1 to {CALLBACK_BYTES_MAX} characters of A-Z, a-z, 0-9, `_`, `.` and `$`"),
+            )),
             name => Ok(name),
         }
     }
@@ -109,7 +109,7 @@ impl<'a> Query<'a> {
         match self.value(name) {
             None | Some("0") => Ok(false),
             Some("1") => Ok(true),
-            Some(_) => Err(Rejection::bad(format!("`{name}` must be 0 or 1"))),
+            Some(_) => Err(Rejection::bad_request(format!("`{name}` must be 0 or 1"))),
         }
     }
 }
@@ -118,7 +118,7 @@ impl<'a> Query<'a> {
 fn refuse_unknown(name: &str, known: &[&[&str]]) -> Rejection {
     let list = known.concat().join(", ");
     let known = if list.is_empty() { "there are none".to_owned() } else { format!("there are {list}") };
-    Rejection::bad(format!("`{}` is not a parameter here; {known}", shorten(name)))
+    Rejection::bad_request(format!("`{}` is not a parameter here; {known}", shorten(name)))
 }
 
 /// The start of a text of any length.

@@ -3,7 +3,7 @@
 //! Owns the status, the sentence, and the answer made of them. Leaves the reasons to its callers.
 
 use crate::push::hub::{Hub, PublishError};
-use crate::push::model::Cors;
+use crate::push::model::AnswerFields;
 use crate::session::{Reply, Response};
 
 /// A request that cannot be served, and why.
@@ -14,14 +14,14 @@ pub(crate) struct Rejection {
 }
 
 impl Rejection {
-    pub(crate) fn bad(sentence: impl Into<String>) -> Self {
+    pub(crate) fn bad_request(sentence: impl Into<String>) -> Self {
         Self { status: 400, sentence: sentence.into() }
     }
 
     /// Says why the request is not served, and counts it.
-    pub(crate) fn send(&self, hub: &Hub, reply: Reply<'_>, cors: &Cors) {
+    pub(crate) fn send(&self, hub: &Hub, reply: Reply<'_>, fields: &AnswerFields) {
         hub.count_refused(self.status);
-        reply.send(cors.dress(self.response()));
+        reply.send(fields.apply(self.response()));
     }
 
     fn response(&self) -> Response {

@@ -5,13 +5,13 @@
 
 use std::borrow::Cow;
 
-use super::body::Kind;
+use super::body::PayloadKind;
 use super::call::Call;
-use super::query::{Query, Unknown};
+use super::query::{Query, UnknownParameters};
 use super::rejection::Rejection;
 use crate::proto::http1::Method;
 use crate::push::hub::{Access, Hub};
-use crate::push::model::{Cors, PRESENCE, Topics, topic_name};
+use crate::push::model::{AnswerFields, PRESENCE, Topics, check_topic_name};
 use crate::session::{Reply, Request, Response};
 
 /// What became of a request.
@@ -48,10 +48,10 @@ impl<'h> Router<'h> {
     pub(crate) fn handle<'r>(&self, request: &Request<'_>, reply: Reply<'r>) -> Mounted<'r> {
         let path = request.path().strip_prefix(&*self.hub.config().prefix).and_then(|rest| rest.strip_prefix('/'));
         let Some(path) = path else { return Mounted::NotMine(reply) };
-        let cors = Cors::of(request);
+        let fields = AnswerFields::of(request);
         if !request.method().is_safe() && !request.origin().may_act() {
             let rejection = Rejection { status: 403, sentence: "pages of this origin may not publish here".to_owned() };
-            rejection.send(self.hub, reply, &cors);
+            rejection.send(self.hub, reply, &fields);
             return Mounted::Handled;
         }
         let (topics, technique) = path.split_once('/').map_or((path, None), |(topics, technique)| (topics, Some(technique)));
@@ -59,30 +59,30 @@ impl<'h> Router<'h> {
         // request's path has it as it was sent.
         let topics = if topics.contains('%') { topics.replace("%2C", ",").into() } else { Cow::Borrowed(topics) };
         match technique {
-            None => self.serve_topic(request, &topics, &cors, reply),
-            Some(technique) => self.serve_technique(request, &topics, technique, &cors, reply),
+            None => self.serve_topic(request, &topics, &fields, reply),
+            Some(technique) => self.serve_technique(request, &topics, technique, &fields, reply),
         }
         Mounted::Handled
     }
 
-    fn serve_topic(&self, request: &Request<'_>, topic: &str, cors: &Cors, reply: Reply<'_>) {
+    fn serve_topic(&self, request: &Request<'_>, topic: &str, fields: &AnswerFields, reply: Reply<'_>) {
         let answer = match request.method() {
-            Method::Get | Method::Head => self.figures(request, topic),
-            Method::Post => self.take(request, topic),
-            Method::Options => return reply.send(Cors::options(request, TOPIC_METHODS)),
-            _ => return reply.send(cors.dress(Response::method_not_allowed(TOPIC_METHODS))),
+            Method::Get | Method::Head => self.topic_info(request, topic),
+            Method::Post => self.publish_body(request, topic),
+            Method::Options => return reply.send(AnswerFields::options(request, TOPIC_METHODS)),
+            _ => return reply.send(fields.apply(Response::method_not_allowed(TOPIC_METHODS))),
         };
         match answer {
-            Ok(answer) => reply.send(cors.dress(answer)),
-            Err(rejection) => rejection.send(self.hub, reply, cors),
+            Ok(answer) => reply.send(fields.apply(answer)),
+            Err(rejection) => rejection.send(self.hub, reply, fields),
         }
     }
 
     /// Publishes the body.
-    fn take(&self, request: &Request<'_>, topic: &str) -> Result<Response, Rejection> {
+    fn publish_body(&self, request: &Request<'_>, topic: &str) -> Result<Response, Rejection> {
         let query = self.query(request, &[&["event"]])?;
-        let topic = self.one_topic(request, topic, Access::Publish)?;
-        let payload = match Kind::of(request) {
+        let topic = self.check_topic(request, topic, Access::Publish)?;
+        let payload = match PayloadKind::of(request) {
             Ok(kind) => kind.payload(request.body())?,
             Err(unsupported) => {
                 self.hub.count_refused(415);
@@ -93,21 +93,21 @@ impl<'h> Router<'h> {
             Some(name) => payload.event(name),
             None => payload,
         };
-        let done = self.hub.try_publish(&topic, payload)?;
+        let done = self.hub.publish_uncounted(&topic, payload)?;
         let text = format!("{{\"id\":\"{}\",\"subscribers\":{}}}\n", done.id, done.subscribers);
         Ok(Response::json(text).with_status(202))
     }
 
     /// The figures of a topic.
-    fn figures(&self, request: &Request<'_>, topic: &str) -> Result<Response, Rejection> {
+    fn topic_info(&self, request: &Request<'_>, topic: &str) -> Result<Response, Rejection> {
         self.query(request, &[])?;
-        let topic = self.one_topic(request, topic, Access::Subscribe)?;
-        let info = self.hub.info(&topic).map_err(|error| Rejection::bad(error.to_string()))?;
+        let topic = self.check_topic(request, topic, Access::Subscribe)?;
+        let info = self.hub.info(&topic).map_err(|error| Rejection::bad_request(error.to_string()))?;
         Ok(Response::json(info.json(&topic) + "\n"))
     }
 
-    fn one_topic(&self, request: &Request<'_>, name: &str, access: Access) -> Result<String, Rejection> {
-        topic_name::check(name).map_err(|error| Rejection::bad(error.to_string()))?;
+    fn check_topic(&self, request: &Request<'_>, name: &str, access: Access) -> Result<String, Rejection> {
+        check_topic_name(name).map_err(|error| Rejection::bad_request(error.to_string()))?;
         if access == Access::Publish && name.ends_with(PRESENCE) {
             return Err(Rejection { status: 403, sentence: "only the hub publishes to the topic of a presence".to_owned() });
         }
@@ -123,40 +123,45 @@ impl<'h> Router<'h> {
         Err(Rejection { status: 403, sentence: format!("this request may not {verb} {topic}") })
     }
 
-    fn serve_technique(&self, request: &Request<'_>, topics: &str, technique: &str, cors: &Cors, reply: Reply<'_>) {
+    fn serve_technique(&self, request: &Request<'_>, topics: &str, technique: &str, fields: &AnswerFields, reply: Reply<'_>) {
         let Some(endpoint) = self.endpoints.iter().find(|endpoint| endpoint.name == technique) else {
             let list = self.endpoints.iter().map(|endpoint| endpoint.name).collect::<Vec<_>>().join(", ");
             let rejection = Rejection { status: 404, sentence: format!("there is no such technique; there are {list}") };
-            return rejection.send(self.hub, reply, cors);
+            return rejection.send(self.hub, reply, fields);
         };
         match request.method() {
             Method::Get | Method::Head => {}
-            Method::Options => return reply.send(Cors::options(request, SUBSCRIBE_METHODS)),
-            _ => return reply.send(cors.dress(Response::method_not_allowed(SUBSCRIBE_METHODS))),
+            Method::Options => return reply.send(AnswerFields::options(request, SUBSCRIBE_METHODS)),
+            _ => return reply.send(fields.apply(Response::method_not_allowed(SUBSCRIBE_METHODS))),
         }
-        match self.call(request, topics, endpoint.parameters, cors) {
+        match self.call(request, topics, endpoint.parameters, fields) {
             Ok(call) => (endpoint.serve)(&call, reply),
-            Err(rejection) => rejection.send(self.hub, reply, cors),
+            Err(rejection) => rejection.send(self.hub, reply, fields),
         }
     }
 
     fn query<'a>(&self, request: &Request<'a>, known: &[&[&str]]) -> Result<Query<'a>, Rejection> {
-        Query::read(request, known, if self.hub.config().strict_parameters { Unknown::Refused } else { Unknown::Ignored })
+        Query::read(
+            request,
+            known,
+            if self.hub.config().strict_parameters { UnknownParameters::Refused } else { UnknownParameters::Ignored },
+        )
     }
 
     /// Reads what all techniques have in common.
-    fn call<'a>(&self, request: &'a Request<'a>, topics: &str, parameters: &[&str], cors: &Cors) -> Result<Call<'a>, Rejection>
+    fn call<'a>(&self, request: &'a Request<'a>, topics: &str, parameters: &[&str], fields: &AnswerFields) -> Result<Call<'a>, Rejection>
     where
         'h: 'a,
     {
         let query = self.query(request, &[COMMON_PARAMETERS, parameters])?;
-        let topics = Topics::parse(topics, self.hub.config().topics_per_request).map_err(|error| Rejection::bad(error.to_string()))?;
+        let topics =
+            Topics::parse(topics, self.hub.config().topics_per_request).map_err(|error| Rejection::bad_request(error.to_string()))?;
         for name in topics.names() {
             self.check_access(request, Access::Subscribe, name)?;
         }
         let topics = if query.flag("presence")? { topics.with_presence() } else { topics };
         let client = query.client()?.map(Into::into);
         let callback = query.callback()?.map(Into::into);
-        Ok(Call { hub: self.hub, request, topics, query, cors: cors.clone(), client, callback })
+        Ok(Call { hub: self.hub, request, topics, query, fields: fields.clone(), client, callback })
     }
 }

@@ -46,7 +46,7 @@ impl fmt::Debug for Clock {
 }
 
 /// A number that no other hub has: the wall clock, and what the system's random source gives each process, in case two start at once.
-pub(crate) fn epoch() -> u64 {
+pub(crate) fn new_epoch() -> u64 {
     let nanos = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     RandomState::new().hash_one(nanos)
 }

@@ -12,7 +12,9 @@ use super::config::HubConfig;
 use super::publish::{PublishError, Published};
 use super::state::{Constants, State};
 use super::stats::{HubStats, Refused};
-use crate::push::model::{BadTopic, Cursor, Id, PRESENCE, Payload, PerTechnique, Replay, Topics, append_json_string, topic_name};
+use crate::push::model::{
+    BadTopic, Cursor, Id, PRESENCE, Payload, PerTechnique, Replay, Topics, append_json_string, check_topic_name, is_valid_name,
+};
 use crate::session::{Request, normalized_path};
 
 /// What somebody asks to do to a topic.
@@ -115,7 +117,7 @@ impl Hub {
 
     fn build(mut config: HubConfig, policy: Option<Policy>) -> Self {
         config.prefix = normalized_path(&config.prefix).into_owned();
-        let constants = Arc::new(Constants { config, epoch: clock::epoch(), boundary: format!("part-{:016x}", clock::epoch()) });
+        let constants = Arc::new(Constants { config, epoch: clock::new_epoch(), boundary: format!("part-{:016x}", clock::new_epoch()) });
         let state = Mutex::new(State::new(Arc::clone(&constants)));
         Self(Arc::new(Inner { constants, state, policy, refused: Refused::default() }))
     }
@@ -125,13 +127,13 @@ impl Hub {
     /// # Errors
     /// When a name is none, the payload is too large, or there is no room for one topic more. Nothing was published then.
     pub fn publish(&self, topic: &str, payload: Payload) -> Result<Published, PublishError> {
-        self.try_publish(topic, payload).inspect_err(|error| self.count_refused(error.status()))
+        self.publish_uncounted(topic, payload).inspect_err(|error| self.count_refused(error.status()))
     }
 
     /// Publishes without counting what is refused.
-    pub(crate) fn try_publish(&self, topic: &str, payload: Payload) -> Result<Published, PublishError> {
-        topic_name::check(topic).map_err(PublishError::BadTopic)?;
-        if payload.event_name().is_some_and(|name| !topic_name::is_name(name) || name == "gap") {
+    pub(crate) fn publish_uncounted(&self, topic: &str, payload: Payload) -> Result<Published, PublishError> {
+        check_topic_name(topic).map_err(PublishError::BadTopic)?;
+        if payload.event_name().is_some_and(|name| !is_valid_name(name) || name == "gap") {
             return Err(PublishError::BadEvent);
         }
         if payload.bytes().len() > self.config().payload_bytes {
@@ -139,7 +141,7 @@ impl Hub {
         }
         let mut state = self.lock();
         let now = self.config().clock.now();
-        state.expire(now);
+        state.expire_presence(now);
         let (id, subscribers) = state.publish(&topic.into(), payload, now)?;
         Ok(Published { id, subscribers })
     }
@@ -162,12 +164,12 @@ impl Hub {
     /// # Errors
     /// When the name is none.
     pub fn info(&self, topic: &str) -> Result<TopicInfo, BadTopic> {
-        topic_name::check(topic)?;
+        check_topic_name(topic)?;
         let now = self.config().clock.now();
         let mut state = self.lock();
-        state.expire(now);
+        state.expire_presence(now);
         let online = state.online(topic);
-        let found = state.topics.get_aged(topic, now, self.config().history_age);
+        let found = state.topics.get_unexpired(topic, now, self.config().history_age);
         Ok(TopicInfo {
             last: self.constants().id(found.map_or(0, |topic| topic.history.last())),
             retained: found.map_or(0, |topic| topic.history.len()),
@@ -206,7 +208,7 @@ impl Hub {
     pub fn tick(&self) {
         let now = self.config().clock.now();
         let mut state = self.lock();
-        state.expire(now);
+        state.expire_presence(now);
         state.topics.expire(now, self.config().history_age);
     }
 

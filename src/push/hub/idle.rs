@@ -1,86 +1,86 @@
 //! The topics without users, in the order of their last use.
 //!
-//! Owns a doubly linked list over the topics' places: each operation takes the same few steps,
+//! Owns a doubly linked list over the topics' slots: each operation takes the same few steps,
 //! however many topics there are. Leaves the meaning of a use to others.
 
-/// No place.
+/// No slot.
 const NONE: usize = usize::MAX;
 
-/// The neighbours of a place in the list, or `NONE` at an end of it.
+/// The neighbours of a slot in the list, or `NONE` at an end of it.
 #[derive(Clone, Copy, Debug)]
 struct Link {
-    before: usize,
-    behind: usize,
+    previous: usize,
+    next: usize,
 }
 
 #[derive(Debug)]
-pub(crate) struct Idle {
-    /// By place; `None` for what is not in the list.
+pub(crate) struct IdleList {
+    /// By slot; `None` for what is not in the list.
     links: Vec<Option<Link>>,
     first: usize,
     last: usize,
 }
 
-impl Default for Idle {
+impl Default for IdleList {
     fn default() -> Self {
         Self { links: Vec::new(), first: NONE, last: NONE }
     }
 }
 
-impl Idle {
-    /// Puts a place at the end of the list, be it in the list already or not.
-    pub(crate) fn touch(&mut self, place: usize) {
-        self.remove(place);
-        if place >= self.links.len() {
-            self.links.resize(place + 1, None);
+impl IdleList {
+    /// Puts a slot at the end of the list, be it in the list already or not.
+    pub(crate) fn move_to_end(&mut self, slot: usize) {
+        self.remove(slot);
+        if slot >= self.links.len() {
+            self.links.resize(slot + 1, None);
         }
-        self.links[place] = Some(Link { before: self.last, behind: NONE });
+        self.links[slot] = Some(Link { previous: self.last, next: NONE });
         match self.link(self.last) {
-            Some(link) => link.behind = place,
-            None => self.first = place,
+            Some(link) => link.next = slot,
+            None => self.first = slot,
         }
-        self.last = place;
+        self.last = slot;
     }
 
-    /// Takes a place out of the list. Returns whether it was there.
-    pub(crate) fn remove(&mut self, place: usize) -> bool {
-        let Some(Link { before, behind }) = self.links.get_mut(place).and_then(Option::take) else { return false };
-        match self.link(before) {
-            Some(link) => link.behind = behind,
-            None => self.first = behind,
+    /// Takes a slot out of the list. Returns whether it was there.
+    pub(crate) fn remove(&mut self, slot: usize) -> bool {
+        let Some(Link { previous, next }) = self.links.get_mut(slot).and_then(Option::take) else { return false };
+        match self.link(previous) {
+            Some(link) => link.next = next,
+            None => self.first = next,
         }
-        match self.link(behind) {
-            Some(link) => link.before = before,
-            None => self.last = before,
+        match self.link(next) {
+            Some(link) => link.previous = previous,
+            None => self.last = previous,
         }
         true
     }
 
-    /// The place that was put into the list first, of those that are there.
+    /// The slot that was put into the list first, of those that are there.
     pub(crate) fn first(&self) -> Option<usize> {
         (self.first != NONE).then_some(self.first)
     }
 
-    fn link(&mut self, place: usize) -> Option<&mut Link> {
-        self.links.get_mut(place)?.as_mut()
+    fn link(&mut self, slot: usize) -> Option<&mut Link> {
+        self.links.get_mut(slot)?.as_mut()
     }
 }
 
 #[cfg(test)]
-impl Idle {
-    /// All places, first to last; the way back is the same.
-    pub(crate) fn places(&self) -> Vec<usize> {
+impl IdleList {
+    /// All slots, first to last; the way back is the same.
+    pub(crate) fn slots(&self) -> Vec<usize> {
         let walk = |from: usize, next: fn(&Link) -> usize| {
-            std::iter::successors(self.links.get(from).map(|_| from), move |place| {
-                let link = self.links[*place].as_ref().expect("neighbours are in the list");
-                Some(next(link)).filter(|place| *place != NONE)
+            std::iter::successors(self.links.get(from).map(|_| from), move |slot| {
+                let link = self.links[*slot].as_ref().expect("neighbours are in the list");
+                Some(next(link)).filter(|slot| *slot != NONE)
             })
         };
-        let places: Vec<_> = walk(self.first, |link| link.behind).collect();
-        let mut back: Vec<_> = walk(self.last, |link| link.before).collect();
+        let slots: Vec<_> = walk(self.first, |link| link.next).collect();
+        let mut back: Vec<_> = walk(self.last, |link| link.previous).collect();
         back.reverse();
-        assert_eq!(places, back);
-        assert_eq!(places.len(), self.links.iter().flatten().count());
-        places
+        assert_eq!(slots, back);
+        assert_eq!(slots.len(), self.links.iter().flatten().count());
+        slots
     }
 }

@@ -23,4 +23,4 @@ pub use publish::{PublishError, Published};
 pub use stats::HubStats;
 
 pub(crate) use state::Sink;
-pub(crate) use subscribe::{Joined, Leave, Waiting, Wish};
+pub(crate) use subscribe::{HoldOutcome, SubscribeOutcome, Subscription, SubscriptionGuard};

@@ -5,7 +5,7 @@
 //! somebody else, and is online for as long as it lasts.
 //!
 //! Members that are connected are as many as the connections allow. Those in their grace time have a bound of their own: past it, the
-//! one that has been away for longest leaves.
+//! one that has been away for longest departure.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use crate::proto::Limits;
 use crate::push::model::{PerTechnique, Technique};
 
 /// A topic, and a client with a token.
-type Key = (Arc<str>, Arc<str>);
+type MemberKey = (Arc<str>, Arc<str>);
 
-/// A place among those who leave: when, and which of those of the same moment.
-type Place = (Instant, u64);
+/// A departure among those who leave: when, and which of those of the same moment.
+type Departure = (Instant, u64);
 
 #[derive(Debug)]
 struct Member {
@@ -26,17 +26,17 @@ struct Member {
     /// Requests and connections that last.
     live: usize,
     /// Where it stands among those who leave, while it is away.
-    leaves: Option<Place>,
+    departure: Option<Departure>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Presence {
-    members: HashMap<Key, Member>,
+    members: HashMap<MemberKey, Member>,
     online: HashMap<Arc<str>, PerTechnique>,
     /// Those who are away, each once for a topic.
-    leaving: BTreeMap<Place, Key>,
+    leaving: BTreeMap<Departure, MemberKey>,
     /// Places that were given out.
-    places: u64,
+    departures: u64,
     crowded_out: u64,
 }
 
@@ -49,12 +49,12 @@ impl Presence {
             online[member.technique] -= 1;
             member.technique = technique;
             member.live += 1;
-            if let Some(place) = member.leaves.take() {
-                self.leaving.remove(&place);
+            if let Some(departure) = member.departure.take() {
+                self.leaving.remove(&departure);
             }
             return false;
         }
-        self.members.insert((Arc::clone(topic), Arc::clone(token)), Member { technique, live: 1, leaves: None });
+        self.members.insert((Arc::clone(topic), Arc::clone(token)), Member { technique, live: 1, departure: None });
         true
     }
 
@@ -64,10 +64,10 @@ impl Presence {
         let Some(member) = self.members.get_mut(&key) else { return };
         member.live = member.live.saturating_sub(1);
         if member.live == 0 {
-            self.places += 1;
-            let place = (now + grace.min(Limits::TIMEOUT_MAX), self.places);
-            member.leaves = Some(place);
-            self.leaving.insert(place, key);
+            self.departures += 1;
+            let departure = (now + grace.min(Limits::TIMEOUT_MAX), self.departures);
+            member.departure = Some(departure);
+            self.leaving.insert(departure, key);
         }
     }
 

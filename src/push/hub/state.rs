@@ -12,8 +12,8 @@ use slab::Slab;
 use super::config::HubConfig;
 use super::presence::Presence;
 use super::publish::PublishError;
-use super::topic_table::{Board, Places};
-use crate::push::model::{Cursor, Id, Merge, Message, PRESENCE, Payload, PerTechnique, Replay, Shape, Technique, Topics, Wire};
+use super::topic_table::{TopicSlots, TopicTable};
+use crate::push::model::{Cursor, Id, Merge, Message, PRESENCE, Payload, PerTechnique, PollForm, Replay, Technique, Topics, WireForm};
 use crate::session::{Held, Pusher, Response};
 
 /// What never changes.
@@ -32,74 +32,74 @@ impl Constants {
 
     /// A cursor of an epoch that is not this hub's. Everything that is retained follows it, behind
     /// a gap.
-    pub(crate) const fn foreign(&self) -> Cursor {
+    pub(crate) const fn foreign_cursor(&self) -> Cursor {
         Cursor::After(Id { epoch: !self.epoch, sequence: 0 })
     }
 }
 
 /// One subscription.
 pub(crate) struct Subscriber {
-    places: Places,
+    slots: TopicSlots,
     technique: Technique,
     sink: Sink,
 }
 
 pub(crate) enum Sink {
-    Stream { pusher: Pusher, wire: Wire },
+    Stream { pusher: Pusher, wire_form: WireForm },
     Poll(WaitingPoll),
 }
 
 /// A long poll.
 pub(crate) struct WaitingPoll {
     pub(crate) held: Held,
-    pub(crate) shape: Shape,
+    pub(crate) form: PollForm,
     pub(crate) cursor: Id,
     /// Whose it is: the client's next poll of these topics ends it.
-    pub(crate) client: Option<Client>,
+    pub(crate) client: Option<ClientKey>,
 }
 
 /// A client that has named itself, and what it listens to.
-pub(crate) type Client = (Arc<str>, Topics);
+pub(crate) type ClientKey = (Arc<str>, Topics);
 
 pub(crate) struct State {
     pub(crate) constants: Arc<Constants>,
     pub(crate) sequence: u64,
-    pub(crate) topics: Board,
+    pub(crate) topics: TopicTable,
     pub(crate) presence: Presence,
     /// By the lower half of their numbers.
     subscribers: Slab<(u64, Subscriber)>,
-    /// The upper half of the last number that was given out.
-    last_subscriber: u32,
-    polls_of_clients: HashMap<Client, u64>,
+    /// The upper half of the last key that was given out.
+    last_generation: u32,
+    polls_of_clients: HashMap<ClientKey, u64>,
     /// The latest answer to a poll that nothing came for. Nearly all polls wait behind the same message, and share it.
-    empty: Option<(Shape, Id, Arc<Response>)>,
+    last_empty_answer: Option<(PollForm, Id, Arc<Response>)>,
 }
 
 impl State {
     pub(crate) fn new(constants: Arc<Constants>) -> Self {
         Self {
-            topics: Board::new(constants.config.topics),
+            topics: TopicTable::new(constants.config.topics),
             constants,
             sequence: 0,
             presence: Presence::default(),
             subscribers: Slab::new(),
-            last_subscriber: 0,
+            last_generation: 0,
             polls_of_clients: HashMap::new(),
-            empty: None,
+            last_empty_answer: None,
         }
     }
 
     pub(crate) fn publish(&mut self, name: &Arc<str>, payload: Payload, now: Instant) -> Result<(Id, u64), PublishError> {
         let constants = Arc::clone(&self.constants);
         let id = constants.id(self.sequence + 1);
-        let place = self.topics.make_one(name).ok_or(PublishError::TooManyTopics)?;
+        let slot = self.topics.get_or_create(name).ok_or(PublishError::TooManyTopics)?;
         let message = Arc::new(Message::new(id, Arc::clone(name), payload, now));
-        self.topics.retain(place, Arc::clone(&message), &constants.config.history_bounds());
-        let topic = &mut self.topics[place];
+        self.topics.retain(slot, Arc::clone(&message), &constants.config.history_bounds());
+        let topic = &mut self.topics[slot];
         topic.published += 1;
         let reached = topic.users().subscribers.sum();
-        topic.push(&message, &constants.boundary);
-        let polls = topic.polls.take();
+        topic.deliver(&message, &constants.boundary);
+        let polls = topic.polls.take_all();
         self.sequence = id.sequence;
         self.release(polls, &message);
         Ok((id, reached))
@@ -107,17 +107,17 @@ impl State {
 
     /// Answers the polls that waited for this message. They had everything before it.
     fn release(&mut self, polls: Vec<u64>, message: &Message) {
-        let mut last: Option<(Shape, Arc<Response>)> = None;
+        let mut last: Option<(PollForm, Arc<Response>)> = None;
         let mut answers = Vec::with_capacity(polls.len());
-        for number in polls {
-            let Some(Subscriber { sink: Sink::Poll(poll), .. }) = self.remove(number) else { continue };
-            let WaitingPoll { held, shape, .. } = poll;
+        for key in polls {
+            let Some(Subscriber { sink: Sink::Poll(poll), .. }) = self.remove_subscriber(key) else { continue };
+            let WaitingPoll { held, form, .. } = poll;
             match &last {
-                Some((equal, response)) if *equal == shape => answers.push((held, Arc::clone(response))),
+                Some((equal, response)) if *equal == form => answers.push((held, Arc::clone(response))),
                 _ => {
-                    let response = Arc::new(shape.one(message));
+                    let response = Arc::new(form.answer_message(message));
                     answers.push((held, Arc::clone(&response)));
-                    last = Some((shape, response));
+                    last = Some((form, response));
                 }
             }
         }
@@ -125,34 +125,49 @@ impl State {
     }
 
     /// The answer to a poll that nothing came for.
-    pub(crate) fn empty_answer(&mut self, shape: &Shape, cursor: Id) -> Arc<Response> {
-        match &self.empty {
-            Some((same_shape, same_cursor, response)) if same_shape == shape && *same_cursor == cursor => Arc::clone(response),
+    pub(crate) fn empty_answer(&mut self, form: &PollForm, cursor: Id) -> Arc<Response> {
+        match &self.last_empty_answer {
+            Some((same_form, same_cursor, response)) if same_form == form && *same_cursor == cursor => Arc::clone(response),
             _ => {
-                let response = Arc::new(shape.empty(cursor));
-                self.empty = Some((shape.clone(), cursor, Arc::clone(&response)));
+                let response = Arc::new(form.answer_empty(cursor));
+                self.last_empty_answer = Some((form.clone(), cursor, Arc::clone(&response)));
                 response
             }
         }
     }
 
-    /// Everything of these topics behind a cursor, up to a number of bytes.
+    /// Everything of these topics behind a cursor, up to a key of bytes.
     pub(crate) fn replay(&mut self, topics: &Topics, cursor: Cursor, limit_bytes: usize, now: Instant) -> Replay {
-        let places = self.topics.find(topics);
-        let gone_to = if places.len() < topics.shared().len() { self.topics.forgotten_to() } else { 0 };
-        self.behind(&places, gone_to, 0, cursor, now, limit_bytes)
+        let slots = self.topics.slots_of(topics);
+        let gone_to = if slots.len() < topics.shared_names().len() { self.topics.forgotten_to() } else { 0 };
+        self.collect_missed(&slots, gone_to, 0, cursor, now, limit_bytes)
     }
 
-    /// The same where all of the topics are made. Gaps up to the place `told_to` of the sequence
+    /// The same where all of the topics are made. Gaps up to the slot `gaps_told_to` of the sequence
     /// have been told.
-    pub(crate) fn since(&mut self, places: &Places, told_to: u64, cursor: Cursor, limit_bytes: usize, now: Instant) -> Replay {
-        self.behind(places, 0, told_to, cursor, now, limit_bytes)
+    pub(crate) fn replay_slots(
+        &mut self,
+        slots: &TopicSlots,
+        gaps_told_to: u64,
+        cursor: Cursor,
+        limit_bytes: usize,
+        now: Instant,
+    ) -> Replay {
+        self.collect_missed(slots, 0, gaps_told_to, cursor, now, limit_bytes)
     }
 
-    fn behind(&mut self, places: &[usize], mut gone_to: u64, told_to: u64, cursor: Cursor, now: Instant, limit_bytes: usize) -> Replay {
+    fn collect_missed(
+        &mut self,
+        slots: &[usize],
+        mut gone_to: u64,
+        gaps_told_to: u64,
+        cursor: Cursor,
+        now: Instant,
+        limit_bytes: usize,
+    ) -> Replay {
         let age = self.constants.config.history_age;
-        for place in places {
-            let history = &mut self.topics[*place].history;
+        for slot in slots {
+            let history = &mut self.topics[*slot].history;
             history.expire(now, age);
             gone_to = gone_to.max(history.gone_to());
         }
@@ -160,15 +175,15 @@ impl State {
             Cursor::New => (self.sequence, true),
             Cursor::Earliest => (0, true),
             Cursor::After(id) if id.epoch != self.constants.epoch || id.sequence > self.sequence => (0, false),
-            Cursor::After(id) => (id.sequence, id.sequence.max(told_to) >= gone_to),
+            Cursor::After(id) => (id.sequence, id.sequence.max(gaps_told_to) >= gone_to),
         };
         let from = if cursor == Cursor::Earliest || !is_known { gone_to.max(after) } else { after };
         if !is_known {
-            for place in places {
-                self.topics[*place].gaps += 1;
+            for slot in slots {
+                self.topics[*slot].gaps += 1;
             }
         }
-        let histories = places.iter().map(|place| self.topics[*place].history.after(after));
+        let histories = slots.iter().map(|slot| self.topics[*slot].history.after(after));
         let mut rest = Merge::new(histories).peekable();
         let (mut missed, mut bytes) = (Vec::new(), 0);
         while let Some(message) = rest.next_if(|message| bytes == 0 || bytes + message.bytes().len() <= limit_bytes) {
@@ -181,13 +196,13 @@ impl State {
         Replay { gap: !is_known, from, last, messages: missed, is_whole }
     }
 
-    /// The newest messages of these topics, as many as `most` and up to a number of bytes; at least
+    /// The newest messages of these topics, as many as `most` and up to a key of bytes; at least
     /// one, if there are any.
     pub(crate) fn newest(&mut self, topics: &Topics, most: usize, limit_bytes: usize, now: Instant) -> Replay {
         let mut from = 0;
         let mut messages = Vec::new();
-        for place in self.topics.find(topics) {
-            let history = &mut self.topics[place].history;
+        for slot in self.topics.slots_of(topics) {
+            let history = &mut self.topics[slot].history;
             history.expire(now, self.constants.config.history_age);
             from = from.max(history.gone_to());
             messages.extend(history.after(0).rev().take(most.saturating_add(1)).cloned());
@@ -207,59 +222,59 @@ impl State {
         Replay { gap: false, from, last: messages.last().map_or(from, |message| message.id()), messages, is_whole: true }
     }
 
-    /// A number for somebody new, who is to be inserted at once: a place, and who is the how manieth to have one, so that who comes too late
+    /// A key for somebody new, who is to be inserted at once: a slot, and who is the how manieth to have one, so that who comes too late
     /// to leave does not take a stranger's.
-    pub(crate) fn number(&mut self) -> u64 {
-        self.last_subscriber = self.last_subscriber.wrapping_add(1);
-        u64::from(self.last_subscriber) << 32 | self.subscribers.vacant_key() as u64
+    pub(crate) fn next_key(&mut self) -> u64 {
+        self.last_generation = self.last_generation.wrapping_add(1);
+        u64::from(self.last_generation) << 32 | self.subscribers.vacant_key() as u64
     }
 
     /// Adds a subscriber to topics that have just been made.
-    pub(crate) fn insert(&mut self, number: u64, places: &Places, technique: Technique, sink: Sink) {
-        for place in &**places {
-            self.topics.count(*place, |users| users.subscribers[technique] += 1);
-            let topic = &mut self.topics[*place];
+    pub(crate) fn insert_subscriber(&mut self, key: u64, slots: &TopicSlots, technique: Technique, sink: Sink) {
+        for slot in &**slots {
+            self.topics.change_users(*slot, |users| users.subscribers[technique] += 1);
+            let topic = &mut self.topics[*slot];
             match &sink {
-                Sink::Stream { pusher, wire } => topic.add(pusher, wire),
+                Sink::Stream { pusher, wire_form } => topic.add_stream(pusher, wire_form),
                 Sink::Poll(_) => {
                     let subscribers = &topic.users().subscribers;
                     let waiting = subscribers[Technique::LongPoll] + subscribers[Technique::Jsonp] - 1;
                     let subscribers = &self.subscribers;
-                    let is_there = |number| subscribers.get(place_of(number)).is_some_and(|(found, _)| *found == number);
-                    topic.polls.add(number, waiting as usize, is_there);
+                    let is_there = |key| subscribers.get(index_of(key)).is_some_and(|(found, _)| *found == key);
+                    topic.polls.add(key, waiting as usize, is_there);
                 }
             }
         }
         let mut earlier = None;
         if let Sink::Poll(WaitingPoll { client: Some(client), .. }) = &sink {
-            earlier = self.polls_of_clients.insert(client.clone(), number);
+            earlier = self.polls_of_clients.insert(client.clone(), key);
         }
-        let place = self.subscribers.insert((number, Subscriber { places: places.clone(), technique, sink }));
-        debug_assert_eq!(place, place_of(number), "nobody came in between");
-        if let Some(number) = earlier {
-            self.end_poll(number);
+        let slot = self.subscribers.insert((key, Subscriber { slots: slots.clone(), technique, sink }));
+        debug_assert_eq!(slot, index_of(key), "nobody came in between");
+        if let Some(key) = earlier {
+            self.end_poll(key);
         }
     }
 
     /// Ends a poll whose client has begun another; it comes with the same cursor as it went.
-    fn end_poll(&mut self, number: u64) {
-        if let Some(Subscriber { sink: Sink::Poll(poll), .. }) = self.remove(number) {
-            poll.held.release(poll.shape.empty(poll.cursor));
+    fn end_poll(&mut self, key: u64) {
+        if let Some(Subscriber { sink: Sink::Poll(poll), .. }) = self.remove_subscriber(key) {
+            poll.held.release(poll.form.answer_empty(poll.cursor));
         }
     }
 
     /// Takes a subscriber away. What it had is the caller's to drop.
-    pub(crate) fn remove(&mut self, number: u64) -> Option<Subscriber> {
-        self.subscribers.get(place_of(number)).filter(|(found, _)| *found == number)?;
-        let (_, subscriber) = self.subscribers.remove(place_of(number));
-        for place in &*subscriber.places {
-            self.topics.count(*place, |users| users.subscribers[subscriber.technique] -= 1);
-            if let Sink::Stream { pusher, wire } = &subscriber.sink {
-                self.topics[*place].remove(pusher, wire);
+    pub(crate) fn remove_subscriber(&mut self, key: u64) -> Option<Subscriber> {
+        self.subscribers.get(index_of(key)).filter(|(found, _)| *found == key)?;
+        let (_, subscriber) = self.subscribers.remove(index_of(key));
+        for slot in &*subscriber.slots {
+            self.topics.change_users(*slot, |users| users.subscribers[subscriber.technique] -= 1);
+            if let Sink::Stream { pusher, wire_form } = &subscriber.sink {
+                self.topics[*slot].remove_stream(pusher, wire_form);
             }
         }
         if let Sink::Poll(WaitingPoll { client: Some(client), .. }) = &subscriber.sink
-            && self.polls_of_clients.get(client) == Some(&number)
+            && self.polls_of_clients.get(client) == Some(&key)
         {
             self.polls_of_clients.remove(client);
         }
@@ -267,64 +282,64 @@ impl State {
     }
 
     /// Somebody without a token is there.
-    pub(crate) fn enter(&mut self, places: &Places, technique: Technique, now: Instant) {
-        self.count(places, technique, now, "join", |online| online[technique] += 1);
+    pub(crate) fn enter_anonymous(&mut self, slots: &TopicSlots, technique: Technique, now: Instant) {
+        self.count_anonymous(slots, technique, now, "join", |online| online[technique] += 1);
     }
 
     /// Somebody without a token is gone.
-    pub(crate) fn leave(&mut self, places: &Places, technique: Technique, now: Instant) {
-        self.count(places, technique, now, "leave", |online| online[technique] -= 1);
+    pub(crate) fn leave_anonymous(&mut self, slots: &TopicSlots, technique: Technique, now: Instant) {
+        self.count_anonymous(slots, technique, now, "leave", |online| online[technique] -= 1);
     }
 
-    fn count(&mut self, places: &Places, technique: Technique, now: Instant, event: &str, change: impl Fn(&mut PerTechnique)) {
-        for place in &**places {
-            self.topics.count(*place, |users| change(&mut users.nameless));
-            if self.is_presence_told() {
-                let name = Arc::clone(&self.topics[*place].name);
-                self.announce(&name, event, technique, now);
+    fn count_anonymous(&mut self, slots: &TopicSlots, technique: Technique, now: Instant, event: &str, change: impl Fn(&mut PerTechnique)) {
+        for slot in &**slots {
+            self.topics.change_users(*slot, |users| change(&mut users.anonymous));
+            if self.publishes_presence() {
+                let name = Arc::clone(&self.topics[*slot].name);
+                self.publish_presence(&name, event, technique, now);
             }
         }
     }
 
     /// A client with a token is there.
-    pub(crate) fn enter_named(&mut self, (token, topics): &Client, technique: Technique, now: Instant) {
-        for name in topics.shared().iter().filter(|name| !name.ends_with(PRESENCE)) {
+    pub(crate) fn enter_client(&mut self, (token, topics): &ClientKey, technique: Technique, now: Instant) {
+        for name in topics.shared_names().iter().filter(|name| !name.ends_with(PRESENCE)) {
             if self.presence.enter(name, token, technique) {
-                self.announce(name, "join", technique, now);
+                self.publish_presence(name, "join", technique, now);
             }
         }
     }
 
     /// A client with a token has ended something.
-    pub(crate) fn leave_named(&mut self, (token, topics): &Client, now: Instant) {
+    pub(crate) fn leave_client(&mut self, (token, topics): &ClientKey, now: Instant) {
         let grace = self.constants.config.presence_grace;
-        for name in topics.shared().iter().filter(|name| !name.ends_with(PRESENCE)) {
+        for name in topics.shared_names().iter().filter(|name| !name.ends_with(PRESENCE)) {
             self.presence.leave(name, token, now, grace);
         }
-        self.expire(now);
+        self.expire_presence(now);
     }
 
     /// Who is online.
     pub(crate) fn online(&self, name: &str) -> PerTechnique {
-        let nameless = self.topics.get(name).map(|topic| topic.users().nameless).unwrap_or_default();
-        nameless.plus(&self.presence.online(name))
+        let anonymous = self.topics.get(name).map(|topic| topic.users().anonymous).unwrap_or_default();
+        anonymous.plus(&self.presence.online(name))
     }
 
     /// Lets those leave whose grace time is over, or who are too many.
-    pub(crate) fn expire(&mut self, now: Instant) {
+    pub(crate) fn expire_presence(&mut self, now: Instant) {
         let most = self.constants.config.presence_absent;
         while let Some((name, technique)) = self.presence.expire(now, most) {
-            self.announce(&name, "leave", technique, now);
+            self.publish_presence(&name, "leave", technique, now);
         }
     }
 
-    fn is_presence_told(&self) -> bool {
+    fn publishes_presence(&self) -> bool {
         self.constants.config.presence_messages || self.topics.has_presence()
     }
 
     /// Tells who wants to know, if somebody has asked.
-    fn announce(&mut self, name: &str, event: &str, technique: Technique, now: Instant) {
-        if !self.is_presence_told() {
+    fn publish_presence(&mut self, name: &str, event: &str, technique: Technique, now: Instant) {
+        if !self.publishes_presence() {
             return;
         }
         let companion: Arc<str> = format!("{name}{PRESENCE}").into();
@@ -337,7 +352,7 @@ impl State {
     }
 }
 
-/// Where the subscriber of this number is, if it is still there.
-const fn place_of(number: u64) -> usize {
-    (number & u32::MAX as u64) as usize
+/// Where the subscriber of this key is, if it is still there.
+const fn index_of(key: u64) -> usize {
+    (key & u32::MAX as u64) as usize
 }

@@ -57,7 +57,7 @@ impl HubStats {
     /// | 415 | the payload has a charset other than UTF-8 and US-ASCII, a content coding, or not one media type |
     /// | 503 | the hub has [`HubConfig::topics`](crate::push::HubConfig::topics), and all have subscribers |
     pub fn refused(&self, status: u16) -> u64 {
-        place(status).map_or(0, |place| self.refused[place])
+        counter_of(status).map_or(0, |counter| self.refused[counter])
     }
 
     /// As a JSON object.
@@ -77,16 +77,16 @@ pub(crate) struct Refused([AtomicU64; REFUSALS.len()]);
 
 impl Refused {
     pub(crate) fn count(&self, status: u16) {
-        if let Some(place) = place(status) {
-            self.0[place].fetch_add(1, Relaxed);
+        if let Some(counter) = counter_of(status) {
+            self.0[counter].fetch_add(1, Relaxed);
         }
     }
 
     pub(crate) fn counts(&self) -> [u64; REFUSALS.len()] {
-        std::array::from_fn(|place| self.0[place].load(Relaxed))
+        std::array::from_fn(|counter| self.0[counter].load(Relaxed))
     }
 }
 
-fn place(status: u16) -> Option<usize> {
+fn counter_of(status: u16) -> Option<usize> {
     REFUSALS.iter().position(|(refusal, _)| *refusal == status)
 }

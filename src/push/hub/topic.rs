@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use super::polls::Polls;
-use crate::push::model::{Form, History, Message, PRESENCE, PerTechnique, Wire};
+use crate::push::model::{History, Message, PRESENCE, PerTechnique, SharedForm, WireForm};
 use crate::session::{Audience, Pusher};
 
 /// One topic.
@@ -21,23 +21,23 @@ pub(crate) struct Topic {
     pub(crate) drops: Arc<AtomicU64>,
     pub(super) users: Users,
     /// When the board looks for messages that are too old; `None` while there are no messages.
-    pub(super) ages_at: Option<Instant>,
-    audiences: [Audience; Form::COUNT],
+    pub(super) expires_at: Option<Instant>,
+    audiences: [Audience; SharedForm::COUNT],
     scripts: HashMap<Arc<str>, Audience>,
     pub(crate) polls: Polls,
 }
 
-/// The users of a topic. A topic with users keeps its place.
+/// The users of a topic. A topic with users keeps its slot.
 #[derive(Debug, Default)]
 pub(crate) struct Users {
     pub(crate) subscribers: PerTechnique,
     /// Clients without a token that are online.
-    pub(crate) nameless: PerTechnique,
+    pub(crate) anonymous: PerTechnique,
 }
 
 impl Users {
     pub(super) fn is_empty(&self) -> bool {
-        self.subscribers.sum() + self.nameless.sum() == 0
+        self.subscribers.sum() + self.anonymous.sum() == 0
     }
 }
 
@@ -50,7 +50,7 @@ impl Topic {
             gaps: 0,
             drops: Arc::default(),
             users: Users::default(),
-            ages_at: None,
+            expires_at: None,
             audiences: Default::default(),
             scripts: HashMap::new(),
             polls: Polls::default(),
@@ -66,8 +66,8 @@ impl Topic {
     }
 
     /// Posts a message to everybody who streams, in the form of each.
-    pub(crate) fn push(&self, message: &Message, boundary: &str) {
-        for (form, audience) in Form::ALL.into_iter().zip(&self.audiences) {
+    pub(crate) fn deliver(&self, message: &Message, boundary: &str) {
+        for (form, audience) in SharedForm::ALL.into_iter().zip(&self.audiences) {
             if !audience.is_empty() {
                 audience.push(message.shared_frame(form, boundary));
             }
@@ -77,22 +77,22 @@ impl Topic {
         }
     }
 
-    pub(crate) fn add(&mut self, pusher: &Pusher, wire: &Wire) {
-        self.audience(wire).insert(pusher);
+    pub(crate) fn add_stream(&mut self, pusher: &Pusher, wire_form: &WireForm) {
+        self.audience(wire_form).insert(pusher);
     }
 
-    pub(crate) fn remove(&mut self, pusher: &Pusher, wire: &Wire) {
-        let audience = self.audience(wire);
+    pub(crate) fn remove_stream(&mut self, pusher: &Pusher, wire_form: &WireForm) {
+        let audience = self.audience(wire_form);
         audience.remove(pusher);
-        if let (true, Wire::Script(callback)) = (audience.is_empty(), wire) {
+        if let (true, WireForm::Script(callback)) = (audience.is_empty(), wire_form) {
             self.scripts.remove(callback);
         }
     }
 
-    fn audience(&mut self, wire: &Wire) -> &mut Audience {
-        match wire {
-            Wire::Form(form) => &mut self.audiences[*form as usize],
-            Wire::Script(callback) => self.scripts.entry(Arc::clone(callback)).or_default(),
+    fn audience(&mut self, wire_form: &WireForm) -> &mut Audience {
+        match wire_form {
+            WireForm::Shared(form) => &mut self.audiences[*form as usize],
+            WireForm::Script(callback) => self.scripts.entry(Arc::clone(callback)).or_default(),
         }
     }
 }

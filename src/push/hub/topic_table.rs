@@ -1,4 +1,4 @@
-//! The topics that there are, by name and by place.
+//! The topics that there are, by name and by slot.
 //!
 //! Owns the state of each topic, its audiences by wire form, which topic is forgotten for a new
 //! one, and which topic's messages become too old next. Leaves to others the sequence, cursors, and
@@ -14,94 +14,94 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use super::idle::Idle;
+use super::idle::IdleList;
 use super::topic::{Topic, Users};
 use crate::push::model::{History, HistoryBounds, Message, Topics};
 
 /// Where topics are, for as long as somebody is counted there: as a subscriber, or as online.
 #[derive(Clone)]
-pub(crate) enum Places {
+pub(crate) enum TopicSlots {
     One(usize),
     Several(Arc<[usize]>),
 }
 
-impl Deref for Places {
+impl Deref for TopicSlots {
     type Target = [usize];
 
     fn deref(&self) -> &[usize] {
         match self {
-            Self::One(place) => std::slice::from_ref(place),
-            Self::Several(places) => places,
+            Self::One(slot) => std::slice::from_ref(slot),
+            Self::Several(slots) => slots,
         }
     }
 }
 
 /// All topics.
-pub(crate) struct Board {
+pub(crate) struct TopicTable {
     topics: Slab<Topic>,
     names: HashMap<Arc<str>, usize>,
-    most: usize,
-    /// The place in the sequence up to which messages of forgotten topics may be gone.
+    max_topics: usize,
+    /// The slot in the sequence up to which messages of forgotten topics may be gone.
     forgotten_to: u64,
     forgotten: u64,
     /// Topics without users. A topic is used when it is made, named for a publish or a
     /// subscription, and for as long as it has users.
-    idle: Idle,
+    idle: IdleList,
     /// When the oldest message of a topic becomes too old, or before that, for each topic that has
     /// messages.
-    aging: BTreeSet<(Instant, usize)>,
+    expiries: BTreeSet<(Instant, usize)>,
     /// Topics on which joining and leaving is published.
     presence_topics: usize,
 }
 
-impl Board {
-    /// A board with room for so many topics.
-    pub(crate) fn new(most: usize) -> Self {
+impl TopicTable {
+    /// A table with room for so many topics.
+    pub(crate) fn new(max_topics: usize) -> Self {
         Self {
             topics: Slab::new(),
             names: HashMap::new(),
-            most,
+            max_topics,
             forgotten_to: 0,
             forgotten: 0,
-            idle: Idle::default(),
-            aging: BTreeSet::new(),
+            idle: IdleList::default(),
+            expiries: BTreeSet::new(),
             presence_topics: 0,
         }
     }
 
     /// The topic of this name, if there is one.
     pub(crate) fn get(&self, name: &str) -> Option<&Topic> {
-        self.names.get(name).map(|place| &self.topics[*place])
+        self.names.get(name).map(|slot| &self.topics[*slot])
     }
 
     /// Makes a topic if need be; `None` if there is no room for it.
-    pub(crate) fn make_one(&mut self, name: &Arc<str>) -> Option<usize> {
-        if let Some(&place) = self.names.get(name) {
-            if self.topics[place].users.is_empty() {
-                self.idle.touch(place);
+    pub(crate) fn get_or_create(&mut self, name: &Arc<str>) -> Option<usize> {
+        if let Some(&slot) = self.names.get(name) {
+            if self.topics[slot].users.is_empty() {
+                self.idle.move_to_end(slot);
             }
-            return Some(place);
+            return Some(slot);
         }
-        if self.topics.len() >= self.most {
-            self.forget_one()?;
+        if self.topics.len() >= self.max_topics {
+            self.evict_one()?;
         }
         let topic = Topic::new(Arc::clone(name), History::unknown_to(self.forgotten_to));
         self.presence_topics += usize::from(topic.is_presence());
-        let place = self.topics.insert(topic);
-        self.names.insert(Arc::clone(name), place);
-        self.idle.touch(place);
-        Some(place)
+        let slot = self.topics.insert(topic);
+        self.names.insert(Arc::clone(name), slot);
+        self.idle.move_to_end(slot);
+        Some(slot)
     }
 
     /// Forgets the topic without users that was used least recently. Its messages are gone, and
     /// which topic it was is forgotten, too: a cursor from before meets a gap in every topic that
     /// is made from now on.
-    fn forget_one(&mut self) -> Option<()> {
-        let place = self.idle.first()?;
-        self.idle.remove(place);
-        let topic = self.topics.remove(place);
-        if let Some(at) = topic.ages_at {
-            self.aging.remove(&(at, place));
+    fn evict_one(&mut self) -> Option<()> {
+        let slot = self.idle.first()?;
+        self.idle.remove(slot);
+        let topic = self.topics.remove(slot);
+        if let Some(at) = topic.expires_at {
+            self.expiries.remove(&(at, slot));
         }
         self.names.remove(&topic.name);
         self.presence_topics -= usize::from(topic.is_presence());
@@ -112,80 +112,80 @@ impl Board {
 
     /// Changes the users of a topic. A topic that loses its last user may be forgotten from then
     /// on.
-    pub(crate) fn count(&mut self, place: usize, change: impl FnOnce(&mut Users)) {
-        let users = &mut self.topics[place].users;
+    pub(crate) fn change_users(&mut self, slot: usize, change: impl FnOnce(&mut Users)) {
+        let users = &mut self.topics[slot].users;
         let was_empty = users.is_empty();
         change(users);
         match (was_empty, users.is_empty()) {
-            (true, false) => _ = self.idle.remove(place),
-            (false, true) => self.idle.touch(place),
+            (true, false) => _ = self.idle.remove(slot),
+            (false, true) => self.idle.move_to_end(slot),
             _ => {}
         }
     }
 
     /// Retains a message of a topic.
-    pub(crate) fn retain(&mut self, place: usize, message: Arc<Message>, bounds: &HistoryBounds) {
-        self.topics[place].history.push(message, bounds);
-        if self.topics[place].ages_at.is_none() {
-            self.look_again(place, bounds.age);
+    pub(crate) fn retain(&mut self, slot: usize, message: Arc<Message>, bounds: &HistoryBounds) {
+        self.topics[slot].history.append(message, bounds);
+        if self.topics[slot].expires_at.is_none() {
+            self.schedule_expiry(slot, bounds.age);
         }
     }
 
     /// Forgets the messages of all topics that are as old as `age` or older. Looks only at topics
     /// with a message that was due.
     pub(crate) fn expire(&mut self, now: Instant, age: Duration) {
-        while let Some(&(at, place)) = self.aging.first()
+        while let Some(&(at, slot)) = self.expiries.first()
             && at <= now
         {
-            self.aging.pop_first();
-            self.topics[place].history.expire(now, age);
-            self.look_again(place, age);
+            self.expiries.pop_first();
+            self.topics[slot].history.expire(now, age);
+            self.schedule_expiry(slot, age);
         }
     }
 
     /// Notes when the oldest message of a topic becomes too old. The note stays when that message
     /// goes before its time.
-    fn look_again(&mut self, place: usize, age: Duration) {
-        let topic = &mut self.topics[place];
-        topic.ages_at = topic.history.oldest().and_then(|published| published.checked_add(age));
-        self.aging.extend(topic.ages_at.map(|at| (at, place)));
+    fn schedule_expiry(&mut self, slot: usize, age: Duration) {
+        let topic = &mut self.topics[slot];
+        topic.expires_at = topic.history.oldest_published_at().and_then(|published| published.checked_add(age));
+        self.expiries.extend(topic.expires_at.map(|at| (at, slot)));
     }
 
     /// The topic of this name, without the messages that are as old as `age` or older.
-    pub(crate) fn get_aged(&mut self, name: &str, now: Instant, age: Duration) -> Option<&Topic> {
+    pub(crate) fn get_unexpired(&mut self, name: &str, now: Instant, age: Duration) -> Option<&Topic> {
         let topic = &mut self.topics[*self.names.get(name)?];
         topic.history.expire(now, age);
         Some(topic)
     }
 
     /// Makes these topics; `None` if there is no room for all.
-    pub(crate) fn make(&mut self, topics: &Topics) -> Option<Places> {
-        match topics.shared() {
-            [name] => self.make_one(name).map(Places::One),
+    pub(crate) fn get_or_create_all(&mut self, topics: &Topics) -> Option<TopicSlots> {
+        match topics.shared_names() {
+            [name] => self.get_or_create(name).map(TopicSlots::One),
             names => {
-                let places: Option<Arc<[usize]>> = names.iter().map(|name| self.make_one(name)).collect();
-                // The last one may have taken the place of the first.
-                let places = places.filter(|_| names.iter().all(|name| self.names.contains_key(name)))?;
-                Some(Places::Several(places))
+                let slots: Option<Arc<[usize]>> = names.iter().map(|name| self.get_or_create(name)).collect();
+                // The last one may have taken the slot of the first.
+                let slots = slots.filter(|_| names.iter().all(|name| self.names.contains_key(name)))?;
+                Some(TopicSlots::Several(slots))
             }
         }
     }
 
-    /// Those of these places at which somebody is counted as online. Nobody is at the topic of a presence: once nothing is heard of it any
-    /// more it may be forgotten, and its place be another's.
-    pub(crate) fn without_presence(&self, places: &Places) -> Places {
-        if places.iter().all(|place| !self.topics[*place].is_presence()) {
-            return places.clone();
+    /// Those of these slots at which somebody is counted as online. Nobody is at the topic of a presence: once nothing is heard of it any
+    /// more it may be forgotten, and its slot be another's.
+    pub(crate) fn without_presence_topics(&self, slots: &TopicSlots) -> TopicSlots {
+        if slots.iter().all(|slot| !self.topics[*slot].is_presence()) {
+            return slots.clone();
         }
-        Places::Several(places.iter().copied().filter(|place| !self.topics[*place].is_presence()).collect())
+        TopicSlots::Several(slots.iter().copied().filter(|slot| !self.topics[*slot].is_presence()).collect())
     }
 
-    /// The places of those of these topics that there are.
-    pub(crate) fn find(&self, topics: &Topics) -> Vec<usize> {
-        topics.shared().iter().filter_map(|name| self.names.get(name).copied()).collect()
+    /// The slots of those of these topics that there are.
+    pub(crate) fn slots_of(&self, topics: &Topics) -> Vec<usize> {
+        topics.shared_names().iter().filter_map(|name| self.names.get(name).copied()).collect()
     }
 
-    /// The place in the sequence up to which messages of a topic that is not there may be gone.
+    /// The slot in the sequence up to which messages of a topic that is not there may be gone.
     pub(crate) const fn forgotten_to(&self) -> u64 {
         self.forgotten_to
     }
@@ -205,17 +205,17 @@ impl Board {
     }
 }
 
-impl Index<usize> for Board {
+impl Index<usize> for TopicTable {
     type Output = Topic;
 
-    fn index(&self, place: usize) -> &Topic {
-        &self.topics[place]
+    fn index(&self, slot: usize) -> &Topic {
+        &self.topics[slot]
     }
 }
 
-impl IndexMut<usize> for Board {
-    fn index_mut(&mut self, place: usize) -> &mut Topic {
-        &mut self.topics[place]
+impl IndexMut<usize> for TopicTable {
+    fn index_mut(&mut self, slot: usize) -> &mut Topic {
+        &mut self.topics[slot]
     }
 }
 
@@ -266,24 +266,24 @@ mod tests {
         }
     }
 
-    /// Compares the board's lists with a look at all topics.
+    /// Compares the table's lists with a look at all topics.
     #[track_caller]
-    fn compare(board: &Board, model: &Model) {
-        assert_eq!(board.len(), model.topics.len());
+    fn compare(table: &TopicTable, model: &Model) {
+        assert_eq!(table.len(), model.topics.len());
         let mut idle: Vec<_> = model.topics.iter().filter(|topic| topic.users == 0).collect();
         idle.sort_by_key(|topic| topic.last_use);
-        let listed: Vec<_> = board.idle.places().into_iter().map(|place| &board.topics[place].name).collect();
+        let listed: Vec<_> = table.idle.slots().into_iter().map(|slot| &table.topics[slot].name).collect();
         assert_eq!(listed, idle.iter().map(|topic| &topic.name).collect::<Vec<_>>());
         for topic in &model.topics {
-            let found = board.get(&topic.name).expect("the board has what the model has");
+            let found = table.get(&topic.name).expect("the table has what the model has");
             assert_eq!(found.history.len(), topic.messages.len(), "{}", topic.name);
-            assert!(found.ages_at.is_some() || topic.messages.is_empty(), "{}", topic.name);
+            assert!(found.expires_at.is_some() || topic.messages.is_empty(), "{}", topic.name);
         }
-        let noted: Vec<_> = board.topics.iter().filter_map(|(place, topic)| Some((topic.ages_at?, place))).collect();
-        assert_eq!(board.aging, noted.into_iter().collect(), "one note for each topic that has one, and none of others");
+        let noted: Vec<_> = table.topics.iter().filter_map(|(slot, topic)| Some((topic.expires_at?, slot))).collect();
+        assert_eq!(table.expiries, noted.into_iter().collect(), "one note for each topic that has one, and none of others");
     }
 
-    /// After each random operation the board agrees with a model that looks at all topics.
+    /// After each random operation the table agrees with a model that looks at all topics.
     #[test]
     fn as_with_a_look_at_all_topics() {
         let start = Instant::now();
@@ -297,17 +297,17 @@ mod tests {
                 state ^= state << 17;
                 state % most
             };
-            let (mut board, mut model, mut seconds) = (Board::new(MOST), Model::default(), 0);
+            let (mut table, mut model, mut seconds) = (TopicTable::new(MOST), Model::default(), 0);
             for sequence in 1..=300 {
                 let name: Arc<str> = format!("t{}", below(10)).into();
                 match below(5) {
                     0 | 1 => {
-                        let place = board.make_one(&name);
-                        assert_eq!(place.is_some(), model.make(&name), "seed {seed}");
-                        let Some(place) = place else { continue };
+                        let slot = table.get_or_create(&name);
+                        assert_eq!(slot.is_some(), model.make(&name), "seed {seed}");
+                        let Some(slot) = slot else { continue };
                         let now = start + Duration::from_secs(seconds);
                         let message = Message::new(Id { epoch: 1, sequence }, Arc::clone(&name), Payload::text("x"), now);
-                        board.retain(place, Arc::new(message), &bounds);
+                        table.retain(slot, Arc::new(message), &bounds);
                         let topic = model.find(&name).expect("it was made");
                         topic.messages.retain(|published| seconds - published < AGE.as_secs());
                         topic.messages.push(seconds);
@@ -315,9 +315,9 @@ mod tests {
                         topic.messages.drain(..gone);
                     }
                     2 => {
-                        assert_eq!(board.make_one(&name).is_some(), model.make(&name), "seed {seed}");
-                        if let Some(&place) = board.names.get(&name) {
-                            board.count(place, |users| users.subscribers[Technique::Sse] += 1);
+                        assert_eq!(table.get_or_create(&name).is_some(), model.make(&name), "seed {seed}");
+                        if let Some(&slot) = table.names.get(&name) {
+                            table.change_users(slot, |users| users.subscribers[Technique::Sse] += 1);
                             model.find(&name).expect("it was made").users += 1;
                         }
                     }
@@ -326,17 +326,17 @@ mod tests {
                         let last_use = model.uses;
                         if let Some(topic) = model.find(&name).filter(|topic| topic.users > 0) {
                             (topic.users, topic.last_use) = (topic.users - 1, last_use);
-                            board.count(board.names[&name], |users| users.subscribers[Technique::Sse] -= 1);
+                            table.change_users(table.names[&name], |users| users.subscribers[Technique::Sse] -= 1);
                         }
                     }
                     _ => {
                         seconds += below(50);
-                        board.expire(start + Duration::from_secs(seconds), AGE);
+                        table.expire(start + Duration::from_secs(seconds), AGE);
                         let is_young = |published: &u64| seconds - published < AGE.as_secs();
                         model.topics.iter_mut().for_each(|topic| topic.messages.retain(is_young));
                     }
                 }
-                compare(&board, &model);
+                compare(&table, &model);
             }
         }
     }

@@ -1,28 +1,29 @@
-//! The fields that every answer of a hub has.
+//! The header fields that every answer of a hub has.
 //!
-//! Owns those about caches, proxies and types, and which of a hub's own fields a page of another
-//! origin may read. Leaves origins and the `Access-Control-*` fields for them to `session`.
+//! Owns the fields about caches, proxies and media types, and the list of the hub's fields that a
+//! page of another origin may read. Leaves the decision about origins, and the `Access-Control-*`
+//! fields for it, to `session`.
 
 use crate::session::{self, Request, Response};
 
-/// What an answer says about who may read it, keep it, and take it for what.
+/// The fields of an answer to one request. They depend on the origin of the request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Cors(session::Cors);
+pub(crate) struct AnswerFields(session::Cors);
 
-impl Cors {
+impl AnswerFields {
     pub(crate) fn of(request: &Request<'_>) -> Self {
         Self(request.cors())
     }
 
-    /// Adds the fields of every answer. Caches do not store it, proxies neither buffer nor compress
-    /// it, and browsers do not take it for another type.
-    pub(crate) fn dress(&self, response: Response) -> Response {
-        self.dress_stream(response, false)
+    /// Adds the fields. With them caches do not store the answer, proxies neither buffer nor
+    /// compress it, and browsers do not guess its media type.
+    pub(crate) fn apply(&self, response: Response) -> Response {
+        self.apply_to_event_stream(response.unbuffered())
     }
 
-    /// As [`dress`](Self::dress), for a stream, which may have the first of these fields already.
-    pub(crate) fn dress_stream(&self, response: Response, has_some: bool) -> Response {
-        let response = if has_some { response } else { response.unbuffered() };
+    /// Adds the fields to an event stream. The session adds the fields about caches and proxies to
+    /// every event stream itself.
+    pub(crate) fn apply_to_event_stream(&self, response: Response) -> Response {
         let response = self.0.dress(response.field("X-Content-Type-Options", "nosniff"));
         if !self.0.is_readable() {
             return response;
@@ -30,7 +31,7 @@ impl Cors {
         response.field("Access-Control-Expose-Headers", "ETag, Pushlab-Gap, Pushlab-Resumed")
     }
 
-    /// The answer to OPTIONS, which is also a browser's question before a request that is not simple.
+    /// The answer to OPTIONS, which is also the answer to a CORS preflight.
     pub(crate) fn options(request: &Request<'_>, allow: &str) -> Response {
         request.options(allow).unbuffered()
     }

@@ -1,13 +1,15 @@
-//! Where a subscriber wants to go on.
+//! The position from which a subscriber continues.
 //!
-//! Owns the three kinds of cursor. Refuses to resolve them: what is missing behind one is the hub's knowledge.
+//! Owns the three kinds of cursor and their text form. Leaves the search for the messages after a
+//! cursor to the hub.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::id::{BadCursor, Id};
 
-/// A place in the sequence of a hub, which resumes any set of its topics by any technique.
+/// A position in the sequence of a hub. One cursor resumes any set of the hub's topics, by any
+/// technique.
 ///
 /// ```
 /// use pushlab::push::Cursor;
@@ -17,12 +19,12 @@ use super::id::{BadCursor, Id};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Cursor {
-    /// Only what is published from now on.
+    /// Only messages that are published from now on.
     #[default]
     New,
-    /// Everything that is retained.
+    /// All retained messages.
     Earliest,
-    /// Everything behind this message, which itself was seen.
+    /// All messages after this one. The client has received this message.
     After(Id),
 }
 
@@ -39,7 +41,8 @@ impl fmt::Display for Cursor {
 impl FromStr for Cursor {
     type Err = BadCursor;
 
-    /// An empty text is no cursor, as if it were not there: a client that has seen nothing may say so.
+    /// Reads a cursor. An empty text is [`Cursor::New`]: a client that has received nothing may
+    /// send its empty cursor.
     fn from_str(text: &str) -> Result<Self, BadCursor> {
         match text {
             "" => Ok(Self::New),

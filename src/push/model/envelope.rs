@@ -1,7 +1,6 @@
-//! Messages as JSON text.
+//! The envelope: a message as a JSON object.
 //!
-//! Owns the escaping of strings and the one envelope that is the same everywhere. Refuses to parse. What it writes is safe as JSON, as
-//! JavaScript and inside a script element: no text of a publisher can end the string, the line or the block that it stands in.
+//! Owns the fields of an envelope and of a gap. Leaves the escaping of strings to `json`.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -31,10 +30,12 @@ pub(crate) fn append_envelope(id: Id, topic: &str, payload: &Payload, out: &mut 
     }
 }
 
-/// What a subscriber is told when its queue has dropped messages: those between the one before this and the one behind it.
-pub(crate) const DROPPED: &str = r#"{"gap":true}"#;
+/// The gap that a subscriber receives after its queue has dropped messages. It has no `from`: the
+/// missing messages are those between the ids before and after the gap.
+pub(crate) const DROPPED_GAP: &str = r#"{"gap":true}"#;
 
-/// What a subscriber is told when messages are missing: those behind `from` are all there.
-pub(crate) fn gap(from: Id) -> String {
+/// The gap that a subscriber receives when messages before `from` are missing. All messages after
+/// `from` follow.
+pub(crate) fn gap_envelope(from: Id) -> String {
     format!(r#"{{"gap":true,"from":"{from}"}}"#)
 }

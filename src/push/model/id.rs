@@ -1,11 +1,12 @@
-//! The name of a message.
+//! The id of a message.
 //!
-//! Owns `epoch-sequence` as text and back. Refuses to know what is retained.
+//! Owns `epoch-sequence` and its text form. Leaves retained messages to `history`.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A message's id: which hub, and which message of it, counted over all of its topics. Ids of one hub are in the order of publishing.
+/// A message's id. `epoch` identifies the hub, and `sequence` counts the messages of all topics of
+/// that hub. The ids of one hub are in the order of publishing.
 ///
 /// ```
 /// use pushlab::push::Id;
@@ -16,9 +17,9 @@ use std::str::FromStr;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id {
-    /// Another for each hub, so that an id from before a restart is known to be foreign.
+    /// Each hub has a different epoch, so a hub detects an id from before its restart.
     pub epoch: u64,
-    /// Starts with 1; 0 is the place before the first message.
+    /// The first message has 1. 0 stands for the position before the first message.
     pub sequence: u64,
 }
 
@@ -28,7 +29,7 @@ impl fmt::Display for Id {
     }
 }
 
-/// What was given as a cursor is none.
+/// The text is not a valid cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadCursor;
 
@@ -43,7 +44,7 @@ impl std::error::Error for BadCursor {}
 impl FromStr for Id {
     type Err = BadCursor;
 
-    /// Takes exactly what `Display` writes, so that one message has one name.
+    /// Accepts exactly the text that `Display` writes, so each id has one text form.
     fn from_str(text: &str) -> Result<Self, BadCursor> {
         let bytes = text.as_bytes();
         let dash = bytes.iter().position(|byte| *byte == b'-').ok_or(BadCursor)?;
@@ -51,7 +52,7 @@ impl FromStr for Id {
     }
 }
 
-/// A number in small digits, without leading zeros. Sixteen digits are 64 bits.
+/// Reads lower-case hexadecimal digits without leading zeros. 16 digits are 64 bits.
 fn hexadecimal(digits: &[u8]) -> Result<u64, BadCursor> {
     check_length(digits, 16)?;
     digits.iter().try_fold(0, |number, digit| match digit {
@@ -61,6 +62,7 @@ fn hexadecimal(digits: &[u8]) -> Result<u64, BadCursor> {
     })
 }
 
+/// Reads decimal digits without leading zeros. `u64::MAX` has 20 digits.
 fn decimal(digits: &[u8]) -> Result<u64, BadCursor> {
     check_length(digits, 20)?;
     digits.iter().try_fold(0_u64, |number, digit| match digit {

@@ -1,12 +1,15 @@
-//! Strings as JSON text.
+//! JSON strings.
 //!
-//! Owns the escaping of strings. What it writes is safe as JSON, as JavaScript and inside a script element: no text of a publisher can end
-//! the string, the line or the block that it stands in. Leaves the fields of an envelope to `envelope`.
+//! Owns the escaping of strings. The text that it writes is safe as JSON, as JavaScript and inside
+//! a script element: a publisher's text cannot end the string, the line or the script element.
+//! Leaves JSON objects to `envelope` and the other users.
 
 /// Appends a JSON string with its quotes (RFC 8259, section 7).
 ///
-/// Beyond what JSON asks for it escapes U+2028 and U+2029, which end a line in JavaScript before ES2019, and the `<` of `</` and `<!`:
-/// `</script` would end a script element, and after `<!--<script` its own end tag would not (WHATWG HTML, section 4.12.1.3).
+/// JSON does not require three of the escapes. U+2028 and U+2029 are escaped because they end a
+/// line in JavaScript before ES2019. The `<` of `</` and `<!` is escaped because `</script` ends a
+/// script element, and because after `<!--<script` the element's own end tag does not end it
+/// (WHATWG HTML, section 4.12.1.3).
 ///
 /// ```
 /// let mut out = String::new();
@@ -16,7 +19,7 @@
 pub fn append_json_string(text: &str, out: &mut String) {
     out.reserve(text.len() + 2);
     out.push('"');
-    // What needs no escape is copied in runs.
+    // Runs of bytes without an escape are copied in one step.
     let (bytes, mut copied, mut at) = (text.as_bytes(), 0, 0);
     while at < bytes.len() {
         if let Some((escape, len)) = escape(&bytes[at..]) {
@@ -43,7 +46,8 @@ enum Escape {
     Control(u8),
 }
 
-/// What stands for the beginning of `rest`, and for how many bytes of it. No pattern begins in the middle of a character.
+/// The escape for the first bytes of `rest`, and how many bytes it replaces. No pattern begins
+/// inside a UTF-8 character, so that `copied` is always a character boundary.
 fn escape(rest: &[u8]) -> Option<(Escape, usize)> {
     let short = |letters, len| Some((Escape::Short(letters), len));
     match rest {

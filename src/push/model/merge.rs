@@ -1,8 +1,8 @@
 //! Messages of several topics in one order.
 //!
-//! Owns the walk through several histories at once, in the order of publishing. Each message that
-//! is taken costs a step, and the messages behind it cost none. Leaves to others how many messages
-//! are taken.
+//! Owns the merge of several histories in the order of publishing. Each message that is taken costs
+//! O(log topics), and messages that are not taken cost nothing. Leaves to the caller how many
+//! messages are taken.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -11,10 +11,11 @@ use std::sync::Arc;
 
 use super::message::Message;
 
-/// Messages of several histories, each of which is in order.
+/// An iterator over the messages of several histories. Each history is in the order of publishing.
 pub(crate) struct Merge<'a, I: Iterator<Item = &'a Arc<Message>>> {
     histories: Vec<Peekable<I>>,
-    /// The next message of each history: its place in the sequence, and which history it is.
+    /// For each history with messages left: the sequence number of its next message, and the index
+    /// of the history. `Reverse` makes the heap return the smallest number first.
     heads: BinaryHeap<Reverse<(u64, usize)>>,
 }
 

@@ -1,6 +1,7 @@
 //! A published message and its wire forms.
 //!
-//! Owns the payload and each form, encoded when the first subscriber needs it and then shared. Refuses connections and topics' rules.
+//! Owns the payload with its id and topic, and each wire form. A form is encoded when the first
+//! subscriber needs it; all later subscribers share it. Leaves connections and topics to `hub`.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -11,19 +12,20 @@ use base64::engine::general_purpose::STANDARD;
 use super::envelope::append_envelope;
 use super::id::Id;
 use super::payload::Payload;
-use super::wire_form::{Form, Wire};
+use super::wire_form::{SharedForm, WireForm};
 use crate::proto::Frame;
 use crate::proto::sse::Event;
 
-/// A message that was published.
+/// A published message.
 pub struct Message {
     id: Id,
     topic: Arc<str>,
     payload: Payload,
-    pub(crate) published: Instant,
-    frames: [OnceLock<Frame>; Form::COUNT],
-    answer: OnceLock<Arc<[u8]>>,
-    /// The form for hidden frames contains their callback's name; nearly always all have the same.
+    pub(crate) published_at: Instant,
+    frames: [OnceLock<Frame>; SharedForm::COUNT],
+    poll_body: OnceLock<Arc<[u8]>>,
+    /// The script element with the name of its callback. Subscribers nearly always use the same
+    /// callback, so one cached form is enough.
     script: OnceLock<(Arc<str>, Frame)>,
 }
 
@@ -34,16 +36,16 @@ impl std::fmt::Debug for Message {
 }
 
 impl Message {
-    pub(crate) fn new(id: Id, topic: Arc<str>, payload: Payload, published: Instant) -> Self {
-        Self { id, topic, payload, published, frames: Default::default(), answer: OnceLock::new(), script: OnceLock::new() }
+    pub(crate) fn new(id: Id, topic: Arc<str>, payload: Payload, published_at: Instant) -> Self {
+        Self { id, topic, payload, published_at, frames: Default::default(), poll_body: OnceLock::new(), script: OnceLock::new() }
     }
 
-    /// The id.
+    /// The message's id.
     pub const fn id(&self) -> Id {
         self.id
     }
 
-    /// The topic's name.
+    /// The name of the topic.
     pub fn topic(&self) -> &str {
         &self.topic
     }
@@ -53,57 +55,58 @@ impl Message {
         self.payload.bytes()
     }
 
-    /// The payload, if it is text.
+    /// The payload's text, if the payload is text.
     pub fn text(&self) -> Option<&str> {
         self.payload.as_text()
     }
 
-    /// The event's name, if the publisher gave one.
+    /// The name of the event, if the publisher gave one.
     pub fn event(&self) -> Option<&str> {
         self.payload.event_name()
     }
 
     /// The envelope: `{"id":..,"topic":..,"data":..}`.
     pub fn json(&self) -> &str {
-        let line = self.shared_frame(Form::Line, "").payload();
+        let line = self.shared_frame(SharedForm::Line, "").payload();
         std::str::from_utf8(&line[..line.len() - 1]).unwrap_or_default()
     }
 
-    /// The payload as text: as it is, or in base64.
-    pub(crate) fn shown(&self) -> std::borrow::Cow<'_, str> {
+    /// The payload as text: text unchanged, and bytes in base64.
+    pub(crate) fn text_or_base64(&self) -> std::borrow::Cow<'_, str> {
         self.text().map_or_else(|| STANDARD.encode(self.bytes()).into(), Into::into)
     }
 
-    /// The message in a wire form.
-    pub(crate) fn frame(&self, wire: &Wire, boundary: &str) -> Frame {
-        match wire {
-            Wire::Form(form) => self.shared_frame(*form, boundary).clone(),
-            Wire::Script(callback) => self.script(callback),
+    /// The message in a wire form. `boundary` is the hub's boundary of multipart parts.
+    pub(crate) fn frame(&self, wire_form: &WireForm, boundary: &str) -> Frame {
+        match wire_form {
+            WireForm::Shared(form) => self.shared_frame(*form, boundary).clone(),
+            WireForm::Script(callback) => self.script(callback),
         }
     }
 
-    pub(crate) fn shared_frame(&self, form: Form, boundary: &str) -> &Frame {
+    /// The message in a shared form, which is encoded at the first call.
+    pub(crate) fn shared_frame(&self, form: SharedForm, boundary: &str) -> &Frame {
         self.frames[form as usize].get_or_init(|| self.encode(form, boundary))
     }
 
-    fn encode(&self, form: Form, boundary: &str) -> Frame {
+    fn encode(&self, form: SharedForm, boundary: &str) -> Frame {
         match form {
-            Form::Line => {
+            SharedForm::Line => {
                 let mut line = String::with_capacity(self.bytes().len() + 96);
                 append_envelope(self.id, &self.topic, &self.payload, &mut line);
                 line.push('\n');
                 Frame::chunk(line.as_bytes())
             }
-            Form::RawLine => Frame::chunk(&[self.bytes(), b"\n"].concat()),
-            Form::Event => self.encode_event(&self.shown(), self.event()),
-            Form::JsonEvent => self.encode_event(self.json(), None),
-            Form::WsJson => Frame::text(self.json()),
-            Form::WsRaw => self.text().map_or_else(|| Frame::binary(self.bytes()), Frame::text),
-            Form::Part => {
+            SharedForm::RawLine => Frame::chunk(&[self.bytes(), b"\n"].concat()),
+            SharedForm::Event => self.encode_event(&self.text_or_base64(), self.event()),
+            SharedForm::JsonEvent => self.encode_event(self.json(), None),
+            SharedForm::WsJson => Frame::text(self.json()),
+            SharedForm::WsRaw => self.text().map_or_else(|| Frame::binary(self.bytes()), Frame::text),
+            SharedForm::Part => {
                 let content_type = if self.text().is_some() { "text/plain; charset=utf-8" } else { "application/octet-stream" };
                 self.encode_part(content_type, self.bytes(), boundary)
             }
-            Form::JsonPart => self.encode_part("application/json", self.json().as_bytes(), boundary),
+            SharedForm::JsonPart => self.encode_part("application/json", self.json().as_bytes(), boundary),
         }
     }
 
@@ -114,8 +117,11 @@ impl Message {
         Frame::event(&event).expect("ids and checked names have no line ends")
     }
 
-    /// A part, from behind the boundary before it to the end of the boundary behind it: only with that a reader knows that the part is
-    /// whole. Whoever subscribes learns the boundary, and may then publish it: such a payload goes as base64 (RFC 2045, section 6.8).
+    /// Encodes a part. It begins after the boundary before it and ends with the boundary after it:
+    /// a reader knows only by the next boundary that a part is complete.
+    ///
+    /// Every subscriber learns the boundary and can publish a payload that contains it. Such a
+    /// payload is sent as base64 (RFC 2045, section 6.8), so that it cannot end the part.
     fn encode_part(&self, content_type: &str, body: &[u8], boundary: &str) -> Frame {
         let encoded;
         let (encoding, body) = if contains(body, boundary.as_bytes()) {
@@ -135,9 +141,9 @@ impl Message {
         if shared == callback { frame.clone() } else { encode() }
     }
 
-    /// The answer to a poll that has waited for just this message.
-    pub(crate) fn answer(&self) -> &Arc<[u8]> {
-        self.answer.get_or_init(|| format!(r#"{{"messages":[{}],"last":"{}","gap":false}}"#, self.json(), self.id).into_bytes().into())
+    /// The JSON body of the answer to a poll that receives only this message.
+    pub(crate) fn poll_body(&self) -> &Arc<[u8]> {
+        self.poll_body.get_or_init(|| format!(r#"{{"messages":[{}],"last":"{}","gap":false}}"#, self.json(), self.id).into_bytes().into())
     }
 }
 

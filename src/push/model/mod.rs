@@ -1,10 +1,10 @@
-//! The values of the hub: names, messages and their forms.
+//! The values of `push`: names, messages, and the forms in which messages are sent.
 //!
-//! Owns what can be computed without a lock. Leaves to `hub` which topics and subscribers there are.
+//! Owns everything that needs no lock. Leaves topics and subscribers to `hub`.
 
 mod answer_fields;
 mod cursor;
-pub(crate) mod envelope;
+mod envelope;
 mod history;
 mod id;
 mod json;
@@ -14,7 +14,7 @@ mod payload;
 mod poll_form;
 mod replay;
 mod technique;
-pub(crate) mod topic_name;
+mod topic_name;
 mod wire_form;
 
 pub use cursor::Cursor;
@@ -26,9 +26,10 @@ pub use replay::Replay;
 pub use technique::{PerTechnique, Technique};
 pub use topic_name::{BadTopic, Topics};
 
-pub(crate) use answer_fields::Cors;
+pub(crate) use answer_fields::AnswerFields;
+pub(crate) use envelope::{DROPPED_GAP, gap_envelope};
 pub(crate) use history::{History, HistoryBounds};
 pub(crate) use merge::Merge;
-pub(crate) use poll_form::Shape;
-pub(crate) use topic_name::PRESENCE;
-pub(crate) use wire_form::{Form, Format, Wire};
+pub(crate) use poll_form::PollForm;
+pub(crate) use topic_name::{PRESENCE, check_topic_name, is_valid_name};
+pub(crate) use wire_form::{Format, SharedForm, WireForm};

@@ -1,8 +1,9 @@
-//! What is to be published.
+//! The payload of a message.
 //!
-//! Owns the payload, its type and the name of its event. Leaves ids, topics and wire forms to `message`.
+//! Owns the bytes, the kind of data (text or binary) and the name of the event. Leaves ids, topics
+//! and wire forms to `message`.
 
-/// What is to be published.
+/// The content of a message before it is published.
 ///
 /// ```
 /// use pushlab::push::Payload;
@@ -22,18 +23,19 @@ enum Data {
 }
 
 impl Payload {
-    /// Text, which browsers get as a string.
+    /// Text. Browsers receive it as a string.
     pub fn text(text: impl Into<String>) -> Self {
         Self { data: Data::Text(text.into()), event: None }
     }
 
-    /// Bytes; where a technique carries only text, as base64.
+    /// Bytes. A technique that carries only text sends them as base64.
     pub fn binary(bytes: impl Into<Vec<u8>>) -> Self {
         Self { data: Data::Binary(bytes.into()), event: None }
     }
 
-    /// Names the event's type: `"event"` of envelopes, and `event:` of server-sent events where they carry no envelope. The same characters
-    /// as in a topic's name; `gap` is the hub's own.
+    /// Sets the name of the event. Envelopes have it as `"event"`, and server-sent events without
+    /// an envelope as `event:`. The name has the same characters as a topic's name. The name `gap`
+    /// is reserved for the hub.
     #[must_use]
     pub fn event(self, name: impl Into<String>) -> Self {
         Self { event: Some(name.into()), ..self }
@@ -47,7 +49,7 @@ impl Payload {
         }
     }
 
-    /// The payload, if it is text.
+    /// The text, if the payload is text.
     pub(super) fn as_text(&self) -> Option<&str> {
         match &self.data {
             Data::Text(text) => Some(text),
@@ -55,7 +57,7 @@ impl Payload {
         }
     }
 
-    /// The event's name.
+    /// The name of the event, if there is one.
     pub fn event_name(&self) -> Option<&str> {
         self.event.as_deref()
     }

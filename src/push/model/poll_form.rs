@@ -1,30 +1,33 @@
-//! Answers to polls.
+//! The form of answers to polls.
 //!
-//! Owns their body and head, for one message and for many, in each format. Refuses to wait.
+//! Owns the head and the body of an answer, for one message and for many, in each format. Leaves
+//! holding to `hub`, and the choice of a form to the techniques.
 
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::answer_fields::Cors;
+use super::answer_fields::AnswerFields;
 use super::id::Id;
 use super::message::Message;
 use super::replay::Replay;
 use super::wire_form::Format;
 use crate::session::Response;
 
-/// How a poll wants its answer. Polls of equal shape share one.
+/// The form in which one poll is answered. Polls with equal forms that receive the same message
+/// share one answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Shape {
+pub(crate) struct PollForm {
     pub(crate) format: Format,
     pub(crate) callback: Option<Arc<str>>,
-    pub(crate) cors: Cors,
+    pub(crate) fields: AnswerFields,
 }
 
-impl Shape {
-    /// All messages of a replay, and whether there are more; in raw format the first message.
-    pub(crate) fn many(&self, replay: &Replay) -> Response {
+impl PollForm {
+    /// The answer with all messages of a replay. In raw format it has the first message alone,
+    /// because a raw body cannot separate two messages.
+    pub(crate) fn answer_replay(&self, replay: &Replay) -> Response {
         if self.format == Format::Raw {
-            let response = replay.messages.first().map_or_else(|| self.empty(replay.last), |message| self.raw(message));
+            let response = replay.messages.first().map_or_else(|| self.answer_empty(replay.last), |message| self.raw_answer(message));
             return if replay.gap { response.field("Pushlab-Gap", &replay.from.to_string()) } else { response };
         }
         let mut text = String::from("{\"messages\":[");
@@ -37,52 +40,55 @@ impl Shape {
             let _ = write!(text, ",\"from\":\"{}\"", replay.from);
         }
         text.push_str(if replay.is_whole { "}" } else { ",\"more\":true}" });
-        self.json(text.into_bytes().into(), replay.last)
+        self.json_answer(text.into_bytes().into(), replay.last)
     }
 
-    /// One message, behind which the client has everything.
-    pub(crate) fn one(&self, message: &Message) -> Response {
+    /// The answer with one message, for a client that has all messages before it.
+    pub(crate) fn answer_message(&self, message: &Message) -> Response {
         match self.format {
-            Format::Raw => self.raw(message),
-            Format::Json => self.json(Arc::clone(message.answer()), message.id()),
+            Format::Raw => self.raw_answer(message),
+            Format::Json => self.json_answer(Arc::clone(message.poll_body()), message.id()),
         }
     }
 
-    /// Nothing new: the cursor stays.
-    pub(crate) fn empty(&self, cursor: Id) -> Response {
+    /// The answer without messages. The client keeps its cursor.
+    pub(crate) fn answer_empty(&self, cursor: Id) -> Response {
         match self.format {
-            Format::Raw => self.dress(Response::no_content(), cursor),
-            Format::Json => self.json(format!(r#"{{"messages":[],"last":"{cursor}","gap":false}}"#).into_bytes().into(), cursor),
+            Format::Raw => self.finish(Response::no_content(), cursor),
+            Format::Json => self.json_answer(format!(r#"{{"messages":[],"last":"{cursor}","gap":false}}"#).into_bytes().into(), cursor),
         }
     }
 
-    /// Nothing new, in a head alone.
-    pub(crate) fn not_modified(&self, cursor: Id) -> Response {
-        self.dress(Response::status(304), cursor)
+    /// The answer 304, which has a head alone.
+    pub(crate) fn answer_not_modified(&self, cursor: Id) -> Response {
+        self.finish(Response::status(304), cursor)
     }
 
-    fn raw(&self, message: &Message) -> Response {
+    fn raw_answer(&self, message: &Message) -> Response {
         let response = match message.text() {
             Some(text) => Response::text(text.to_owned()),
             None => Response::new("application/octet-stream", message.bytes().to_vec()),
         };
-        self.dress(response, message.id())
+        self.finish(response, message.id())
     }
 
-    fn json(&self, text: Arc<[u8]>, last: Id) -> Response {
+    fn json_answer(&self, text: Arc<[u8]>, last: Id) -> Response {
         let response = match &self.callback {
-            Some(callback) => call(callback, &text),
+            Some(callback) => script_call(callback, &text),
             None => Response::json(text),
         };
-        self.dress(response, last)
+        self.finish(response, last)
     }
 
-    fn dress(&self, response: Response, last: Id) -> Response {
-        self.cors.dress(response).field("ETag", &format!("\"{last}\""))
+    /// Adds the common fields, and the cursor as the entity tag.
+    fn finish(&self, response: Response, last: Id) -> Response {
+        self.fields.apply(response).field("ETag", &format!("\"{last}\""))
     }
 }
 
-/// A JSON text as the argument of a call. Without a charset a script is read in the encoding of the page around it (WHATWG HTML, section 8.1.4.2).
-fn call(callback: &str, json: &[u8]) -> Response {
+/// JavaScript that calls a function with a JSON text. The charset is necessary: without it a
+/// browser reads the script in the encoding of the page (WHATWG HTML, section 8.1.4.2).
+/// `techniques::jsonp` explains the empty comment.
+fn script_call(callback: &str, json: &[u8]) -> Response {
     Response::new("application/javascript; charset=utf-8", [b"/**/", callback.as_bytes(), b"(", json, b");"].concat())
 }

@@ -1,23 +1,24 @@
-//! What is behind a cursor.
+//! The messages after a cursor.
 //!
-//! Owns the messages that a subscriber has missed, and what is known about them. Leaves finding them to the hub.
+//! Owns the result of a replay. Leaves the search for the messages to `hub`.
 
 use std::sync::Arc;
 
 use super::id::Id;
 use super::message::Message;
 
-/// What is behind a cursor.
+/// The messages after a cursor.
 #[derive(Clone, Debug)]
 pub struct Replay {
-    /// Whether messages between the cursor and `from` are missing, or cannot be told.
+    /// Whether messages between the cursor and `from` may be missing.
     pub gap: bool,
-    /// Behind this place, everything is in `messages`.
+    /// `messages` has all messages after this id, up to `last`.
     pub from: Id,
-    /// The cursor to go on with.
+    /// The cursor from which the client continues.
     pub last: Id,
     /// The messages, oldest first.
     pub messages: Vec<Arc<Message>>,
-    /// Whether these are all; there are more behind `last` otherwise.
+    /// `false` if there are more messages after `last`, because the replay has reached its limit of
+    /// bytes.
     pub is_whole: bool,
 }

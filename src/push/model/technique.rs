@@ -1,26 +1,27 @@
-//! The ways to subscribe.
+//! The techniques of server push.
 //!
-//! Owns their names, and numbers per technique. Refuses to know how they work: that is one file each in `techniques`.
+//! Owns their names, and counts per technique. Leaves the work of each technique to its file in
+//! `techniques`.
 
 use std::fmt::Write;
 use std::ops::{Index, IndexMut};
 
-/// A way to subscribe.
+/// A technique by which a client receives messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Technique {
     /// A page that reloads itself.
     MetaRefresh,
-    /// Requests at intervals.
+    /// Requests at intervals, each of which is answered at once.
     ShortPoll,
-    /// Requests that wait for their answer.
+    /// Requests that are held until there is a message.
     LongPoll,
-    /// Either of these by script elements.
+    /// Short or long polls by script elements.
     Jsonp,
-    /// A response without end, one message a line.
+    /// A response without end, with one message per line.
     Stream,
-    /// A page without end, one script element a message.
+    /// A page without end, with one script element per message.
     Iframe,
-    /// A response in parts, one message each.
+    /// A response in parts, with one message per part.
     Multipart,
     /// Server-sent events.
     Sse,
@@ -33,7 +34,7 @@ impl Technique {
     pub const ALL: [Self; 9] =
         [Self::MetaRefresh, Self::ShortPoll, Self::LongPoll, Self::Jsonp, Self::Stream, Self::Iframe, Self::Multipart, Self::Sse, Self::Ws];
 
-    /// Its name in counters.
+    /// The technique's name in counters.
     pub const fn name(self) -> &'static str {
         match self {
             Self::MetaRefresh => "page",
@@ -49,22 +50,22 @@ impl Technique {
     }
 }
 
-/// A number for each technique.
+/// One count for each technique.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PerTechnique([u64; Technique::ALL.len()]);
 
 impl PerTechnique {
-    /// Of all together.
+    /// The sum of all counts.
     pub fn sum(&self) -> u64 {
         self.0.iter().sum()
     }
 
-    /// These and others.
+    /// The sums of these counts and the counts of `others`, by technique.
     pub(crate) fn plus(&self, others: &Self) -> Self {
         Self(std::array::from_fn(|at| self.0[at] + others.0[at]))
     }
 
-    /// A JSON object with those that are not 0.
+    /// Appends a JSON object with the counts that are not 0.
     pub(crate) fn append_json(&self, out: &mut String) {
         let mut separator = '{';
         for technique in Technique::ALL.into_iter().filter(|technique| self[*technique] > 0) {

@@ -1,22 +1,23 @@
 //! The names of topics.
 //!
-//! Owns what a name may be, and lists of names. Refuses what is published under them.
+//! Owns the rule for names, and lists of names. Leaves the messages of a topic to `hub`.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Of a name, in bytes.
+/// The maximum length of a name, in bytes.
 pub(crate) const NAME_BYTES_MAX: usize = 64;
 
-/// Ends the name of the topic on which joining and leaving of another is published.
+/// The suffix of a presence topic. The hub publishes to `news.presence` when a client joins or
+/// leaves `news`.
 pub(crate) const PRESENCE: &str = ".presence";
 
-/// What is wrong with a topic's name or a list of them.
+/// Why a topic's name, or a list of names, is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadTopic {
-    /// Not 1 to 64 characters of letters, digits, `_`, `.` and `-`.
+    /// The name does not have 1 to 64 characters of letters, digits, `_`, `.` and `-`.
     Name,
-    /// More names than a request may have.
+    /// The list has more names than this maximum.
     TooMany(usize),
 }
 
@@ -33,22 +34,24 @@ impl fmt::Display for BadTopic {
 
 impl std::error::Error for BadTopic {}
 
-/// Whether a text has 1 to 64 characters of `A-Z a-z 0-9 _ . -`: the rule for topics, for events' names and for clients' tokens.
-pub(crate) fn is_name(text: &str) -> bool {
+/// Returns whether a text has 1 to 64 characters of `A-Z a-z 0-9 _ . -`. The rule holds for names
+/// of topics, names of events and tokens of clients.
+pub(crate) fn is_valid_name(text: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_allowed)
 }
 
-/// Whether a name is a topic's, be it one for presence.
-pub(crate) fn check(name: &str) -> Result<(), BadTopic> {
-    if is_name(name.strip_suffix(PRESENCE).unwrap_or(name)) { Ok(()) } else { Err(BadTopic::Name) }
+/// Checks the name of a topic or of a presence topic. The suffix of a presence topic does not count
+/// towards the length.
+pub(crate) fn check_topic_name(name: &str) -> Result<(), BadTopic> {
+    if is_valid_name(name.strip_suffix(PRESENCE).unwrap_or(name)) { Ok(()) } else { Err(BadTopic::Name) }
 }
 
-/// A list of topics, each once, in the order in which they were named.
+/// A list of topics without duplicates, in the order in which the topics were named.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Topics(List);
 
-/// Most lists have one name, and nothing else.
+/// Most lists have one name, and `One` needs one allocation less.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum List {
     One(Arc<str>),
@@ -56,10 +59,9 @@ enum List {
 }
 
 impl Topics {
-    /// Reads names joined by commas.
+    /// Reads names separated by commas.
     ///
-    /// # Errors
-    /// When a name is none, or there are more than `most`.
+    /// # Errors When a name is not a valid topic name, or when the list has more than `most` names.
     ///
     /// ```
     /// use pushlab::push::{BadTopic, Topics};
@@ -69,12 +71,12 @@ impl Topics {
     /// ```
     pub fn parse(list: &str, most: usize) -> Result<Self, BadTopic> {
         if !list.contains(',') && most > 0 {
-            check(list)?;
+            check_topic_name(list)?;
             return Ok(Self(List::One(list.into())));
         }
         let mut names: Vec<Arc<str>> = Vec::new();
         for (count, name) in list.split(',').enumerate() {
-            check(name)?;
+            check_topic_name(name)?;
             if count >= most {
                 return Err(BadTopic::TooMany(most));
             }
@@ -82,11 +84,11 @@ impl Topics {
                 names.push(name.into());
             }
         }
-        Ok(Self::of(names))
+        Ok(Self::from_names(names))
     }
 
-    /// Equal lists are equal, whatever they were made of.
-    fn of(names: Vec<Arc<str>>) -> Self {
+    /// Makes a list. A list of one name is always `One`, so that equal lists compare as equal.
+    fn from_names(names: Vec<Arc<str>>) -> Self {
         match <[_; 1]>::try_from(names) {
             Ok([name]) => Self(List::One(name)),
             Err(names) => Self(List::Several(names.into())),
@@ -95,10 +97,11 @@ impl Topics {
 
     /// The names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.shared().iter().map(|name| &**name)
+        self.shared_names().iter().map(|name| &**name)
     }
 
-    pub(crate) fn shared(&self) -> &[Arc<str>] {
+    /// The names, as references that can be cloned without a copy of the text.
+    pub(crate) fn shared_names(&self) -> &[Arc<str>] {
         match &self.0 {
             List::One(name) => std::slice::from_ref(name),
             List::Several(names) => names,
@@ -106,19 +109,19 @@ impl Topics {
     }
 
     pub(crate) fn first(&self) -> &Arc<str> {
-        &self.shared()[0]
+        &self.shared_names()[0]
     }
 
-    /// These topics, and those on which their presence is published.
+    /// These topics and their presence topics.
     pub(crate) fn with_presence(&self) -> Self {
-        let mut names = self.shared().to_vec();
-        for name in self.shared().iter().filter(|name| !name.ends_with(PRESENCE)) {
+        let mut names = self.shared_names().to_vec();
+        for name in self.shared_names().iter().filter(|name| !name.ends_with(PRESENCE)) {
             let companion = format!("{name}{PRESENCE}");
             if !self.names().any(|known| known == companion) {
                 names.push(companion.into());
             }
         }
-        Self::of(names)
+        Self::from_names(names)
     }
 }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::stream::max_bytes;
 use crate::proto::Frame;
-use crate::push::http::{Call, Plan, Rejection};
-use crate::push::model::{Technique, Wire};
+use crate::push::http::{Call, Rejection, StreamPlan};
+use crate::push::model::{Technique, WireForm};
 use crate::session::Reply;
 
 pub(crate) const PARAMETERS: &[&str] = &["callback", "max_bytes"];
@@ -21,18 +21,19 @@ pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     call.serve_stream(reply, plan(call), call.after());
 }
 
-fn plan(call: &Call<'_>) -> Result<Plan, Rejection> {
-    let callback = call.callback.clone().ok_or_else(|| Rejection::bad("`callback` must name the function of the page around the frame"))?;
-    Ok(Plan {
+fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
+    let callback =
+        call.callback.clone().ok_or_else(|| Rejection::bad_request("`callback` must name the function of the page around the frame"))?;
+    Ok(StreamPlan {
         technique: Technique::Iframe,
-        wire: Wire::Script(Arc::clone(&callback)),
+        wire_form: WireForm::Script(Arc::clone(&callback)),
         content_type: "text/html; charset=utf-8".into(),
         preface: |_, _| {
             let head = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>messages</title></head><body>\n";
             format!("{head:<HEAD_BYTES$}\n").into_bytes()
         },
         heartbeat: b"\n",
-        tell_gap: Some(Box::new(move |gap| Frame::chunk(format!("<script>parent.{callback}({gap})</script>\n").as_bytes()))),
+        encode_gap: Some(Box::new(move |gap| Frame::chunk(format!("<script>parent.{callback}({gap})</script>\n").as_bytes()))),
         limit_bytes: Some(max_bytes(call)?),
     })
 }

@@ -7,13 +7,13 @@
 //! Rosetta Flash attack, 2014); `nosniff` and the callback's few characters do the rest.
 
 use crate::push::http::{Call, Rejection};
-use crate::push::model::{Format, Shape};
+use crate::push::model::{Format, PollForm};
 
 /// How a poll is to be answered.
-pub(super) fn shape(call: &Call<'_>) -> Result<Shape, Rejection> {
+pub(super) fn poll_form(call: &Call<'_>) -> Result<PollForm, Rejection> {
     let format = call.format(Format::Json)?;
     if format == Format::Raw && call.callback.is_some() {
-        return Err(Rejection::bad("`format` must be json with a callback: a bare payload is no script"));
+        return Err(Rejection::bad_request("`format` must be json with a callback: a bare payload is no script"));
     }
-    Ok(Shape { format, callback: call.callback.clone(), cors: call.cors.clone() })
+    Ok(PollForm { format, callback: call.callback.clone(), fields: call.fields.clone() })
 }

@@ -12,15 +12,15 @@ use std::time::Duration;
 use super::{jsonp, short_poll};
 use crate::proto::http1::Method;
 use crate::push::http::{Call, Rejection};
-use crate::push::hub::{PublishError, Waiting};
+use crate::push::hub::{HoldOutcome, PublishError};
 use crate::push::model::Technique;
 use crate::session::Reply;
 
 pub(crate) const PARAMETERS: &[&str] = &["callback", "format", "wait"];
 
 pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
-    let read = jsonp::shape(call).and_then(|shape| Ok((shape, wait(call)?, call.poll_cursor()?.0)));
-    let (shape, wait, cursor) = match read {
+    let read = jsonp::poll_form(call).and_then(|form| Ok((form, wait(call)?, call.poll_cursor()?.0)));
+    let (form, wait, cursor) = match read {
         Ok(read) => read,
         Err(rejection) => return call.reject(reply, &rejection),
     };
@@ -29,14 +29,14 @@ pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     }
     let technique = if call.callback.is_some() { Technique::Jsonp } else { Technique::LongPoll };
     // Where it is to resume is for the hub to say: the poll has a cursor of its own.
-    let wish = call.wish(technique, call.hub.constants().id(0));
-    match call.hub.hold(&wish, cursor, &shape, wait, reply) {
-        Waiting::Held => {}
-        Waiting::Behind(missed, reply) => {
-            call.hub.pass_by(&call.topics, call.client.as_ref(), technique);
-            reply.send(shape.many(&missed));
+    let subscription = call.subscription(technique, call.hub.constants().id(0));
+    match call.hub.hold_poll(&subscription, cursor, &form, wait, reply) {
+        HoldOutcome::Held => {}
+        HoldOutcome::Behind(missed, reply) => {
+            call.hub.note_presence(&call.topics, call.client.as_ref(), technique);
+            reply.send(form.answer_replay(&missed));
         }
-        Waiting::NoRoom(reply) => {
+        HoldOutcome::TooManyTopics(reply) => {
             call.reject(reply, &PublishError::TooManyTopics.into());
         }
     }
@@ -44,6 +44,6 @@ pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
 
 fn wait(call: &Call<'_>) -> Result<Duration, Rejection> {
     let config = call.hub.config();
-    let wait = call.query.number("wait", 0..=config.hold_max.as_secs())?;
+    let wait = call.query.whole_number("wait", 0..=config.hold_max.as_secs())?;
     Ok(wait.map_or(config.hold, Duration::from_secs))
 }

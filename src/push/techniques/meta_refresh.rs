@@ -26,15 +26,15 @@ const STYLE: &str =
 pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     match page(call) {
         Ok(text) => {
-            call.hub.pass_by(&call.topics, call.client.as_ref(), Technique::MetaRefresh);
-            reply.send(call.cors.dress(Response::html(text)));
+            call.hub.note_presence(&call.topics, call.client.as_ref(), Technique::MetaRefresh);
+            reply.send(call.fields.apply(Response::html(text)));
         }
         Err(rejection) => call.reject(reply, &rejection),
     }
 }
 
 fn page(call: &Call<'_>) -> Result<String, Rejection> {
-    let every = call.query.number("every", 1..=EVERY_MAX)?.unwrap_or(EVERY);
+    let every = call.query.whole_number("every", 1..=EVERY_MAX)?.unwrap_or(EVERY);
     let given = call.after()?;
     let mut address = format!("?every={every}");
     let replay = if given == Cursor::New {
@@ -49,7 +49,7 @@ fn page(call: &Call<'_>) -> Result<String, Rejection> {
             let _ = write!(address, "&amp;{name}={value}");
         }
     }
-    for other in call.query.others() {
+    for other in call.query.unknown() {
         address.push_str("&amp;");
         escape(other, &mut address);
     }
@@ -70,7 +70,7 @@ fn render(topics: &str, every: u64, address: &str, replay: &Replay) -> String {
     text.push_str("<ol>\n");
     for message in &replay.messages {
         let _ = writeln!(text, "<li id=\"{}\"><b>{}</b> <pre>", message.id(), message.topic());
-        escape(&message.shown(), &mut text);
+        escape(&message.text_or_base64(), &mut text);
         text.push_str("</pre></li>\n");
     }
     let _ = write!(text, "</ol>\n<p>Last: {}. Every {every} s.</p>\n</body></html>\n", replay.last);

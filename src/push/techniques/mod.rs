@@ -1,4 +1,4 @@
-//! The techniques, a file each, all of the same shape: `PARAMETERS` are the query's, `serve` takes the request.
+//! The techniques, a file each, all of the same form: `PARAMETERS` are the query's, `serve` takes the request.
 //!
 //! Owns what differs between them: heads, framing, how a gap is told, when a response ends. Refuses messages' contents and who may subscribe.
 

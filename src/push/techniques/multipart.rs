@@ -5,8 +5,8 @@
 //! data there is server-sent events.
 
 use crate::proto::Frame;
-use crate::push::http::{Call, Plan, Rejection};
-use crate::push::model::{Form, Format, Technique, Wire};
+use crate::push::http::{Call, Rejection, StreamPlan};
+use crate::push::model::{Format, SharedForm, Technique, WireForm};
 use crate::session::Reply;
 
 pub(crate) const PARAMETERS: &[&str] = &["format"];
@@ -15,16 +15,16 @@ pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     call.serve_stream(reply, plan(call), call.after());
 }
 
-fn plan(call: &Call<'_>) -> Result<Plan, Rejection> {
+fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
     let is_json = call.format(Format::Raw)? == Format::Json;
     let boundary = call.hub.constants().boundary.clone();
-    Ok(Plan {
+    Ok(StreamPlan {
         technique: Technique::Multipart,
-        wire: Wire::Form(if is_json { Form::JsonPart } else { Form::Part }),
+        wire_form: WireForm::Shared(if is_json { SharedForm::JsonPart } else { SharedForm::Part }),
         content_type: format!("multipart/x-mixed-replace; boundary={boundary}").into(),
         preface: |call, _| format!("--{}\r\n", call.hub.constants().boundary).into_bytes(),
         heartbeat: b"X-Heartbeat: 1\r\n",
-        tell_gap: Some(Box::new(move |gap| {
+        encode_gap: Some(Box::new(move |gap| {
             let head = format!("Content-Type: application/json\r\nX-Gap: 1\r\nContent-Length: {}\r\n\r\n", gap.len());
             Frame::chunk(format!("{head}{gap}\r\n--{boundary}\r\n").as_bytes())
         })),

@@ -14,16 +14,16 @@
 
 use super::jsonp;
 use crate::push::http::{Call, Rejection, Unchanged};
-use crate::push::model::{Shape, Technique};
+use crate::push::model::{PollForm, Technique};
 use crate::session::{Reply, Response};
 
 pub(crate) const PARAMETERS: &[&str] = &["callback", "format"];
 
 pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
-    match jsonp::shape(call).and_then(|shape| answer(call, &shape)) {
+    match jsonp::poll_form(call).and_then(|form| answer(call, &form)) {
         Ok(response) => {
             let technique = if call.callback.is_some() { Technique::Jsonp } else { Technique::ShortPoll };
-            call.hub.pass_by(&call.topics, call.client.as_ref(), technique);
+            call.hub.note_presence(&call.topics, call.client.as_ref(), technique);
             reply.send(response);
         }
         Err(rejection) => call.reject(reply, &rejection),
@@ -31,9 +31,9 @@ pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
 }
 
 /// What there is now.
-pub(super) fn answer(call: &Call<'_>, shape: &Shape) -> Result<Response, Rejection> {
+pub(super) fn answer(call: &Call<'_>, form: &PollForm) -> Result<Response, Rejection> {
     let (cursor, unchanged) = call.poll_cursor()?;
     let replay = call.hub.replay(&call.topics, cursor);
     let is_empty = replay.messages.is_empty() && !replay.gap;
-    Ok(if is_empty && unchanged == Unchanged::NotModified { shape.not_modified(replay.last) } else { shape.many(&replay) })
+    Ok(if is_empty && unchanged == Unchanged::NotModified { form.answer_not_modified(replay.last) } else { form.answer_replay(&replay) })
 }

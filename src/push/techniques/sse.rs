@@ -16,8 +16,8 @@
 
 use crate::proto::Frame;
 use crate::proto::sse::Event;
-use crate::push::http::{Call, Plan, Rejection};
-use crate::push::model::{Form, Format, Technique, Wire};
+use crate::push::http::{Call, Rejection, StreamPlan};
+use crate::push::model::{Format, SharedForm, Technique, WireForm};
 use crate::session::Reply;
 
 pub(crate) const PARAMETERS: &[&str] = &["format", "last_event_id", "lastEventId"];
@@ -26,17 +26,17 @@ pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     call.serve_stream(reply, plan(call), call.last_event_id());
 }
 
-fn plan(call: &Call<'_>) -> Result<Plan, Rejection> {
+fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
     let is_json = call.format(Format::Raw)? == Format::Json;
-    Ok(Plan {
+    Ok(StreamPlan {
         technique: Technique::Sse,
-        wire: Wire::Form(if is_json { Form::JsonEvent } else { Form::Event }),
+        wire_form: WireForm::Shared(if is_json { SharedForm::JsonEvent } else { SharedForm::Event }),
         content_type: "text/event-stream".into(),
         // An event without data reaches no listener. It sets the id with which the browser comes back, so that a stream that ends
         // before its first message is resumed in the right place, too.
         preface: |call, from| encode(&Event::without_data().id(&from.to_string()).retry(call.hub.config().retry)),
         heartbeat: b":\n\n",
-        tell_gap: Some(Box::new(move |gap| {
+        encode_gap: Some(Box::new(move |gap| {
             let event = Event::data(gap);
             Frame::chunk(&encode(&if is_json { event } else { event.event("gap") }))
         })),

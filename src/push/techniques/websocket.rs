@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use crate::proto::Frame;
 use crate::proto::ws::Message;
-use crate::push::http::{Call, CatchUp, Reached, Rejection, TellGap};
+use crate::push::http::{Call, CatchUp, CatchUpStatus, EncodeGap, Rejection};
 use crate::push::hub::{Access, Hub, PublishError};
-use crate::push::model::{Form, Format, PRESENCE, Payload, Technique, Wire};
+use crate::push::model::{Format, PRESENCE, Payload, SharedForm, Technique, WireForm};
 use crate::session::{Reply, Socket, WebSocketHandler};
 
 pub(crate) const PARAMETERS: &[&str] = &["format"];
@@ -25,7 +25,7 @@ pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     }
 }
 
-fn connection(call: &Call<'_>) -> Result<Connection, Rejection> {
+fn connection(call: &Call<'_>) -> Result<PushSocket, Rejection> {
     let is_json = call.format(Format::Json)? == Format::Json;
     let missed = call.replay(call.after()?)?;
     if missed.gap && !is_json {
@@ -34,13 +34,13 @@ fn connection(call: &Call<'_>) -> Result<Connection, Rejection> {
     }
     let target = call.topics.first();
     let may_publish = !target.ends_with(PRESENCE) && call.hub.allows(call.request, Access::Publish, target);
-    let wire = Wire::Form(if is_json { Form::WsJson } else { Form::WsRaw });
-    let tell_gap: Option<TellGap> = if is_json { Some(Box::new(Frame::text)) } else { None };
-    let catch_up = CatchUp::new(call.hub, &call.topics, Technique::Ws, wire, tell_gap, missed).of(call.client.as_ref());
-    Ok(Connection { hub: call.hub.clone(), target: Arc::clone(target), may_publish, catch_up: Some(catch_up) })
+    let wire_form = WireForm::Shared(if is_json { SharedForm::WsJson } else { SharedForm::WsRaw });
+    let encode_gap: Option<EncodeGap> = if is_json { Some(Box::new(Frame::text)) } else { None };
+    let catch_up = CatchUp::new(call.hub, &call.topics, Technique::Ws, wire_form, encode_gap, missed).for_client(call.client.as_ref());
+    Ok(PushSocket { hub: call.hub.clone(), target: Arc::clone(target), may_publish, catch_up: Some(catch_up) })
 }
 
-struct Connection {
+struct PushSocket {
     hub: Hub,
     /// The topic that the client publishes to.
     target: Arc<str>,
@@ -49,20 +49,20 @@ struct Connection {
     catch_up: Option<CatchUp>,
 }
 
-impl Connection {
+impl PushSocket {
     fn catch_up(&mut self, socket: &mut Socket<'_>) {
         let Some(catch_up) = &mut self.catch_up else { return };
-        match catch_up.go_on(socket) {
-            Reached::Behind => return,
-            Reached::Present => {}
-            Reached::Gone => close(socket, 4_410, "messages are missing"),
-            Reached::NoRoom => close(socket, 1_013, "too many topics"),
+        match catch_up.advance(socket) {
+            CatchUpStatus::Behind => return,
+            CatchUpStatus::Subscribed => {}
+            CatchUpStatus::MessagesGone => close(socket, 4_410, "messages are missing"),
+            CatchUpStatus::TooManyTopics => close(socket, 1_013, "too many topics"),
         }
         self.catch_up = None;
     }
 }
 
-impl WebSocketHandler for Connection {
+impl WebSocketHandler for PushSocket {
     fn open(&mut self, socket: &mut Socket<'_>) {
         self.catch_up(socket);
     }
