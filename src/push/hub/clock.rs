@@ -1,7 +1,8 @@
 //! The hub's clock.
 //!
-//! Owns the one place of `push` that reads a clock, and lets a test put its own in: ages, holds and grace times then pass as it says.
-//! Refuses timers: what is due is looked for at the hub's next operation.
+//! Owns the only place in `push` that reads a clock. A test can replace the clock, and ages, holds
+//! and grace times then pass as the test says. Leaves timers to `session`: the hub has no timer,
+//! and each operation looks for what is due.
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
@@ -9,7 +10,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-/// Tells the time.
+/// A source of the current time.
 ///
 /// ```
 /// use std::time::Instant;
@@ -21,12 +22,12 @@ use std::time::{Instant, SystemTime};
 pub struct Clock(Arc<dyn Fn() -> Instant + Send + Sync>);
 
 impl Clock {
-    /// A clock of one's own; it must not go back.
+    /// A clock that calls `now`. The time that it returns must never decrease.
     pub fn new(now: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
 
-    /// The time.
+    /// The current time.
     pub fn now(&self) -> Instant {
         (self.0)()
     }
@@ -45,7 +46,8 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// A number that no other hub has: the wall clock, and what the system's random source gives each process, in case two start at once.
+/// A number that differs for each hub. It is a hash of the wall clock, with the random key that the
+/// system gives each process: two processes that start at the same moment get different numbers.
 pub(crate) fn new_epoch() -> u64 {
     let nanos = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     RandomState::new().hash_one(nanos)

@@ -1,7 +1,8 @@
-//! The hub: topics, and everybody who listens.
+//! The hub: its handle and its public operations.
 //!
-//! Owns the public operations, each under the one lock. Refuses to wait for anybody: a publish costs the publisher the same whoever reads
-//! slowly, and what a slow reader cannot take waits in its connection's own queue.
+//! Owns the lock and the application's policy. Each operation takes the lock once. Leaves the work
+//! under the lock to `state`, and subscribing to `subscribe`. No operation waits for a client:
+//! messages that a slow client cannot receive yet wait in the queue of its connection.
 
 use std::fmt::{self, Write};
 use std::sync::atomic::Ordering::Relaxed;
@@ -17,40 +18,41 @@ use crate::push::model::{
 };
 use crate::session::{Request, normalized_path};
 
-/// What somebody asks to do to a topic.
+/// What a request asks to do with a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Send it a message.
+    /// Publish a message to the topic.
     Publish,
-    /// Hear its messages, or ask for its figures.
+    /// Receive the topic's messages, or read its counters.
     Subscribe,
 }
 
 type Policy = Box<dyn Fn(&Request<'_>, Access, &str) -> bool + Send + Sync>;
 
-/// Figures of one topic.
+/// The counters of one topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TopicInfo {
-    /// The place of its last message in the sequence.
+    /// The id of the topic's last message; sequence number 0 if there was none.
     pub last: Id,
-    /// Messages that are retained.
+    /// Messages that the topic retains.
     pub retained: usize,
-    /// Their bytes of payload.
+    /// Bytes of payload of the retained messages.
     pub retained_bytes: usize,
-    /// Messages published since the topic was made.
+    /// Messages that were published since the topic was created.
     pub published: u64,
-    /// Times that a subscriber came with a cursor that could not be resumed.
+    /// How many times a client came with a cursor that could not be resumed without a gap.
     pub gaps: u64,
-    /// Messages that queues of slow readers have dropped. A connection of several topics counts for each.
+    /// Messages that the queues of slow connections have dropped. A connection that is subscribed
+    /// to several topics counts its drops for each of them.
     pub drops: u64,
     /// Connections and held requests.
     pub subscribers: PerTechnique,
-    /// Clients, those in their grace time included.
+    /// Clients that are online, including those in their grace time.
     pub online: PerTechnique,
 }
 
 impl TopicInfo {
-    /// As a JSON object, which is also what `GET {prefix}/{topic}` answers.
+    /// The counters as a JSON object. `GET {prefix}/{topic}` answers with it.
     pub fn json(&self, topic: &str) -> String {
         let mut text = String::from("{\"topic\":");
         append_json_string(topic, &mut text);
@@ -67,7 +69,7 @@ impl TopicInfo {
     }
 }
 
-/// Topics that are published to and subscribed to. Cloning counts a reference.
+/// A handle to topics, their messages and their subscribers. A clone refers to the same hub.
 ///
 /// ```
 /// use pushlab::push::{Cursor, Hub, HubConfig, Payload, Topics};
@@ -101,16 +103,17 @@ impl Default for Hub {
 }
 
 impl Hub {
-    /// A hub that lets everybody publish and subscribe.
+    /// A hub that allows every request to publish and to subscribe.
     pub fn new(config: HubConfig) -> Self {
         Self::build(config, None)
     }
 
-    /// A hub that asks the application which requests are allowed. The policy is asked for each
-    /// request and each of its topics, before anything else is done; a request that the policy does
-    /// not allow gets 403. For the topic of a presence the policy is asked about the topic itself.
-    /// Topics' names are decoded. The request shows the whole query, parameters that the hub does
-    /// not know included.
+    /// A hub that asks the application which requests are allowed.
+    ///
+    /// The hub calls `policy` for each request and each of its topics, before it does anything else
+    /// with the topic. A request that the policy refuses gets 403. For a presence topic, the policy
+    /// is asked about the topic whose presence it is. The topics' names are decoded. The request
+    /// has the whole query, including parameters that the hub does not know.
     pub fn with_policy(config: HubConfig, policy: impl Fn(&Request<'_>, Access, &str) -> bool + Send + Sync + 'static) -> Self {
         Self::build(config, Some(Box::new(policy)))
     }
@@ -122,15 +125,16 @@ impl Hub {
         Self(Arc::new(Inner { constants, state, policy, refused: Refused::default() }))
     }
 
-    /// Publishes to everybody who listens, from any thread.
+    /// Publishes a payload to all subscribers of a topic. Any thread may call it.
     ///
-    /// # Errors
-    /// When a name is none, the payload is too large, or there is no room for one topic more. Nothing was published then.
+    /// # Errors When the topic's or the event's name is not valid, when the payload is larger than
+    /// [`HubConfig::payload_bytes`], or when the hub already has [`HubConfig::topics`] topics and
+    /// all have subscribers. In these cases nothing is published.
     pub fn publish(&self, topic: &str, payload: Payload) -> Result<Published, PublishError> {
         self.publish_uncounted(topic, payload).inspect_err(|error| self.count_refused(error.status()))
     }
 
-    /// Publishes without counting what is refused.
+    /// Publishes a payload, and leaves the counting of a refusal to the caller.
     pub(crate) fn publish_uncounted(&self, topic: &str, payload: Payload) -> Result<Published, PublishError> {
         check_topic_name(topic).map_err(PublishError::BadTopic)?;
         if payload.event_name().is_some_and(|name| !is_valid_name(name) || name == "gap") {
@@ -146,7 +150,7 @@ impl Hub {
         Ok(Published { id, subscribers })
     }
 
-    /// What is retained behind a cursor, up to [`HubConfig::replay_bytes`].
+    /// The retained messages after a cursor, up to [`HubConfig::replay_bytes`].
     pub fn replay(&self, topics: &Topics, cursor: Cursor) -> Replay {
         self.lock().replay(topics, cursor, self.config().replay_bytes, self.config().clock.now())
     }
@@ -159,10 +163,10 @@ impl Hub {
         self.lock().newest(topics, *page_messages, *replay_bytes, now)
     }
 
-    /// The figures of a topic.
+    /// The counters of a topic. All counters of a topic that does not exist are 0,
+    /// except `online`.
     ///
-    /// # Errors
-    /// When the name is none.
+    /// # Errors When the name is not a valid topic name.
     pub fn info(&self, topic: &str) -> Result<TopicInfo, BadTopic> {
         check_topic_name(topic)?;
         let now = self.config().clock.now();
@@ -182,7 +186,7 @@ impl Hub {
         })
     }
 
-    /// The figures of the hub itself.
+    /// The counters of the hub itself.
     pub fn stats(&self) -> HubStats {
         let state = self.lock();
         HubStats {
@@ -197,14 +201,17 @@ impl Hub {
         self.0.refused.count(status);
     }
 
-    /// The place of the last message in the sequence: a cursor for everything that comes now.
+    /// The id of the last message of all topics: a cursor for the messages that are published after
+    /// this call.
     pub fn last(&self) -> Id {
         let state = self.lock();
         self.constants().id(state.sequence)
     }
 
-    /// Forgets what is too old, and lets those leave whose grace time is over. The hub has no thread: it does this for what each operation
-    /// touches; an application that publishes rarely, or wants leaving to be told in time, calls this about once a second.
+    /// Drops messages that are too old, and ends the presence of clients whose grace time is over.
+    /// The hub has no thread: without this call, each operation does this only for the topics that
+    /// it uses. An application that publishes rarely, or that needs leave messages in time, calls
+    /// it about once per second.
     pub fn tick(&self) {
         let now = self.config().clock.now();
         let mut state = self.lock();
@@ -212,7 +219,7 @@ impl Hub {
         state.topics.expire(now, self.config().history_age);
     }
 
-    /// The configuration.
+    /// The hub's configuration.
     pub fn config(&self) -> &HubConfig {
         &self.0.constants.config
     }
@@ -222,6 +229,7 @@ impl Hub {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic of one thread under the lock must not make every later operation panic.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,21 +1,22 @@
-//! The topics without users, in the order of their last use.
+//! The list of topics without users, in the order of their last use.
 //!
-//! Owns a doubly linked list over the topics' slots: each operation takes the same few steps,
-//! however many topics there are. Leaves the meaning of a use to others.
+//! Owns a doubly linked list over the slots of the topic table. Each operation takes constant time.
+//! Leaves to `topic_table` what counts as a use.
 
-/// No slot.
+/// The absence of a neighbour.
 const NONE: usize = usize::MAX;
 
-/// The neighbours of a slot in the list, or `NONE` at an end of it.
+/// The neighbours of a slot in the list. `NONE` stands at both ends of the list.
 #[derive(Clone, Copy, Debug)]
 struct Link {
     previous: usize,
     next: usize,
 }
 
+/// The list of topics without users.
 #[derive(Debug)]
 pub(crate) struct IdleList {
-    /// By slot; `None` for what is not in the list.
+    /// The links by slot; `None` for a slot that is not in the list.
     links: Vec<Option<Link>>,
     first: usize,
     last: usize,
@@ -28,7 +29,7 @@ impl Default for IdleList {
 }
 
 impl IdleList {
-    /// Puts a slot at the end of the list, be it in the list already or not.
+    /// Appends a slot to the list. A slot that is already in the list moves to the end.
     pub(crate) fn move_to_end(&mut self, slot: usize) {
         self.remove(slot);
         if slot >= self.links.len() {
@@ -42,7 +43,7 @@ impl IdleList {
         self.last = slot;
     }
 
-    /// Takes a slot out of the list. Returns whether it was there.
+    /// Removes a slot from the list. Returns whether it was in the list.
     pub(crate) fn remove(&mut self, slot: usize) -> bool {
         let Some(Link { previous, next }) = self.links.get_mut(slot).and_then(Option::take) else { return false };
         match self.link(previous) {
@@ -56,7 +57,7 @@ impl IdleList {
         true
     }
 
-    /// The slot that was put into the list first, of those that are there.
+    /// The slot of the topic that was used least recently.
     pub(crate) fn first(&self) -> Option<usize> {
         (self.first != NONE).then_some(self.first)
     }
@@ -68,7 +69,7 @@ impl IdleList {
 
 #[cfg(test)]
 impl IdleList {
-    /// All slots, first to last; the way back is the same.
+    /// All slots, first to last. Checks that the links in both directions agree.
     pub(crate) fn slots(&self) -> Vec<usize> {
         let walk = |from: usize, next: fn(&Link) -> usize| {
             std::iter::successors(self.links.get(from).map(|_| from), move |slot| {

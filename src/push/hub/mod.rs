@@ -1,6 +1,7 @@
-//! The hub: everything under the one lock.
+//! The hub: topics, subscriptions, presence and waiting polls, under one lock.
 //!
-//! Owns topics, subscriptions, presence and waiting polls. Leaves requests to `http`, and the values that it works on to `model`.
+//! Owns the operations of the hub and the state that the lock protects. Leaves requests to `http`,
+//! and values that need no lock to `model`.
 
 mod clock;
 mod config;

@@ -1,16 +1,20 @@
-//! Polls that wait for a topic's next message.
+//! The polls that wait for a topic's next message.
 //!
-//! Owns their keys, in the order in which they came. Refuses to hear of each that is over, which would have to be looked for: those are
-//! swept out when they are too many. All are taken at once, by the message that they wait for.
+//! Owns the keys of the polls, in the order in which the polls began. A poll that ends early leaves
+//! its key in the list, because a search for the key would take linear time; `add` sweeps such keys
+//! out when there are many. Leaves the polls themselves to `state`.
 
-/// So many that are over are not worth sweeping.
+/// So many keys of ended polls are not worth a sweep.
 const OVER: usize = 16;
 
+/// The keys of one topic.
 #[derive(Debug, Default)]
 pub(crate) struct Polls(Vec<u64>);
 
 impl Polls {
-    /// Adds one. Of all that were added, `waiting` still wait, and those are there.
+    /// Adds a key. `waiting` is the number of polls in the list that still wait, and `is_there`
+    /// tells whether a poll still waits. A sweep happens only after at least as many additions as
+    /// it keeps keys, so an addition takes constant time on average.
     pub(crate) fn add(&mut self, key: u64, waiting: usize, is_there: impl Fn(u64) -> bool) {
         if self.0.len() >= 2 * waiting + OVER {
             self.0.retain(|key| is_there(*key));
@@ -18,7 +22,7 @@ impl Polls {
         self.0.push(key);
     }
 
-    /// Takes all, those that are over included.
+    /// Takes all keys, also those of polls that have ended.
     pub(crate) fn take_all(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.0)
     }
@@ -28,7 +32,8 @@ impl Polls {
 mod tests {
     use super::*;
 
-    /// Polls that come and go while nothing is published take no more room than twice those that wait, and a little.
+    /// While nothing is published, the list is at most twice as long as the number of waiting polls,
+    /// plus a constant.
     #[test]
     fn those_that_are_over_go() {
         for at_once in [0, 1, 100] {

@@ -1,11 +1,13 @@
-//! Who is online.
+//! The clients with a token that are online.
 //!
-//! Owns the clients with a token of each topic, and the grace time for which they stay online between their requests. Refuses timers and
-//! messages: the hub asks who has left since, and tells others. Connections and requests without a token are a topic's to count: each is
-//! somebody else, and is online for as long as it lasts.
+//! Owns the members of each topic, and the grace time for which a member stays online between its
+//! requests. Leaves timers and messages to `state`, which asks for members whose grace time is over
+//! and publishes that they left. Leaves connections and requests without a token to `topic`: each
+//! of them counts as a client of its own, and is online for as long as it lasts.
 //!
-//! Members that are connected are as many as the connections allow. Those in their grace time have a bound of their own: past it, the
-//! one that has been away for longest departure.
+//! The number of connected members is bounded by the number of connections. The number of members
+//! in their grace time has a bound of its own: past it, the member that has been away longest
+//! leaves.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -14,18 +16,20 @@ use std::time::{Duration, Instant};
 use crate::proto::Limits;
 use crate::push::model::{PerTechnique, Technique};
 
-/// A topic, and a client with a token.
+/// A topic's name and a client's token.
 type MemberKey = (Arc<str>, Arc<str>);
 
-/// A departure among those who leave: when, and which of those of the same moment.
+/// When a member leaves, unless it returns: the end of its grace time, and a serial number that
+/// makes equal times distinct and keeps their order.
 type Departure = (Instant, u64);
 
+/// A client of one topic.
 #[derive(Debug)]
 struct Member {
     technique: Technique,
-    /// Requests and connections that last.
+    /// The member's requests and connections that have not ended.
     live: usize,
-    /// Where it stands among those who leave, while it is away.
+    /// The member's key in `Presence::leaving`, while the member is in its grace time.
     departure: Option<Departure>,
 }
 
@@ -33,15 +37,15 @@ struct Member {
 pub(crate) struct Presence {
     members: HashMap<MemberKey, Member>,
     online: HashMap<Arc<str>, PerTechnique>,
-    /// Those who are away, each once for a topic.
+    /// The members in their grace time, the next to leave first.
     leaving: BTreeMap<Departure, MemberKey>,
-    /// Places that were given out.
+    /// The last serial number of a departure.
     departures: u64,
     crowded_out: u64,
 }
 
 impl Presence {
-    /// A client subscribes. Returns whether it was not online before.
+    /// Adds a subscription of a client. Returns whether the client was offline before.
     pub(crate) fn enter(&mut self, topic: &Arc<str>, token: &Arc<str>, technique: Technique) -> bool {
         let online = self.online.entry(Arc::clone(topic)).or_default();
         online[technique] += 1;
@@ -58,7 +62,9 @@ impl Presence {
         true
     }
 
-    /// A subscription of a client ends, perhaps its last. Afterwards somebody may have to [leave](Self::expire).
+    /// Ends a subscription of a client. The grace time begins with the end of the last
+    /// subscription. The caller must then call [`expire`](Self::expire), because the number of
+    /// members in their grace time may exceed its bound.
     pub(crate) fn leave(&mut self, topic: &Arc<str>, token: &Arc<str>, now: Instant, grace: Duration) {
         let key = (Arc::clone(topic), Arc::clone(token));
         let Some(member) = self.members.get_mut(&key) else { return };
@@ -71,7 +77,8 @@ impl Presence {
         }
     }
 
-    /// The next one whose grace time is over, or for whom there is no room beside `most` others.
+    /// Removes one member whose grace time is over, or that exceeds the `most` members that may be
+    /// in their grace time. The caller repeats the call until it returns `None`.
     pub(crate) fn expire(&mut self, now: Instant, most: usize) -> Option<(Arc<str>, Technique)> {
         let ((due, _), _) = self.leaving.first_key_value()?;
         let is_over = *due <= now;
@@ -85,7 +92,7 @@ impl Presence {
         Some((key.0, technique))
     }
 
-    /// Those who had to leave before their grace time was over.
+    /// Members that had to leave before the end of their grace time.
     pub(crate) const fn crowded_out(&self) -> u64 {
         self.crowded_out
     }
@@ -99,6 +106,7 @@ impl Presence {
         }
     }
 
+    /// The members of a topic that are online, by the technique that they used last.
     pub(crate) fn online(&self, topic: &str) -> PerTechnique {
         self.online.get(topic).copied().unwrap_or_default()
     }

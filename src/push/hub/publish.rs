@@ -1,6 +1,7 @@
-//! What became of a payload.
+//! The result of a publish.
 //!
-//! Owns the outcome of a publish and the errors of one. Leaves publishing to the hub.
+//! Owns the success and the errors, each with its HTTP status. Leaves the publish itself to
+//! `state`.
 
 use std::fmt;
 
@@ -9,13 +10,15 @@ use crate::push::model::{BadTopic, Id};
 /// Why a payload was not published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PublishError {
-    /// The topic's name is none.
+    /// The topic's name is not a valid topic name.
     BadTopic(BadTopic),
-    /// The event's name is not 1 to 64 characters of letters, digits, `_`, `.` and `-`, or is `gap`.
+    /// The event's name does not have 1 to 64 characters of letters, digits, `_`, `.` and `-`, or
+    /// the name is `gap`.
     BadEvent,
     /// The payload is larger than [`HubConfig::payload_bytes`](crate::push::HubConfig::payload_bytes).
     TooLarge,
-    /// There are as many topics as may be, and all have subscribers.
+    /// The hub already has [`HubConfig::topics`](crate::push::HubConfig::topics) topics, and all of
+    /// them have subscribers.
     TooManyTopics,
 }
 
@@ -44,11 +47,11 @@ impl PublishError {
     }
 }
 
-/// What became of a payload.
+/// A payload that was published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Published {
     /// The message's id.
     pub id: Id,
-    /// Streams, `WebSockets` and held requests that it was posted to.
+    /// Streams, `WebSocket`s and held requests to which the message was delivered.
     pub subscribers: u64,
 }

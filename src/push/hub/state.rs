@@ -1,7 +1,9 @@
-//! What the hub's lock protects.
+//! The state that the hub's lock protects.
 //!
-//! Owns subscriptions, the one sequence and what is behind a cursor; every operation is whole under the lock, and none of them waits: pushing and releasing
-//! only post to drivers. Refuses HTTP.
+//! Owns the one sequence, the subscriptions, the replay after a cursor, and the shared answers of
+//! waiting polls. Each operation runs completely under the lock. No operation waits: delivering and
+//! releasing only post to the drivers of the connections. Leaves requests to `http`, and the form
+//! of answers to `model`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,22 +18,23 @@ use super::topic_table::{TopicSlots, TopicTable};
 use crate::push::model::{Cursor, Id, Merge, Message, PRESENCE, Payload, PerTechnique, PollForm, Replay, Technique, Topics, WireForm};
 use crate::session::{Held, Pusher, Response};
 
-/// What never changes.
+/// The values that never change after the hub is created. They are read without the lock.
 #[derive(Debug)]
 pub(crate) struct Constants {
     pub(crate) config: HubConfig,
     pub(crate) epoch: u64,
-    /// Between the parts of multipart streams.
+    /// The boundary between the parts of multipart streams.
     pub(crate) boundary: String,
 }
 
 impl Constants {
+    /// The id of this hub with a sequence number.
     pub(crate) const fn id(&self, sequence: u64) -> Id {
         Id { epoch: self.epoch, sequence }
     }
 
-    /// A cursor of an epoch that is not this hub's. Everything that is retained follows it, behind
-    /// a gap.
+    /// A cursor whose epoch differs from this hub's. Its replay begins with a gap and has all
+    /// retained messages.
     pub(crate) const fn foreign_cursor(&self) -> Cursor {
         Cursor::After(Id { epoch: !self.epoch, sequence: 0 })
     }
@@ -44,34 +47,38 @@ pub(crate) struct Subscriber {
     sink: Sink,
 }
 
+/// Where a subscriber's messages go.
 pub(crate) enum Sink {
     Stream { pusher: Pusher, wire_form: WireForm },
     Poll(WaitingPoll),
 }
 
-/// A long poll.
+/// A held long poll.
 pub(crate) struct WaitingPoll {
     pub(crate) held: Held,
     pub(crate) form: PollForm,
     pub(crate) cursor: Id,
-    /// Whose it is: the client's next poll of these topics ends it.
+    /// The client that sent the poll. The client's next poll of the same topics ends this one.
     pub(crate) client: Option<ClientKey>,
 }
 
-/// A client that has named itself, and what it listens to.
+/// The token of a client, and the topics to which the client subscribes.
 pub(crate) type ClientKey = (Arc<str>, Topics);
 
+/// The state under the lock.
 pub(crate) struct State {
     pub(crate) constants: Arc<Constants>,
     pub(crate) sequence: u64,
     pub(crate) topics: TopicTable,
     pub(crate) presence: Presence,
-    /// By the lower half of their numbers.
+    /// The subscribers, by the lower half of their keys. The whole key stands beside each
+    /// subscriber.
     subscribers: Slab<(u64, Subscriber)>,
     /// The upper half of the last key that was given out.
     last_generation: u32,
     polls_of_clients: HashMap<ClientKey, u64>,
-    /// The latest answer to a poll that nothing came for. Nearly all polls wait behind the same message, and share it.
+    /// The last answer for a poll that ends without a message. Nearly all polls wait after the same
+    /// message with the same form, and share this answer.
     last_empty_answer: Option<(PollForm, Id, Arc<Response>)>,
 }
 
@@ -89,6 +96,8 @@ impl State {
         }
     }
 
+    /// Gives a payload its id, retains it, and delivers it to all subscribers of the topic. Returns
+    /// the id and the number of subscribers.
     pub(crate) fn publish(&mut self, name: &Arc<str>, payload: Payload, now: Instant) -> Result<(Id, u64), PublishError> {
         let constants = Arc::clone(&self.constants);
         let id = constants.id(self.sequence + 1);
@@ -105,7 +114,8 @@ impl State {
         Ok((id, reached))
     }
 
-    /// Answers the polls that waited for this message. They had everything before it.
+    /// Answers the polls that waited for this message. Each of them has received all messages
+    /// before it. Polls with equal forms share one answer.
     fn release(&mut self, polls: Vec<u64>, message: &Message) {
         let mut last: Option<(PollForm, Arc<Response>)> = None;
         let mut answers = Vec::with_capacity(polls.len());
@@ -124,7 +134,7 @@ impl State {
         Held::release_all(answers);
     }
 
-    /// The answer to a poll that nothing came for.
+    /// The answer for a poll that ends without a message.
     pub(crate) fn empty_answer(&mut self, form: &PollForm, cursor: Id) -> Arc<Response> {
         match &self.last_empty_answer {
             Some((same_form, same_cursor, response)) if same_form == form && *same_cursor == cursor => Arc::clone(response),
@@ -136,15 +146,16 @@ impl State {
         }
     }
 
-    /// Everything of these topics behind a cursor, up to a key of bytes.
+    /// The messages of these topics after a cursor, up to a number of bytes. Topics that do not
+    /// exist are not created.
     pub(crate) fn replay(&mut self, topics: &Topics, cursor: Cursor, limit_bytes: usize, now: Instant) -> Replay {
         let slots = self.topics.slots_of(topics);
         let gone_to = if slots.len() < topics.shared_names().len() { self.topics.forgotten_to() } else { 0 };
         self.collect_missed(&slots, gone_to, 0, cursor, now, limit_bytes)
     }
 
-    /// The same where all of the topics are made. Gaps up to the slot `gaps_told_to` of the sequence
-    /// have been told.
+    /// The messages after a cursor, for topics that exist. The client was already told of gaps up
+    /// to the sequence number `gaps_told_to`.
     pub(crate) fn replay_slots(
         &mut self,
         slots: &TopicSlots,
@@ -156,6 +167,8 @@ impl State {
         self.collect_missed(slots, 0, gaps_told_to, cursor, now, limit_bytes)
     }
 
+    /// Collects the messages after a cursor. `gone_to` is the sequence number up to which topics
+    /// that do not exist may have had messages.
     fn collect_missed(
         &mut self,
         slots: &[usize],
@@ -183,10 +196,14 @@ impl State {
                 self.topics[*slot].gaps += 1;
             }
         }
+        // The histories are merged lazily: the replay stops at its limit, however many messages the
+        // topics retain.
         let histories = slots.iter().map(|slot| self.topics[*slot].history.after(after));
         let mut rest = Merge::new(histories).peekable();
         let (mut missed, mut bytes) = (Vec::new(), 0);
         while let Some(message) = rest.next_if(|message| bytes == 0 || bytes + message.bytes().len() <= limit_bytes) {
+            // An empty payload counts as one byte, so that `bytes == 0` holds only for the first
+            // message.
             bytes += message.bytes().len().max(1);
             missed.push(Arc::clone(message));
         }
@@ -196,8 +213,8 @@ impl State {
         Replay { gap: !is_known, from, last, messages: missed, is_whole }
     }
 
-    /// The newest messages of these topics, as many as `most` and up to a key of bytes; at least
-    /// one, if there are any.
+    /// The newest messages of these topics, at most `most` and up to a number of bytes. The result
+    /// has at least one message if there are any.
     pub(crate) fn newest(&mut self, topics: &Topics, most: usize, limit_bytes: usize, now: Instant) -> Replay {
         let mut from = 0;
         let mut messages = Vec::new();
@@ -222,14 +239,15 @@ impl State {
         Replay { gap: false, from, last: messages.last().map_or(from, |message| message.id()), messages, is_whole: true }
     }
 
-    /// A key for somebody new, who is to be inserted at once: a slot, and who is the how manieth to have one, so that who comes too late
-    /// to leave does not take a stranger's.
+    /// The key of the next subscriber, which the caller inserts before it gives up the lock. The
+    /// lower half is the index in the slab, and the upper half is a generation. When a subscription
+    /// ends late, its old key does not match the key of the next subscriber at the same index.
     pub(crate) fn next_key(&mut self) -> u64 {
         self.last_generation = self.last_generation.wrapping_add(1);
         u64::from(self.last_generation) << 32 | self.subscribers.vacant_key() as u64
     }
 
-    /// Adds a subscriber to topics that have just been made.
+    /// Adds a subscriber. The slots must come from `get_or_create_all` under the same lock.
     pub(crate) fn insert_subscriber(&mut self, key: u64, slots: &TopicSlots, technique: Technique, sink: Sink) {
         for slot in &**slots {
             self.topics.change_users(*slot, |users| users.subscribers[technique] += 1);
@@ -245,25 +263,29 @@ impl State {
                 }
             }
         }
+        // The client's earlier poll is removed after the new subscriber is inserted: a removal
+        // changes the next free index of the slab, and `key` contains that index.
         let mut earlier = None;
         if let Sink::Poll(WaitingPoll { client: Some(client), .. }) = &sink {
             earlier = self.polls_of_clients.insert(client.clone(), key);
         }
         let slot = self.subscribers.insert((key, Subscriber { slots: slots.clone(), technique, sink }));
-        debug_assert_eq!(slot, index_of(key), "nobody came in between");
+        debug_assert_eq!(slot, index_of(key), "`next_key` and `insert` run under one lock");
         if let Some(key) = earlier {
             self.end_poll(key);
         }
     }
 
-    /// Ends a poll whose client has begun another; it comes with the same cursor as it went.
+    /// Ends a poll whose client has sent another one. The answer has the cursor with which the poll
+    /// came.
     fn end_poll(&mut self, key: u64) {
         if let Some(Subscriber { sink: Sink::Poll(poll), .. }) = self.remove_subscriber(key) {
             poll.held.release(poll.form.answer_empty(poll.cursor));
         }
     }
 
-    /// Takes a subscriber away. What it had is the caller's to drop.
+    /// Removes a subscriber, if the key is still valid. The caller drops the result, so that it can
+    /// give up the lock before.
     pub(crate) fn remove_subscriber(&mut self, key: u64) -> Option<Subscriber> {
         self.subscribers.get(index_of(key)).filter(|(found, _)| *found == key)?;
         let (_, subscriber) = self.subscribers.remove(index_of(key));
@@ -281,12 +303,12 @@ impl State {
         Some(subscriber)
     }
 
-    /// Somebody without a token is there.
+    /// Counts a client without a token as online.
     pub(crate) fn enter_anonymous(&mut self, slots: &TopicSlots, technique: Technique, now: Instant) {
         self.count_anonymous(slots, technique, now, "join", |online| online[technique] += 1);
     }
 
-    /// Somebody without a token is gone.
+    /// Counts a client without a token as offline.
     pub(crate) fn leave_anonymous(&mut self, slots: &TopicSlots, technique: Technique, now: Instant) {
         self.count_anonymous(slots, technique, now, "leave", |online| online[technique] -= 1);
     }
@@ -301,7 +323,7 @@ impl State {
         }
     }
 
-    /// A client with a token is there.
+    /// A client with a token begins a request or a connection.
     pub(crate) fn enter_client(&mut self, (token, topics): &ClientKey, technique: Technique, now: Instant) {
         for name in topics.shared_names().iter().filter(|name| !name.ends_with(PRESENCE)) {
             if self.presence.enter(name, token, technique) {
@@ -310,7 +332,7 @@ impl State {
         }
     }
 
-    /// A client with a token has ended something.
+    /// A client with a token ends a request or a connection.
     pub(crate) fn leave_client(&mut self, (token, topics): &ClientKey, now: Instant) {
         let grace = self.constants.config.presence_grace;
         for name in topics.shared_names().iter().filter(|name| !name.ends_with(PRESENCE)) {
@@ -319,13 +341,14 @@ impl State {
         self.expire_presence(now);
     }
 
-    /// Who is online.
+    /// The clients of a topic that are online, with and without a token.
     pub(crate) fn online(&self, name: &str) -> PerTechnique {
         let anonymous = self.topics.get(name).map(|topic| topic.users().anonymous).unwrap_or_default();
         anonymous.plus(&self.presence.online(name))
     }
 
-    /// Lets those leave whose grace time is over, or who are too many.
+    /// Ends the presence of the clients whose grace time is over, and of those that exceed
+    /// `presence_absent`.
     pub(crate) fn expire_presence(&mut self, now: Instant) {
         let most = self.constants.config.presence_absent;
         while let Some((name, technique)) = self.presence.expire(now, most) {
@@ -333,11 +356,14 @@ impl State {
         }
     }
 
+    /// Whether a presence message may have to be published. Without presence topics, joining and
+    /// leaving costs no text and no look-up.
     fn publishes_presence(&self) -> bool {
         self.constants.config.presence_messages || self.topics.has_presence()
     }
 
-    /// Tells who wants to know, if somebody has asked.
+    /// Publishes that a client joined or left, if the presence topic exists or `presence_messages`
+    /// is set.
     fn publish_presence(&mut self, name: &str, event: &str, technique: Technique, now: Instant) {
         if !self.publishes_presence() {
             return;
@@ -346,13 +372,14 @@ impl State {
         if self.constants.config.presence_messages || self.topics.get(&companion).is_some() {
             let (online, technique) = (self.online(name).sum(), technique.name());
             let text = format!(r#"{{"event":"{event}","technique":"{technique}","online":{online}}}"#);
-            // Without room for one topic more there is nobody to be told.
+            // It fails only if the presence topic does not exist and cannot be created. Then the
+            // presence topic has no subscribers.
             let _ = self.publish(&companion, Payload::text(text).event(event), now);
         }
     }
 }
 
-/// Where the subscriber of this key is, if it is still there.
+/// The index of a subscriber in the slab.
 const fn index_of(key: u64) -> usize {
     (key & u32::MAX as u64) as usize
 }

@@ -1,12 +1,12 @@
-//! Figures of a whole hub.
+//! The counters of a whole hub.
 //!
-//! Owns what is counted beside topics: what had to go, and what was refused. Refuses connections' figures: those are the server's
-//! ([`Stats`](crate::Stats)).
+//! Owns the counters that belong to no topic: evicted topics, crowded-out clients and refusals.
+//! Leaves counters of connections to the server's [`Stats`](crate::Stats).
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Statuses with which a hub refuses, each with the name of its counter.
+/// The statuses with which a hub refuses, each with the name of its counter.
 const REFUSALS: [(u16, &str); 7] = [
     (400, "bad_request"),
     (403, "forbidden"),
@@ -17,7 +17,7 @@ const REFUSALS: [(u16, &str); 7] = [
     (503, "no_room"),
 ];
 
-/// Figures of a hub.
+/// The counters of a hub.
 ///
 /// ```
 /// use pushlab::push::{Hub, HubConfig, Payload};
@@ -31,36 +31,38 @@ const REFUSALS: [(u16, &str); 7] = [
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HubStats {
-    /// Topics that there are.
+    /// Topics that the hub has now.
     pub topics: usize,
-    /// Topics that were forgotten because others came ([`HubConfig::topics`](crate::push::HubConfig::topics)).
+    /// Topics that were evicted, because a new topic would have exceeded
+    /// [`HubConfig::topics`](crate::push::HubConfig::topics).
     pub forgotten: u64,
-    /// Clients with a token that have left before their grace time was over, because more were away than
-    /// [`HubConfig::presence_absent`](crate::push::HubConfig::presence_absent) says; counted once for each of their topics.
+    /// Clients with a token that left before the end of their grace time, because more than
+    /// [`HubConfig::presence_absent`](crate::push::HubConfig::presence_absent) clients were away. A
+    /// client counts once for each of its topics.
     pub crowded_out: u64,
     pub(crate) refused: [u64; REFUSALS.len()],
 }
 
 impl HubStats {
-    /// How many requests, messages of `WebSocket`s and calls of
-    /// [`Hub::publish`](crate::push::Hub::publish) were refused with this status, or for the reason that
-    /// it stands for. Streams and `WebSocket`s that were ended for that reason while they caught up
-    /// count, too.
+    /// How many requests, WebSocket messages and calls of
+    /// [`Hub::publish`](crate::push::Hub::publish) the hub refused with this status. A WebSocket
+    /// message or a call counts for the status that a request would have got. Streams and
+    /// `WebSocket`s that the hub ended for the same reason while they caught up count, too.
     ///
     /// | status | reason |
     /// |---|---|
     /// | 400 | a name, a cursor or a parameter is not valid |
-    /// | 403 | the policy or the page's origin |
+    /// | 403 | the application's policy or the origin of the page |
     /// | 404 | there is no such technique |
-    /// | 410 | a gap that the format cannot tell |
+    /// | 410 | a gap that the format cannot express |
     /// | 413 | the payload is larger than [`HubConfig::payload_bytes`](crate::push::HubConfig::payload_bytes) |
-    /// | 415 | the payload has a charset other than UTF-8 and US-ASCII, a content coding, or not one media type |
-    /// | 503 | the hub has [`HubConfig::topics`](crate::push::HubConfig::topics), and all have subscribers |
+    /// | 415 | the payload has a charset other than UTF-8 and US-ASCII, a content coding, or not exactly one media type |
+    /// | 503 | the hub has [`HubConfig::topics`](crate::push::HubConfig::topics) topics, and all have subscribers |
     pub fn refused(&self, status: u16) -> u64 {
         counter_of(status).map_or(0, |counter| self.refused[counter])
     }
 
-    /// As a JSON object.
+    /// The counters as a JSON object.
     pub fn json(&self) -> String {
         let mut text =
             format!(r#"{{"topics":{},"forgotten":{},"crowded_out":{},"refused":{{"#, self.topics, self.forgotten, self.crowded_out);
@@ -71,7 +73,7 @@ impl HubStats {
     }
 }
 
-/// What was refused, counted without the hub's lock.
+/// The counters of refusals. They are atomic, because most refusals happen without the hub's lock.
 #[derive(Debug, Default)]
 pub(crate) struct Refused([AtomicU64; REFUSALS.len()]);
 
@@ -87,6 +89,7 @@ impl Refused {
     }
 }
 
+/// The index of a status in `REFUSALS`.
 fn counter_of(status: u16) -> Option<usize> {
     REFUSALS.iter().position(|(refusal, _)| *refusal == status)
 }

@@ -1,6 +1,8 @@
-//! Subscribing: streams, held polls, and polls that are answered at once.
+//! Subscribing and unsubscribing.
 //!
-//! Owns each step from a request to a subscription, and the end of a subscription. Leaves to `state` what each step changes.
+//! Owns the step from a replay to a subscription, which loses and repeats no message, and the guard
+//! that ends a subscription. Leaves the changes of the state to `state`, and the pace of a replay
+//! to `http::catch_up`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -13,7 +15,9 @@ use crate::push::model::{Cursor, Id, PollForm, Replay, Technique, Topics};
 use crate::session::Reply;
 
 impl Hub {
-    /// Subscribes, if nothing was published behind the slot up to which the caller has sent everything; otherwise that comes back.
+    /// Subscribes a connection that was sent all messages up to `subscription.sent_to`. If other
+    /// messages were published after it, returns those and does not subscribe. The check and the
+    /// subscription happen under one lock, so no message falls between them.
     pub(crate) fn subscribe(&self, subscription: &Subscription<'_>, sink: Sink) -> SubscribeOutcome {
         let now = self.config().clock.now();
         let mut state = self.lock();
@@ -27,12 +31,14 @@ impl Hub {
         let drops = DropCounters(slots.iter().map(|slot| Arc::clone(&state.topics[*slot].drops)).collect());
         let guard = self.new_guard(&mut state, subscription, &slots);
         state.insert_subscriber(guard.key, &slots, subscription.technique, sink);
+        // The subscriber is inserted before it counts as online: a subscriber of the presence topic
+        // receives its own join message.
         guard.identity.enter(&mut state, subscription.technique, now);
         SubscribeOutcome::Subscribed(guard, drops)
     }
 
-    /// Holds a request that has nothing to wait behind; otherwise what it missed comes back. Nothing of the application runs in a hold, so
-    /// that it can be had under the lock.
+    /// Holds a request until the next message. If there are messages after the cursor already,
+    /// returns those and does not hold the request.
     pub(crate) fn hold_poll<'r>(
         &self,
         subscription: &Subscription<'_>,
@@ -50,6 +56,9 @@ impl Hub {
             return HoldOutcome::Behind(missed, reply);
         }
         let guard = self.new_guard(&mut state, subscription, &slots);
+        // `carry` and `hold` run under the lock, so that no message is published before the poll
+        // waits. They call nothing of the application, and they do not drop the guard, which would
+        // take the lock again.
         let (key, identity) = (guard.key, guard.identity.clone());
         reply.carry(guard);
         let held = reply.hold(wait, state.empty_answer(form, missed.last));
@@ -59,13 +68,15 @@ impl Hub {
         HoldOutcome::Held
     }
 
+    /// Reserves the key of the next subscriber. The caller inserts the subscriber under the same lock.
     fn new_guard(&self, state: &mut State, subscription: &Subscription<'_>, slots: &TopicSlots) -> SubscriptionGuard {
         let identity =
             subscription.client_key().map_or_else(|| Identity::Anonymous(state.topics.without_presence_topics(slots)), Identity::Client);
         SubscriptionGuard { hub: self.clone(), key: state.next_key(), technique: subscription.technique, identity }
     }
 
-    /// A client with a token was there, for a moment.
+    /// Notes that a client with a token has sent a request that is answered at once. Its grace time
+    /// begins anew.
     pub(crate) fn note_presence(&self, topics: &Topics, client: Option<&Arc<str>>, technique: Technique) {
         let Some(token) = client else { return };
         let client = (Arc::clone(token), topics.clone());
@@ -77,13 +88,14 @@ impl Hub {
     }
 }
 
-/// Identity subscribes to what, and from where on.
+/// The parameters of a subscription.
 pub(crate) struct Subscription<'a> {
     pub(crate) topics: &'a Topics,
     pub(crate) technique: Technique,
     pub(crate) client: Option<&'a Arc<str>>,
+    /// The connection was sent all messages up to this id.
     pub(crate) sent_to: Id,
-    /// The slot in the sequence up to which gaps have been told.
+    /// The sequence number up to which the client was told of gaps.
     pub(crate) gaps_told_to: u64,
 }
 
@@ -93,11 +105,13 @@ impl Subscription<'_> {
     }
 }
 
-/// Identity is online by a subscription.
+/// The client that is online by a subscription.
 #[derive(Clone)]
 enum Identity {
+    /// A client with a token. Several subscriptions may belong to it.
     Client(ClientKey),
-    /// A connection or a held request, which is somebody of its own, at all of its topics where that counts.
+    /// A client without a token. Each subscription counts as a client of its own, at all of its
+    /// topics except presence topics.
     Anonymous(TopicSlots),
 }
 
@@ -117,19 +131,21 @@ impl Identity {
     }
 }
 
+/// The result of [`Hub::subscribe`].
 pub(crate) enum SubscribeOutcome {
     Subscribed(SubscriptionGuard, DropCounters),
     Behind(Replay),
     TooManyTopics,
 }
 
+/// The result of [`Hub::hold_poll`].
 pub(crate) enum HoldOutcome<'r> {
     Held,
     Behind(Replay, Reply<'r>),
     TooManyTopics(Reply<'r>),
 }
 
-/// Where a connection counts what its queue has dropped.
+/// The drop counters of the topics to which a connection is subscribed.
 pub(crate) struct DropCounters(Vec<Arc<AtomicU64>>);
 
 impl DropCounters {
@@ -140,7 +156,7 @@ impl DropCounters {
     }
 }
 
-/// Carried by a subscriber's connection, which drops it at the end.
+/// Ends the subscription when it is dropped. The connection carries it, and drops it when it ends.
 pub(crate) struct SubscriptionGuard {
     hub: Hub,
     key: u64,
@@ -154,7 +170,8 @@ impl Drop for SubscriptionGuard {
         let mut state = self.hub.lock();
         let subscriber = state.remove_subscriber(self.key);
         self.identity.leave(&mut state, self.technique, now);
-        // What it has is dropped outside the lock.
+        // A dropped pusher or held reply may post to a driver. That happens outside of the lock,
+        // which all publishers need.
         drop(state);
         drop(subscriber);
     }

@@ -1,6 +1,7 @@
 //! One topic.
 //!
-//! Owns its history, its counters, its users and its audiences by wire form. Leaves to `topic_table` which topics there are.
+//! Owns the topic's history, its counters, its users and its streams by wire form. Leaves to
+//! `topic_table` which topics exist.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,23 +12,25 @@ use super::polls::Polls;
 use crate::push::model::{History, Message, PRESENCE, PerTechnique, SharedForm, WireForm};
 use crate::session::{Audience, Pusher};
 
-/// One topic.
+/// A topic.
 pub(crate) struct Topic {
     pub(crate) name: Arc<str>,
     pub(crate) history: History,
     pub(crate) published: u64,
     pub(crate) gaps: u64,
-    /// Counted without the lock: where messages are dropped, a connection is at work.
+    /// Connections add to this counter without the hub's lock, because a connection drops messages
+    /// while it runs its own driver.
     pub(crate) drops: Arc<AtomicU64>,
     pub(super) users: Users,
-    /// When the board looks for messages that are too old; `None` while there are no messages.
+    /// When the topic table next looks for expired messages of this topic; `None` while there are
+    /// no messages.
     pub(super) expires_at: Option<Instant>,
     audiences: [Audience; SharedForm::COUNT],
     scripts: HashMap<Arc<str>, Audience>,
     pub(crate) polls: Polls,
 }
 
-/// The users of a topic. A topic with users keeps its slot.
+/// The users of a topic. A topic with users is never evicted, so its slot stays valid.
 #[derive(Debug, Default)]
 pub(crate) struct Users {
     pub(crate) subscribers: PerTechnique,
@@ -65,7 +68,7 @@ impl Topic {
         self.name.ends_with(PRESENCE)
     }
 
-    /// Posts a message to everybody who streams, in the form of each.
+    /// Posts a message to all streams and `WebSocket`s, to each in its wire form.
     pub(crate) fn deliver(&self, message: &Message, boundary: &str) {
         for (form, audience) in SharedForm::ALL.into_iter().zip(&self.audiences) {
             if !audience.is_empty() {

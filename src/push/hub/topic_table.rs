@@ -1,11 +1,10 @@
-//! The topics that there are, by name and by slot.
+//! All topics, by name and by slot.
 //!
-//! Owns the state of each topic, its audiences by wire form, which topic is forgotten for a new
-//! one, and which topic's messages become too old next. Leaves to others the sequence, cursors, and
-//! the identity of clients.
+//! Owns which topics exist, which topic is evicted for a new one, and which topic's messages expire
+//! next. Leaves to `state` the sequence, cursors and clients.
 //!
-//! Clients make topics up, so that no operation looks at all of them: each takes a time that is
-//! constant or logarithmic in the number of topics.
+//! Clients can make up topic names, so there may be many topics. No operation looks at all of them:
+//! each takes constant or logarithmic time in the number of topics.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::{Deref, Index, IndexMut};
@@ -18,7 +17,8 @@ use super::idle::IdleList;
 use super::topic::{Topic, Users};
 use crate::push::model::{History, HistoryBounds, Message, Topics};
 
-/// Where topics are, for as long as somebody is counted there: as a subscriber, or as online.
+/// The slots of some topics. They are valid while the topics have users: a topic without users may
+/// be evicted, and another topic may then get its slot.
 #[derive(Clone)]
 pub(crate) enum TopicSlots {
     One(usize),
@@ -36,26 +36,28 @@ impl Deref for TopicSlots {
     }
 }
 
-/// All topics.
+/// All topics of a hub.
 pub(crate) struct TopicTable {
     topics: Slab<Topic>,
     names: HashMap<Arc<str>, usize>,
     max_topics: usize,
-    /// The slot in the sequence up to which messages of forgotten topics may be gone.
+    /// The highest sequence number of a message in an evicted topic. A topic that is created later
+    /// may have had messages up to it.
     forgotten_to: u64,
+    /// How many topics were evicted.
     forgotten: u64,
-    /// Topics without users. A topic is used when it is made, named for a publish or a
-    /// subscription, and for as long as it has users.
+    /// The topics without users. Creating a topic, publishing to it, subscribing to it and losing
+    /// its last user are uses.
     idle: IdleList,
-    /// When the oldest message of a topic becomes too old, or before that, for each topic that has
-    /// messages.
+    /// For each topic with messages, the time of the next look at its oldest message. The time may
+    /// be too early, because the history may drop that message for another reason.
     expiries: BTreeSet<(Instant, usize)>,
-    /// Topics on which joining and leaving is published.
+    /// The number of presence topics. While it is 0, no join and no leave has to be published.
     presence_topics: usize,
 }
 
 impl TopicTable {
-    /// A table with room for so many topics.
+    /// A table for at most `max_topics` topics.
     pub(crate) fn new(max_topics: usize) -> Self {
         Self {
             topics: Slab::new(),
@@ -69,12 +71,13 @@ impl TopicTable {
         }
     }
 
-    /// The topic of this name, if there is one.
+    /// The topic of this name, if it exists.
     pub(crate) fn get(&self, name: &str) -> Option<&Topic> {
         self.names.get(name).map(|slot| &self.topics[*slot])
     }
 
-    /// Makes a topic if need be; `None` if there is no room for it.
+    /// The slot of a topic, which is created if it does not exist. Returns `None` if there are
+    /// `max_topics` topics and all have users.
     pub(crate) fn get_or_create(&mut self, name: &Arc<str>) -> Option<usize> {
         if let Some(&slot) = self.names.get(name) {
             if self.topics[slot].users.is_empty() {
@@ -93,9 +96,9 @@ impl TopicTable {
         Some(slot)
     }
 
-    /// Forgets the topic without users that was used least recently. Its messages are gone, and
-    /// which topic it was is forgotten, too: a cursor from before meets a gap in every topic that
-    /// is made from now on.
+    /// Removes the least recently used topic without users. The table does not remember the names
+    /// of evicted topics, so that a cursor before `forgotten_to` meets a gap in every topic that is
+    /// created later.
     fn evict_one(&mut self) -> Option<()> {
         let slot = self.idle.first()?;
         self.idle.remove(slot);
@@ -110,8 +113,8 @@ impl TopicTable {
         Some(())
     }
 
-    /// Changes the users of a topic. A topic that loses its last user may be forgotten from then
-    /// on.
+    /// Changes the users of a topic. A topic that loses its last user becomes idle, and may be
+    /// evicted.
     pub(crate) fn change_users(&mut self, slot: usize, change: impl FnOnce(&mut Users)) {
         let users = &mut self.topics[slot].users;
         let was_empty = users.is_empty();
@@ -123,7 +126,7 @@ impl TopicTable {
         }
     }
 
-    /// Retains a message of a topic.
+    /// Appends a message to the history of a topic.
     pub(crate) fn retain(&mut self, slot: usize, message: Arc<Message>, bounds: &HistoryBounds) {
         self.topics[slot].history.append(message, bounds);
         if self.topics[slot].expires_at.is_none() {
@@ -131,8 +134,8 @@ impl TopicTable {
         }
     }
 
-    /// Forgets the messages of all topics that are as old as `age` or older. Looks only at topics
-    /// with a message that was due.
+    /// Drops the messages of all topics that are as old as `age` or older. Looks only at topics
+    /// whose time of the next look has come.
     pub(crate) fn expire(&mut self, now: Instant, age: Duration) {
         while let Some(&(at, slot)) = self.expiries.first()
             && at <= now
@@ -143,36 +146,38 @@ impl TopicTable {
         }
     }
 
-    /// Notes when the oldest message of a topic becomes too old. The note stays when that message
-    /// goes before its time.
+    /// Schedules the next look at a topic for the time at which its oldest message expires. The
+    /// schedule stays as it is if the history drops that message earlier.
     fn schedule_expiry(&mut self, slot: usize, age: Duration) {
         let topic = &mut self.topics[slot];
         topic.expires_at = topic.history.oldest_published_at().and_then(|published| published.checked_add(age));
         self.expiries.extend(topic.expires_at.map(|at| (at, slot)));
     }
 
-    /// The topic of this name, without the messages that are as old as `age` or older.
+    /// The topic of this name, after its messages that are as old as `age` or older were dropped.
     pub(crate) fn get_unexpired(&mut self, name: &str, now: Instant, age: Duration) -> Option<&Topic> {
         let topic = &mut self.topics[*self.names.get(name)?];
         topic.history.expire(now, age);
         Some(topic)
     }
 
-    /// Makes these topics; `None` if there is no room for all.
+    /// The slots of these topics, which are created if they do not exist. Returns `None` if the
+    /// table cannot hold all of them.
     pub(crate) fn get_or_create_all(&mut self, topics: &Topics) -> Option<TopicSlots> {
         match topics.shared_names() {
             [name] => self.get_or_create(name).map(TopicSlots::One),
             names => {
                 let slots: Option<Arc<[usize]>> = names.iter().map(|name| self.get_or_create(name)).collect();
-                // The last one may have taken the slot of the first.
+                // Creating a later topic may have evicted an earlier one: none of these topics needs to
+                // have a user yet.
                 let slots = slots.filter(|_| names.iter().all(|name| self.names.contains_key(name)))?;
                 Some(TopicSlots::Several(slots))
             }
         }
     }
 
-    /// Those of these slots at which somebody is counted as online. Nobody is at the topic of a presence: once nothing is heard of it any
-    /// more it may be forgotten, and its slot be another's.
+    /// These slots without those of presence topics. Nobody counts as online at a presence topic,
+    /// so it may have no user; then it can be evicted, and its slot would become invalid.
     pub(crate) fn without_presence_topics(&self, slots: &TopicSlots) -> TopicSlots {
         if slots.iter().all(|slot| !self.topics[*slot].is_presence()) {
             return slots.clone();
@@ -180,12 +185,12 @@ impl TopicTable {
         TopicSlots::Several(slots.iter().copied().filter(|slot| !self.topics[*slot].is_presence()).collect())
     }
 
-    /// The slots of those of these topics that there are.
+    /// The slots of those of these topics that exist.
     pub(crate) fn slots_of(&self, topics: &Topics) -> Vec<usize> {
         topics.shared_names().iter().filter_map(|name| self.names.get(name).copied()).collect()
     }
 
-    /// The slot in the sequence up to which messages of a topic that is not there may be gone.
+    /// The sequence number up to which messages may be gone of a topic that does not exist.
     pub(crate) const fn forgotten_to(&self) -> u64 {
         self.forgotten_to
     }
@@ -194,12 +199,12 @@ impl TopicTable {
         self.topics.len()
     }
 
-    /// Topics that had to go.
+    /// How many topics were evicted.
     pub(crate) const fn forgotten(&self) -> u64 {
         self.forgotten
     }
 
-    /// Whether there is a topic on which joining and leaving is published.
+    /// Whether a presence topic exists.
     pub(crate) const fn has_presence(&self) -> bool {
         self.presence_topics > 0
     }
@@ -227,13 +232,13 @@ mod tests {
     const MOST: usize = 6;
     const AGE: Duration = Duration::from_secs(60);
 
-    /// A topic as a model knows it, which looks at all of them each time.
+    /// A topic of the model. The model looks at all topics in each operation.
     #[derive(Clone)]
     struct Naive {
         name: Arc<str>,
         users: u64,
         last_use: u64,
-        /// The seconds at which its messages were published.
+        /// The seconds at which the messages were published.
         messages: Vec<u64>,
     }
 
@@ -248,7 +253,7 @@ mod tests {
             self.topics.iter_mut().find(|topic| &*topic.name == name)
         }
 
-        /// Returns whether there is room.
+        /// Returns whether the topic exists afterwards.
         fn make(&mut self, name: &Arc<str>) -> bool {
             self.uses += 1;
             let last_use = self.uses;
@@ -266,7 +271,7 @@ mod tests {
         }
     }
 
-    /// Compares the table's lists with a look at all topics.
+    /// Compares the lists of the table with a look at all topics of the model.
     #[track_caller]
     fn compare(table: &TopicTable, model: &Model) {
         assert_eq!(table.len(), model.topics.len());
@@ -283,7 +288,7 @@ mod tests {
         assert_eq!(table.expiries, noted.into_iter().collect(), "one note for each topic that has one, and none of others");
     }
 
-    /// After each random operation the table agrees with a model that looks at all topics.
+    /// After each random operation, the table agrees with the model.
     #[test]
     fn as_with_a_look_at_all_topics() {
         let start = Instant::now();
