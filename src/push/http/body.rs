@@ -1,20 +1,22 @@
-//! What the body of a publish is.
+//! The body of a publish.
 //!
 //! Owns the reading of `Content-Type` (RFC 9110, section 8.3) and `Content-Encoding` (section 8.4),
-//! and the choice between text and bytes. Leaves size, access and the event's name to others.
+//! and the choice between a text and a binary payload. Leaves the size of the body, the permission
+//! to publish and the event's name to `router` and `hub`.
 
 use super::rejection::Rejection;
 use crate::push::model::Payload;
 use crate::session::{Request, Response};
 
-/// Why a body is not taken. The status is 415 (RFC 9110, section 15.5.16).
+/// Why a body is refused with status 415 (RFC 9110, section 15.5.16).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unsupported {
-    /// The fields do not name one media type.
+    /// The fields do not name exactly one media type.
     MediaType,
-    /// Payloads are UTF-8, of which US-ASCII is a part.
+    /// The charset is not UTF-8 or US-ASCII, which is a subset of UTF-8. Payloads are UTF-8.
     Charset,
-    /// Subscribers are not told of a coding, and could not undo it.
+    /// The body has a content coding. Subscribers would not learn of the coding, and could not
+    /// decode the payload.
     Coding,
 }
 
@@ -33,24 +35,26 @@ impl Unsupported {
     }
 }
 
-/// How a body is read.
+/// How the body becomes a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PayloadKind {
     Binary,
     Text,
-    /// Text that is declared to be US-ASCII.
+    /// Text whose declared charset is US-ASCII.
     AsciiText,
 }
 
 impl PayloadKind {
-    /// The kind that the fields declare: text for `text/*` and JSON, bytes otherwise.
+    /// The kind that the fields declare: text for `text/*` and JSON, and binary for all other
+    /// types.
     pub(crate) fn of(request: &Request<'_>) -> Result<Self, Unsupported> {
         let mut codings =
             request.field_values("Content-Encoding").flat_map(|list| list.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
         if !codings.all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")) {
             return Err(Unsupported::Coding);
         }
-        // An empty field counts as absent. The field has one line; a proxy may have doubled it.
+        // An empty field counts as absent. Equal values count as one, because a proxy may have
+        // doubled the field.
         let mut values = request.field_values("Content-Type").filter(|value| !value.is_empty());
         let Some(first) = values.next() else { return Ok(Self::Binary) };
         if values.any(|value| value != first) {
@@ -75,7 +79,7 @@ impl PayloadKind {
     }
 }
 
-/// What counts of a media type.
+/// The parts of a media type that matter here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct MediaType {
     is_text: bool,
@@ -87,13 +91,13 @@ enum Charset {
     Absent,
     Utf8,
     UsAscii,
-    /// Another one, or several that differ.
+    /// A charset that is neither of these, or several charsets that differ.
     Other,
 }
 
 impl Charset {
-    /// Names are compared without regard to case (RFC 9110, section 8.3.2). `utf8` and `ascii` are
-    /// common names, though not registered ones.
+    /// The charset of this name. Names are compared without regard to case (RFC 9110, section
+    /// 8.3.2). `utf8` and `ascii` are common, although they are not registered.
     fn named(name: &[u8]) -> Self {
         match &*name.to_ascii_lowercase() {
             b"utf-8" | b"utf8" => Self::Utf8,
@@ -108,7 +112,8 @@ impl Charset {
 }
 
 impl MediaType {
-    /// `type "/" subtype *( OWS ";" OWS [ parameter ] )` (RFC 9110, sections 8.3.1 and 5.6.6).
+    /// Parses `type "/" subtype *( OWS ";" OWS [ parameter ] )` (RFC 9110, sections 8.3.1 and
+    /// 5.6.6).
     fn parse(text: &[u8]) -> Option<Self> {
         let (main, rest) = token(text)?;
         let (sub, mut rest) = token(rest.strip_prefix(b"/")?)?;
@@ -134,19 +139,20 @@ impl MediaType {
     }
 }
 
-/// `1*tchar` at the front (RFC 9110, section 5.6.2), and everything behind it.
+/// Splits `1*tchar` off the front (RFC 9110, section 5.6.2). Returns the token and the rest.
 fn token(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let is_token_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     let len = text.iter().take_while(|byte| is_token_byte(byte)).count();
     (len > 0).then(|| text.split_at(len))
 }
 
-/// A token or a quoted string, which stand for the same value (RFC 9110, section 5.6.6).
+/// Splits a token or a quoted string off the front. Both stand for the same value (RFC 9110,
+/// section 5.6.6).
 fn value(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let Some(mut rest) = text.strip_prefix(b"\"") else { return token(text).map(|(value, rest)| (value.to_vec(), rest)) };
     let mut value = Vec::new();
     loop {
-        // The byte behind a backslash stands for itself (RFC 9110, section 5.6.4).
+        // The byte after a backslash stands for itself (RFC 9110, section 5.6.4).
         let (byte, behind) = match rest {
             [b'"', behind @ ..] => return Some((value, behind)),
             [b'\\', byte, behind @ ..] | [byte, behind @ ..] => (byte, behind),

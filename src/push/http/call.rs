@@ -1,7 +1,7 @@
-//! One request to subscribe.
+//! One request to a technique's endpoint.
 //!
-//! Owns what every technique is given, and how every stream begins: the head, then what feeds it.
-//! Leaves wire forms to others, and the way to the present to `catch_up`.
+//! Owns what every technique is given, the choice of the cursor, and the beginning of every stream.
+//! Leaves wire forms to the techniques, and the replay of a stream to `catch_up`.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use crate::push::hub::{Hub, PublishError, Subscription};
 use crate::push::model::{AnswerFields, Cursor, Format, Id, Replay, Technique, Topics, WireForm};
 use crate::session::{Reply, Request, Response};
 
+/// A request to a technique's endpoint, after the checks that all techniques share.
 pub(crate) struct Call<'a> {
     pub(crate) hub: &'a Hub,
     pub(crate) request: &'a Request<'a>,
@@ -24,10 +25,10 @@ pub(crate) struct Call<'a> {
     pub(crate) callback: Option<Arc<str>>,
 }
 
-/// The answer to a poll that nothing is new for.
+/// The answer to a poll without new messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unchanged {
-    /// 200 with an empty list; in raw format 204.
+    /// 200 with an empty list, or 204 in raw format.
     Empty,
     /// 304, which has a head alone.
     NotModified,
@@ -38,13 +39,14 @@ pub(crate) struct StreamPlan {
     pub(crate) technique: Technique,
     pub(crate) wire_form: WireForm,
     pub(crate) content_type: Cow<'static, str>,
-    /// Comes first, made from the slot where the stream resumes.
+    /// Makes the first bytes of the body. The id is the position from which the stream has all
+    /// messages.
     pub(crate) preface: fn(&Call<'_>, Id) -> Vec<u8>,
     pub(crate) heartbeat: &'static [u8],
-    /// Tells of a gap; `None` where the head alone says it. A gap that opens behind the head ends
-    /// the stream then.
+    /// Encodes a gap; `None` if the format cannot express one. Then only the head can tell of a
+    /// gap, and a gap that opens later ends the stream.
     pub(crate) encode_gap: Option<EncodeGap>,
-    /// The stream ends after so many bytes of messages, those that were missed included.
+    /// The stream ends after this many bytes of messages, including those of the replay.
     pub(crate) limit_bytes: Option<usize>,
 }
 
@@ -53,19 +55,19 @@ impl Call<'_> {
         rejection.send(self.hub, reply, &self.fields);
     }
 
-    /// The cursor of the address, `after=`. A value that is not a cursor is an error also where a
-    /// field comes before it, so that the answer to an address does not depend on fields.
+    /// The cursor in the query, `after=`. A bad value is an error even if a field has precedence
+    /// over it, so that the validity of an address does not depend on the fields.
     pub(crate) fn after(&self) -> Result<Cursor, Rejection> {
         Ok(self.query.cursor("after")?.unwrap_or_default())
     }
 
     /// The cursor of an event stream: the first of `Last-Event-ID`, `lastEventId=`,
-    /// `last_event_id=` and `after=` that is given and not empty. The field is what the client has
-    /// just seen, while the address stays as the page wrote it; `lastEventId=` is the parameter
-    /// that libraries append for the field.
+    /// `last_event_id=` and `after=` that is present and not empty. The field comes first because
+    /// the browser updates it with each event, while the address stays as the page wrote it.
+    /// Libraries that cannot set the field append `lastEventId=`.
     ///
-    /// A foreign id is not an error: a browser that gets another status than 200 never comes back
-    /// (WHATWG HTML, section 9.2.2).
+    /// A foreign id is not an error: a browser that receives a status other than 200 never
+    /// reconnects (WHATWG HTML, section 9.2.2).
     pub(crate) fn last_event_id(&self) -> Result<Cursor, Rejection> {
         let after = self.after()?;
         let parameter = |name| self.query.value(name).and_then(|value| LastEventId::read(std::iter::once(value.as_bytes())));
@@ -78,16 +80,16 @@ impl Call<'_> {
         })
     }
 
-    /// The cursor of a poll, and the status for a poll that nothing is new for (RFC 9110, section
+    /// The cursor of a poll, and the answer if there are no new messages (RFC 9110, section
     /// 13.1.2).
     ///
-    /// - A tag that names a message is the cursor, before `after=`, which stays in an address. Of
-    ///   several the newest of this hub is: the client has everything up to it, and a hub answers
-    ///   304 if any tag is the current one. Without one of this hub, an id of another epoch is the
+    /// - A tag that is an id has precedence over `after=`, because a client updates the tag while
+    ///   its address may stay the same. Of several ids, the newest of this hub counts, because the
+    ///   client has all messages up to it. If no id is of this hub, the newest foreign id is the
     ///   cursor, and the answer tells of a gap.
-    /// - `*` and foreign tags leave the cursor to `after=`. A 304 says that the client has
-    ///   everything. With `*` it gets one if nothing is new behind `after=`, and the messages
-    ///   otherwise; a foreign tag matches nothing, and gets a 200 in either case.
+    /// - `*` and foreign tags leave the cursor to `after=`. With `*` the client gets 304 if there
+    ///   are no messages after the cursor. A foreign tag matches nothing, so the client gets 200
+    ///   even then.
     pub(crate) fn poll_cursor(&self) -> Result<(Cursor, Unchanged), Rejection> {
         let after = self.after()?;
         Ok(match IfNoneMatch::read(self.request.field_values("If-None-Match")) {
@@ -104,11 +106,12 @@ impl Call<'_> {
         self.query.format(default)
     }
 
+    /// The parameters of a subscription that continues after `sent_to`.
     pub(crate) fn subscription(&self, technique: Technique, sent_to: Id) -> Subscription<'_> {
         Subscription { topics: &self.topics, technique, client: self.client.as_ref(), sent_to, gaps_told_to: 0 }
     }
 
-    /// The first piece of the missed messages. Makes the topics, so that a reader can subscribe to
+    /// The first piece of the replay. Creates the topics, so that a connection can be subscribed to
     /// them.
     pub(crate) fn replay(&self, cursor: Cursor) -> Result<Replay, Rejection> {
         let (now, limit_bytes) = (self.hub.config().clock.now(), self.hub.config().replay_bytes);
@@ -117,7 +120,7 @@ impl Call<'_> {
         Ok(state.replay_slots(&slots, 0, cursor, limit_bytes, now))
     }
 
-    /// Serves a technique that streams, from the cursor on.
+    /// Serves a technique that streams.
     pub(crate) fn serve_stream(&self, reply: Reply<'_>, plan: Result<StreamPlan, Rejection>, cursor: Result<Cursor, Rejection>) {
         match plan.and_then(|plan| Ok((plan, cursor?))) {
             Ok((plan, cursor)) => self.stream(reply, cursor, plan),
@@ -125,7 +128,8 @@ impl Call<'_> {
         }
     }
 
-    /// Begins a stream. A source feeds the stream with the missed messages, and then subscribes it.
+    /// Begins a stream. A source sends the missed messages as the client reads, and then subscribes
+    /// the stream.
     fn stream(&self, reply: Reply<'_>, cursor: Cursor, plan: StreamPlan) {
         let missed = match self.replay(cursor) {
             Ok(missed) => missed,
@@ -157,7 +161,8 @@ impl Call<'_> {
     }
 }
 
-/// The newest id that this hub has given, up to `last`; without one, an id that it has not given.
+/// The newest id that this hub has given out, which is at most `last`. If there is none, the
+/// foreign id with the highest sequence number.
 fn newest(ids: &[Id], last: Id) -> Option<Id> {
     ids.iter().copied().max_by_key(|id| (id.epoch == last.epoch && id.sequence <= last.sequence, id.sequence))
 }

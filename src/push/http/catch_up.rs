@@ -1,14 +1,15 @@
-//! From a cursor to the present, at the pace of one connection.
+//! From a cursor to a subscription, at the pace of one client.
 //!
-//! Owns the replay of every streaming technique. A reader gets the missed messages at its own pace,
-//! in pieces of [`HubConfig::replay_bytes`](crate::push::HubConfig::replay_bytes). The step from the last
-//! piece to the subscription loses no message and repeats none. Leaves to others the heads of
-//! responses, the forms of messages, and how a connection ends that cannot go on.
+//! Owns the replay of every streaming technique. The client receives the missed messages in pieces
+//! of [`HubConfig::replay_bytes`](crate::push::HubConfig::replay_bytes), as fast as it reads. The
+//! step from the last piece to the subscription loses and repeats no message. Leaves the heads of
+//! responses to `call`, the encoding of messages to `model`, and the end of a connection that
+//! cannot continue to the techniques.
 //!
 //! ```text
-//!   replay ──▶ piece: gap, messages ──▶ sent, as far as the reader takes them ──▶ join
-//!                 ▲                                                               │ │
-//!                 └─────────── messages were published meanwhile ─────────────────┘ └──▶ subscribed
+//!   replay --> piece: gap, messages --> sent as the client reads --> subscribe
+//!                 ^                                                   |     |
+//!                 +-------- messages were published meanwhile --------+     +--> subscribed
 //! ```
 
 use std::sync::Arc;
@@ -19,32 +20,32 @@ use crate::push::hub::{Hub, Sink, SubscribeOutcome, Subscription, SubscriptionGu
 use crate::push::model::{DROPPED_GAP, Id, Message, Replay, Technique, Topics, WireForm, gap_envelope};
 use crate::session::{Feed, Pusher, Sent, Socket, Stream, StreamSource};
 
-/// Encodes word of a gap, which comes as JSON, in the form of a technique.
+/// Encodes the JSON text of a gap in the format of a technique.
 pub(crate) type EncodeGap = Box<dyn Fn(&str) -> Frame + Send>;
 
-/// A subscription to be.
+/// A connection's replay, and the parameters of its later subscription.
 pub(crate) struct CatchUp {
     hub: Hub,
     topics: Topics,
     technique: Technique,
-    /// The token of the client, for its presence.
+    /// The client's token, for its presence.
     client: Option<Arc<str>>,
     wire_form: WireForm,
-    /// `None` where the form has no room for a gap.
+    /// `None` if the format cannot express a gap.
     encode_gap: Option<EncodeGap>,
     piece: Piece,
-    /// The place in the sequence up to which gaps have been told. Of several topics, one may have
-    /// forgotten messages that are newer than the last one of a piece: the next piece does not
-    /// begin with the same gap.
+    /// The sequence number up to which the client was told of gaps. With several topics, one topic
+    /// may have dropped messages that are newer than the last message of a piece. Without this
+    /// number, the next piece would begin with the same gap again.
     gaps_told_to: u64,
 }
 
-/// The part of the missed messages that was taken from the hub and not yet sent.
+/// A piece of the replay that the hub has returned and the connection has not sent completely.
 struct Piece {
-    /// Word of a gap comes first.
+    /// The position of a gap that is sent before the messages.
     gap: Option<Id>,
     messages: vec::IntoIter<Arc<Message>>,
-    /// Everything up to here was sent, or is in `messages`.
+    /// All messages up to this id were sent or are in `messages`.
     last: Id,
 }
 
@@ -54,21 +55,21 @@ impl From<Replay> for Piece {
     }
 }
 
-/// How far a reader has come.
+/// The state of a replay after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CatchUpStatus {
-    /// The reader has to read before more is sent.
+    /// The client has to read before more messages can be sent.
     Behind,
-    /// The reader is subscribed: the hub pushes each new message to it.
+    /// The connection is subscribed, and the hub delivers each new message to it.
     Subscribed,
-    /// The history has forgotten messages that the reader has not got, and the form has no room for
-    /// a gap.
+    /// The history has dropped messages that the client has not received, and the format cannot
+    /// express a gap.
     MessagesGone,
-    /// There are too many topics.
+    /// The hub cannot create the topics.
     TooManyTopics,
 }
 
-/// A connection that can be subscribed.
+/// A connection that can be subscribed: a stream or a WebSocket.
 pub(crate) trait PushConnection {
     fn send_frame(&mut self, frame: &Frame) -> Sent;
     fn pusher(&mut self) -> Pusher;
@@ -77,8 +78,8 @@ pub(crate) trait PushConnection {
 }
 
 impl CatchUp {
-    /// Begins with a first piece. Where the form has no room for a gap, the caller tells the gap of
-    /// this piece.
+    /// Begins with the first piece. If the format cannot express a gap, the caller must tell the
+    /// client of the gap of this piece.
     pub(crate) fn new(
         hub: &Hub,
         topics: &Topics,
@@ -95,21 +96,21 @@ impl CatchUp {
         Self { hub: hub.clone(), topics: topics.clone(), technique, client: None, wire_form, encode_gap, piece, gaps_told_to }
     }
 
-    /// The subscription of the client with this token, if it has one.
+    /// Sets the client's token, if it has one.
     pub(crate) fn for_client(mut self, client: Option<&Arc<str>>) -> Self {
         self.client = client.cloned();
         self
     }
 
-    /// Sends the missed messages for as long as the reader takes them, and subscribes the reader
-    /// when no message is missing.
+    /// Sends missed messages until the connection is full, and subscribes the connection when it
+    /// has sent all of them.
     pub(crate) fn advance(&mut self, connection: &mut impl PushConnection) -> CatchUpStatus {
         loop {
             if self.send_piece(connection) != Sent::Accepted {
                 return CatchUpStatus::Behind;
             }
-            // Messages are sent without the hub's lock, and others may be published meanwhile. The
-            // last round finds no new message, and subscribes under the same lock.
+            // Messages are sent without the hub's lock, so others may be published meanwhile.
+            // `subscribe` checks for them and subscribes under one lock.
             let subscription = Subscription {
                 topics: &self.topics,
                 technique: self.technique,
@@ -144,8 +145,8 @@ impl CatchUp {
         }
     }
 
-    /// Sends the rest of the piece. Returns `Accepted` when the whole piece was sent and the reader
-    /// takes more.
+    /// Sends the rest of the piece. Returns `Accepted` if the whole piece was sent and the
+    /// connection accepts more.
     fn send_piece(&mut self, connection: &mut impl PushConnection) -> Sent {
         if let (Some(from), Some(encode_gap)) = (self.piece.gap.take(), &self.encode_gap) {
             let sent = connection.send_frame(&encode_gap(&gap_envelope(from)));

@@ -1,27 +1,28 @@
-//! The cursors that stand in request fields.
+//! The cursors in request fields.
 //!
 //! Owns the reading of `Last-Event-ID` (WHATWG HTML, section 9.2.4) and of `If-None-Match` (RFC
-//! 9110, section 13.1.2). Leaves the query's cursors to `query`, and the choice between a field and
-//! the query to `call`.
+//! 9110, section 13.1.2). Leaves the cursors of the query to `query`, and the choice between a
+//! field and the query to `call`.
 
 use crate::push::model::Id;
 
-/// What `Last-Event-ID`, or a parameter that stands for it, says.
+/// The value of `Last-Event-ID`, or of a parameter with the same meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LastEventId {
-    /// Everything that is retained. No message has this id; a client asks for the history by it.
+    /// All retained messages. No message has this id; a client sends it to ask for the whole
+    /// history.
     Earliest,
-    /// An id in the form that a hub gives.
+    /// A text that has the form of a message's id.
     Id(Id),
-    /// A text that no hub gives as an id: the client has seen another stream, or a field that was
-    /// changed on its way.
+    /// A text that does not have the form of a message's id. The client has read another stream, or
+    /// a proxy has changed the field.
     Foreign,
 }
 
 impl LastEventId {
-    /// Reads all values of the field. Empty values count as absent. Equal values are one, as a
-    /// proxy may have doubled the field; different ones leave open which message the client has
-    /// seen last, and are foreign.
+    /// Reads all values of the field. Empty values count as absent. Equal values count as one,
+    /// because a proxy may have doubled the field. Different values are `Foreign`, because they do
+    /// not tell which message the client has received last.
     pub(crate) fn read<'a>(values: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
         let mut values = values.filter(|value| !value.is_empty());
         let first = values.next()?;
@@ -36,20 +37,21 @@ impl LastEventId {
     }
 }
 
-/// What `If-None-Match` asks for.
+/// The value of `If-None-Match`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum IfNoneMatch {
-    /// No field, or no element in it.
+    /// There is no field, or the field has no element.
     Absent,
-    /// `*`: any representation.
+    /// `*`, which matches every representation.
     Any,
-    /// A list of entity tags. Only those that name a message are kept. None is kept of a list of
-    /// foreign tags, and of a field that is not a list: neither matches anything.
+    /// The ids of messages in a list of entity tags. Tags that are not ids are left out. The list
+    /// is empty for a list of foreign tags, and for a field that is not a valid list: neither
+    /// matches a message.
     Ids(Vec<Id>),
 }
 
 impl IfNoneMatch {
-    /// Reads all values of the field, which are one list (RFC 9110, section 5.3).
+    /// Reads all values of the field, which together are one list (RFC 9110, section 5.3).
     pub(crate) fn read<'a>(values: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut read = Self::Absent;
         for mut rest in values {
@@ -75,19 +77,19 @@ impl IfNoneMatch {
 
 enum Element {
     Any,
-    /// An entity tag, and the id that it names, if it names one.
+    /// An entity tag, with its id if the tag is an id.
     Tag(Option<Id>),
 }
 
 impl Element {
-    /// The element at the front, and everything behind it; `None` where there is none, or where
-    /// something other than a comma follows.
+    /// The first element, and the text after it. `None` if the text does not begin with an element,
+    /// or if something other than a comma follows the element.
     fn first(text: &[u8]) -> Option<(Self, &[u8])> {
         let (element, rest) = if let [b'*', rest @ ..] = text {
             (Self::Any, rest)
         } else {
-            // The comparison is the weak one, for which a weak tag is as good as a strong one (RFC
-            // 9110, section 8.8.3.2).
+            // `If-None-Match` uses the weak comparison, for which weak and strong tags are the same
+            // (RFC 9110, section 8.8.3.2).
             let quoted = text.strip_prefix(b"W/").unwrap_or(text).strip_prefix(b"\"")?;
             let len = quoted.iter().position(|byte| *byte == b'"')?;
             if !quoted[..len].iter().all(|byte| matches!(byte, 0x21..=0x7E | 0x80..)) {
@@ -99,11 +101,12 @@ impl Element {
     }
 }
 
-/// The id in a tag that a hub has made, also where a proxy that compresses answers has changed it.
+/// The id in an entity tag, also if a proxy that compresses answers has added a suffix.
 ///
-/// Such proxies append `-gzip`, `-br`, `-df`, `--gzip` or `;gzip`. The rule: a suffix begins with
-/// `-` or `;`, has only these and ASCII letters, and ends with a letter. Digits would let tags of
-/// other servers pass, most of which are hexadecimal.
+/// Such proxies append `-gzip`, `-br`, `-df`, `--gzip` or `;gzip`. The rule here: a suffix begins
+/// with `-` or `;`, consists of these characters and ASCII letters, and ends with a letter. A
+/// suffix with digits is refused, because most tags of other servers are hexadecimal and could
+/// otherwise be taken for ids.
 fn id_of(tag: &[u8]) -> Option<Id> {
     let text = std::str::from_utf8(tag).ok()?;
     let dash = text.find('-')?;

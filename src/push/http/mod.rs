@@ -1,6 +1,8 @@
 //! From requests to operations of the hub.
 //!
-//! Owns what all techniques read from a request and have in their answers. Leaves what differs between techniques to `techniques`.
+//! Owns what is the same for all techniques: the routing, the reading of requests, the catching up
+//! of streams, and refusals. Leaves what differs between techniques to `techniques`, and the
+//! operations to `hub`.
 
 mod body;
 mod call;

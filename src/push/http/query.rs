@@ -1,8 +1,8 @@
 //! The parameters of a request.
 //!
-//! Owns the reading of known parameters, which is strict: a repeated one and a value out of range
-//! are refused with a sentence. Unknown parameters are ignored, because clients and libraries add
-//! some of their own. Leaves defaults to the techniques.
+//! Owns the strict reading of known parameters: a repeated parameter and a bad value are refused,
+//! with a sentence that names the parameter. Ignores unknown parameters unless the hub is strict,
+//! because clients and libraries add some of their own. Leaves default values to the techniques.
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
@@ -11,7 +11,7 @@ use super::rejection::Rejection;
 use crate::push::model::{Cursor, Format, is_valid_name};
 use crate::session::Request;
 
-/// Of a callback's name.
+/// The maximum length of a callback's name, in bytes.
 const CALLBACK_BYTES_MAX: usize = 64;
 
 /// What happens to a request with a parameter that its endpoint does not know.
@@ -21,17 +21,18 @@ pub(crate) enum UnknownParameters {
     Refused,
 }
 
-/// The known parameters of a query, each once.
+/// The parameters of a query. Each known parameter occurs once.
 #[derive(Debug)]
 pub(crate) struct Query<'a> {
     values: Vec<(Cow<'a, str>, Cow<'a, str>)>,
-    /// The unknown ones, as sent, in order.
+    /// The unknown parameters, as sent and in order.
     unknown: Vec<&'a str>,
 }
 
 impl<'a> Query<'a> {
-    /// Reads a query. Only known parameters are compared with each other, so that a query of
-    /// thousands of unknown ones takes linear time.
+    /// Reads a query. A known parameter is compared with the known ones before it, and unknown
+    /// parameters are not compared, so a query of thousands of unknown parameters takes linear
+    /// time.
     pub(crate) fn read(request: &Request<'a>, known: &[&[&str]], unknown: UnknownParameters) -> Result<Self, Rejection> {
         let mut values: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::with_capacity(if request.query().is_some() { 4 } else { 0 });
         let mut unknown_sent = Vec::new();
@@ -60,7 +61,7 @@ impl<'a> Query<'a> {
         self.values.iter().find(|(found, _)| found == name).map(|(_, value)| &**value)
     }
 
-    /// A whole number.
+    /// The whole number in a parameter. A sign is refused.
     pub(crate) fn whole_number(&self, name: &str, range: RangeInclusive<u64>) -> Result<Option<u64>, Rejection> {
         let Some(text) = self.value(name) else { return Ok(None) };
         let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
@@ -84,7 +85,7 @@ impl<'a> Query<'a> {
         self.value(name).map(parse).transpose()
     }
 
-    /// The name that a client has given itself.
+    /// The token by which a client names itself.
     pub(crate) fn client(&self) -> Result<Option<&str>, Rejection> {
         match self.value("client") {
             Some(token) if !is_valid_name(token) => {
@@ -94,7 +95,8 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// The name of a function, if it is nothing else.
+    /// The name of the JavaScript function that receives messages. Only characters of names are
+    /// allowed, so that the text cannot be other code.
     pub(crate) fn callback(&self) -> Result<Option<&str>, Rejection> {
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'$');
         match self.value("callback") {
@@ -121,7 +123,7 @@ fn refuse_unknown(name: &str, known: &[&[&str]]) -> Rejection {
     Rejection::bad_request(format!("`{}` is not a parameter here; {known}", shorten(name)))
 }
 
-/// The start of a text of any length.
+/// The first 32 characters of a text, so that an answer does not repeat a long name.
 fn shorten(text: &str) -> &str {
     text.char_indices().nth(32).map_or(text, |(end, _)| &text[..end])
 }

@@ -1,12 +1,13 @@
 //! A request that is refused.
 //!
-//! Owns the status, the sentence, and the answer made of them. Leaves the reasons to its callers.
+//! Owns the status, the sentence that explains it, and the answer. Leaves the reasons to the code
+//! that refuses.
 
 use crate::push::hub::{Hub, PublishError};
 use crate::push::model::AnswerFields;
 use crate::session::{Reply, Response};
 
-/// A request that cannot be served, and why.
+/// A refusal: the status, and a sentence for the person who reads the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rejection {
     pub(crate) status: u16,
@@ -14,11 +15,12 @@ pub(crate) struct Rejection {
 }
 
 impl Rejection {
+    /// A refusal with status 400.
     pub(crate) fn bad_request(sentence: impl Into<String>) -> Self {
         Self { status: 400, sentence: sentence.into() }
     }
 
-    /// Says why the request is not served, and counts it.
+    /// Sends the answer, and counts the refusal.
     pub(crate) fn send(&self, hub: &Hub, reply: Reply<'_>, fields: &AnswerFields) {
         hub.count_refused(self.status);
         reply.send(fields.apply(self.response()));

@@ -1,7 +1,8 @@
-//! From a request to a technique.
+//! From a request to its endpoint.
 //!
-//! Owns paths, methods, publishing and figures over HTTP, and the checks that come before every technique. Refuses what is not below its prefix,
-//! and gives the reply back.
+//! Owns paths, methods, publishing and topic counters over HTTP, and the checks that all techniques
+//! share. Returns the reply of a request outside of the hub's prefix. Leaves the list of techniques
+//! to `techniques::endpoints`.
 
 use std::borrow::Cow;
 
@@ -14,30 +15,32 @@ use crate::push::hub::{Access, Hub};
 use crate::push::model::{AnswerFields, PRESENCE, Topics, check_topic_name};
 use crate::session::{Reply, Request, Response};
 
-/// What became of a request.
-#[must_use = "a request that is not the hub's is still to be answered"]
+/// Whether a hub has taken a request.
+#[must_use = "a request outside of the hub's prefix still has to be answered"]
 pub enum Mounted<'a> {
-    /// It is answered, or will be.
+    /// The hub has answered the request, or will answer it.
     Handled,
-    /// It is not below the hub's prefix.
+    /// The request is not below the hub's prefix. The caller must answer it.
     NotMine(Reply<'a>),
 }
 
-/// What can be done to a topic itself.
+/// The methods of `{prefix}/{topic}`.
 const TOPIC_METHODS: &str = "GET, HEAD, POST, OPTIONS";
+/// The methods of `{prefix}/{topics}/{technique}`.
 const SUBSCRIBE_METHODS: &str = "GET, HEAD, OPTIONS";
 
-/// The endpoint of a technique.
+/// The endpoint of a technique: the last segment of its path, the parameters that only it has, and
+/// the function that serves it.
 pub(crate) struct Endpoint {
     pub(crate) name: &'static str,
     pub(crate) parameters: &'static [&'static str],
     pub(crate) serve: fn(&Call<'_>, Reply<'_>),
 }
 
-/// What every technique takes.
+/// The parameters of every technique.
 const COMMON_PARAMETERS: &[&str] = &["after", "client", "presence"];
 
-/// Requests to one hub.
+/// The routing of one hub.
 pub(crate) struct Router<'h> {
     pub(crate) hub: &'h Hub,
     pub(crate) endpoints: &'static [Endpoint],
@@ -55,8 +58,8 @@ impl<'h> Router<'h> {
             return Mounted::Handled;
         }
         let (topics, technique) = path.split_once('/').map_or((path, None), |(topics, technique)| (topics, Some(technique)));
-        // A page that encodes its list encodes the commas. A comma is reserved, so that the
-        // request's path has it as it was sent.
+        // A page that encodes its list also encodes the commas. The session does not decode `%2C`
+        // in a path, because a comma is a reserved character.
         let topics = if topics.contains('%') { topics.replace("%2C", ",").into() } else { Cow::Borrowed(topics) };
         match technique {
             None => self.serve_topic(request, &topics, &fields, reply),
@@ -78,7 +81,7 @@ impl<'h> Router<'h> {
         }
     }
 
-    /// Publishes the body.
+    /// Publishes the body of a request.
     fn publish_body(&self, request: &Request<'_>, topic: &str) -> Result<Response, Rejection> {
         let query = self.query(request, &[&["event"]])?;
         let topic = self.check_topic(request, topic, Access::Publish)?;
@@ -98,7 +101,7 @@ impl<'h> Router<'h> {
         Ok(Response::json(text).with_status(202))
     }
 
-    /// The figures of a topic.
+    /// Answers with the counters of a topic.
     fn topic_info(&self, request: &Request<'_>, topic: &str) -> Result<Response, Rejection> {
         self.query(request, &[])?;
         let topic = self.check_topic(request, topic, Access::Subscribe)?;
@@ -148,7 +151,7 @@ impl<'h> Router<'h> {
         )
     }
 
-    /// Reads what all techniques have in common.
+    /// Makes the checks that all techniques share, and reads the parameters that they share.
     fn call<'a>(&self, request: &'a Request<'a>, topics: &str, parameters: &[&str], fields: &AnswerFields) -> Result<Call<'a>, Rejection>
     where
         'h: 'a,
