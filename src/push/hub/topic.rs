@@ -18,8 +18,8 @@ pub(crate) struct Topic {
     pub(crate) history: History,
     pub(crate) published: u64,
     pub(crate) gaps: u64,
-    /// Connections add to this counter without the hub's lock, because a connection drops messages
-    /// while it runs its own driver.
+    /// Atomic, because a connection whose queue overflows counts its dropped messages without the
+    /// hub's lock.
     pub(crate) drops: Arc<AtomicU64>,
     pub(super) users: Users,
     /// When the topic table next looks for expired messages of this topic; `None` while there are

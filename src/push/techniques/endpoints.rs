@@ -1,13 +1,14 @@
-//! The endpoint of each technique.
+//! The endpoints of the techniques.
 //!
-//! Owns the table from an endpoint's name to the technique that serves it, and the hub's entrance for requests. Leaves everything that
-//! endpoints have in common to `router`.
+//! Owns the table of endpoints, and `Hub::handle`, by which requests enter the hub. Leaves
+//! everything that endpoints have in common to `http::router`.
 
 use super::{iframe, long_poll, meta_refresh, multipart, short_poll, sse, stream, websocket};
 use crate::push::http::{Endpoint, Mounted, Router};
 use crate::push::hub::Hub;
 use crate::session::{Reply, Request};
 
+/// The endpoints, in the order in which an error message lists them.
 const ENDPOINTS: [Endpoint; 8] = [
     Endpoint { name: "page", parameters: meta_refresh::PARAMETERS, serve: meta_refresh::serve },
     Endpoint { name: "poll", parameters: short_poll::PARAMETERS, serve: short_poll::serve },
@@ -20,12 +21,13 @@ const ENDPOINTS: [Endpoint; 8] = [
 ];
 
 impl Hub {
-    /// Serves a request below the hub's prefix: `POST` and `GET {prefix}/{topic}`,
-    /// `GET {prefix}/{topics}/{technique}`, and `OPTIONS` at both.
+    /// Serves a request below the hub's prefix: `POST` and `GET {prefix}/{topic}`, `GET
+    /// {prefix}/{topics}/{technique}`, and `OPTIONS` on both paths.
     ///
-    /// [`Settings::allow_origins`](crate::Settings::allow_origins) decides about pages of other
-    /// origins. A request of theirs that publishes gets 403, and so does a WebSocket handshake. A
-    /// GET of theirs is answered without the fields that would let the page read the answer.
+    /// [`Settings::allow_origins`](crate::Settings::allow_origins) decides which pages of other
+    /// origins may use the hub. A request of another page that publishes gets 403, and so does its
+    /// WebSocket handshake. A GET of such a page is answered without the fields that would let the
+    /// page read the answer.
     pub fn handle<'r>(&self, request: &Request<'_>, reply: Reply<'r>) -> Mounted<'r> {
         Router { hub: self, endpoints: &ENDPOINTS }.handle(request, reply)
     }

@@ -1,8 +1,10 @@
-//! Hidden frame: a page without end, in which each message is a script element that calls a function of the page around it (Pushlets, 2000).
+//! Hidden frame: a page without end in which each message is a script element. The script calls a
+//! function of the parent page (Pushlets, 2000).
 //!
-//! On the wire: chunked HTML, `<script>parent.f({...})</script>` a message. Old browsers show nothing of the first kilobyte until it is whole:
-//! the head is padded beyond it. Costs a script element for each message, which all stay: it ends after `max_bytes`, and its last script says
-//! nothing of it, so that the page around watches `onload`. Choose it for browsers of before XHR streaming; or to see how it was done.
+//! On the wire: chunked HTML, with `<script>parent.f({...})</script>` per message. Costs one script
+//! element per message. The browser keeps all of them, so the page ends after `max_bytes`; the
+//! parent page learns of the end by `onload`. Choose it for browsers older than XHR streaming, or
+//! to see how it was done.
 
 use std::sync::Arc;
 
@@ -14,7 +16,8 @@ use crate::session::Reply;
 
 pub(crate) const PARAMETERS: &[&str] = &["callback", "max_bytes"];
 
-/// Beyond the 1,024 bytes from which on browsers decide about a page's encoding.
+/// The length of the padded head. A browser shows nothing before it has chosen the page's encoding,
+/// for which it reads up to 1,024 bytes.
 const HEAD_BYTES: usize = 1_100;
 
 pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {

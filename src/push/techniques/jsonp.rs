@@ -1,15 +1,18 @@
-//! JSONP: a script element loads the answer to a poll as a call of the page's own function.
+//! JSONP: a script element loads the answer to a poll, and the answer calls a function of the page.
 //!
-//! On the wire: `/**/f({...});` as JavaScript, for short and for long polls. Costs a script element for each answer, and trust: the page runs
-//! whatever the server says. Choose it for browsers without CORS; `WeChat`'s web login polled like this for years.
+//! On the wire: `/**/f({...});` as JavaScript, for short and for long polls. Costs one script
+//! element per answer, and trust: the page runs whatever the server sends. Choose it for browsers
+//! without CORS; `WeChat`'s web login polled like this for years.
 //!
-//! The empty comment keeps the answer from beginning with bytes that the caller chose, which a plug-in might take for a file of its own (the
-//! Rosetta Flash attack, 2014); `nosniff` and the callback's few characters do the rest.
+//! The answer begins with an empty comment. Without it the answer would begin with bytes that the
+//! caller chose, and a plug-in could take them for a file of its own (the Rosetta Flash attack,
+//! 2014). `nosniff` and the few characters that a callback may have protect against the same
+//! attack.
 
 use crate::push::http::{Call, Rejection};
 use crate::push::model::{Format, PollForm};
 
-/// How a poll is to be answered.
+/// The form in which a poll is answered.
 pub(super) fn poll_form(call: &Call<'_>) -> Result<PollForm, Rejection> {
     let format = call.format(Format::Json)?;
     if format == Format::Raw && call.callback.is_some() {

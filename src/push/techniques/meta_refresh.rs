@@ -1,12 +1,14 @@
-//! Meta refresh: a page that asks to be loaded again (WHATWG HTML, section 4.2.5.3).
+//! Meta refresh: a page that tells the browser to load it again (WHATWG HTML, section 4.2.5.3).
 //!
-//! On the wire: one request and one whole page each time, whether there is news or not. Costs the most of all, in bytes and in latency, and
-//! flickers. Choose it where there is no script at all: it works in every browser since 1995.
+//! On the wire: one request and one whole page per interval, even without new messages. Costs more
+//! bytes and more latency than any other technique, and the page flickers. Choose it where there
+//! are no scripts: it works in every browser since 1995.
 //!
-//! Without a cursor the page shows the newest that is retained, and reloads as the same page. With
-//! a cursor it shows the messages behind the cursor, and reloads with the cursor moved on, so that
-//! each message is shown once. It reloads at once where not all messages fitted. Parameters that the
-//! hub does not know stay in the address: the application's policy may ask for them each time.
+//! Without a cursor the page shows the newest retained messages, and reloads as the same page. With
+//! a cursor it shows the messages after the cursor, and its next address has the new cursor, so
+//! that each message is shown once. If not all messages fit into the page, it reloads at once. The
+//! next address keeps parameters that the hub does not know, because the application's policy may
+//! need them.
 
 use std::fmt::Write;
 
@@ -16,8 +18,9 @@ use crate::session::{Reply, Response};
 
 pub(crate) const PARAMETERS: &[&str] = &["every"];
 
-/// Seconds between reloads, when the request does not say.
+/// Seconds between reloads, if the request has no `every`.
 const EVERY: u64 = 5;
+/// The largest `every`, in seconds.
 const EVERY_MAX: u64 = 3_600;
 
 const STYLE: &str =
@@ -77,9 +80,12 @@ fn render(topics: &str, every: u64, address: &str, replay: &Replay) -> String {
     text
 }
 
-/// Text as a page's text. A carriage return would be read as a line feed (WHATWG HTML, section 13.2.3.5); NUL has no way into a page at all.
-/// The line feed that a `pre` begins with is ignored, even one that came as a character reference (section 13.2.6.4.7): the page writes one
-/// of its own.
+/// Escapes text for a page.
+///
+/// A carriage return is escaped because a parser replaces it with a line feed (WHATWG HTML, section
+/// 13.2.3.5). NUL has no escape in HTML, and becomes U+FFFD. A parser ignores the first line feed
+/// of a `pre`, even one that is written as a character reference (section 13.2.6.4.7); the page
+/// begins each `pre` with a line feed of its own, so that none of the message is lost.
 fn escape(text: &str, out: &mut String) {
     for character in text.chars() {
         match character {

@@ -1,6 +1,10 @@
-//! The techniques, a file each, all of the same form: `PARAMETERS` are the query's, `serve` takes the request.
+//! The techniques of server push, one file each.
 //!
-//! Owns what differs between them: heads, framing, how a gap is told, when a response ends. Refuses messages' contents and who may subscribe.
+//! Each file has `PARAMETERS`, the query parameters that only this technique has, and `serve`,
+//! which answers a request. `jsonp` has neither, because JSONP is a form of the answers of
+//! `short_poll` and `long_poll`. Owns what differs between techniques: heads, framing, the encoding
+//! of gaps, and when a response ends. Leaves access checks to `http`, and the encoding of messages
+//! to `model`.
 
 mod endpoints;
 mod iframe;

@@ -1,8 +1,10 @@
-//! Multipart: a response in parts, of which each replaces the one before (`multipart/x-mixed-replace`, Netscape 1995; RFC 2046, section 5.1).
+//! Multipart: a response in parts, of which each replaces the part before it
+//! (`multipart/x-mixed-replace`, Netscape 1995; RFC 2046, section 5.1).
 //!
-//! On the wire: each part ends with the *next* boundary, because only with it a reader knows that the part is whole. The heartbeat is a field of
-//! the head of the part to come. Costs some 120 bytes a message. Choose it for pictures that replace each other, such as cameras; for
-//! data there is server-sent events.
+//! On the wire: each part ends with the *next* boundary, because only the boundary tells a reader
+//! that the part is complete. The heartbeat is a field in the head of the next part. Costs about
+//! 120 bytes per message. Choose it for pictures that replace each other, such as those of cameras;
+//! for data, choose server-sent events.
 
 use crate::proto::Frame;
 use crate::push::http::{Call, Rejection, StreamPlan};

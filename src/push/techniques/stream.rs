@@ -1,8 +1,11 @@
-//! Streaming: a response without end, read by a script while it comes (XHR's `responseText`, fetch's body; RFC 6202, section 3).
+//! Streaming: a response without end that a script reads while it arrives (XHR's `responseText`,
+//! the body of fetch; RFC 6202, section 3).
 //!
-//! On the wire: chunked coding, one envelope a line; an empty line is the heartbeat. Borders of chunks are not borders of messages. Costs
-//! hardly more than the message itself, but the client keeps all that came in one response: it ends after `max_bytes`, and goes on by cursor.
-//! `pad` sends white space first, for readers that show nothing below a kilobyte or two. Choose it for programs and scripts that read lines.
+//! On the wire: chunked coding, with one envelope per line; an empty line is the heartbeat. Chunks
+//! need not end where messages end. Costs little more than the message itself, but an XHR client
+//! keeps the whole response in memory: the response ends after `max_bytes`, and the client
+//! continues from its cursor. `pad` sends white space first, for readers that show nothing before
+//! the first one or two kilobytes. Choose it for programs and scripts that read lines.
 
 use crate::proto::Frame;
 use crate::push::http::{Call, Rejection, StreamPlan};
@@ -11,7 +14,7 @@ use crate::session::Reply;
 
 pub(crate) const PARAMETERS: &[&str] = &["format", "max_bytes", "pad"];
 
-/// Bytes of white space that may be asked for: beyond the largest threshold that browsers had.
+/// The maximum of `pad`, in bytes. It is larger than the threshold of any known browser.
 const PAD_MAX: u64 = 64 * 1024;
 
 pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
@@ -32,13 +35,14 @@ fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
     })
 }
 
-/// Bytes after which the response ends.
+/// The number of bytes after which the response ends.
 pub(super) fn max_bytes(call: &Call<'_>) -> Result<usize, Rejection> {
     let given = call.query.whole_number("max_bytes", 1..=u64::from(u32::MAX))?;
     Ok(given.map_or(call.hub.config().stream_bytes, |bytes| bytes as usize))
 }
 
-/// At least an empty line, at once: the head alone is not shown to every script.
+/// The padding and an empty line. The empty line is always sent, because some scripts are not told
+/// of a head before the first byte of the body.
 fn preface(call: &Call<'_>, _: Id) -> Vec<u8> {
     let pad = call.query.whole_number("pad", 0..=PAD_MAX).ok().flatten().unwrap_or(0);
     let mut bytes = vec![b' '; pad as usize];

@@ -1,11 +1,14 @@
 //! WebSocket (RFC 6455).
 //!
-//! On the wire: a handshake, then a frame a message, with 2 to 10 bytes around it, both ways: what the client sends is published to the first
-//! of its topics, as text or as binary. Costs the least per message, and a protocol of its own: no intermediary understands it, and coming
-//! back is the client's work. Choose it where both sides speak often.
+//! On the wire: a handshake, then one frame per message, with a frame head of 2 to 10 bytes.
+//! Messages go both ways: the hub publishes the client's messages to the first of the client's
+//! topics, as text or as binary. Costs the least per message, but is a protocol of its own:
+//! intermediaries do not understand it, and the client itself must reconnect. Choose it where both
+//! sides send often.
 //!
-//! What was missed is fed as the client reads, and never drops by the slow-consumer policy. With `format=raw` frames have no room for ids or
-//! gaps: a cursor that cannot be resumed is refused with 410.
+//! Missed messages are sent as the client reads, and the slow-consumer policy never drops them.
+//! With `format=raw`, frames cannot express ids or gaps. So a cursor that cannot be resumed is
+//! refused with 410, and a gap that opens later ends the connection with close code 4410.
 
 use std::sync::Arc;
 
@@ -42,10 +45,10 @@ fn connection(call: &Call<'_>) -> Result<PushSocket, Rejection> {
 
 struct PushSocket {
     hub: Hub,
-    /// The topic that the client publishes to.
+    /// The topic to which the hub publishes the client's messages.
     target: Arc<str>,
     may_publish: bool,
-    /// `None` once the client is subscribed.
+    /// `None` after the client is subscribed.
     catch_up: Option<CatchUp>,
 }
 
@@ -89,6 +92,6 @@ impl WebSocketHandler for PushSocket {
 }
 
 fn close(socket: &mut Socket<'_>, code: u16, reason: &str) {
-    // It is closing already otherwise.
+    // An error means that the connection is closing already.
     let _ = socket.close(code, reason);
 }
