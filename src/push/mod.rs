@@ -1,52 +1,65 @@
-//! The application that everyone wants: one hub, and every technique of server push fed by it.
+//! One hub, and every technique of server push on top of it.
 //!
-//! Owns topics, their messages, who listens and who is online. Refuses everything below the public API: it is written as an application
-//! could be, and is the proof that the API is enough.
+//! Owns topics, their messages, their subscribers and the presence of clients. Leaves connections
+//! and protocols to `session` and `proto`. The module uses only their public API, so any
+//! application could be written like it.
 //!
 //! ```text
-//!   publish ──▶ Hub ── one sequence, one lock
-//!                │ history per topic; each wire form encoded once
-//!    ┌───────────┼──────────────┬───────────────┐
-//!  polls       streams      event streams   WebSockets      techniques/, a file each
-//!  (Held)     (Audience)     (Audience)     (Audience)
+//!   publish --> Hub: one sequence, one lock
+//!                |   a history per topic; each wire form is encoded once
+//!    +-----------+--------------+---------------+
+//!  polls      streams      event streams    WebSockets      techniques/, one file each
+//!  (Held)    (Audience)     (Audience)      (Audience)
 //! ```
+//!
+//! The directories import only downwards: `techniques` reads `http`, `http` reads `hub`, and `hub`
+//! reads `model`.
 //!
 //! # One cursor
 //!
-//! Every message has an [`Id`], `epoch-sequence`, from one sequence for all topics of a hub. So one id says for any set of topics what a client
-//! has seen, and the client goes on with it by whatever technique: start with server-sent events, go on with long polling, end with a WebSocket,
-//! and nothing is lost or repeated. Where the messages behind a cursor are not all there any more (too old, of another epoch, of a future that
-//! never was), the client is told of a gap, and from where on it has everything; then come all that there are.
+//! Every message has an [`Id`], `epoch-sequence`, from one sequence for all topics of a hub. So one
+//! id tells for any set of topics what a client has received. The client may continue from it by
+//! any technique: it can begin with server-sent events, continue with long polling and end with a
+//! WebSocket, and no message is lost or repeated.
 //!
-//! | where a client says its cursor | for | a value that names no message |
+//! If messages after the cursor are gone, the client is told of a gap and then receives all
+//! retained messages. The same holds for a cursor of another epoch, and for a cursor that this hub
+//! has not reached yet.
+//!
+//! | where a client sends its cursor | for | a value that is not an id |
 //! |---|---|---|
-//! | `after=` in the query | every technique | 400; an empty one counts as absent |
-//! | `Last-Event-ID`, `lastEventId=`, `last_event_id=`, the first that is not empty | event streams, before `after=` | a gap |
-//! | `If-None-Match`, with an id as the entity tag | polls, before `after=` | the cursor is `after=` |
+//! | `after=` in the query | every technique | 400; an empty value counts as absent |
+//! | `Last-Event-ID`, `lastEventId=`, `last_event_id=`, the first that is not empty | event streams; has precedence over `after=` | a gap |
+//! | `If-None-Match`, with an id as the entity tag | polls; has precedence over `after=` | the cursor is `after=` |
 //!
-//! `earliest` stands for all that is retained, but not in an entity tag. A poll gets 304 only if it
-//! has everything behind its tag. `*` in `If-None-Match` leaves the cursor to `after=`, and gets
-//! 304 if nothing is new behind that. Of several ids in `If-None-Match` the newest counts, because
-//! a client that has an answer has the ones before it. A proxy's suffix behind an id (`-gzip`) does
-//! not count.
+//! `earliest` stands for all retained messages, but not in an entity tag. A poll gets 304 only if
+//! there are no messages after the id in its tag. With `*` in `If-None-Match`, the cursor is
+//! `after=`, and the poll gets 304 if there are no messages after it. Of several ids in
+//! `If-None-Match` the newest counts, because a client that has the newest answer has received
+//! those before it. A suffix that a proxy adds to an id (`-gzip`) does not count.
 //!
-//! # Readers that are behind
+//! # Clients that are behind
 //!
-//! A client that comes with an old cursor gets the missed messages at its own pace, in pieces of
-//! [`HubConfig::replay_bytes`], and is subscribed when no message is missing: one stream or
-//! WebSocket leads from any cursor to the present. Until then the client is not counted as a
+//! A client with an old cursor receives the missed messages at its own pace, in pieces of
+//! [`HubConfig::replay_bytes`], and is subscribed when it has received all of them. So one stream
+//! or WebSocket leads from any cursor to the present. Until then the client does not count as a
 //! subscriber, and the slow-consumer policy has nothing to drop. If the client reads so slowly that
-//! the history forgets messages before they are sent, each gap is told where it opens; with
-//! `format=raw` the stream or WebSocket ends there. The answer to a poll in which not all messages
-//! fitted says `"more":true`.
+//! the history drops messages before they are sent, the client is told of each such gap where it
+//! opens. With `format=raw` the stream or WebSocket ends there. An answer to a poll says
+//! `"more":true` if not all messages fitted into it.
 //!
 //! # Slow readers
 //!
-//! Messages wait for a slow reader in its connection's queue, under the one policy of [`SlowConsumer`](crate::session::SlowConsumer). With
-//! `disconnect` nothing is ever lost in silence: the client is cut, comes back with its cursor, and gets what it missed or a gap. With
-//! `drop-oldest` and `keep-latest` messages are lost on purpose, in the middle of a stream that goes on: a gap without `from` stands in their place,
-//! wherever the format has room for one, and says that messages are missing between the ids before it and behind it. A client that wants them
-//! after all polls with the id before; its cursor from then on is the last id that it has seen, as ever. Topics count what was dropped.
+//! Messages for a slow reader wait in the queue of its connection, under the policy
+//! [`SlowConsumer`](crate::session::SlowConsumer).
+//!
+//! - With `disconnect` no message is lost silently: the connection is closed, and the client
+//!   returns with its cursor and receives what it missed, or a gap.
+//! - With `drop-oldest` and `keep-latest`, messages are dropped in the middle of a stream that
+//!   continues. A gap without `from` stands in their place if the format can express one. It says
+//!   that messages between the ids before and after it are missing. A client that needs them sends
+//!   a poll with the id before the gap. Its cursor is still the last id that it has received.
+//!   Topics count the dropped messages.
 //!
 //! # Example
 //!
@@ -70,41 +83,11 @@
 //! # serve_once(app, &["/topics/news/poll?after=earliest", "/elsewhere"]);
 //! ```
 
-mod answer;
-mod board;
-mod body;
-mod call;
-mod catch_up;
-mod clock;
-mod conditions;
-mod config;
-mod cors;
-mod cursor;
-mod envelope;
-mod history;
+mod http;
 mod hub;
-mod id;
-mod idle;
-mod merge;
-mod message;
-mod polls;
-mod presence;
-mod query;
-mod router;
-mod state;
-mod stats;
-mod technique;
+mod model;
 mod techniques;
-mod topic;
 
-pub use clock::Clock;
-pub use config::HubConfig;
-pub use cursor::Cursor;
-pub use envelope::append_json_string;
-pub use hub::{Access, Hub, PublishError, Published, Replay, TopicInfo};
-pub use id::{BadCursor, Id};
-pub use message::{Message, Payload};
-pub use router::Mounted;
-pub use stats::HubStats;
-pub use technique::{PerTechnique, Technique};
-pub use topic::{BadTopic, Topics};
+pub use http::Mounted;
+pub use hub::{Access, Clock, Hub, HubConfig, HubStats, PublishError, Published, TopicInfo};
+pub use model::{BadCursor, BadTopic, Cursor, Id, Message, Payload, PerTechnique, Replay, Technique, Topics, append_json_string};

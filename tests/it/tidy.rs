@@ -2,6 +2,8 @@
 //!
 //! - `layers`: imports point downwards, `push -> session <- driver`, `session -> proto`, and never sideways between the two drivers;
 //!   `push` uses only the public API.
+//! - `knots`: the files of `push` import no file that imports them, and its directories import only downwards,
+//!   `techniques -> http -> hub -> model`.
 //! - `purity`: no sockets, threads, locks, clocks or IO traits outside `driver` (`push` may lock, and has one
 //!   file for its clock).
 //! - `text`: file length, headers, nothing unfinished, no `unsafe`, no `unwrap`, only the dependencies that were agreed.
@@ -11,6 +13,7 @@
 //! Every checker takes text and returns findings, and is tested on text that it must find fault with.
 
 mod covers;
+mod knots;
 mod layers;
 mod lexer;
 mod purity;
@@ -90,6 +93,13 @@ fn expect_none(findings: &[Finding]) {
 #[test]
 fn imports_point_downwards() {
     expect_none(&layers::check(&sources(&["src"])));
+}
+
+#[test]
+fn the_files_of_push_form_a_list() {
+    let sources = sources(&["src"]);
+    assert!(sources.iter().any(|source| source.path == "src/push/hub/mod.rs"), "the files have been found");
+    expect_none(&knots::check(&sources));
 }
 
 #[test]

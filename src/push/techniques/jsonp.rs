@@ -1,34 +1,22 @@
-//! JSONP: a script element loads the answer to a poll as a call of the page's own function.
+//! JSONP: a script element loads the answer to a poll, and the answer calls a function of the page.
 //!
-//! On the wire: `/**/f({...});` as JavaScript, for short and for long polls. Costs a script element for each answer, and trust: the page runs
-//! whatever the server says. Choose it for browsers without CORS; `WeChat`'s web login polled like this for years.
+//! On the wire: `/**/f({...});` as JavaScript, for short and for long polls. Costs one script
+//! element per answer, and trust: the page runs whatever the server sends. Choose it for browsers
+//! without CORS; `WeChat`'s web login polled like this for years.
 //!
-//! The empty comment keeps the answer from beginning with bytes that the caller chose, which a plug-in might take for a file of its own (the
-//! Rosetta Flash attack, 2014); `nosniff` and the callback's few characters do the rest.
+//! The answer begins with an empty comment. Without it the answer would begin with bytes that the
+//! caller chose, and a plug-in could take them for a file of its own (the Rosetta Flash attack,
+//! 2014). `nosniff` and the few characters that a callback may have protect against the same
+//! attack.
 
-use std::sync::Arc;
+use crate::push::http::{Call, Rejection};
+use crate::push::model::{Format, PollForm};
 
-use super::super::answer::Shape;
-use super::super::call::Call;
-use super::super::query::{Format, Rejection};
-
-/// Of a callback's name.
-const CALLBACK_BYTES_MAX: usize = 64;
-
-/// The name of a function, if it is nothing else.
-pub(in super::super) fn check_callback(name: &str) -> Result<Arc<str>, Rejection> {
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'$');
-    if (1..=CALLBACK_BYTES_MAX).contains(&name.len()) && name.bytes().all(is_allowed) {
-        return Ok(name.into());
-    }
-    Err(Rejection::bad(format!("`callback` must have 1 to {CALLBACK_BYTES_MAX} characters of A-Z, a-z, 0-9, `_`, `.` and `$`")))
-}
-
-/// How a poll is to be answered.
-pub(super) fn shape(call: &Call<'_>) -> Result<Shape, Rejection> {
+/// The form in which a poll is answered.
+pub(super) fn poll_form(call: &Call<'_>) -> Result<PollForm, Rejection> {
     let format = call.format(Format::Json)?;
     if format == Format::Raw && call.callback.is_some() {
-        return Err(Rejection::bad("`format` must be json with a callback: a bare payload is no script"));
+        return Err(Rejection::bad_request("`format` must be json with a callback: a bare payload is no script"));
     }
-    Ok(Shape { format, callback: call.callback.clone(), cors: call.cors.clone() })
+    Ok(PollForm { format, callback: call.callback.clone(), fields: call.fields.clone() })
 }

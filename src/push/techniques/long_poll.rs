@@ -1,27 +1,27 @@
-//! Long polling: the client asks, and is answered when there is something to say (RFC 6202, section 2).
+//! Long polling: the client sends a request, and the server answers when there is a message (RFC
+//! 6202, section 2).
 //!
-//! On the wire: a request for each answer. All messages since the cursor ride in it, as far as they
-//! fit. `"more":true` says that some did not fit, and the client asks again. The history keeps the
-//! messages that come between two polls. At the time-out comes an empty list with the same cursor.
-//! Costs a head of each kind for each answer; with frequent messages it is polling without a pause.
-//! Choose it where streams do not get through: to every intermediary it is a slow request like any
+//! On the wire: one request per answer. An answer has all messages after the cursor that fit into
+//! it. `"more":true` says that some did not fit, and the client asks again. The history keeps the
+//! messages that are published between two polls. After the wait, the answer is an empty list with
+//! the same cursor. Costs two heads per answer; with frequent messages the client polls without a
+//! pause. Choose it where streams do not get through: an intermediary sees a slow request like any
 //! other.
 
 use std::time::Duration;
 
-use super::super::call::Call;
-use super::super::hub::Waiting;
-use super::super::query::Rejection;
-use super::super::{PublishError, Technique};
 use super::{jsonp, short_poll};
 use crate::proto::http1::Method;
+use crate::push::http::{Call, Rejection};
+use crate::push::hub::{HoldOutcome, PublishError};
+use crate::push::model::Technique;
 use crate::session::Reply;
 
-pub(in super::super) const PARAMETERS: &[&str] = &["callback", "format", "wait"];
+pub(crate) const PARAMETERS: &[&str] = &["callback", "format", "wait"];
 
-pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
-    let read = jsonp::shape(call).and_then(|shape| Ok((shape, wait(call)?, call.poll_cursor()?.0)));
-    let (shape, wait, cursor) = match read {
+pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
+    let read = jsonp::poll_form(call).and_then(|form| Ok((form, wait(call)?, call.poll_cursor()?.0)));
+    let (form, wait, cursor) = match read {
         Ok(read) => read,
         Err(rejection) => return call.reject(reply, &rejection),
     };
@@ -29,22 +29,23 @@ pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
         return short_poll::serve(call, reply);
     }
     let technique = if call.callback.is_some() { Technique::Jsonp } else { Technique::LongPoll };
-    // Where it is to resume is for the hub to say: the poll has a cursor of its own.
-    let wish = call.wish(technique, call.hub.constants().id(0));
-    match call.hub.hold(&wish, cursor, &shape, wait, reply) {
-        Waiting::Held => {}
-        Waiting::Behind(missed, reply) => {
-            call.hub.pass_by(&call.topics, call.client.as_ref(), technique);
-            reply.send(shape.many(&missed));
+    // `hold_poll` does not read `sent_to`: a poll has a cursor, which may be `earliest`.
+    let subscription = call.subscription(technique, call.hub.constants().id(0));
+    match call.hub.hold_poll(&subscription, cursor, &form, wait, reply) {
+        HoldOutcome::Held => {}
+        HoldOutcome::Behind(missed, reply) => {
+            call.hub.note_presence(&call.topics, call.client.as_ref(), technique);
+            reply.send(form.answer_replay(&missed));
         }
-        Waiting::NoRoom(reply) => {
+        HoldOutcome::TooManyTopics(reply) => {
             call.reject(reply, &PublishError::TooManyTopics.into());
         }
     }
 }
 
+/// The time for which the poll is held.
 fn wait(call: &Call<'_>) -> Result<Duration, Rejection> {
     let config = call.hub.config();
-    let wait = call.query.number("wait", 0..=config.hold_max.as_secs())?;
+    let wait = call.query.whole_number("wait", 0..=config.hold_max.as_secs())?;
     Ok(wait.map_or(config.hold, Duration::from_secs))
 }

@@ -1,41 +1,43 @@
-//! Meta refresh: a page that asks to be loaded again (WHATWG HTML, section 4.2.5.3).
+//! Meta refresh: a page that tells the browser to load it again (WHATWG HTML, section 4.2.5.3).
 //!
-//! On the wire: one request and one whole page each time, whether there is news or not. Costs the most of all, in bytes and in latency, and
-//! flickers. Choose it where there is no script at all: it works in every browser since 1995.
+//! On the wire: one request and one whole page per interval, even without new messages. Costs more
+//! bytes and more latency than any other technique, and the page flickers. Choose it where there
+//! are no scripts: it works in every browser since 1995.
 //!
-//! Without a cursor the page shows the newest that is retained, and reloads as the same page. With
-//! a cursor it shows the messages behind the cursor, and reloads with the cursor moved on, so that
-//! each message is shown once. It reloads at once where not all messages fitted. Parameters that the
-//! hub does not know stay in the address: the application's policy may ask for them each time.
+//! Without a cursor the page shows the newest retained messages, and reloads as the same page. With
+//! a cursor it shows the messages after the cursor, and its next address has the new cursor, so
+//! that each message is shown once. If not all messages fit into the page, it reloads at once. The
+//! next address keeps parameters that the hub does not know, because the application's policy may
+//! need them.
 
 use std::fmt::Write;
 
-use super::super::call::Call;
-use super::super::query::Rejection;
-use super::super::{Cursor, Replay, Technique};
+use crate::push::http::{Call, Rejection};
+use crate::push::model::{Cursor, Replay, Technique};
 use crate::session::{Reply, Response};
 
-pub(in super::super) const PARAMETERS: &[&str] = &["every"];
+pub(crate) const PARAMETERS: &[&str] = &["every"];
 
-/// Seconds between reloads, when the request does not say.
+/// Seconds between reloads, if the request has no `every`.
 const EVERY: u64 = 5;
+/// The largest `every`, in seconds.
 const EVERY_MAX: u64 = 3_600;
 
 const STYLE: &str =
     "body{font:14px/1.4 system-ui,sans-serif;margin:.6em}h1{font-size:1.1em}pre{margin:0;white-space:pre-wrap;overflow-wrap:anywhere}";
 
-pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
+pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     match page(call) {
         Ok(text) => {
-            call.hub.pass_by(&call.topics, call.client.as_ref(), Technique::MetaRefresh);
-            reply.send(call.cors.dress(Response::html(text)));
+            call.hub.note_presence(&call.topics, call.client.as_ref(), Technique::MetaRefresh);
+            reply.send(call.fields.apply(Response::html(text)));
         }
         Err(rejection) => call.reject(reply, &rejection),
     }
 }
 
 fn page(call: &Call<'_>) -> Result<String, Rejection> {
-    let every = call.query.number("every", 1..=EVERY_MAX)?.unwrap_or(EVERY);
+    let every = call.query.whole_number("every", 1..=EVERY_MAX)?.unwrap_or(EVERY);
     let given = call.after()?;
     let mut address = format!("?every={every}");
     let replay = if given == Cursor::New {
@@ -50,7 +52,7 @@ fn page(call: &Call<'_>) -> Result<String, Rejection> {
             let _ = write!(address, "&amp;{name}={value}");
         }
     }
-    for other in call.query.others() {
+    for other in call.query.unknown() {
         address.push_str("&amp;");
         escape(other, &mut address);
     }
@@ -71,16 +73,19 @@ fn render(topics: &str, every: u64, address: &str, replay: &Replay) -> String {
     text.push_str("<ol>\n");
     for message in &replay.messages {
         let _ = writeln!(text, "<li id=\"{}\"><b>{}</b> <pre>", message.id(), message.topic());
-        escape(&message.shown(), &mut text);
+        escape(&message.text_or_base64(), &mut text);
         text.push_str("</pre></li>\n");
     }
     let _ = write!(text, "</ol>\n<p>Last: {}. Every {every} s.</p>\n</body></html>\n", replay.last);
     text
 }
 
-/// Text as a page's text. A carriage return would be read as a line feed (WHATWG HTML, section 13.2.3.5); NUL has no way into a page at all.
-/// The line feed that a `pre` begins with is ignored, even one that came as a character reference (section 13.2.6.4.7): the page writes one
-/// of its own.
+/// Escapes text for a page.
+///
+/// A carriage return is escaped because a parser replaces it with a line feed (WHATWG HTML, section
+/// 13.2.3.5). NUL has no escape in HTML, and becomes U+FFFD. A parser ignores the first line feed
+/// of a `pre`, even one that is written as a character reference (section 13.2.6.4.7); the page
+/// begins each `pre` with a line feed of its own, so that none of the message is lost.
 fn escape(text: &str, out: &mut String) {
     for character in text.chars() {
         match character {

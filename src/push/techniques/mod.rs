@@ -1,16 +1,18 @@
-//! The techniques, a file each, all of the same shape: `PARAMETERS` are the query's, `serve` takes the request.
+//! The techniques of server push, one file each.
 //!
-//! Owns what differs between them: heads, framing, how a gap is told, when a response ends. Refuses messages' contents and who may subscribe.
+//! Each file has `PARAMETERS`, the query parameters that only this technique has, and `serve`,
+//! which answers a request. `jsonp` has neither, because JSONP is a form of the answers of
+//! `short_poll` and `long_poll`. Owns what differs between techniques: heads, framing, the encoding
+//! of gaps, and when a response ends. Leaves access checks to `http`, and the encoding of messages
+//! to `model`.
 
-pub(super) mod iframe;
-pub(super) mod jsonp;
-pub(super) mod long_poll;
-pub(super) mod meta_refresh;
-pub(super) mod multipart;
-pub(super) mod short_poll;
-pub(super) mod sse;
-pub(super) mod stream;
-pub(super) mod websocket;
-
-/// What every technique takes.
-pub(super) const PARAMETERS: &[&str] = &["after", "client", "presence"];
+mod endpoints;
+mod iframe;
+mod jsonp;
+mod long_poll;
+mod meta_refresh;
+mod multipart;
+mod short_poll;
+mod sse;
+mod stream;
+mod websocket;

@@ -1,33 +1,32 @@
-//! Multipart: a response in parts, of which each replaces the one before (`multipart/x-mixed-replace`, Netscape 1995; RFC 2046, section 5.1).
+//! Multipart: a response in parts, of which each replaces the part before it
+//! (`multipart/x-mixed-replace`, Netscape 1995; RFC 2046, section 5.1).
 //!
-//! On the wire: each part ends with the *next* boundary, because only with it a reader knows that the part is whole. The heartbeat is a field of
-//! the head of the part to come. Costs some 120 bytes a message. Choose it for pictures that replace each other, such as cameras; for
-//! data there is server-sent events.
+//! On the wire: each part ends with the *next* boundary, because only the boundary tells a reader
+//! that the part is complete. The heartbeat is a field in the head of the next part. Costs about
+//! 120 bytes per message. Choose it for pictures that replace each other, such as those of cameras;
+//! for data, choose server-sent events.
 
-use super::super::Technique;
-use super::super::board::Wire;
-use super::super::call::{Call, Plan};
-use super::super::message::Form;
-use super::super::query::{Format, Rejection};
 use crate::proto::Frame;
+use crate::push::http::{Call, Rejection, StreamPlan};
+use crate::push::model::{Format, SharedForm, Technique, WireForm};
 use crate::session::Reply;
 
-pub(in super::super) const PARAMETERS: &[&str] = &["format"];
+pub(crate) const PARAMETERS: &[&str] = &["format"];
 
-pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
+pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     call.serve_stream(reply, plan(call), call.after());
 }
 
-fn plan(call: &Call<'_>) -> Result<Plan, Rejection> {
+fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
     let is_json = call.format(Format::Raw)? == Format::Json;
     let boundary = call.hub.constants().boundary.clone();
-    Ok(Plan {
+    Ok(StreamPlan {
         technique: Technique::Multipart,
-        wire: Wire::Form(if is_json { Form::JsonPart } else { Form::Part }),
+        wire_form: WireForm::Shared(if is_json { SharedForm::JsonPart } else { SharedForm::Part }),
         content_type: format!("multipart/x-mixed-replace; boundary={boundary}").into(),
         preface: |call, _| format!("--{}\r\n", call.hub.constants().boundary).into_bytes(),
         heartbeat: b"X-Heartbeat: 1\r\n",
-        tell_gap: Some(Box::new(move |gap| {
+        encode_gap: Some(Box::new(move |gap| {
             let head = format!("Content-Type: application/json\r\nX-Gap: 1\r\nContent-Length: {}\r\n\r\n", gap.len());
             Frame::chunk(format!("{head}{gap}\r\n--{boundary}\r\n").as_bytes())
         })),

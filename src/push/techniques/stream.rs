@@ -1,49 +1,50 @@
-//! Streaming: a response without end, read by a script while it comes (XHR's `responseText`, fetch's body; RFC 6202, section 3).
+//! Streaming: a response without end that a script reads while it arrives (XHR's `responseText`,
+//! the body of fetch; RFC 6202, section 3).
 //!
-//! On the wire: chunked coding, one envelope a line; an empty line is the heartbeat. Borders of chunks are not borders of messages. Costs
-//! hardly more than the message itself, but the client keeps all that came in one response: it ends after `max_bytes`, and goes on by cursor.
-//! `pad` sends white space first, for readers that show nothing below a kilobyte or two. Choose it for programs and scripts that read lines.
+//! On the wire: chunked coding, with one envelope per line; an empty line is the heartbeat. Chunks
+//! need not end where messages end. Costs little more than the message itself, but an XHR client
+//! keeps the whole response in memory: the response ends after `max_bytes`, and the client
+//! continues from its cursor. `pad` sends white space first, for readers that show nothing before
+//! the first one or two kilobytes. Choose it for programs and scripts that read lines.
 
-use super::super::Technique;
-use super::super::board::Wire;
-use super::super::call::{Call, Plan};
-use super::super::message::Form;
-use super::super::query::{Format, Rejection};
 use crate::proto::Frame;
+use crate::push::http::{Call, Rejection, StreamPlan};
+use crate::push::model::{Format, Id, SharedForm, Technique, WireForm};
 use crate::session::Reply;
 
-pub(in super::super) const PARAMETERS: &[&str] = &["format", "max_bytes", "pad"];
+pub(crate) const PARAMETERS: &[&str] = &["format", "max_bytes", "pad"];
 
-/// Bytes of white space that may be asked for: beyond the largest threshold that browsers had.
+/// The maximum of `pad`, in bytes. It is larger than the threshold of any known browser.
 const PAD_MAX: u64 = 64 * 1024;
 
-pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
+pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     call.serve_stream(reply, plan(call), call.after());
 }
 
-fn plan(call: &Call<'_>) -> Result<Plan, Rejection> {
+fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
     let is_json = call.format(Format::Json)? == Format::Json;
-    call.query.number("pad", 0..=PAD_MAX)?;
-    Ok(Plan {
+    call.query.whole_number("pad", 0..=PAD_MAX)?;
+    Ok(StreamPlan {
         technique: Technique::Stream,
-        wire: Wire::Form(if is_json { Form::Line } else { Form::RawLine }),
+        wire_form: WireForm::Shared(if is_json { SharedForm::Line } else { SharedForm::RawLine }),
         content_type: if is_json { "application/x-ndjson" } else { "text/plain; charset=utf-8" }.into(),
         preface,
         heartbeat: b"\n",
-        tell_gap: if is_json { Some(Box::new(|gap| Frame::chunk(format!("{gap}\n").as_bytes()))) } else { None },
+        encode_gap: if is_json { Some(Box::new(|gap| Frame::chunk(format!("{gap}\n").as_bytes()))) } else { None },
         limit_bytes: Some(max_bytes(call)?),
     })
 }
 
-/// Bytes after which the response ends.
+/// The number of bytes after which the response ends.
 pub(super) fn max_bytes(call: &Call<'_>) -> Result<usize, Rejection> {
-    let given = call.query.number("max_bytes", 1..=u64::from(u32::MAX))?;
+    let given = call.query.whole_number("max_bytes", 1..=u64::from(u32::MAX))?;
     Ok(given.map_or(call.hub.config().stream_bytes, |bytes| bytes as usize))
 }
 
-/// At least an empty line, at once: the head alone is not shown to every script.
-fn preface(call: &Call<'_>, _: super::super::Id) -> Vec<u8> {
-    let pad = call.query.number("pad", 0..=PAD_MAX).ok().flatten().unwrap_or(0);
+/// The padding and an empty line. The empty line is always sent, because some scripts are not told
+/// of a head before the first byte of the body.
+fn preface(call: &Call<'_>, _: Id) -> Vec<u8> {
+    let pad = call.query.whole_number("pad", 0..=PAD_MAX).ok().flatten().unwrap_or(0);
     let mut bytes = vec![b' '; pad as usize];
     bytes.push(b'\n');
     bytes

@@ -1,35 +1,34 @@
 //! WebSocket (RFC 6455).
 //!
-//! On the wire: a handshake, then a frame a message, with 2 to 10 bytes around it, both ways: what the client sends is published to the first
-//! of its topics, as text or as binary. Costs the least per message, and a protocol of its own: no intermediary understands it, and coming
-//! back is the client's work. Choose it where both sides speak often.
+//! On the wire: a handshake, then one frame per message, with a frame head of 2 to 10 bytes.
+//! Messages go both ways: the hub publishes the client's messages to the first of the client's
+//! topics, as text or as binary. Costs the least per message, but is a protocol of its own:
+//! intermediaries do not understand it, and the client itself must reconnect. Choose it where both
+//! sides send often.
 //!
-//! What was missed is fed as the client reads, and never drops by the slow-consumer policy. With `format=raw` frames have no room for ids or
-//! gaps: a cursor that cannot be resumed is refused with 410.
+//! Missed messages are sent as the client reads, and the slow-consumer policy never drops them.
+//! With `format=raw`, frames cannot express ids or gaps. So a cursor that cannot be resumed is
+//! refused with 410, and a gap that opens later ends the connection with close code 4410.
 
 use std::sync::Arc;
 
-use super::super::board::Wire;
-use super::super::call::Call;
-use super::super::catch_up::{CatchUp, Reached, TellGap};
-use super::super::message::Form;
-use super::super::query::{Format, Rejection};
-use super::super::topic::PRESENCE;
-use super::super::{Access, Hub, Payload, PublishError, Technique};
 use crate::proto::Frame;
 use crate::proto::ws::Message;
+use crate::push::http::{Call, CatchUp, CatchUpStatus, EncodeGap, Rejection};
+use crate::push::hub::{Access, Hub, PublishError};
+use crate::push::model::{Format, PRESENCE, Payload, SharedForm, Technique, WireForm};
 use crate::session::{Reply, Socket, WebSocketHandler};
 
-pub(in super::super) const PARAMETERS: &[&str] = &["format"];
+pub(crate) const PARAMETERS: &[&str] = &["format"];
 
-pub(in super::super) fn serve(call: &Call<'_>, reply: Reply<'_>) {
+pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     match connection(call) {
         Ok(connection) => reply.upgrade(connection),
         Err(rejection) => call.reject(reply, &rejection),
     }
 }
 
-fn connection(call: &Call<'_>) -> Result<Connection, Rejection> {
+fn connection(call: &Call<'_>) -> Result<PushSocket, Rejection> {
     let is_json = call.format(Format::Json)? == Format::Json;
     let missed = call.replay(call.after()?)?;
     if missed.gap && !is_json {
@@ -38,35 +37,35 @@ fn connection(call: &Call<'_>) -> Result<Connection, Rejection> {
     }
     let target = call.topics.first();
     let may_publish = !target.ends_with(PRESENCE) && call.hub.allows(call.request, Access::Publish, target);
-    let wire = Wire::Form(if is_json { Form::WsJson } else { Form::WsRaw });
-    let tell_gap: Option<TellGap> = if is_json { Some(Box::new(Frame::text)) } else { None };
-    let catch_up = CatchUp::new(call.hub, &call.topics, Technique::Ws, wire, tell_gap, missed).of(call.client.as_ref());
-    Ok(Connection { hub: call.hub.clone(), target: Arc::clone(target), may_publish, catch_up: Some(catch_up) })
+    let wire_form = WireForm::Shared(if is_json { SharedForm::WsJson } else { SharedForm::WsRaw });
+    let encode_gap: Option<EncodeGap> = if is_json { Some(Box::new(Frame::text)) } else { None };
+    let catch_up = CatchUp::new(call.hub, &call.topics, Technique::Ws, wire_form, encode_gap, missed).for_client(call.client.as_ref());
+    Ok(PushSocket { hub: call.hub.clone(), target: Arc::clone(target), may_publish, catch_up: Some(catch_up) })
 }
 
-struct Connection {
+struct PushSocket {
     hub: Hub,
-    /// The topic that the client publishes to.
+    /// The topic to which the hub publishes the client's messages.
     target: Arc<str>,
     may_publish: bool,
-    /// `None` once the client is subscribed.
+    /// `None` after the client is subscribed.
     catch_up: Option<CatchUp>,
 }
 
-impl Connection {
+impl PushSocket {
     fn catch_up(&mut self, socket: &mut Socket<'_>) {
         let Some(catch_up) = &mut self.catch_up else { return };
-        match catch_up.go_on(socket) {
-            Reached::Behind => return,
-            Reached::Present => {}
-            Reached::Gone => close(socket, 4_410, "messages are missing"),
-            Reached::NoRoom => close(socket, 1_013, "too many topics"),
+        match catch_up.advance(socket) {
+            CatchUpStatus::Behind => return,
+            CatchUpStatus::Subscribed => {}
+            CatchUpStatus::MessagesGone => close(socket, 4_410, "messages are missing"),
+            CatchUpStatus::TooManyTopics => close(socket, 1_013, "too many topics"),
         }
         self.catch_up = None;
     }
 }
 
-impl WebSocketHandler for Connection {
+impl WebSocketHandler for PushSocket {
     fn open(&mut self, socket: &mut Socket<'_>) {
         self.catch_up(socket);
     }
@@ -93,6 +92,6 @@ impl WebSocketHandler for Connection {
 }
 
 fn close(socket: &mut Socket<'_>, code: u16, reason: &str) {
-    // It is closing already otherwise.
+    // An error means that the connection is closing already.
     let _ = socket.close(code, reason);
 }

@@ -1,6 +1,6 @@
 //! Subscribers whose peer is gone without a word: no end of file, no reset, no byte any more. The hub must not count them for ever.
 //!
-//! Covers: driver::server, driver::listen, push::presence, session::websocket, session::http
+//! Covers: driver::server, driver::listen, push::hub::presence, session::websocket, session::http
 
 use std::time::{Duration, Instant};
 

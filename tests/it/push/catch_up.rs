@@ -1,6 +1,6 @@
 //! Readers that are far behind: they reach the present on one connection, whatever the technique.
 //!
-//! Covers: push::catch_up, push::call, push::answer
+//! Covers: push::http::catch_up, push::http::call, push::model::poll_form
 
 use std::sync::{Arc, Weak};
 

@@ -1,7 +1,7 @@
 //! Cursors in request fields: whatever a client sends, the answer is one that it understands, and
 //! no message is lost in silence.
 //!
-//! Covers: push::conditions
+//! Covers: push::http::conditions
 
 use pushlab::push::HubConfig;
 

@@ -1,6 +1,7 @@
 //! Every kind of cursor has a defined answer, and never a silent partial replay.
 //!
-//! Covers: push::id, push::cursor, push::hub, push::state, push::merge
+//! Covers: push::model::id, push::model::cursor, push::model::merge, push::model::replay
+//! Covers: push::hub::hub, push::hub::publish, push::hub::state, push::hub::subscribe
 
 use pushlab::push::{Cursor, Hub, HubConfig, Id, Payload, PublishError, Topics};
 

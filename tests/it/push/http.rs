@@ -1,6 +1,6 @@
 //! What the endpoints say to right and to wrong requests.
 //!
-//! Covers: push::body, push::cors, push::stats
+//! Covers: push::http::body, push::model::answer_fields, push::hub::stats
 
 use std::time::Duration;
 

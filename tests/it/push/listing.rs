@@ -1,6 +1,6 @@
 //! Names: of topics, alone and in lists, and of techniques.
 //!
-//! Covers: push::topic, push::technique
+//! Covers: push::model::topic_name, push::model::technique
 
 use pushlab::push::{BadTopic, PerTechnique, Technique, Topics};
 

@@ -1,6 +1,6 @@
 //! Query parameters that an endpoint does not know.
 //!
-//! Covers: push::query
+//! Covers: push::http::query
 
 use std::sync::{Arc, Mutex};
 

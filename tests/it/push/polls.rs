@@ -1,6 +1,6 @@
 //! Polls that wait: who comes, who goes, and what happens to their topics meanwhile.
 //!
-//! Covers: push::polls, push::board, push::idle
+//! Covers: push::hub::polls, push::hub::topic, push::hub::topic_table, push::hub::idle
 
 use pushlab::proto::CloseReason;
 use pushlab::push::{HubConfig, Payload, PublishError, Topics};

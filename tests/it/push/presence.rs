@@ -1,6 +1,6 @@
 //! Who is online, between polls as well.
 //!
-//! Covers: push::presence
+//! Covers: push::hub::presence
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! History at each of its bounds, and one past it.
 //!
-//! Covers: push::history
+//! Covers: push::model::history
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! A hub with a clock of the test's own, and clients that connect to it.
 //!
-//! Covers: push::clock, push::config, push::router
+//! Covers: push::hub::clock, push::hub::config, push::http::router, push::http::rejection
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};

@@ -214,10 +214,10 @@ fn wrong_directions_are_found() {
         ("src/driver/event_loop/turn.rs", "use super::super::thread_per_conn::accept;"),
         ("src/driver/thread_per_conn/mod.rs", "use super::event_loop;"),
         ("src/driver/mod.rs", "use crate::push;"),
-        ("src/push/hub.rs", "use crate::driver::Stopper;"),
-        ("src/push/hub.rs", "use crate::Server;"),
-        ("src/push/hub.rs", "use pushlab::Server;"),
-        ("src/push/hub.rs", "use crate::Loop;"),
+        ("src/push/hub/hub.rs", "use crate::driver::Stopper;"),
+        ("src/push/hub/hub.rs", "use crate::Server;"),
+        ("src/push/hub/hub.rs", "use pushlab::Server;"),
+        ("src/push/hub/hub.rs", "use crate::Loop;"),
         ("src/other/mod.rs", ""),
         ("src/other.rs", ""),
     ] {
@@ -238,7 +238,7 @@ fn right_directions_are_not() {
         ("src/session/reply.rs", "use crate::proto::Outbox; use super::request; use crate::Outbox;"),
         ("src/driver/mod.rs", "use self::event_loop::Loop; use thread_per_conn::accept; use crate::session::Session;"),
         ("src/driver/event_loop/turn.rs", "use crate::driver::Config; use super::super::Config; use super::inbox; use crate::proto::Now;"),
-        ("src/push/hub.rs", "use crate::session::Pusher; use super::history; use pushlab::proto::Frame;"),
+        ("src/push/hub/hub.rs", "use crate::session::Pusher; use super::super::model; use pushlab::proto::Frame;"),
         ("src/lib.rs", "pub use crate::driver::Server; pub use push::Hub;"),
     ] {
         let root = ("src/lib.rs", "pub mod proto; pub use proto::Outbox;");
@@ -263,7 +263,7 @@ fn push_uses_the_public_api_only() {
         ("fn f(mine: &Mine) { let shared = 1; g(mine, shared) }", 0),
         ("struct Mine { slot: u8 } fn f(mine: &Mine) { mine.slot }", 0),
     ] {
-        let found = findings(&[&below[..], &[("src/push/hub.rs", text)]].concat());
+        let found = findings(&[&below[..], &[("src/push/hub/hub.rs", text)]].concat());
         assert_eq!(found.len(), expected, "{text}: {found:?}");
     }
 }

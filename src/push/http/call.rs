@@ -1,0 +1,168 @@
+//! One request to a technique's endpoint.
+//!
+//! Owns what every technique is given, the choice of the cursor, and the beginning of every stream.
+//! Leaves wire forms to the techniques, and the replay of a stream to `catch_up`.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::catch_up::{CatchUp, EncodeGap};
+use super::conditions::{IfNoneMatch, LastEventId};
+use super::query::Query;
+use super::rejection::Rejection;
+use crate::push::hub::{Hub, PublishError, Subscription};
+use crate::push::model::{AnswerFields, Cursor, Format, Id, Replay, Technique, Topics, WireForm};
+use crate::session::{Reply, Request, Response};
+
+/// A request to a technique's endpoint, after the checks that all techniques share.
+pub(crate) struct Call<'a> {
+    pub(crate) hub: &'a Hub,
+    pub(crate) request: &'a Request<'a>,
+    pub(crate) topics: Topics,
+    pub(crate) query: Query<'a>,
+    pub(crate) fields: AnswerFields,
+    pub(crate) client: Option<Arc<str>>,
+    pub(crate) callback: Option<Arc<str>>,
+}
+
+/// The answer to a poll without new messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unchanged {
+    /// 200 with an empty list, or 204 in raw format.
+    Empty,
+    /// 304, which has a head alone.
+    NotModified,
+}
+
+/// How a technique streams.
+pub(crate) struct StreamPlan {
+    pub(crate) technique: Technique,
+    pub(crate) wire_form: WireForm,
+    pub(crate) content_type: Cow<'static, str>,
+    /// Makes the first bytes of the body. The id is the position from which the stream has all
+    /// messages.
+    pub(crate) preface: fn(&Call<'_>, Id) -> Vec<u8>,
+    pub(crate) heartbeat: &'static [u8],
+    /// Encodes a gap; `None` if the format cannot express one. Then only the head can tell of a
+    /// gap, and a gap that opens later ends the stream.
+    pub(crate) encode_gap: Option<EncodeGap>,
+    /// The stream ends after this many bytes of messages, including those of the replay.
+    pub(crate) limit_bytes: Option<usize>,
+}
+
+impl Call<'_> {
+    pub(crate) fn reject(&self, reply: Reply<'_>, rejection: &Rejection) {
+        rejection.send(self.hub, reply, &self.fields);
+    }
+
+    /// The cursor in the query, `after=`. A bad value is an error even if a field has precedence
+    /// over it, so that the validity of an address does not depend on the fields.
+    pub(crate) fn after(&self) -> Result<Cursor, Rejection> {
+        Ok(self.query.cursor("after")?.unwrap_or_default())
+    }
+
+    /// The cursor of an event stream: the first of `Last-Event-ID`, `lastEventId=`,
+    /// `last_event_id=` and `after=` that is present and not empty. The field comes first because
+    /// the browser updates it with each event, while the address stays as the page wrote it.
+    /// Libraries that cannot set the field append `lastEventId=`.
+    ///
+    /// A foreign id is not an error: a browser that receives a status other than 200 never
+    /// reconnects (WHATWG HTML, section 9.2.2).
+    pub(crate) fn last_event_id(&self) -> Result<Cursor, Rejection> {
+        let after = self.after()?;
+        let parameter = |name| self.query.value(name).and_then(|value| LastEventId::read(std::iter::once(value.as_bytes())));
+        let given = LastEventId::read(self.request.field_values("Last-Event-ID"));
+        Ok(match given.or_else(|| parameter("lastEventId")).or_else(|| parameter("last_event_id")) {
+            None => after,
+            Some(LastEventId::Earliest) => Cursor::Earliest,
+            Some(LastEventId::Id(id)) => Cursor::After(id),
+            Some(LastEventId::Foreign) => self.hub.constants().foreign_cursor(),
+        })
+    }
+
+    /// The cursor of a poll, and the answer if there are no new messages (RFC 9110, section
+    /// 13.1.2).
+    ///
+    /// - A tag that is an id has precedence over `after=`, because a client updates the tag while
+    ///   its address may stay the same. Of several ids, the newest of this hub counts, because the
+    ///   client has all messages up to it. If no id is of this hub, the newest foreign id is the
+    ///   cursor, and the answer tells of a gap.
+    /// - `*` and foreign tags leave the cursor to `after=`. With `*` the client gets 304 if there
+    ///   are no messages after the cursor. A foreign tag matches nothing, so the client gets 200
+    ///   even then.
+    pub(crate) fn poll_cursor(&self) -> Result<(Cursor, Unchanged), Rejection> {
+        let after = self.after()?;
+        Ok(match IfNoneMatch::read(self.request.field_values("If-None-Match")) {
+            IfNoneMatch::Absent => (after, Unchanged::Empty),
+            IfNoneMatch::Any => (after, Unchanged::NotModified),
+            IfNoneMatch::Ids(ids) => match newest(&ids, self.hub.last()) {
+                Some(id) => (Cursor::After(id), Unchanged::NotModified),
+                None => (after, Unchanged::Empty),
+            },
+        })
+    }
+
+    pub(crate) fn format(&self, default: Format) -> Result<Format, Rejection> {
+        self.query.format(default)
+    }
+
+    /// The parameters of a subscription that continues after `sent_to`.
+    pub(crate) fn subscription(&self, technique: Technique, sent_to: Id) -> Subscription<'_> {
+        Subscription { topics: &self.topics, technique, client: self.client.as_ref(), sent_to, gaps_told_to: 0 }
+    }
+
+    /// The first piece of the replay. Creates the topics, so that a connection can be subscribed to
+    /// them.
+    pub(crate) fn replay(&self, cursor: Cursor) -> Result<Replay, Rejection> {
+        let (now, limit_bytes) = (self.hub.config().clock.now(), self.hub.config().replay_bytes);
+        let mut state = self.hub.lock();
+        let slots = state.topics.get_or_create_all(&self.topics).ok_or(PublishError::TooManyTopics)?;
+        Ok(state.replay_slots(&slots, 0, cursor, limit_bytes, now))
+    }
+
+    /// Serves a technique that streams.
+    pub(crate) fn serve_stream(&self, reply: Reply<'_>, plan: Result<StreamPlan, Rejection>, cursor: Result<Cursor, Rejection>) {
+        match plan.and_then(|plan| Ok((plan, cursor?))) {
+            Ok((plan, cursor)) => self.stream(reply, cursor, plan),
+            Err(rejection) => self.reject(reply, &rejection),
+        }
+    }
+
+    /// Begins a stream. A source sends the missed messages as the client reads, and then subscribes
+    /// the stream.
+    fn stream(&self, reply: Reply<'_>, cursor: Cursor, plan: StreamPlan) {
+        let missed = match self.replay(cursor) {
+            Ok(missed) => missed,
+            Err(rejection) => return self.reject(reply, &rejection),
+        };
+        let head = Response::new(plan.content_type, "");
+        let head = match plan.technique {
+            Technique::Sse => self.fields.apply_to_event_stream(head),
+            _ => self.fields.apply(head),
+        };
+        let head = head.field("Pushlab-Resumed", &missed.from.to_string());
+        let head = if missed.gap { head.field("Pushlab-Gap", &missed.from.to_string()) } else { head };
+        let mut stream = if plan.technique == Technique::Sse {
+            reply.event_stream_with(head).into_stream()
+        } else {
+            let mut stream = reply.stream(head);
+            stream.heartbeat(plan.heartbeat);
+            stream
+        };
+        if !stream.is_live() {
+            return;
+        }
+        stream.send(&(plan.preface)(self, missed.from));
+        if let Some(bytes) = plan.limit_bytes {
+            stream.end_after(bytes);
+        }
+        let catch_up = CatchUp::new(self.hub, &self.topics, plan.technique, plan.wire_form, plan.encode_gap, missed);
+        stream.feed(catch_up.for_client(self.client.as_ref()));
+    }
+}
+
+/// The newest id that this hub has given out, which is at most `last`. If there is none, the
+/// foreign id with the highest sequence number.
+fn newest(ids: &[Id], last: Id) -> Option<Id> {
+    ids.iter().copied().max_by_key(|id| (id.epoch == last.epoch && id.sequence <= last.sequence, id.sequence))
+}

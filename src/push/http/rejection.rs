@@ -1,0 +1,38 @@
+//! A request that is refused.
+//!
+//! Owns the status, the sentence that explains it, and the answer. Leaves the reasons to the code
+//! that refuses.
+
+use crate::push::hub::{Hub, PublishError};
+use crate::push::model::AnswerFields;
+use crate::session::{Reply, Response};
+
+/// A refusal: the status, and a sentence for the person who reads the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rejection {
+    pub(crate) status: u16,
+    pub(crate) sentence: String,
+}
+
+impl Rejection {
+    /// A refusal with status 400.
+    pub(crate) fn bad_request(sentence: impl Into<String>) -> Self {
+        Self { status: 400, sentence: sentence.into() }
+    }
+
+    /// Sends the answer, and counts the refusal.
+    pub(crate) fn send(&self, hub: &Hub, reply: Reply<'_>, fields: &AnswerFields) {
+        hub.count_refused(self.status);
+        reply.send(fields.apply(self.response()));
+    }
+
+    fn response(&self) -> Response {
+        Response::text(format!("{}\n", self.sentence)).with_status(self.status)
+    }
+}
+
+impl From<PublishError> for Rejection {
+    fn from(error: PublishError) -> Self {
+        Self { status: error.status(), sentence: error.to_string() }
+    }
+}

@@ -1,0 +1,170 @@
+//! From a request to its endpoint.
+//!
+//! Owns paths, methods, publishing and topic counters over HTTP, and the checks that all techniques
+//! share. Returns the reply of a request outside of the hub's prefix. Leaves the list of techniques
+//! to `techniques::endpoints`.
+
+use std::borrow::Cow;
+
+use super::body::PayloadKind;
+use super::call::Call;
+use super::query::{Query, UnknownParameters};
+use super::rejection::Rejection;
+use crate::proto::http1::Method;
+use crate::push::hub::{Access, Hub};
+use crate::push::model::{AnswerFields, PRESENCE, Topics, check_topic_name};
+use crate::session::{Reply, Request, Response};
+
+/// Whether a hub has taken a request.
+#[must_use = "a request outside of the hub's prefix still has to be answered"]
+pub enum Mounted<'a> {
+    /// The hub has answered the request, or will answer it.
+    Handled,
+    /// The request is not below the hub's prefix. The caller must answer it.
+    NotMine(Reply<'a>),
+}
+
+/// The methods of `{prefix}/{topic}`.
+const TOPIC_METHODS: &str = "GET, HEAD, POST, OPTIONS";
+/// The methods of `{prefix}/{topics}/{technique}`.
+const SUBSCRIBE_METHODS: &str = "GET, HEAD, OPTIONS";
+
+/// The endpoint of a technique: the last segment of its path, the parameters that only it has, and
+/// the function that serves it.
+pub(crate) struct Endpoint {
+    pub(crate) name: &'static str,
+    pub(crate) parameters: &'static [&'static str],
+    pub(crate) serve: fn(&Call<'_>, Reply<'_>),
+}
+
+/// The parameters of every technique.
+const COMMON_PARAMETERS: &[&str] = &["after", "client", "presence"];
+
+/// The routing of one hub.
+pub(crate) struct Router<'h> {
+    pub(crate) hub: &'h Hub,
+    pub(crate) endpoints: &'static [Endpoint],
+}
+
+impl<'h> Router<'h> {
+    /// Serves a request below the hub's prefix.
+    pub(crate) fn handle<'r>(&self, request: &Request<'_>, reply: Reply<'r>) -> Mounted<'r> {
+        let path = request.path().strip_prefix(&*self.hub.config().prefix).and_then(|rest| rest.strip_prefix('/'));
+        let Some(path) = path else { return Mounted::NotMine(reply) };
+        let fields = AnswerFields::of(request);
+        if !request.method().is_safe() && !request.origin().may_act() {
+            let rejection = Rejection { status: 403, sentence: "pages of this origin may not publish here".to_owned() };
+            rejection.send(self.hub, reply, &fields);
+            return Mounted::Handled;
+        }
+        let (topics, technique) = path.split_once('/').map_or((path, None), |(topics, technique)| (topics, Some(technique)));
+        // A page that encodes its list also encodes the commas. The session does not decode `%2C`
+        // in a path, because a comma is a reserved character.
+        let topics = if topics.contains('%') { topics.replace("%2C", ",").into() } else { Cow::Borrowed(topics) };
+        match technique {
+            None => self.serve_topic(request, &topics, &fields, reply),
+            Some(technique) => self.serve_technique(request, &topics, technique, &fields, reply),
+        }
+        Mounted::Handled
+    }
+
+    fn serve_topic(&self, request: &Request<'_>, topic: &str, fields: &AnswerFields, reply: Reply<'_>) {
+        let answer = match request.method() {
+            Method::Get | Method::Head => self.topic_info(request, topic),
+            Method::Post => self.publish_body(request, topic),
+            Method::Options => return reply.send(AnswerFields::options(request, TOPIC_METHODS)),
+            _ => return reply.send(fields.apply(Response::method_not_allowed(TOPIC_METHODS))),
+        };
+        match answer {
+            Ok(answer) => reply.send(fields.apply(answer)),
+            Err(rejection) => rejection.send(self.hub, reply, fields),
+        }
+    }
+
+    /// Publishes the body of a request.
+    fn publish_body(&self, request: &Request<'_>, topic: &str) -> Result<Response, Rejection> {
+        let query = self.query(request, &[&["event"]])?;
+        let topic = self.check_topic(request, topic, Access::Publish)?;
+        let payload = match PayloadKind::of(request) {
+            Ok(kind) => kind.payload(request.body())?,
+            Err(unsupported) => {
+                self.hub.count_refused(415);
+                return Ok(unsupported.response());
+            }
+        };
+        let payload = match query.value("event") {
+            Some(name) => payload.event(name),
+            None => payload,
+        };
+        let done = self.hub.publish_uncounted(&topic, payload)?;
+        let text = format!("{{\"id\":\"{}\",\"subscribers\":{}}}\n", done.id, done.subscribers);
+        Ok(Response::json(text).with_status(202))
+    }
+
+    /// Answers with the counters of a topic.
+    fn topic_info(&self, request: &Request<'_>, topic: &str) -> Result<Response, Rejection> {
+        self.query(request, &[])?;
+        let topic = self.check_topic(request, topic, Access::Subscribe)?;
+        let info = self.hub.info(&topic).map_err(|error| Rejection::bad_request(error.to_string()))?;
+        Ok(Response::json(info.json(&topic) + "\n"))
+    }
+
+    fn check_topic(&self, request: &Request<'_>, name: &str, access: Access) -> Result<String, Rejection> {
+        check_topic_name(name).map_err(|error| Rejection::bad_request(error.to_string()))?;
+        if access == Access::Publish && name.ends_with(PRESENCE) {
+            return Err(Rejection { status: 403, sentence: "only the hub publishes to the topic of a presence".to_owned() });
+        }
+        self.check_access(request, access, name)?;
+        Ok(name.to_owned())
+    }
+
+    fn check_access(&self, request: &Request<'_>, access: Access, topic: &str) -> Result<(), Rejection> {
+        if self.hub.allows(request, access, topic) {
+            return Ok(());
+        }
+        let verb = if access == Access::Publish { "publish to" } else { "subscribe to" };
+        Err(Rejection { status: 403, sentence: format!("this request may not {verb} {topic}") })
+    }
+
+    fn serve_technique(&self, request: &Request<'_>, topics: &str, technique: &str, fields: &AnswerFields, reply: Reply<'_>) {
+        let Some(endpoint) = self.endpoints.iter().find(|endpoint| endpoint.name == technique) else {
+            let list = self.endpoints.iter().map(|endpoint| endpoint.name).collect::<Vec<_>>().join(", ");
+            let rejection = Rejection { status: 404, sentence: format!("there is no such technique; there are {list}") };
+            return rejection.send(self.hub, reply, fields);
+        };
+        match request.method() {
+            Method::Get | Method::Head => {}
+            Method::Options => return reply.send(AnswerFields::options(request, SUBSCRIBE_METHODS)),
+            _ => return reply.send(fields.apply(Response::method_not_allowed(SUBSCRIBE_METHODS))),
+        }
+        match self.call(request, topics, endpoint.parameters, fields) {
+            Ok(call) => (endpoint.serve)(&call, reply),
+            Err(rejection) => rejection.send(self.hub, reply, fields),
+        }
+    }
+
+    fn query<'a>(&self, request: &Request<'a>, known: &[&[&str]]) -> Result<Query<'a>, Rejection> {
+        Query::read(
+            request,
+            known,
+            if self.hub.config().strict_parameters { UnknownParameters::Refused } else { UnknownParameters::Ignored },
+        )
+    }
+
+    /// Makes the checks that all techniques share, and reads the parameters that they share.
+    fn call<'a>(&self, request: &'a Request<'a>, topics: &str, parameters: &[&str], fields: &AnswerFields) -> Result<Call<'a>, Rejection>
+    where
+        'h: 'a,
+    {
+        let query = self.query(request, &[COMMON_PARAMETERS, parameters])?;
+        let topics =
+            Topics::parse(topics, self.hub.config().topics_per_request).map_err(|error| Rejection::bad_request(error.to_string()))?;
+        for name in topics.names() {
+            self.check_access(request, Access::Subscribe, name)?;
+        }
+        let topics = if query.flag("presence")? { topics.with_presence() } else { topics };
+        let client = query.client()?.map(Into::into);
+        let callback = query.callback()?.map(Into::into);
+        Ok(Call { hub: self.hub, request, topics, query, fields: fields.clone(), client, callback })
+    }
+}

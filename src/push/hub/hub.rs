@@ -1,0 +1,240 @@
+//! The hub: its handle and its public operations.
+//!
+//! Owns the lock and the application's policy. Each operation takes the lock once. Leaves the work
+//! under the lock to `state`, and subscribing to `subscribe`. No operation waits for a client:
+//! messages that a slow client cannot receive yet wait in the queue of its connection.
+
+use std::fmt::{self, Write};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::clock;
+use super::config::HubConfig;
+use super::publish::{PublishError, Published};
+use super::state::{Constants, State};
+use super::stats::{HubStats, Refused};
+use crate::push::model::{
+    BadTopic, Cursor, Id, PRESENCE, Payload, PerTechnique, Replay, Topics, append_json_string, check_topic_name, is_valid_name,
+};
+use crate::session::{Request, normalized_path};
+
+/// What a request asks to do with a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Publish a message to the topic.
+    Publish,
+    /// Receive the topic's messages, or read its counters.
+    Subscribe,
+}
+
+type Policy = Box<dyn Fn(&Request<'_>, Access, &str) -> bool + Send + Sync>;
+
+/// The counters of one topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopicInfo {
+    /// The id of the topic's last message; sequence number 0 if there was none.
+    pub last: Id,
+    /// Messages that the topic retains.
+    pub retained: usize,
+    /// Bytes of payload of the retained messages.
+    pub retained_bytes: usize,
+    /// Messages that were published since the topic was created.
+    pub published: u64,
+    /// How many times a client came with a cursor that could not be resumed without a gap.
+    pub gaps: u64,
+    /// Messages that the queues of slow connections have dropped. A connection that is subscribed
+    /// to several topics counts its drops for each of them.
+    pub drops: u64,
+    /// Connections and held requests.
+    pub subscribers: PerTechnique,
+    /// Clients that are online, including those in their grace time.
+    pub online: PerTechnique,
+}
+
+impl TopicInfo {
+    /// The counters as a JSON object. `GET {prefix}/{topic}` answers with it.
+    pub fn json(&self, topic: &str) -> String {
+        let mut text = String::from("{\"topic\":");
+        append_json_string(topic, &mut text);
+        let _ = write!(
+            text,
+            ",\"last\":\"{}\",\"retained\":{},\"bytes\":{},\"published\":{},\"gaps\":{},\"drops\":{},\"subscribers\":",
+            self.last, self.retained, self.retained_bytes, self.published, self.gaps, self.drops
+        );
+        self.subscribers.append_json(&mut text);
+        text.push_str(",\"online\":");
+        self.online.append_json(&mut text);
+        text.push('}');
+        text
+    }
+}
+
+/// A handle to topics, their messages and their subscribers. A clone refers to the same hub.
+///
+/// ```
+/// use pushlab::push::{Cursor, Hub, HubConfig, Payload, Topics};
+/// let hub = Hub::new(HubConfig::default());
+/// let first = hub.publish("news", Payload::text("one"))?;
+/// hub.publish("news", Payload::text("two"))?;
+/// let missed = hub.replay(&Topics::parse("news", 1)?, Cursor::After(first.id));
+/// assert_eq!(missed.messages[0].text(), Some("two"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Hub(Arc<Inner>);
+
+struct Inner {
+    constants: Arc<Constants>,
+    state: Mutex<State>,
+    policy: Option<Policy>,
+    refused: Refused,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("constants", &self.0.constants).finish_non_exhaustive()
+    }
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self::new(HubConfig::default())
+    }
+}
+
+impl Hub {
+    /// A hub that allows every request to publish and to subscribe.
+    pub fn new(config: HubConfig) -> Self {
+        Self::build(config, None)
+    }
+
+    /// A hub that asks the application which requests are allowed.
+    ///
+    /// The hub calls `policy` for each request and each of its topics, before it does anything else
+    /// with the topic. A request that the policy refuses gets 403. For a presence topic, the policy
+    /// is asked about the topic whose presence it is. The topics' names are decoded. The request
+    /// has the whole query, including parameters that the hub does not know.
+    pub fn with_policy(config: HubConfig, policy: impl Fn(&Request<'_>, Access, &str) -> bool + Send + Sync + 'static) -> Self {
+        Self::build(config, Some(Box::new(policy)))
+    }
+
+    fn build(mut config: HubConfig, policy: Option<Policy>) -> Self {
+        config.prefix = normalized_path(&config.prefix).into_owned();
+        let constants = Arc::new(Constants { config, epoch: clock::new_epoch(), boundary: format!("part-{:016x}", clock::new_epoch()) });
+        let state = Mutex::new(State::new(Arc::clone(&constants)));
+        Self(Arc::new(Inner { constants, state, policy, refused: Refused::default() }))
+    }
+
+    /// Publishes a payload to all subscribers of a topic. Any thread may call it.
+    ///
+    /// # Errors When the topic's or the event's name is not valid, when the payload is larger than
+    /// [`HubConfig::payload_bytes`], or when the hub already has [`HubConfig::topics`] topics and
+    /// all have subscribers. In these cases nothing is published.
+    pub fn publish(&self, topic: &str, payload: Payload) -> Result<Published, PublishError> {
+        self.publish_uncounted(topic, payload).inspect_err(|error| self.count_refused(error.status()))
+    }
+
+    /// Publishes a payload, and leaves the counting of a refusal to the caller.
+    pub(crate) fn publish_uncounted(&self, topic: &str, payload: Payload) -> Result<Published, PublishError> {
+        check_topic_name(topic).map_err(PublishError::BadTopic)?;
+        if payload.event_name().is_some_and(|name| !is_valid_name(name) || name == "gap") {
+            return Err(PublishError::BadEvent);
+        }
+        if payload.bytes().len() > self.config().payload_bytes {
+            return Err(PublishError::TooLarge);
+        }
+        let mut state = self.lock();
+        let now = self.config().clock.now();
+        state.expire_presence(now);
+        let (id, subscribers) = state.publish(&topic.into(), payload, now)?;
+        Ok(Published { id, subscribers })
+    }
+
+    /// The retained messages after a cursor, up to [`HubConfig::replay_bytes`].
+    pub fn replay(&self, topics: &Topics, cursor: Cursor) -> Replay {
+        self.lock().replay(topics, cursor, self.config().replay_bytes, self.config().clock.now())
+    }
+
+    /// The newest messages of these topics, up to [`HubConfig::page_messages`] and
+    /// [`HubConfig::replay_bytes`].
+    pub(crate) fn newest(&self, topics: &Topics) -> Replay {
+        let HubConfig { page_messages, replay_bytes, clock, .. } = self.config();
+        let now = clock.now();
+        self.lock().newest(topics, *page_messages, *replay_bytes, now)
+    }
+
+    /// The counters of a topic. All counters of a topic that does not exist are 0,
+    /// except `online`.
+    ///
+    /// # Errors When the name is not a valid topic name.
+    pub fn info(&self, topic: &str) -> Result<TopicInfo, BadTopic> {
+        check_topic_name(topic)?;
+        let now = self.config().clock.now();
+        let mut state = self.lock();
+        state.expire_presence(now);
+        let online = state.online(topic);
+        let found = state.topics.get_unexpired(topic, now, self.config().history_age);
+        Ok(TopicInfo {
+            last: self.constants().id(found.map_or(0, |topic| topic.history.last())),
+            retained: found.map_or(0, |topic| topic.history.len()),
+            retained_bytes: found.map_or(0, |topic| topic.history.bytes()),
+            published: found.map_or(0, |topic| topic.published),
+            gaps: found.map_or(0, |topic| topic.gaps),
+            drops: found.map_or(0, |topic| topic.drops.load(Relaxed)),
+            subscribers: found.map_or_else(PerTechnique::default, |topic| topic.users().subscribers),
+            online,
+        })
+    }
+
+    /// The counters of the hub itself.
+    pub fn stats(&self) -> HubStats {
+        let state = self.lock();
+        HubStats {
+            topics: state.topics.len(),
+            forgotten: state.topics.forgotten(),
+            crowded_out: state.presence.crowded_out(),
+            refused: self.0.refused.counts(),
+        }
+    }
+
+    pub(crate) fn count_refused(&self, status: u16) {
+        self.0.refused.count(status);
+    }
+
+    /// The id of the last message of all topics: a cursor for the messages that are published after
+    /// this call.
+    pub fn last(&self) -> Id {
+        let state = self.lock();
+        self.constants().id(state.sequence)
+    }
+
+    /// Drops messages that are too old, and ends the presence of clients whose grace time is over.
+    /// The hub has no thread: without this call, each operation does this only for the topics that
+    /// it uses. An application that publishes rarely, or that needs leave messages in time, calls
+    /// it about once per second.
+    pub fn tick(&self) {
+        let now = self.config().clock.now();
+        let mut state = self.lock();
+        state.expire_presence(now);
+        state.topics.expire(now, self.config().history_age);
+    }
+
+    /// The hub's configuration.
+    pub fn config(&self) -> &HubConfig {
+        &self.0.constants.config
+    }
+
+    pub(crate) fn constants(&self) -> &Constants {
+        &self.0.constants
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic of one thread under the lock must not make every later operation panic.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn allows(&self, request: &Request<'_>, access: Access, topic: &str) -> bool {
+        let topic = topic.strip_suffix(PRESENCE).unwrap_or(topic);
+        self.0.policy.as_ref().is_none_or(|policy| policy(request, access, topic))
+    }
+}

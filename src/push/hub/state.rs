@@ -1,0 +1,385 @@
+//! The state that the hub's lock protects.
+//!
+//! Owns the one sequence, the subscriptions, the replay after a cursor, and the shared answers of
+//! waiting polls. Each operation runs completely under the lock. No operation waits: delivering and
+//! releasing only post to the drivers of the connections. Leaves requests to `http`, and the form
+//! of answers to `model`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use slab::Slab;
+
+use super::config::HubConfig;
+use super::presence::Presence;
+use super::publish::PublishError;
+use super::topic_table::{TopicSlots, TopicTable};
+use crate::push::model::{Cursor, Id, Merge, Message, PRESENCE, Payload, PerTechnique, PollForm, Replay, Technique, Topics, WireForm};
+use crate::session::{Held, Pusher, Response};
+
+/// The values that never change after the hub is created. They are read without the lock.
+#[derive(Debug)]
+pub(crate) struct Constants {
+    pub(crate) config: HubConfig,
+    pub(crate) epoch: u64,
+    /// The boundary between the parts of multipart streams.
+    pub(crate) boundary: String,
+}
+
+impl Constants {
+    /// The id of this hub with a sequence number.
+    pub(crate) const fn id(&self, sequence: u64) -> Id {
+        Id { epoch: self.epoch, sequence }
+    }
+
+    /// A cursor whose epoch differs from this hub's. Its replay begins with a gap and has all
+    /// retained messages.
+    pub(crate) const fn foreign_cursor(&self) -> Cursor {
+        Cursor::After(Id { epoch: !self.epoch, sequence: 0 })
+    }
+}
+
+/// One subscription.
+pub(crate) struct Subscriber {
+    slots: TopicSlots,
+    technique: Technique,
+    sink: Sink,
+}
+
+/// Where a subscriber's messages go.
+pub(crate) enum Sink {
+    Stream { pusher: Pusher, wire_form: WireForm },
+    Poll(WaitingPoll),
+}
+
+/// A held long poll.
+pub(crate) struct WaitingPoll {
+    pub(crate) held: Held,
+    pub(crate) form: PollForm,
+    pub(crate) cursor: Id,
+    /// The client that sent the poll. The client's next poll of the same topics ends this one.
+    pub(crate) client: Option<ClientKey>,
+}
+
+/// The token of a client, and the topics to which the client subscribes.
+pub(crate) type ClientKey = (Arc<str>, Topics);
+
+/// The state under the lock.
+pub(crate) struct State {
+    pub(crate) constants: Arc<Constants>,
+    pub(crate) sequence: u64,
+    pub(crate) topics: TopicTable,
+    pub(crate) presence: Presence,
+    /// The subscribers, by the lower half of their keys. The whole key stands beside each
+    /// subscriber.
+    subscribers: Slab<(u64, Subscriber)>,
+    /// The upper half of the last key that was given out.
+    last_generation: u32,
+    polls_of_clients: HashMap<ClientKey, u64>,
+    /// The last answer for a poll that ends without a message. Nearly all polls wait after the same
+    /// message with the same form, and share this answer.
+    last_empty_answer: Option<(PollForm, Id, Arc<Response>)>,
+}
+
+impl State {
+    pub(crate) fn new(constants: Arc<Constants>) -> Self {
+        Self {
+            topics: TopicTable::new(constants.config.topics),
+            constants,
+            sequence: 0,
+            presence: Presence::default(),
+            subscribers: Slab::new(),
+            last_generation: 0,
+            polls_of_clients: HashMap::new(),
+            last_empty_answer: None,
+        }
+    }
+
+    /// Gives a payload its id, retains it, and delivers it to all subscribers of the topic. Returns
+    /// the id and the number of subscribers.
+    pub(crate) fn publish(&mut self, name: &Arc<str>, payload: Payload, now: Instant) -> Result<(Id, u64), PublishError> {
+        let constants = Arc::clone(&self.constants);
+        let id = constants.id(self.sequence + 1);
+        let slot = self.topics.get_or_create(name).ok_or(PublishError::TooManyTopics)?;
+        let message = Arc::new(Message::new(id, Arc::clone(name), payload, now));
+        self.topics.retain(slot, Arc::clone(&message), &constants.config.history_bounds());
+        let topic = &mut self.topics[slot];
+        topic.published += 1;
+        let reached = topic.users().subscribers.sum();
+        topic.deliver(&message, &constants.boundary);
+        let polls = topic.polls.take_all();
+        self.sequence = id.sequence;
+        self.release(polls, &message);
+        Ok((id, reached))
+    }
+
+    /// Answers the polls that waited for this message. Each of them has received all messages
+    /// before it. Polls with equal forms share one answer.
+    fn release(&mut self, polls: Vec<u64>, message: &Message) {
+        let mut last: Option<(PollForm, Arc<Response>)> = None;
+        let mut answers = Vec::with_capacity(polls.len());
+        for key in polls {
+            let Some(Subscriber { sink: Sink::Poll(poll), .. }) = self.remove_subscriber(key) else { continue };
+            let WaitingPoll { held, form, .. } = poll;
+            match &last {
+                Some((equal, response)) if *equal == form => answers.push((held, Arc::clone(response))),
+                _ => {
+                    let response = Arc::new(form.answer_message(message));
+                    answers.push((held, Arc::clone(&response)));
+                    last = Some((form, response));
+                }
+            }
+        }
+        Held::release_all(answers);
+    }
+
+    /// The answer for a poll that ends without a message.
+    pub(crate) fn empty_answer(&mut self, form: &PollForm, cursor: Id) -> Arc<Response> {
+        match &self.last_empty_answer {
+            Some((same_form, same_cursor, response)) if same_form == form && *same_cursor == cursor => Arc::clone(response),
+            _ => {
+                let response = Arc::new(form.answer_empty(cursor));
+                self.last_empty_answer = Some((form.clone(), cursor, Arc::clone(&response)));
+                response
+            }
+        }
+    }
+
+    /// The messages of these topics after a cursor, up to a number of bytes. Topics that do not
+    /// exist are not created.
+    pub(crate) fn replay(&mut self, topics: &Topics, cursor: Cursor, limit_bytes: usize, now: Instant) -> Replay {
+        let slots = self.topics.slots_of(topics);
+        let gone_to = if slots.len() < topics.shared_names().len() { self.topics.forgotten_to() } else { 0 };
+        self.collect_missed(&slots, gone_to, 0, cursor, now, limit_bytes)
+    }
+
+    /// The messages after a cursor, for topics that exist. The client was already told of gaps up
+    /// to the sequence number `gaps_told_to`.
+    pub(crate) fn replay_slots(
+        &mut self,
+        slots: &TopicSlots,
+        gaps_told_to: u64,
+        cursor: Cursor,
+        limit_bytes: usize,
+        now: Instant,
+    ) -> Replay {
+        self.collect_missed(slots, 0, gaps_told_to, cursor, now, limit_bytes)
+    }
+
+    /// Collects the messages after a cursor. `gone_to` is the sequence number up to which topics
+    /// that do not exist may have had messages.
+    fn collect_missed(
+        &mut self,
+        slots: &[usize],
+        mut gone_to: u64,
+        gaps_told_to: u64,
+        cursor: Cursor,
+        now: Instant,
+        limit_bytes: usize,
+    ) -> Replay {
+        let age = self.constants.config.history_age;
+        for slot in slots {
+            let history = &mut self.topics[*slot].history;
+            history.expire(now, age);
+            gone_to = gone_to.max(history.gone_to());
+        }
+        let (after, is_known) = match cursor {
+            Cursor::New => (self.sequence, true),
+            Cursor::Earliest => (0, true),
+            Cursor::After(id) if id.epoch != self.constants.epoch || id.sequence > self.sequence => (0, false),
+            Cursor::After(id) => (id.sequence, id.sequence.max(gaps_told_to) >= gone_to),
+        };
+        let from = if cursor == Cursor::Earliest || !is_known { gone_to.max(after) } else { after };
+        if !is_known {
+            for slot in slots {
+                self.topics[*slot].gaps += 1;
+            }
+        }
+        // The histories are merged lazily: the replay stops at its limit, however many messages the
+        // topics retain.
+        let histories = slots.iter().map(|slot| self.topics[*slot].history.after(after));
+        let mut rest = Merge::new(histories).peekable();
+        let (mut missed, mut bytes) = (Vec::new(), 0);
+        while let Some(message) = rest.next_if(|message| bytes == 0 || bytes + message.bytes().len() <= limit_bytes) {
+            // An empty payload counts as one byte, so that `bytes == 0` holds only for the first
+            // message.
+            bytes += message.bytes().len().max(1);
+            missed.push(Arc::clone(message));
+        }
+        let is_whole = rest.peek().is_none();
+        let from = self.constants.id(from);
+        let last = missed.last().map_or(from, |message| message.id());
+        Replay { gap: !is_known, from, last, messages: missed, is_whole }
+    }
+
+    /// The newest messages of these topics, at most `most` and up to a number of bytes. The result
+    /// has at least one message if there are any.
+    pub(crate) fn newest(&mut self, topics: &Topics, most: usize, limit_bytes: usize, now: Instant) -> Replay {
+        let mut from = 0;
+        let mut messages = Vec::new();
+        for slot in self.topics.slots_of(topics) {
+            let history = &mut self.topics[slot].history;
+            history.expire(now, self.constants.config.history_age);
+            from = from.max(history.gone_to());
+            messages.extend(history.after(0).rev().take(most.saturating_add(1)).cloned());
+        }
+        messages.sort_unstable_by_key(|message| message.id());
+        let mut bytes = 0_usize;
+        let fits = |message: &&Arc<Message>| {
+            let is_first = bytes == 0;
+            bytes += message.bytes().len().max(1);
+            is_first || bytes <= limit_bytes
+        };
+        let len = messages.iter().rev().take(most).take_while(fits).count();
+        let left_out = messages.len() - len;
+        from = messages[..left_out].last().map_or(from, |message| message.id().sequence);
+        messages.drain(..left_out);
+        let from = self.constants.id(from);
+        Replay { gap: false, from, last: messages.last().map_or(from, |message| message.id()), messages, is_whole: true }
+    }
+
+    /// The key of the next subscriber, which the caller inserts before it gives up the lock. The
+    /// lower half is the index in the slab, and the upper half is a generation. When a subscription
+    /// ends late, its old key does not match the key of the next subscriber at the same index.
+    pub(crate) fn next_key(&mut self) -> u64 {
+        self.last_generation = self.last_generation.wrapping_add(1);
+        u64::from(self.last_generation) << 32 | self.subscribers.vacant_key() as u64
+    }
+
+    /// Adds a subscriber. The slots must come from `get_or_create_all` under the same lock.
+    pub(crate) fn insert_subscriber(&mut self, key: u64, slots: &TopicSlots, technique: Technique, sink: Sink) {
+        for slot in &**slots {
+            self.topics.change_users(*slot, |users| users.subscribers[technique] += 1);
+            let topic = &mut self.topics[*slot];
+            match &sink {
+                Sink::Stream { pusher, wire_form } => topic.add_stream(pusher, wire_form),
+                Sink::Poll(_) => {
+                    let subscribers = &topic.users().subscribers;
+                    let waiting = subscribers[Technique::LongPoll] + subscribers[Technique::Jsonp] - 1;
+                    let subscribers = &self.subscribers;
+                    let is_there = |key| subscribers.get(index_of(key)).is_some_and(|(found, _)| *found == key);
+                    topic.polls.add(key, waiting as usize, is_there);
+                }
+            }
+        }
+        // The client's earlier poll is removed after the new subscriber is inserted: a removal
+        // changes the next free index of the slab, and `key` contains that index.
+        let mut earlier = None;
+        if let Sink::Poll(WaitingPoll { client: Some(client), .. }) = &sink {
+            earlier = self.polls_of_clients.insert(client.clone(), key);
+        }
+        let slot = self.subscribers.insert((key, Subscriber { slots: slots.clone(), technique, sink }));
+        debug_assert_eq!(slot, index_of(key), "`next_key` and `insert` run under one lock");
+        if let Some(key) = earlier {
+            self.end_poll(key);
+        }
+    }
+
+    /// Ends a poll whose client has sent another one. The answer has the cursor with which the poll
+    /// came.
+    fn end_poll(&mut self, key: u64) {
+        if let Some(Subscriber { sink: Sink::Poll(poll), .. }) = self.remove_subscriber(key) {
+            poll.held.release(poll.form.answer_empty(poll.cursor));
+        }
+    }
+
+    /// Removes a subscriber, if the key is still valid. The caller drops the result, so that it can
+    /// give up the lock before.
+    pub(crate) fn remove_subscriber(&mut self, key: u64) -> Option<Subscriber> {
+        self.subscribers.get(index_of(key)).filter(|(found, _)| *found == key)?;
+        let (_, subscriber) = self.subscribers.remove(index_of(key));
+        for slot in &*subscriber.slots {
+            self.topics.change_users(*slot, |users| users.subscribers[subscriber.technique] -= 1);
+            if let Sink::Stream { pusher, wire_form } = &subscriber.sink {
+                self.topics[*slot].remove_stream(pusher, wire_form);
+            }
+        }
+        if let Sink::Poll(WaitingPoll { client: Some(client), .. }) = &subscriber.sink
+            && self.polls_of_clients.get(client) == Some(&key)
+        {
+            self.polls_of_clients.remove(client);
+        }
+        Some(subscriber)
+    }
+
+    /// Counts a client without a token as online.
+    pub(crate) fn enter_anonymous(&mut self, slots: &TopicSlots, technique: Technique, now: Instant) {
+        self.count_anonymous(slots, technique, now, "join", |online| online[technique] += 1);
+    }
+
+    /// Counts a client without a token as offline.
+    pub(crate) fn leave_anonymous(&mut self, slots: &TopicSlots, technique: Technique, now: Instant) {
+        self.count_anonymous(slots, technique, now, "leave", |online| online[technique] -= 1);
+    }
+
+    fn count_anonymous(&mut self, slots: &TopicSlots, technique: Technique, now: Instant, event: &str, change: impl Fn(&mut PerTechnique)) {
+        for slot in &**slots {
+            self.topics.change_users(*slot, |users| change(&mut users.anonymous));
+            if self.publishes_presence() {
+                let name = Arc::clone(&self.topics[*slot].name);
+                self.publish_presence(&name, event, technique, now);
+            }
+        }
+    }
+
+    /// A client with a token begins a request or a connection.
+    pub(crate) fn enter_client(&mut self, (token, topics): &ClientKey, technique: Technique, now: Instant) {
+        for name in topics.shared_names().iter().filter(|name| !name.ends_with(PRESENCE)) {
+            if self.presence.enter(name, token, technique) {
+                self.publish_presence(name, "join", technique, now);
+            }
+        }
+    }
+
+    /// A client with a token ends a request or a connection.
+    pub(crate) fn leave_client(&mut self, (token, topics): &ClientKey, now: Instant) {
+        let grace = self.constants.config.presence_grace;
+        for name in topics.shared_names().iter().filter(|name| !name.ends_with(PRESENCE)) {
+            self.presence.leave(name, token, now, grace);
+        }
+        self.expire_presence(now);
+    }
+
+    /// The clients of a topic that are online, with and without a token.
+    pub(crate) fn online(&self, name: &str) -> PerTechnique {
+        let anonymous = self.topics.get(name).map(|topic| topic.users().anonymous).unwrap_or_default();
+        anonymous.plus(&self.presence.online(name))
+    }
+
+    /// Ends the presence of the clients whose grace time is over, and of those that exceed
+    /// `presence_absent`.
+    pub(crate) fn expire_presence(&mut self, now: Instant) {
+        let most = self.constants.config.presence_absent;
+        while let Some((name, technique)) = self.presence.expire(now, most) {
+            self.publish_presence(&name, "leave", technique, now);
+        }
+    }
+
+    /// Whether a presence message may have to be published. Without presence topics, joining and
+    /// leaving costs no text and no look-up.
+    fn publishes_presence(&self) -> bool {
+        self.constants.config.presence_messages || self.topics.has_presence()
+    }
+
+    /// Publishes that a client joined or left, if the presence topic exists or `presence_messages`
+    /// is set.
+    fn publish_presence(&mut self, name: &str, event: &str, technique: Technique, now: Instant) {
+        if !self.publishes_presence() {
+            return;
+        }
+        let companion: Arc<str> = format!("{name}{PRESENCE}").into();
+        if self.constants.config.presence_messages || self.topics.get(&companion).is_some() {
+            let (online, technique) = (self.online(name).sum(), technique.name());
+            let text = format!(r#"{{"event":"{event}","technique":"{technique}","online":{online}}}"#);
+            // It fails only if the presence topic does not exist and cannot be created. Then the
+            // presence topic has no subscribers.
+            let _ = self.publish(&companion, Payload::text(text).event(event), now);
+        }
+    }
+}
+
+/// The index of a subscriber in the slab.
+const fn index_of(key: u64) -> usize {
+    (key & u32::MAX as u64) as usize
+}

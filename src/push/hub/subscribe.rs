@@ -1,0 +1,178 @@
+//! Subscribing and unsubscribing.
+//!
+//! Owns the step from a replay to a subscription, which loses and repeats no message, and the guard
+//! that ends a subscription. Leaves the changes of the state to `state`, and the pace of a replay
+//! to `http::catch_up`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use super::hub::Hub;
+use super::state::{ClientKey, Sink, State, WaitingPoll};
+use super::topic_table::TopicSlots;
+use crate::push::model::{Cursor, Id, PollForm, Replay, Technique, Topics};
+use crate::session::Reply;
+
+impl Hub {
+    /// Subscribes a connection that was sent all messages up to `subscription.sent_to`. If other
+    /// messages were published after it, returns those and does not subscribe. The check and the
+    /// subscription happen under one lock, so no message falls between them.
+    pub(crate) fn subscribe(&self, subscription: &Subscription<'_>, sink: Sink) -> SubscribeOutcome {
+        let now = self.config().clock.now();
+        let mut state = self.lock();
+        state.expire_presence(now);
+        let Some(slots) = state.topics.get_or_create_all(subscription.topics) else { return SubscribeOutcome::TooManyTopics };
+        let missed =
+            state.replay_slots(&slots, subscription.gaps_told_to, Cursor::After(subscription.sent_to), self.config().replay_bytes, now);
+        if missed.gap || !missed.messages.is_empty() {
+            return SubscribeOutcome::Behind(missed);
+        }
+        let drops = DropCounters(slots.iter().map(|slot| Arc::clone(&state.topics[*slot].drops)).collect());
+        let guard = self.new_guard(&mut state, subscription, &slots);
+        state.insert_subscriber(guard.key, &slots, subscription.technique, sink);
+        // The subscriber is inserted before it counts as online: a subscriber of the presence topic
+        // receives its own join message.
+        guard.identity.enter(&mut state, subscription.technique, now);
+        SubscribeOutcome::Subscribed(guard, drops)
+    }
+
+    /// Holds a request until the next message. If there are messages after the cursor already,
+    /// returns those and does not hold the request.
+    pub(crate) fn hold_poll<'r>(
+        &self,
+        subscription: &Subscription<'_>,
+        cursor: Cursor,
+        form: &PollForm,
+        wait: Duration,
+        mut reply: Reply<'r>,
+    ) -> HoldOutcome<'r> {
+        let now = self.config().clock.now();
+        let mut state = self.lock();
+        state.expire_presence(now);
+        let Some(slots) = state.topics.get_or_create_all(subscription.topics) else { return HoldOutcome::TooManyTopics(reply) };
+        let missed = state.replay_slots(&slots, 0, cursor, self.config().replay_bytes, now);
+        if missed.gap || !missed.messages.is_empty() {
+            return HoldOutcome::Behind(missed, reply);
+        }
+        let guard = self.new_guard(&mut state, subscription, &slots);
+        // `carry` and `hold` run under the lock, so that no message is published before the poll
+        // waits. They call nothing of the application, and they do not drop the guard, which would
+        // take the lock again.
+        let (key, identity) = (guard.key, guard.identity.clone());
+        reply.carry(guard);
+        let held = reply.hold(wait, state.empty_answer(form, missed.last));
+        let poll = WaitingPoll { held, form: form.clone(), cursor: missed.last, client: subscription.client_key() };
+        state.insert_subscriber(key, &slots, subscription.technique, Sink::Poll(poll));
+        identity.enter(&mut state, subscription.technique, now);
+        HoldOutcome::Held
+    }
+
+    /// Reserves the key of the next subscriber. The caller inserts the subscriber under the same lock.
+    fn new_guard(&self, state: &mut State, subscription: &Subscription<'_>, slots: &TopicSlots) -> SubscriptionGuard {
+        let identity =
+            subscription.client_key().map_or_else(|| Identity::Anonymous(state.topics.without_presence_topics(slots)), Identity::Client);
+        SubscriptionGuard { hub: self.clone(), key: state.next_key(), technique: subscription.technique, identity }
+    }
+
+    /// Notes that a client with a token has sent a request that is answered at once. Its grace time
+    /// begins anew.
+    pub(crate) fn note_presence(&self, topics: &Topics, client: Option<&Arc<str>>, technique: Technique) {
+        let Some(token) = client else { return };
+        let client = (Arc::clone(token), topics.clone());
+        let now = self.config().clock.now();
+        let mut state = self.lock();
+        state.expire_presence(now);
+        state.enter_client(&client, technique, now);
+        state.leave_client(&client, now);
+    }
+}
+
+/// The parameters of a subscription.
+pub(crate) struct Subscription<'a> {
+    pub(crate) topics: &'a Topics,
+    pub(crate) technique: Technique,
+    pub(crate) client: Option<&'a Arc<str>>,
+    /// The connection was sent all messages up to this id.
+    pub(crate) sent_to: Id,
+    /// The sequence number up to which the client was told of gaps.
+    pub(crate) gaps_told_to: u64,
+}
+
+impl Subscription<'_> {
+    fn client_key(&self) -> Option<ClientKey> {
+        self.client.map(|token| (Arc::clone(token), self.topics.clone()))
+    }
+}
+
+/// The client that is online by a subscription.
+#[derive(Clone)]
+enum Identity {
+    /// A client with a token. Several subscriptions may belong to it.
+    Client(ClientKey),
+    /// A client without a token. Each subscription counts as a client of its own, at all of its
+    /// topics except presence topics.
+    Anonymous(TopicSlots),
+}
+
+impl Identity {
+    fn enter(&self, state: &mut State, technique: Technique, now: Instant) {
+        match self {
+            Self::Client(client) => state.enter_client(client, technique, now),
+            Self::Anonymous(slots) => state.enter_anonymous(slots, technique, now),
+        }
+    }
+
+    fn leave(&self, state: &mut State, technique: Technique, now: Instant) {
+        match self {
+            Self::Client(client) => state.leave_client(client, now),
+            Self::Anonymous(slots) => state.leave_anonymous(slots, technique, now),
+        }
+    }
+}
+
+/// The result of [`Hub::subscribe`].
+pub(crate) enum SubscribeOutcome {
+    Subscribed(SubscriptionGuard, DropCounters),
+    Behind(Replay),
+    TooManyTopics,
+}
+
+/// The result of [`Hub::hold_poll`].
+pub(crate) enum HoldOutcome<'r> {
+    Held,
+    Behind(Replay, Reply<'r>),
+    TooManyTopics(Reply<'r>),
+}
+
+/// The drop counters of the topics to which a connection is subscribed.
+pub(crate) struct DropCounters(Vec<Arc<AtomicU64>>);
+
+impl DropCounters {
+    pub(crate) fn add(&self, count: usize) {
+        for topic in &self.0 {
+            topic.fetch_add(count as u64, Relaxed);
+        }
+    }
+}
+
+/// Ends the subscription when it is dropped. The connection carries it, and drops it when it ends.
+pub(crate) struct SubscriptionGuard {
+    hub: Hub,
+    key: u64,
+    technique: Technique,
+    identity: Identity,
+}
+
+impl Drop for SubscriptionGuard {
+    fn drop(&mut self) {
+        let now = self.hub.config().clock.now();
+        let mut state = self.hub.lock();
+        let subscriber = state.remove_subscriber(self.key);
+        self.identity.leave(&mut state, self.technique, now);
+        // A dropped pusher or held reply may post to a driver. That happens outside of the lock,
+        // which all publishers need.
+        drop(state);
+        drop(subscriber);
+    }
+}

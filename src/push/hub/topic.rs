@@ -1,0 +1,101 @@
+//! One topic.
+//!
+//! Owns the topic's history, its counters, its users and its streams by wire form. Leaves to
+//! `topic_table` which topics exist.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Instant;
+
+use super::polls::Polls;
+use crate::push::model::{History, Message, PRESENCE, PerTechnique, SharedForm, WireForm};
+use crate::session::{Audience, Pusher};
+
+/// A topic.
+pub(crate) struct Topic {
+    pub(crate) name: Arc<str>,
+    pub(crate) history: History,
+    pub(crate) published: u64,
+    pub(crate) gaps: u64,
+    /// Atomic, because a connection whose queue overflows counts its dropped messages without the
+    /// hub's lock.
+    pub(crate) drops: Arc<AtomicU64>,
+    pub(super) users: Users,
+    /// When the topic table next looks for expired messages of this topic; `None` while there are
+    /// no messages.
+    pub(super) expires_at: Option<Instant>,
+    audiences: [Audience; SharedForm::COUNT],
+    scripts: HashMap<Arc<str>, Audience>,
+    pub(crate) polls: Polls,
+}
+
+/// The users of a topic. A topic with users is never evicted, so its slot stays valid.
+#[derive(Debug, Default)]
+pub(crate) struct Users {
+    pub(crate) subscribers: PerTechnique,
+    /// Clients without a token that are online.
+    pub(crate) anonymous: PerTechnique,
+}
+
+impl Users {
+    pub(super) fn is_empty(&self) -> bool {
+        self.subscribers.sum() + self.anonymous.sum() == 0
+    }
+}
+
+impl Topic {
+    pub(super) fn new(name: Arc<str>, history: History) -> Self {
+        Self {
+            name,
+            history,
+            published: 0,
+            gaps: 0,
+            drops: Arc::default(),
+            users: Users::default(),
+            expires_at: None,
+            audiences: Default::default(),
+            scripts: HashMap::new(),
+            polls: Polls::default(),
+        }
+    }
+
+    pub(crate) const fn users(&self) -> &Users {
+        &self.users
+    }
+
+    pub(crate) fn is_presence(&self) -> bool {
+        self.name.ends_with(PRESENCE)
+    }
+
+    /// Posts a message to all streams and `WebSocket`s, to each in its wire form.
+    pub(crate) fn deliver(&self, message: &Message, boundary: &str) {
+        for (form, audience) in SharedForm::ALL.into_iter().zip(&self.audiences) {
+            if !audience.is_empty() {
+                audience.push(message.shared_frame(form, boundary));
+            }
+        }
+        for (callback, audience) in &self.scripts {
+            audience.push(&message.script(callback));
+        }
+    }
+
+    pub(crate) fn add_stream(&mut self, pusher: &Pusher, wire_form: &WireForm) {
+        self.audience(wire_form).insert(pusher);
+    }
+
+    pub(crate) fn remove_stream(&mut self, pusher: &Pusher, wire_form: &WireForm) {
+        let audience = self.audience(wire_form);
+        audience.remove(pusher);
+        if let (true, WireForm::Script(callback)) = (audience.is_empty(), wire_form) {
+            self.scripts.remove(callback);
+        }
+    }
+
+    fn audience(&mut self, wire_form: &WireForm) -> &mut Audience {
+        match wire_form {
+            WireForm::Shared(form) => &mut self.audiences[*form as usize],
+            WireForm::Script(callback) => self.scripts.entry(Arc::clone(callback)).or_default(),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The id of a message.
+//!
+//! Owns `epoch-sequence` and its text form. Leaves retained messages to `history`.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A message's id. `epoch` identifies the hub, and `sequence` counts the messages of all topics of
+/// that hub. The ids of one hub are in the order of publishing.
+///
+/// ```
+/// use pushlab::push::Id;
+/// let id: Id = "9f3a0c-17".parse()?;
+/// assert_eq!((id.epoch, id.sequence), (0x9f_3a0c, 17));
+/// assert_eq!(id.to_string(), "9f3a0c-17");
+/// # Ok::<(), pushlab::push::BadCursor>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id {
+    /// Each hub has a different epoch, so a hub detects an id from before its restart.
+    pub epoch: u64,
+    /// The first message has 1. 0 stands for the position before the first message.
+    pub sequence: u64,
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}-{}", self.epoch, self.sequence)
+    }
+}
+
+/// The text is not a valid cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadCursor;
+
+impl fmt::Display for BadCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a cursor must be an id as messages have it, such as 9f3a0c-17, or `earliest`")
+    }
+}
+
+impl std::error::Error for BadCursor {}
+
+impl FromStr for Id {
+    type Err = BadCursor;
+
+    /// Accepts exactly the text that `Display` writes, so each id has one text form.
+    fn from_str(text: &str) -> Result<Self, BadCursor> {
+        let bytes = text.as_bytes();
+        let dash = bytes.iter().position(|byte| *byte == b'-').ok_or(BadCursor)?;
+        Ok(Self { epoch: hexadecimal(&bytes[..dash])?, sequence: decimal(&bytes[dash + 1..])? })
+    }
+}
+
+/// Reads lower-case hexadecimal digits without leading zeros. 16 digits are 64 bits.
+fn hexadecimal(digits: &[u8]) -> Result<u64, BadCursor> {
+    check_length(digits, 16)?;
+    digits.iter().try_fold(0, |number, digit| match digit {
+        b'0'..=b'9' => Ok(number << 4 | u64::from(digit - b'0')),
+        b'a'..=b'f' => Ok(number << 4 | u64::from(digit - b'a' + 10)),
+        _ => Err(BadCursor),
+    })
+}
+
+/// Reads decimal digits without leading zeros. `u64::MAX` has 20 digits.
+fn decimal(digits: &[u8]) -> Result<u64, BadCursor> {
+    check_length(digits, 20)?;
+    digits.iter().try_fold(0_u64, |number, digit| match digit {
+        b'0'..=b'9' => number.checked_mul(10).and_then(|number| number.checked_add(u64::from(digit - b'0'))).ok_or(BadCursor),
+        _ => Err(BadCursor),
+    })
+}
+
+fn check_length(digits: &[u8], most: usize) -> Result<(), BadCursor> {
+    let is_short = (1..=most).contains(&digits.len());
+    if is_short && (digits[0] != b'0' || digits.len() == 1) { Ok(()) } else { Err(BadCursor) }
+}

@@ -1,0 +1,35 @@
+//! The values of `push`: names, messages, and the forms in which messages are sent.
+//!
+//! Owns everything that needs no lock. Leaves topics and subscribers to `hub`.
+
+mod answer_fields;
+mod cursor;
+mod envelope;
+mod history;
+mod id;
+mod json;
+mod merge;
+mod message;
+mod payload;
+mod poll_form;
+mod replay;
+mod technique;
+mod topic_name;
+mod wire_form;
+
+pub use cursor::Cursor;
+pub use id::{BadCursor, Id};
+pub use json::append_json_string;
+pub use message::Message;
+pub use payload::Payload;
+pub use replay::Replay;
+pub use technique::{PerTechnique, Technique};
+pub use topic_name::{BadTopic, Topics};
+
+pub(crate) use answer_fields::AnswerFields;
+pub(crate) use envelope::{DROPPED_GAP, gap_envelope};
+pub(crate) use history::{History, HistoryBounds};
+pub(crate) use merge::Merge;
+pub(crate) use poll_form::PollForm;
+pub(crate) use topic_name::{PRESENCE, check_topic_name, is_valid_name};
+pub(crate) use wire_form::{Format, SharedForm, WireForm};

@@ -1,0 +1,94 @@
+//! The form of answers to polls.
+//!
+//! Owns the head and the body of an answer, for one message and for many, in each format. Leaves
+//! holding to `hub`, and the choice of a form to the techniques.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use super::answer_fields::AnswerFields;
+use super::id::Id;
+use super::message::Message;
+use super::replay::Replay;
+use super::wire_form::Format;
+use crate::session::Response;
+
+/// The form in which one poll is answered. Polls with equal forms that receive the same message
+/// share one answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PollForm {
+    pub(crate) format: Format,
+    pub(crate) callback: Option<Arc<str>>,
+    pub(crate) fields: AnswerFields,
+}
+
+impl PollForm {
+    /// The answer with all messages of a replay. In raw format it has the first message alone,
+    /// because a raw body cannot separate two messages.
+    pub(crate) fn answer_replay(&self, replay: &Replay) -> Response {
+        if self.format == Format::Raw {
+            let response = replay.messages.first().map_or_else(|| self.answer_empty(replay.last), |message| self.raw_answer(message));
+            return if replay.gap { response.field("Pushlab-Gap", &replay.from.to_string()) } else { response };
+        }
+        let mut text = String::from("{\"messages\":[");
+        for (at, message) in replay.messages.iter().enumerate() {
+            text.push_str(if at > 0 { "," } else { "" });
+            text.push_str(message.json());
+        }
+        let _ = write!(text, "],\"last\":\"{}\",\"gap\":{}", replay.last, replay.gap);
+        if replay.gap {
+            let _ = write!(text, ",\"from\":\"{}\"", replay.from);
+        }
+        text.push_str(if replay.is_whole { "}" } else { ",\"more\":true}" });
+        self.json_answer(text.into_bytes().into(), replay.last)
+    }
+
+    /// The answer with one message, for a client that has all messages before it.
+    pub(crate) fn answer_message(&self, message: &Message) -> Response {
+        match self.format {
+            Format::Raw => self.raw_answer(message),
+            Format::Json => self.json_answer(Arc::clone(message.poll_body()), message.id()),
+        }
+    }
+
+    /// The answer without messages. The client keeps its cursor.
+    pub(crate) fn answer_empty(&self, cursor: Id) -> Response {
+        match self.format {
+            Format::Raw => self.finish(Response::no_content(), cursor),
+            Format::Json => self.json_answer(format!(r#"{{"messages":[],"last":"{cursor}","gap":false}}"#).into_bytes().into(), cursor),
+        }
+    }
+
+    /// The answer 304, which has a head alone.
+    pub(crate) fn answer_not_modified(&self, cursor: Id) -> Response {
+        self.finish(Response::status(304), cursor)
+    }
+
+    fn raw_answer(&self, message: &Message) -> Response {
+        let response = match message.text() {
+            Some(text) => Response::text(text.to_owned()),
+            None => Response::new("application/octet-stream", message.bytes().to_vec()),
+        };
+        self.finish(response, message.id())
+    }
+
+    fn json_answer(&self, text: Arc<[u8]>, last: Id) -> Response {
+        let response = match &self.callback {
+            Some(callback) => script_call(callback, &text),
+            None => Response::json(text),
+        };
+        self.finish(response, last)
+    }
+
+    /// Adds the common fields, and the cursor as the entity tag.
+    fn finish(&self, response: Response, last: Id) -> Response {
+        self.fields.apply(response).field("ETag", &format!("\"{last}\""))
+    }
+}
+
+/// JavaScript that calls a function with a JSON text. The charset is necessary: without it a
+/// browser reads the script in the encoding of the page (WHATWG HTML, section 8.1.4.2).
+/// `techniques::jsonp` explains the empty comment.
+fn script_call(callback: &str, json: &[u8]) -> Response {
+    Response::new("application/javascript; charset=utf-8", [b"/**/", callback.as_bytes(), b"(", json, b");"].concat())
+}

@@ -1,0 +1,54 @@
+//! The forms in which messages are sent.
+//!
+//! Owns the list of forms. Leaves the encoding to `message`, and the choice of a form to the
+//! techniques.
+
+use std::sync::Arc;
+
+/// The value of the `format` parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// Each message is in an envelope.
+    Json,
+    /// Each message is its payload alone.
+    Raw,
+}
+
+/// The form in which one subscriber receives messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum WireForm {
+    /// All subscribers with this form receive the same bytes.
+    Shared(SharedForm),
+    /// A script element that calls the function of this name.
+    Script(Arc<str>),
+}
+
+/// A wire form that a message has once for all subscribers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SharedForm {
+    /// The envelope and a line end, as one chunk.
+    Line,
+    /// The payload and a line end, as one chunk.
+    RawLine,
+    /// The payload as a server-sent event with the name that the publisher gave.
+    Event,
+    /// The envelope as a server-sent event without a name. The envelope has the name, and one
+    /// `onmessage` listener receives all events.
+    JsonEvent,
+    /// The envelope as a text frame.
+    WsJson,
+    /// The payload as a text or binary frame.
+    WsRaw,
+    /// The payload as a part of a multipart response.
+    Part,
+    /// The envelope as a part of a multipart response.
+    JsonPart,
+}
+
+impl SharedForm {
+    pub(crate) const COUNT: usize = 8;
+
+    /// Every form, in the order of the discriminants: `ALL[form as usize]` is `form`.
+    pub(crate) const ALL: [Self; Self::COUNT] =
+        [Self::Line, Self::RawLine, Self::Event, Self::JsonEvent, Self::WsJson, Self::WsRaw, Self::Part, Self::JsonPart];
+}
