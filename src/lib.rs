@@ -1,7 +1,9 @@
-//! pushlab: a small HTTP/1.1 + WebSocket server-push library, written by hand on `mio`, without an async runtime.
+//! pushlab: a small HTTP/1.1 + WebSocket server-push library, written by hand on `mio`, without an
+//! async runtime.
 //!
-//! Two interchangeable IO models, a single-threaded event loop and a blocking thread for each connection, run the same protocol code and
-//! the same handlers. What a reader measures between them is the IO model and nothing else.
+//! It has two interchangeable IO models: a single-threaded event loop, and a blocking thread for each
+//! connection. Both run the same protocol code and the same handlers. If you measure a difference
+//! between them, the IO model is the cause.
 //!
 //! # Example
 //!
@@ -55,74 +57,91 @@
 //!
 //! # What always holds
 //!
-//! - [`proto`] and [`session`] have no sockets, threads, locks or clocks: time is an argument, the caller owns the buffers. The same bytes give
-//!   the same events and the same output, however they are split.
-//! - A driver neither parses, nor encodes, nor chooses a status. The two drivers never see each other.
-//! - A request is answered exactly once: [`Reply`] is consumed by value, and dropping it answers 500. A stream
-//!   ends when nothing can send on it any more.
-//! - A publisher never waits for a peer: what a slow reader cannot take waits in bounded queues, under one policy ([`SlowConsumer`]).
-//! - A connection gets its messages in the order in which they were posted, by whatever handles and lists. What is posted to a request,
-//!   stream or WebSocket that is over reaches nobody, and takes nothing from whoever comes behind it.
+//! - [`proto`] and [`session`] have no sockets, threads, locks or clocks. Time is an argument, and the
+//!   caller owns the buffers. The same bytes give the same events and the same output, however they
+//!   are split.
+//! - A driver does not parse, encode or choose a status. The two drivers do not use each other.
+//! - A request is answered exactly once: [`Reply`] is consumed by value, and dropping it answers 500. A
+//!   stream ends when nothing can send on it any more.
+//! - A publisher never waits for a peer. Messages for a slow reader wait in bounded queues, under one
+//!   policy ([`SlowConsumer`]).
+//! - A connection gets its messages in the order in which they were posted, whatever handles and lists
+//!   posted them. A message to a request, stream or WebSocket that has ended reaches no other one, and
+//!   takes no room from the next one on its connection.
 //! - An idle connection of the event loop owns no buffer.
-//! - Every bound has a name in [`Limits`], [`Config`] or [`push::HubConfig`], a default, and a reason for it. Past it comes what is said
-//!   there: for a rule that is broken an answer that names it and a counter ([`Stats::broken_rules`]); waiting; or a policy and a counter.
-//! - A peer that breaks a rule gets an answer that names the rule, or a close code, and can read it: the connection is ended by halves.
-//!   Who is silent is cut.
-//! - An announced length allocates nothing: memory follows what has arrived.
-//! - What a connection holds is bounded whatever its peer does: input, output, the queue of messages, and the time for each of them. How long
-//!   a hold or a stream lasts is the application's to say.
-//! - A client that leaves is let go at once, whatever it is waiting for and however much it had sent. One
-//!   that is gone without a word is let go within two heartbeats as a WebSocket, and otherwise when its
-//!   time is over, or the time of what is written to it. A client that ends only its sending side has
-//!   left, too, unless [`Settings::half_close`] says that it waits.
-//! - Of a topic, sent = delivered + declared gap, by whatever technique a client comes back.
+//! - Every bound has a name in [`Limits`], [`Config`] or [`push::HubConfig`], a default, and a reason. Its
+//!   documentation says what happens above it: an error that names the broken rule and a counter
+//!   ([`Stats::broken_rules`]), a wait, or a policy with a counter.
+//! - A peer that breaks a rule gets an answer or a close code that names the rule. The peer can read it,
+//!   because the server ends its sending side first and the connection later. A silent peer is
+//!   disconnected.
+//! - An announced length allocates nothing: memory follows the bytes that have arrived.
+//! - Whatever a peer does, its connection holds a bounded amount of input, output and queued messages,
+//!   and waits a bounded time for each of them. The application decides how long a hold or a stream
+//!   lasts.
+//! - A deadline ends a peer only after its socket was read to the end. A delay of the server does not
+//!   count as a delay of the peer.
+//! - If a client leaves, its connection is closed at once, whatever it waits for and however much it had
+//!   sent. If a client vanishes without a word, a WebSocket is closed within two heartbeats, and any
+//!   other connection when its own time or the time for writing is over. A client that ends only its
+//!   sending side has left, too, unless [`Settings::half_close`] says that it waits.
+//! - For each topic, sent = delivered + declared gap, whatever technique a client resumes with.
 //! - A client that comes back to a stream or WebSocket of a hub reaches the present on that
 //!   connection, however far behind it is. The server keeps one piece of the client's missed messages
 //!   in memory ([`push::HubConfig::replay_bytes`]).
-//! - What a hub keeps is bounded, whatever topics and names its clients make up.
-//! - A handler that panics costs its connection; one that blocks stops everybody on the event loop, and nobody else with threads.
-//! - A shutdown answers what was accepted, tells who waits when to come back, and ends within [`Config::shutdown_grace`].
-//! - Nothing that a client sends is written to the log.
+//! - The memory of a hub is bounded, whatever topics and names its clients make up.
+//! - A handler that panics ends its own connection. A handler that blocks stops every connection of the
+//!   event loop, and no other connection with threads.
+//! - A shutdown answers every accepted request, tells waiting clients when to come back, and ends within
+//!   [`Config::shutdown_grace`].
+//! - No byte that a client sends is written to the log.
 //! - One origin gets one answer ([`session::Origin`]), whatever its page asks for. A check that
 //!   decides about access reads a field as bytes, and a value that it does not understand is
 //!   refused.
 //!
-//! README.md says which test shows which of them.
+//! README.md names the test for each of them.
 //!
 //! # Limits of this design
 //!
-//! - One thread is one event loop: a server uses one processor for its connections, and a second server on another port the next one.
-//! - `bind` has the standard library's backlog of 128; [`Server::from_listener`] takes a socket with a longer one, and with
-//!   `TCP_USER_TIMEOUT`, without which the system gives a vanished client of a quiet stream up only after a quarter of an hour.
+//! - An event loop runs on one thread, so a server uses one processor for its connections. A second
+//!   server on another port uses the next one.
+//! - [`Server::bind`] has the standard library's backlog of 128 connections. [`Server::from_listener`]
+//!   takes a socket with a longer backlog, and with `TCP_USER_TIMEOUT`. Without that option the system
+//!   gives up a vanished client of a quiet stream only after a quarter of an hour.
 //! - On Windows and with poll(2), mio makes edges out of levels: each burst of input costs one read more
 //!   there. A client that ends its side while its output is full keeps the loop awake until it reads, or
 //!   until the write time-out.
-//! - The write time-out begins anew with each byte of room that the system reports, not with each that the peer has acknowledged.
-//! - Deadlines are met late by up to 50 ms with threads, and by 100 ms where the reading thread sleeps
-//!   behind a later one; by an eighth of the time and at most a second on the event loop, where the time is 8 s
-//!   or more. The system's own time for writing is late by up to an eighth with threads.
-//! - With threads, a connection keeps its one or two threads for as long as it is open: once [`Config::max_threads`] are taken, who is idle
-//!   keeps others waiting for up to [`Limits::keep_alive_timeout`].
-//! - With threads, nobody reads while a last answer is written: a client that goes on sending, and reads the answer only when the system keeps
-//!   no more of that, is given up by the write time-out. The event loop reads on.
-//! - With threads, two queues can wait for one reader: one that the publishers fill, one behind output that is full. Each has
-//!   [`Limits::queue_bytes`].
-//! - A stream or WebSocket of a hub with `format=raw` has no room for a gap in its middle. What the
-//!   slow-consumer policy drops there is counted, and not told; with [`SlowConsumer::Disconnect`], the
-//!   default, nothing is dropped. A gap that opens before the client has reached the present ends the
-//!   stream or WebSocket.
-//! - A half-received request may use up the whole grace time of a shutdown: it counts as accepted.
-//! - The grace time of a shutdown does not end a handler. The event loop waits for the one that it is in; threads that are still in theirs a
-//!   second later are left behind.
+//! - The write time-out begins again whenever the system takes bytes, not whenever the peer acknowledges
+//!   some.
+//! - With threads, a deadline is met up to 50 ms late, and up to 100 ms late where the reading thread
+//!   sleeps until a later deadline. On the event loop, a deadline of 8 s or more is met late by up to an
+//!   eighth of its time and at most one second. With threads, the system's own time for writing is up to
+//!   an eighth late.
+//! - With threads, a connection keeps its one or two threads for as long as it is open. Once
+//!   [`Config::max_threads`] are taken, an idle connection keeps new ones waiting for up to
+//!   [`Limits::keep_alive_timeout`].
+//! - With threads, no thread reads while a last answer is written. The write time-out ends a client that
+//!   sends more than the system buffers before it reads that answer. The event loop reads on.
+//! - With threads, two queues can wait for one reader: the publishers fill one, and the other stands
+//!   behind full output. Each has [`Limits::queue_bytes`].
+//! - A stream or WebSocket of a hub with `format=raw` has no room for a gap in its middle. Messages that
+//!   the slow-consumer policy drops there are counted, and the client is not told. With
+//!   [`SlowConsumer::Disconnect`], the default, none is dropped. A gap that opens before the client has
+//!   reached the present ends the stream or WebSocket.
+//! - A request that has half arrived can use the whole grace time of a shutdown: it counts as accepted.
+//! - The grace time of a shutdown does not end a handler. The event loop waits for the handler that runs.
+//!   Threads that are still in a handler one second after the grace time are left behind.
 //!
 //! # Reading order
 //!
-//! 1. `examples/sansio.rs`: a server in sixty lines, of [`proto`] and one blocking socket. The contract is in [`proto`]'s own page.
-//! 2. [`proto::http1::Conn`] and [`proto::ws::Conn`]: each a pair of state machines, drawn beside their enums.
-//! 3. [`session::Session`]: from a head to an answered exchange.
-//! 4. `driver/event_loop/mod.rs`: one turn. Then `driver/thread_per_conn/connection.rs`: the same, in two threads.
+//! 1. `examples/sansio.rs`: a server in sixty lines, made of [`proto`] and one blocking socket. The page
+//!    of [`proto`] has the contract.
+//! 2. [`proto::http1::Conn`] and [`proto::ws::Conn`]: two state machines each, drawn beside their enums.
+//! 3. [`session::Session`]: from a head to an answered request.
+//! 4. `driver/event_loop/mod.rs`: one turn. Then `driver/thread_per_conn/connection.rs`: the same in two
+//!    threads.
 //! 5. `examples/ticker.rs`: pushing from a thread to every kind of client.
-//! 6. [`push::Hub`]: topics, history, cursors, and a file for each technique.
+//! 6. [`push::Hub`]: topics, history, cursors, and one file for each technique.
 
 pub mod driver;
 pub mod proto;
