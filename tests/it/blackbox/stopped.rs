@@ -18,7 +18,7 @@ use super::{Client, Lab, both};
 
 /// Every deadline that ends a peer, at first. A machine on which the peers need a quarter of it to
 /// begin gets twice the time.
-const DEADLINE: Duration = Duration::from_secs(5);
+const DEADLINE: Duration = Duration::from_secs(8);
 /// More than the system keeps of output that is not read.
 const LARGE: usize = 16 * 1024 * 1024;
 
