@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use super::inbox::{Inbox, Missed, Posting, Readers};
 use crate::proto::Frame;
-use crate::session::{Address, Burst, Command};
+use crate::session::{Address, Burst, Command, Delivery};
 
 /// Capacity for crossing deliveries that is kept from turn to turn: 1 MiB.
 const PLACES_KEPT: usize = 64 * 1024;
@@ -58,12 +58,8 @@ pub(crate) trait Carrier {
     /// Sends all messages that the connection gets in this turn. There is one exception: if the
     /// turn has a single posting whose list has an address twice, the message is sent to it twice.
     fn send(&mut self, to: Address, burst: &Burst<'_>);
-    /// Sends a message.
-    fn push(&mut self, to: Address, frame: &Frame);
-    /// Carries out a command other than a push.
-    fn apply(&mut self, to: Address, command: Command);
-    /// Ends a connection, because the inbox had no room for a message to it.
-    fn overflow(&mut self, to: Address);
+    /// Delivers something that may not be the last delivery of this turn.
+    fn deliver(&mut self, to: Address, delivery: Delivery<'_>);
     /// The connection in this slot has got everything of this turn.
     fn drive(&mut self, slot: u32);
 }
@@ -79,11 +75,11 @@ impl Deliveries {
         let Missed { overflowed, lost } = std::mem::take(&mut self.missed);
         // What was missed stood before all postings in the queue, so it is told first.
         for address in overflowed {
-            carrier.overflow(address);
+            carrier.deliver(address, Delivery::Refused);
             carrier.drive(address.slot);
         }
         for (address, count) in lost {
-            carrier.apply(address, Command::Lost(count));
+            carrier.deliver(address, Delivery::Command(Command::Lost(count)));
             carrier.drive(address.slot);
         }
         if self.postings.is_empty() {
@@ -154,12 +150,14 @@ impl Deliveries {
         for places in crossing.chunk_by(|one, next| one.address.slot == next.address.slot) {
             for Place { address, nth } in places {
                 match &mut postings[*nth as usize] {
-                    Posting::One(_, command) => match command.take() {
-                        Some(Command::Push(frame)) => carrier.push(*address, &frame),
-                        Some(command) => carrier.apply(*address, command),
-                        None => {}
-                    },
-                    Posting::Many(_, frame) => carrier.push(*address, frame),
+                    Posting::One(_, Some(Command::Push(frame))) | Posting::Many(_, frame) => {
+                        carrier.deliver(*address, Delivery::Messages(&Burst::one(frame)));
+                    }
+                    Posting::One(_, command) => {
+                        if let Some(command) = command.take() {
+                            carrier.deliver(*address, Delivery::Command(command));
+                        }
+                    }
                 }
             }
             carrier.drive(places[0].address.slot);
@@ -183,13 +181,14 @@ impl Deliveries {
     fn hand_over_alone(&mut self, carrier: &mut impl Carrier) {
         for (nth, posting) in self.postings.iter_mut().enumerate() {
             let Posting::One(address, command) = posting else { continue };
+            let address = *address;
             if !self.marks.is_set(address.slot, nth) {
                 continue;
             }
             match command.take() {
-                Some(Command::Push(frame)) => carrier.send(*address, &Burst::one(&frame)),
+                Some(Command::Push(frame)) => carrier.send(address, &Burst::one(&frame)),
                 Some(command) => {
-                    carrier.apply(*address, command);
+                    carrier.deliver(address, Delivery::Command(command));
                     carrier.drive(address.slot);
                 }
                 None => {}
@@ -270,20 +269,20 @@ mod tests {
 
     impl Carrier for Notes {
         fn send(&mut self, to: Address, burst: &Burst<'_>) {
-            burst.frames().iter().for_each(|frame| self.push(to, frame));
+            self.deliver(to, Delivery::Messages(burst));
             self.drive(to.slot);
         }
 
-        fn push(&mut self, to: Address, frame: &Frame) {
-            self.note(to, std::str::from_utf8(frame.payload()).expect("text"));
-        }
-
-        fn apply(&mut self, to: Address, command: Command) {
-            self.note(to, &format!("{command:?}"));
-        }
-
-        fn overflow(&mut self, to: Address) {
-            self.note(to, "overflow");
+        fn deliver(&mut self, to: Address, delivery: Delivery<'_>) {
+            match delivery {
+                Delivery::Messages(burst) => {
+                    for frame in burst.frames() {
+                        self.note(to, std::str::from_utf8(frame.payload()).expect("text"));
+                    }
+                }
+                Delivery::Command(command) => self.note(to, &format!("{command:?}")),
+                Delivery::Refused => self.note(to, "refused"),
+            }
         }
 
         fn drive(&mut self, slot: u32) {

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::Config;
 use super::sync::{Condvar, Mutex, MutexGuard};
-use crate::session::{Address, Backlog, Command, Post, Queued, RemoteSource, SlowConsumer, Stats};
+use crate::session::{Address, Backlog, Command, Post, Queued, SlowConsumer, Stats};
 
 /// One connection's mailbox. Handles keep the mailbox alive, but not the connection or the server.
 pub(crate) struct Mailbox {
@@ -55,9 +55,28 @@ impl Mailbox {
         Self { slot, config, stats, socket, inner: Mutex::new(Inner::default()), filled: Condvar::new() }
     }
 
-    /// Whether a handle was ever given out.
-    pub(crate) fn has_handles(&self) -> bool {
-        self.lock().issued > 0
+    /// The connection's slot.
+    pub(crate) const fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    /// Gives out the serial of the next hold, stream or WebSocket, and drops commands for the
+    /// previous one.
+    pub(crate) fn issue_serial(&self) -> u64 {
+        let mut inner = self.lock();
+        inner.forget();
+        inner.issued += 1;
+        inner.serial = inner.issued;
+        inner.serial
+    }
+
+    /// The hold, stream or WebSocket with this serial is over. Commands for it are dropped.
+    pub(crate) fn retire_serial(&self, serial: u64) {
+        let mut inner = self.lock();
+        if inner.serial == serial {
+            inner.forget();
+            inner.serial = 0;
+        }
     }
 
     /// Waits for a command until `deadline`.
@@ -120,36 +139,6 @@ impl Inner {
         }
         let command = self.frames.pop().map(Command::Push).or_else(|| self.last.take())?;
         Some((self.serial, command))
-    }
-}
-
-impl RemoteSource for Arc<Mailbox> {
-    fn post(&self) -> Arc<dyn Post> {
-        Arc::clone(self) as Arc<dyn Post>
-    }
-
-    fn slot(&self) -> u32 {
-        self.slot
-    }
-
-    /// Gives out the serial of the next hold, stream or WebSocket, and drops commands for the
-    /// previous one.
-    fn issue_serial(&self) -> u64 {
-        let mut inner = self.lock();
-        inner.forget();
-        inner.issued += 1;
-        inner.serial = inner.issued;
-        inner.serial
-    }
-
-    /// The writer may be busy for long with the next requests. Commands that nothing can receive
-    /// must not fill the queue meanwhile.
-    fn retire_serial(&self, serial: u64) {
-        let mut inner = self.lock();
-        if inner.serial == serial {
-            inner.forget();
-            inner.serial = 0;
-        }
     }
 }
 

@@ -17,6 +17,7 @@
 mod clock;
 mod config;
 mod deliveries;
+pub mod drive;
 pub(crate) mod event_loop;
 mod inbox;
 #[cfg(all(test, loom))]
@@ -31,11 +32,6 @@ mod sync;
 pub(crate) mod thread_per_conn;
 mod timers;
 mod write;
-
-/// How many bytes are read after a deadline from a peer that goes on sending, before the peer is
-/// ended. The number is larger than what the system buffers for a socket (Linux: `tcp_rmem`, 6 MiB
-/// at most by default). So everything that had arrived at the deadline has been read by then.
-const OVERDUE_BYTES_MAX: u32 = 8 * 1024 * 1024;
 
 /// Whether the system reports edges itself, as epoll and kqueue do. Elsewhere mio makes edges out
 /// of levels: it reports a socket again only after a call on it has returned "would block".

@@ -32,8 +32,10 @@ pub struct Outbox {
     copied_sent: usize,
     /// The large pieces, in order. Each one knows its position relative to `copied`.
     pieces: VecDeque<Piece>,
-    /// The number of unsent bytes, copied and large ones together.
+    /// The number of unsent bytes: copied, large and lent ones together.
     len: usize,
+    /// The number of unsent bytes that are [lent](Self::lend).
+    lent: usize,
 }
 
 #[derive(Debug)]
@@ -62,10 +64,10 @@ impl Piece {
 impl Outbox {
     /// An empty outbox. It owns no memory.
     pub const fn new() -> Self {
-        Self { copied: Vec::new(), copied_sent: 0, pieces: VecDeque::new(), len: 0 }
+        Self { copied: Vec::new(), copied_sent: 0, pieces: VecDeque::new(), len: 0, lent: 0 }
     }
 
-    /// The number of unsent bytes.
+    /// The number of unsent bytes, with those that are [lent](Self::lend).
     pub const fn len(&self) -> usize {
         self.len
     }
@@ -122,7 +124,7 @@ impl Outbox {
         self.pieces.push_back(Piece { at: self.copied.len(), bytes, unsent });
     }
 
-    /// The unsent bytes in order, as non-empty slices.
+    /// The unsent bytes in order, as non-empty slices. Lent bytes are not among them.
     pub fn chunks(&self) -> impl Iterator<Item = &[u8]> {
         let mut from = self.copied_sent;
         let pieces = self.pieces.iter().flat_map(move |piece| {
@@ -144,10 +146,10 @@ impl Outbox {
     /// Removes the first `sent` bytes.
     ///
     /// # Panics
-    /// If `sent` is larger than [`len`](Self::len).
+    /// If `sent` is larger than [`len`](Self::len), or while bytes are [lent](Self::lend).
     #[inline]
     pub fn advance(&mut self, sent: usize) {
-        assert!(sent <= self.len, "no more bytes can have been sent than were waiting");
+        assert!(sent <= self.len && self.lent == 0, "no more bytes can have been sent than were waiting here");
         self.len -= sent;
         if self.len == 0 {
             // When everything is sent, the buffer is reused from its start, and no byte moves.
@@ -176,8 +178,54 @@ impl Outbox {
         self.copied_sent += sent;
     }
 
+    /// Takes the unsent bytes out, so that one thread can write them while others append. Until
+    /// [`give_back`](Self::give_back), they still count as unsent.
+    ///
+    /// ```
+    /// use pushlab::proto::Outbox;
+    /// let mut out = Outbox::new();
+    /// out.extend(b"one two ");
+    /// let mut lent = out.lend();
+    /// out.extend(b"three");
+    /// lent.advance(4); // the system took `one `
+    /// assert_eq!(out.len(), 13);
+    /// out.give_back(lent);
+    /// assert_eq!(out.chunks().collect::<Vec<_>>().concat(), b"two three");
+    /// ```
+    ///
+    /// # Panics
+    /// If bytes are lent already: two writers would mix their bytes.
+    #[must_use = "bytes that are lent and not given back stay unsent"]
+    pub fn lend(&mut self) -> Self {
+        assert!(!self.is_lent(), "one writer at a time");
+        let lent = std::mem::take(self);
+        (self.len, self.lent) = (lent.len, lent.len);
+        lent
+    }
+
+    /// Takes back what is left of the bytes that were lent. It stands before the bytes that were
+    /// appended meanwhile.
+    pub fn give_back(&mut self, mut rest: Self) {
+        self.len -= self.lent;
+        self.lent = 0;
+        if self.len > 0 {
+            rest.append(self);
+        }
+        *self = rest;
+    }
+
+    /// Whether bytes are lent.
+    #[inline]
+    pub const fn is_lent(&self) -> bool {
+        self.lent > 0
+    }
+
     /// Moves all bytes from `other` to the end of this outbox.
+    ///
+    /// # Panics
+    /// If bytes of `other` are lent.
     pub fn append(&mut self, other: &mut Self) {
+        assert!(!other.is_lent(), "lent bytes are not here to be moved");
         if self.len == 0 {
             self.clear();
             // A swap copies nothing, and `other` keeps a buffer for its next use.
@@ -214,7 +262,7 @@ impl Outbox {
         self.copied_sent = 0;
     }
 
-    /// Removes all bytes and keeps the copy buffer for the next use.
+    /// Removes all bytes that are not lent, and keeps the copy buffer for the next use.
     #[inline]
     pub fn clear(&mut self) {
         self.copied.clear();
@@ -222,7 +270,7 @@ impl Outbox {
         if !self.pieces.is_empty() {
             self.pieces.clear();
         }
-        self.len = 0;
+        self.len = self.lent;
     }
 
     /// The size of the copy buffer in bytes, used or not.

@@ -28,11 +28,13 @@ pub(super) struct Http {
     /// Set while the server shuts down: after how many milliseconds clients of unfinished requests
     /// should come back.
     come_back_ms: Option<u32>,
+    /// An exchange that had given out a handle has ended.
+    ended_handle: bool,
 }
 
 impl Http {
     pub(super) fn new(cx: &Context<'_>) -> Self {
-        Self { conn: Conn::new(cx.now.instant(), &cx.settings.limits), exchange: Exchange::Idle, come_back_ms: None }
+        Self { conn: Conn::new(cx.now.instant(), &cx.settings.limits), exchange: Exchange::Idle, come_back_ms: None, ended_handle: false }
     }
 
     /// Works on the next event of the input.
@@ -410,9 +412,13 @@ impl Http {
         Progress::End(Ending::Linger, CloseReason::Remote(error))
     }
 
-    /// Whether the connection has a stream with this serial.
-    pub(super) fn is_addressed(&self, serial: u64) -> bool {
-        matches!(&self.exchange, Exchange::Stream(stream) if stream.link.is_addressed(serial))
+    /// The serial of the current hold or stream.
+    pub(super) fn serial(&self) -> Option<u64> {
+        match &self.exchange {
+            Exchange::Idle | Exchange::Partial(_) => None,
+            Exchange::Held(hold) => hold.link.serial(),
+            Exchange::Stream(stream) => stream.link.serial(),
+        }
     }
 
     /// Drops the exchange with the values that it carries.
@@ -421,10 +427,12 @@ impl Http {
             Exchange::Idle | Exchange::Partial(_) => {}
             Exchange::Held(mut hold) => {
                 cx.stats.held.subtract(1);
+                self.ended_handle = true;
                 hold.link.let_go(cx);
             }
             Exchange::Stream(mut stream) => {
                 cx.stats.streams.subtract(1);
+                self.ended_handle = true;
                 stream.let_go(cx);
             }
         }
@@ -433,6 +441,12 @@ impl Http {
     /// Whether the client's next request must wait for an answer or for the end of a stream.
     pub(super) const fn is_answering(&self) -> bool {
         matches!(self.exchange, Exchange::Held(_) | Exchange::Stream(_))
+    }
+
+    /// Whether an exchange that can have given out a handle has ended since the last call.
+    #[inline]
+    pub(super) const fn take_ended_handle(&mut self) -> bool {
+        std::mem::replace(&mut self.ended_handle, false)
     }
 
     /// Whether every request that has begun to arrive is answered.

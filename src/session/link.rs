@@ -66,10 +66,6 @@ pub trait RemoteSource {
     fn slot(&self) -> u32;
     /// Returns a serial that was never given out before for this slot. It is at least 1.
     fn issue_serial(&self) -> u64;
-    /// The hold, stream or WebSocket with this serial is over. The driver can drop commands for it.
-    fn retire_serial(&self, serial: u64) {
-        let _ = serial;
-    }
 }
 
 /// A request that waits for its answer. [`release`](Self::release) consumes the handle, so that the
@@ -307,9 +303,6 @@ impl Link {
     /// Ends the link and drops the carried values. A panic in one destructor does not prevent the
     /// others.
     pub(super) fn let_go(&mut self, cx: &Context<'_>) {
-        if self.serial > 0 {
-            cx.remote.retire_serial(self.serial);
-        }
         for value in self.carried.drain(..) {
             cx.contain(|| drop(value));
         }
@@ -317,6 +310,11 @@ impl Link {
 
     pub(super) const fn is_addressed(&self, serial: u64) -> bool {
         serial != 0 && self.serial == serial
+    }
+
+    /// The serial, once it was issued.
+    pub(super) fn serial(&self) -> Option<u64> {
+        (self.serial > 0).then_some(self.serial)
     }
 
     pub(super) const fn close_asked(&self) -> Option<u16> {

@@ -178,8 +178,9 @@ impl WebSocket {
         }
     }
 
-    pub(super) const fn is_addressed(&self, serial: u64) -> bool {
-        self.link.is_addressed(serial)
+    /// The serial of this WebSocket, once it has given out a handle.
+    pub(super) fn serial(&self) -> Option<u64> {
+        self.link.serial()
     }
 
     #[inline]
@@ -205,7 +206,7 @@ impl WebSocket {
         }
     }
 
-    pub(super) fn handle_timeout(&mut self, is_writing: bool, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    pub(super) fn handle_timeout(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         let now = cx.now.instant();
         match self.timer {
             Timer::Ping(due) if due <= now => {
@@ -216,7 +217,7 @@ impl WebSocket {
                 let _ = self.conn.writer.send_ping(b"", out);
             }
             Timer::Pong(due) | Timer::PongBehind(due) if due <= now => {
-                if !self.heard && (is_writing || !out.is_empty()) {
+                if !self.heard && !out.is_empty() {
                     self.timer = Timer::PongBehind(now + cx.settings.limits.pong_timeout);
                     return Progress::Wait;
                 }

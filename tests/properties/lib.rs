@@ -18,6 +18,7 @@ mod remote;
 mod server;
 mod session;
 mod sse;
+mod wire;
 mod ws;
 
 /// A property of an input.

@@ -11,7 +11,7 @@ use pushlab::proto::Frame;
 use pushlab::session::{Command, HalfClose, Response, SlowConsumer};
 
 use super::input::Input;
-use world::World;
+use world::{Kind, World};
 
 /// Any operations, in any order that a driver can bring about.
 pub(super) fn keeps_its_promises(data: &[u8]) {
@@ -19,7 +19,8 @@ pub(super) fn keeps_its_promises(data: &[u8]) {
     let how = input.byte();
     let policy = [SlowConsumer::Disconnect, SlowConsumer::DropOldest, SlowConsumer::KeepLatest][usize::from(how & 3) % 3];
     let half_close = if how & 8 == 0 { HalfClose::Leaves } else { HalfClose::Waits };
-    let mut world = World::new(policy, half_close, how & 4 != 0);
+    let (is_layered, reports_end) = (how & 16 != 0, how & 32 != 0);
+    let mut world = World::new(Kind { slow_consumer: policy, half_close, has_heartbeats: how & 4 != 0, is_layered, reports_end });
     while !input.is_empty() && !world.is_aborted() {
         step(&mut world, &mut input);
         world.check();

@@ -14,10 +14,9 @@
 //! request is read. Existing connections are served before new ones are accepted. Output of a
 //! connection is gathered until the connection is driven, once a turn.
 //!
-//! A deadline that ends a peer only marks its connection as overdue. Then the connection is driven,
-//! which reads its socket to the end, and only after that the session is told of the time. So a
-//! delay of the loop itself, caused by a handler or a stopped process, does not count as the peer's
-//! delay.
+//! At a deadline the session is told the time, and then driven. A session whose peer is late first
+//! asks for one more read. So a delay of the loop itself, caused by a handler or a stopped process,
+//! does not count as the peer's delay.
 
 mod connection;
 
@@ -32,14 +31,15 @@ use slab::Slab;
 
 use super::clock::Clock;
 use super::deliveries::{Carrier, Deliveries};
+use super::drive::{Rest, Share};
 use super::inbox::Inbox;
 use super::listen::{LISTENER, Listening, WAKER, accept, exhausted};
 use super::outboxes::Outboxes;
 use super::stop::Stop;
 use super::timers::Timers;
-use crate::proto::{CloseReason, Frame};
-use crate::session::{Address, Burst, Command, Handler};
-use connection::{Connection, Env, Share, Tools, Verdict};
+use crate::proto::{CloseReason, Outbox};
+use crate::session::{Address, Burst, Delivery, Handler};
+use connection::{Connection, Env, Tools};
 
 /// Events taken from the system at once: with a busy loop, 64 events take some 0.3 ms. Larger
 /// batches save nothing.
@@ -65,8 +65,9 @@ pub(crate) fn run(listening: Listening, app: impl Handler) -> io::Result<()> {
     let clock = Clock::new();
     let tools = Tools {
         receive: vec![0; config.receive_buffer_bytes.max(config.settings.limits.head_bytes * 2)],
-        share: Share { read_bytes: 0, write_bytes: 0 },
+        share: Share::UNLIMITED,
         outboxes: Outboxes::default(),
+        empty: Outbox::new(),
         timers: Timers::new(clock.now().instant()),
     };
     let inbox = Arc::new(Inbox::new(config.inbox_bytes, config.settings.slow_consumer, Arc::clone(&stats), Arc::clone(&stop)));
@@ -267,15 +268,15 @@ impl EventLoop {
     }
 
     #[inline]
-    fn follow(&mut self, slot: u32, verdict: Verdict) {
-        match verdict {
-            Verdict::Keep => {}
-            Verdict::Again => {
+    fn follow(&mut self, slot: u32, rest: Rest) {
+        match rest {
+            Rest::Wait(_) => {}
+            Rest::Again => {
                 if self.put_in_list(slot) {
                     self.unfinished.push(slot);
                 }
             }
-            Verdict::Close(reason) => self.close(slot, reason),
+            Rest::Close(reason) => self.close(slot, reason),
         }
     }
 
@@ -335,39 +336,27 @@ impl Carrier for EventLoop {
     fn send(&mut self, address: Address, burst: &Burst<'_>) {
         let Address { slot, serial } = address;
         let Some(connection) = self.connections.get_mut(slot as usize) else { return };
-        if let Some(verdict) = connection.write_burst(serial, burst, slot, &self.env, &mut self.tools) {
-            return self.follow(slot, verdict);
+        if let Some(rest) = connection.send(serial, burst, slot, &self.env, &mut self.tools) {
+            return self.follow(slot, rest);
         }
         for frame in burst.frames() {
-            self.push(address, frame);
+            self.deliver(address, Delivery::Messages(&Burst::one(frame)));
         }
         self.drive(slot);
     }
 
-    fn push(&mut self, Address { slot, serial }: Address, frame: &Frame) {
+    fn deliver(&mut self, Address { slot, serial }: Address, delivery: Delivery<'_>) {
         let Some(connection) = self.connections.get_mut(slot as usize) else { return };
-        if !connection.push(serial, frame, slot, &self.env, &mut self.tools) {
+        if !connection.deliver(serial, delivery, slot, &self.env, &mut self.tools) {
             // Written at once: messages that come faster than a turn must not count against a
             // reader that was given no chance to read them.
             self.drive(slot);
         }
     }
 
-    fn apply(&mut self, Address { slot, serial }: Address, command: Command) {
-        if let Some(connection) = self.connections.get_mut(slot as usize) {
-            connection.apply(serial, command, slot, &self.env, &mut self.tools);
-        }
-    }
-
-    fn overflow(&mut self, Address { slot, serial }: Address) {
-        if let Some(connection) = self.connections.get_mut(slot as usize) {
-            connection.overflow(serial, slot, &self.env);
-        }
-    }
-
     fn drive(&mut self, slot: u32) {
         let Some(connection) = self.connections.get_mut(slot as usize) else { return };
-        let verdict = connection.drive(slot, &self.env, &mut self.tools);
-        self.follow(slot, verdict);
+        let rest = connection.drive(slot, &self.env, &mut self.tools);
+        self.follow(slot, rest);
     }
 }

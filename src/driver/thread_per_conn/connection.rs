@@ -1,19 +1,21 @@
 //! One blocking connection, which two threads share.
 //!
-//! Owns a socket, its session, and the order in which the two threads write. Leaves reading to
-//! `reader`, waiting for posted commands to `writer`, and the content of input and output to the
-//! session.
+//! Owns a socket with its session, the lock around the session, and the shares of the two threads:
+//! each is a side of `drive`. Leaves reading to `reader`, waiting for posted commands to `writer`,
+//! and what to do next to the session.
 //!
 //! ```text
-//!   reader: read ─────▶ lock ─▶ session.receive ─▶ flush ─▶ read ...      always
-//!   writer: mailbox ──▶ lock ─▶ session.apply ───▶ flush ─▶ mailbox ...   from the first handle on
+//!   reader: read ─────▶ lock ─▶ session ─▶ write ─▶ lock ─▶ session ─▶ read ...    always
+//!   writer: mailbox ──▶ lock ─▶ session ─▶ write ─▶ lock ─▶ session ─▶ mailbox ... from the first handle on
 //! ```
 //!
-//! The thread that produces output writes it, without the lock. If the other thread is writing,
-//! that thread writes the new output, too. So an echo stays on the reader's thread, and a publisher
-//! waits only for the mailbox's lock. Each thread sleeps until the deadline that it saw last. A
-//! thread that brings the deadline forward meets the new deadline itself.
+//! The thread that makes output writes it, without the lock: it is lent the output. If output is
+//! lent to the other thread, that thread writes the new output, too. So an echo stays on the
+//! reader's thread, and a publisher waits only for the mailbox's lock. Each thread sleeps until the
+//! deadline that it saw last. A thread that brings the deadline forward meets the new deadline
+//! itself.
 
+use std::cell::Cell;
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -24,13 +26,18 @@ use mio::{Interest, Token};
 
 use super::Shared;
 use crate::driver::clock::Clock;
+use crate::driver::drive::{Done, Driven, Rest, Side, Transport, drive};
 use crate::driver::mailbox::Mailbox;
 use crate::driver::write::write_once;
 use crate::proto::{CloseReason, Outbox};
-use crate::session::{Command, Context, Ending, RemoteSource, Session};
+use crate::session::{Command, Context, Delivered, Delivery, Io, Mode, Need, Next, PeerEnd, Post, Ready, RemoteSource, Session};
 
 /// An outbox larger than this is not kept between two answers.
 const OUTBOX_BYTES_KEPT: usize = 4 * 1024;
+
+/// How long a thread that does not read leaves a late peer to the reader. The reader may just have
+/// read input that keeps the peer.
+const READER_GRACE: Duration = Duration::from_millis(50);
 
 /// A connection. Its reader, its writer and the server's list share it; the list is for the
 /// shutdown.
@@ -39,97 +46,67 @@ pub(super) struct Connection {
     pub(super) socket: Arc<TcpStream>,
     pub(super) mailbox: Arc<Mailbox>,
     state: Mutex<State>,
-    /// Signals that a write ended, that the session changed, or that the connection failed.
+    /// Signals the reader, if it waits, that the session may have more for it to do.
     changed: Condvar,
     /// The grace time of the shutdown is over, and the socket was shut down.
     is_cut_off: AtomicBool,
 }
 
-/// The state that the two threads share under the lock. A thread that gives up the lock keeps no
-/// part of the state, except the output that it is writing.
-#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other, and every combination occurs")]
+/// The state that the two threads share under the lock.
 pub(super) struct State {
-    pub(super) session: Session,
-    out: Outbox,
-    /// Input that the session has not used yet.
-    input: Vec<u8>,
-    /// The last read filled its buffer, so there is probably more input.
-    pub(super) read_was_full: bool,
-    /// The reader is in a read, without the lock.
-    pub(super) is_reading: bool,
-    /// The peer's end was read, or need not be read.
-    pub(super) eof: bool,
-    /// The system has reported the peer's end. There may be input before the end.
-    hung_up: bool,
+    pub(super) driven: Driven,
+    pub(super) out: Outbox,
+    /// The serial that the mailbox takes commands for; 0 for none.
+    issued: u64,
     /// A second descriptor of the socket, through which the system tells the server's thread of the
     /// peer's end.
     watched: Option<mio::net::TcpStream>,
-    /// One of the threads is in a write, without the lock.
-    writing: bool,
     /// The reader waits for a change. A wake-up is a system call even if no thread waits, so only a
     /// waiting reader is woken.
     reader_waits: bool,
-    sending_ended: bool,
+    /// Since when a thread that does not read has known that the peer is late.
+    late_since: Option<Instant>,
     shutdown_begun: bool,
-    /// Set once the connection cannot go on, to the reason.
-    pub(super) failed: Option<CloseReason>,
 }
 
 impl State {
-    /// As [`Session::is_overdue`].
-    pub(super) fn is_overdue(&self, now: Instant) -> bool {
-        self.session.is_overdue(self.writing, &self.out, now)
-    }
-
-    /// When the writer must act on a deadline of the connection. The reader keeps the deadlines
-    /// that end the peer. If such a deadline came nearer during a read, the reader wakes too late,
-    /// so the writer keeps it instead.
-    pub(super) fn writer_deadline(&self, clock: &Clock) -> Option<Instant> {
-        let deadline = self.session.deadline().filter(|_| self.failed.is_none())?;
-        if !self.is_overdue(deadline) {
-            return Some(deadline);
-        }
-        self.is_reading.then(|| deadline.max(clock.now().instant()) + READER_GRACE)
+    /// Whether a hold, stream or WebSocket has given out a handle.
+    pub(super) const fn has_handles(&self) -> bool {
+        self.issued > 0
     }
 }
 
-type Guard<'a> = MutexGuard<'a, State>;
+pub(super) type Guard<'a> = MutexGuard<'a, State>;
 
-/// What a thread that acts on a deadline knows about unread input. A deadline ends a peer only if
-/// no input waits in the system, because input that waits has arrived in time.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum InputLeft {
-    /// The socket has been read to its end since the deadline.
-    Nothing,
-    /// There may be more input.
-    Some,
-    /// The other thread is reading.
-    Unknown,
+/// The source of addresses for handles of one connection, during one call of its session.
+struct Remote<'a> {
+    mailbox: &'a Arc<Mailbox>,
+    issued: Cell<u64>,
 }
 
-/// How long a thread that does not read leaves a deadline to the reader. The reader may just have
-/// read input that keeps the peer.
-const READER_GRACE: Duration = Duration::from_millis(50);
+impl RemoteSource for Remote<'_> {
+    fn post(&self) -> Arc<dyn Post> {
+        Arc::clone(self.mailbox) as Arc<dyn Post>
+    }
+
+    fn slot(&self) -> u32 {
+        self.mailbox.slot()
+    }
+
+    fn issue_serial(&self) -> u64 {
+        self.issued.set(self.mailbox.issue_serial());
+        self.issued.get()
+    }
+}
 
 impl Connection {
     pub(super) fn new(socket: TcpStream, peer: SocketAddr, slot: u32, shared: &Arc<Shared>, clock: &Clock) -> Self {
         let socket = Arc::new(socket);
         let mailbox = Arc::new(Mailbox::new(slot, Arc::clone(&shared.config), Arc::clone(&shared.stats), Arc::downgrade(&socket)));
-        let state = State {
-            session: Session::new(peer, &shared.context(clock, &mailbox)),
-            out: Outbox::new(),
-            input: Vec::new(),
-            read_was_full: false,
-            is_reading: false,
-            eof: false,
-            hung_up: false,
-            watched: None,
-            writing: false,
-            reader_waits: false,
-            sending_ended: false,
-            shutdown_begun: false,
-            failed: None,
-        };
+        let remote = Remote { mailbox: &mailbox, issued: Cell::new(0) };
+        let driven = Driven::new(Session::new(peer, &shared.context(clock, &remote)));
+        let state =
+            State { driven, out: Outbox::new(), issued: 0, watched: None, reader_waits: false, late_since: None, shutdown_begun: false };
         Self {
             shared: Arc::clone(shared),
             socket,
@@ -144,190 +121,70 @@ impl Connection {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn context<'a>(&'a self, clock: &'a Clock) -> Context<'a> {
-        self.shared.context(clock, &self.mailbox)
+    /// `None` if a thread holds the lock. It may hold it for as long as a handler runs.
+    fn try_lock(&self) -> Option<Guard<'_>> {
+        match self.state.try_lock() {
+            Ok(state) => Some(state),
+            Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Calls the session.
+    pub(super) fn call<T>(&self, state: &mut State, clock: &Clock, call: impl FnOnce(&mut Driven, &mut Outbox, &Context<'_>) -> T) -> T {
+        let remote = Remote { mailbox: &self.mailbox, issued: Cell::new(state.issued) };
+        let result = call(&mut state.driven, &mut state.out, &self.shared.context(clock, &remote));
+        state.issued = remote.issued.get();
+        if state.issued > 0 && state.driven.session.serial() != Some(state.issued) {
+            // The writer may be busy for long with the next requests. Commands that nothing can
+            // receive must not fill the mailbox meanwhile.
+            self.mailbox.retire_serial(state.issued);
+            state.issued = 0;
+        }
+        result
     }
 
     /// Carries out a posted command. Returns whether the output has room for more.
-    pub(super) fn apply(&self, state: &mut State, serial: u64, command: Command, clock: &Clock) -> bool {
-        state.session.apply(serial, command, &mut state.out, &self.context(clock));
-        state.out.len() < self.shared.config.settings.limits.output_bytes
+    pub(super) fn deliver(&self, state: &mut State, serial: u64, command: Command, clock: &Clock) -> bool {
+        self.call(state, clock, |driven, out, cx| {
+            if let Delivered::Shared(wire) = driven.session.deliver(serial, Delivery::Command(command), out, cx) {
+                out.push_shared(wire, 0..wire.len());
+            }
+            out.len() < cx.settings.limits.output_bytes
+        })
     }
 
-    /// Lets the session work on `fresh` input after the input that it has not used yet, on the
-    /// peer's end, and on its deadline. Writes the output.
-    pub(super) fn digest<'a>(&'a self, mut state: Guard<'a>, mut fresh: &mut [u8], input_left: InputLeft, clock: &Clock) -> Guard<'a> {
-        let cx = self.context(clock);
-        while state.failed.is_none() {
-            let State { session, out, input, .. } = &mut *state;
-            let used = if input.is_empty() && !fresh.is_empty() {
-                let used = session.receive(fresh, out, &cx);
-                input.extend_from_slice(&fresh[used..]);
-                used
-            } else {
-                input.extend_from_slice(fresh);
-                let used = if input.is_empty() { 0 } else { session.receive(input, out, &cx) };
-                input.drain(..used);
-                used
-            };
-            fresh = &mut [];
-            if input.is_empty() {
-                *input = Vec::new();
-            }
-            // Input that waits only for room in the output is worked on before the peer's end.
-            if state.eof && (state.input.is_empty() || state.out.len() < cx.settings.limits.output_bytes) {
-                let State { session, out, .. } = &mut *state;
-                session.handle_eof(out, &cx);
-            }
-            self.keep_time(&mut state, input_left, clock);
-            let moved = used > 0 || !state.out.is_empty();
-            state = self.flush(state, clock, true);
-            // The written output may have been all that the next request, or the peer's end, waited
-            // for.
-            if !moved || state.writing || state.input.is_empty() && !state.eof {
-                break;
-            }
-        }
-        state
-    }
-
-    fn keep_time(&self, state: &mut State, input_left: InputLeft, clock: &Clock) {
+    /// When a thread that does not read must look at a late peer. The reader sleeps in a read for
+    /// longer than the deadline allows, if the deadline came nearer meanwhile.
+    pub(super) fn late_deadline(&self, state: &mut State, clock: &Clock) -> Option<Instant> {
         let now = clock.now().instant();
-        let Some(deadline) = state.session.deadline().filter(|deadline| *deadline <= now) else { return };
-        let may_end_peer = match input_left {
-            InputLeft::Nothing => true,
-            InputLeft::Some => false,
-            InputLeft::Unknown => deadline + READER_GRACE <= now && self.has_no_input(state),
-        };
-        if may_end_peer || !state.is_overdue(now) {
-            state.session.handle_timeout(state.writing, &mut state.out, &self.context(clock));
+        if !state.driven.session.is_overdue(&state.out, now) {
+            state.late_since = None;
+            return None;
         }
+        Some(*state.late_since.get_or_insert(now) + READER_GRACE)
     }
 
-    /// Whether the system has neither input for this connection nor the peer's end.
-    fn has_no_input(&self, state: &State) -> bool {
-        // The socket must not become non-blocking while the other thread writes. A read that ends
-        // early because of this is started again.
-        if state.writing {
-            return false;
+    /// How a thread that does not read may act on a late peer: it may report a read that finds
+    /// nothing, if the system has neither input for this connection nor the peer's end.
+    pub(super) fn reads_for_reader(&self, state: &mut State, clock: &Clock) -> Mode {
+        let now = clock.now().instant();
+        // While output is lent, the socket must not become non-blocking.
+        if self.late_deadline(state, clock).is_none_or(|late| late > now) || state.out.is_lent() {
+            return Mode::Never;
         }
+        state.late_since = Some(now);
         let _ = self.socket.set_nonblocking(true);
         let peeked = self.socket.peek(&mut [0]);
+        // A read of the other thread that ends early because of this is started again.
         let _ = self.socket.set_nonblocking(false);
-        peeked.is_err_and(|error| is_timeout(&error))
-    }
-
-    /// Writes the output, unless the other thread is writing. Then ends the connection if the
-    /// session is over.
-    fn flush<'a>(&'a self, mut state: Guard<'a>, clock: &Clock, may_wait: bool) -> Guard<'a> {
-        while !state.writing && !state.out.is_empty() && state.failed.is_none() && state.session.ending() != Some(Ending::Abort) {
-            state.writing = true;
-            let mut out = std::mem::take(&mut state.out);
-            // The other thread can work on the session meanwhile, and a publisher never waits for a
-            // write.
-            drop(state);
-            let written = self.write(&mut out, may_wait);
-            state = self.lock();
-            state.writing = false;
-            let is_whole = out.is_empty();
-            // Output of the other thread came during the write. It belongs behind the rest of this
-            // output.
-            if !state.out.is_empty() {
-                out.append(&mut state.out);
-            }
-            if !out.is_empty() || out.capacity() <= OUTBOX_BYTES_KEPT {
-                state.out = out;
-            }
-            let State { session, out, failed, .. } = &mut *state;
-            match written {
-                Ok(()) if !is_whole => break,
-                Ok(()) if out.is_empty() => session.drained(out, &self.context(clock)),
-                Ok(()) => {}
-                // A write to a socket that was shut down fails, too. The first reason counts.
-                Err(reason) => _ = failed.get_or_insert(reason),
-            }
-        }
-        let is_written = !state.writing && state.out.is_empty();
-        // Closing with unread input would reset the connection and could destroy the last answer.
-        if state.read_was_full || !state.input.is_empty() && !state.eof {
-            state.session.linger();
-        }
-        match state.session.ending() {
-            // The session already has its reason. This one is not used.
-            Some(Ending::Abort) => _ = state.failed.get_or_insert(CloseReason::Local(1000)),
-            Some(Ending::Flush) if is_written => _ = state.failed.get_or_insert(CloseReason::Local(1000)),
-            Some(Ending::Linger) if is_written && !state.sending_ended => {
-                state.sending_ended = true;
-                let _ = self.socket.shutdown(Shutdown::Write);
-                state.session.sending_ended(&self.context(clock));
-            }
-            _ => {}
-        }
-        if state.failed.is_some() {
-            self.cut();
-        }
-        if state.reader_waits {
-            self.changed.notify_one();
-        }
-        state
-    }
-
-    /// Writes everything. The socket's write time-out bounds how long the system may take no byte.
-    /// If the thread must not wait, leaves output that the system does not take at once.
-    fn write(&self, out: &mut Outbox, may_wait: bool) -> Result<(), CloseReason> {
-        while !out.is_empty() {
-            match write_once(&*self.socket, out) {
-                Ok((taken, _)) => self.shared.stats.wrote(taken),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => {
-                    return match self.own_end() {
-                        Some(reason) => Err(reason),
-                        None if is_timeout(&error) && may_wait => {
-                            if self.write_at_once(out) {
-                                continue;
-                            }
-                            Err(CloseReason::WriteStalled)
-                        }
-                        None if is_timeout(&error) => Ok(()),
-                        None => Err(CloseReason::Transport),
-                    };
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes once without waiting. The write time-out may have passed while the whole process was
-    /// stopped, and the peer may have taken output meanwhile.
-    fn write_at_once(&self, out: &mut Outbox) -> bool {
-        let _ = self.socket.set_nonblocking(true);
-        let written = write_once(&*self.socket, out);
-        let _ = self.socket.set_nonblocking(false);
-        written.inspect(|(taken, _)| self.shared.stats.wrote(*taken)).is_ok()
-    }
-
-    /// How many bytes the reader may read at most; 0 if it must not read.
-    pub(super) fn wanted_bytes(&self, state: &State, clock: &Clock) -> usize {
-        if state.eof { 0 } else { state.session.wanted_bytes(state.input.len(), state.out.len(), &self.context(clock)) }
-    }
-
-    /// Whether the peer's end cannot be read: the next request waits for an answer, and more input
-    /// stands before the end than is read meanwhile.
-    fn is_stuck(&self, state: &State, clock: &Clock) -> bool {
-        let has_room = !state.writing && state.out.len() < self.shared.config.settings.limits.output_bytes;
-        has_room && !state.eof && state.session.ends_with_peer(&self.context(clock)) && self.wanted_bytes(state, clock) == 0
-    }
-
-    /// Whether the peer has ended while the server owes it an answer, and its end stands behind
-    /// input that is not read. A peer with less input before its end would be dropped, too.
-    pub(super) fn has_left(&self, state: &State, clock: &Clock) -> bool {
-        state.hung_up && self.is_stuck(state, clock)
+        if peeked.is_err_and(|error| is_timeout(&error)) { Mode::AtOnce } else { Mode::Never }
     }
 
     /// If the reader cannot read and will wait, makes the server's thread watch for the peer's end.
     /// If the process has no descriptor left for this, the end is noticed at the next write.
     pub(super) fn watch(&self, state: &mut State, clock: &Clock) {
-        if state.hung_up || state.watched.is_some() || !self.is_stuck(state, clock) {
+        if state.watched.is_some() || !self.call(state, clock, |driven, out, cx| driven.session.awaits_peer_end(out, cx)) {
             return;
         }
         let Ok(socket) = self.socket.try_clone() else { return };
@@ -339,7 +196,7 @@ impl Connection {
 
     /// Ends the watch, because the reader reads again. Otherwise, input would wake the server's
     /// thread.
-    pub(super) fn unwatch(&self, state: &mut State) {
+    fn unwatch(&self, state: &mut State) {
         if let Some(mut socket) = state.watched.take() {
             // Closing this descriptor would not end the watch: the system watches the open socket,
             // which the connection's own descriptor keeps open.
@@ -350,70 +207,72 @@ impl Connection {
     /// The system has reported the peer's end. Returns `false` if a thread holds the lock, for
     /// which the server's thread must not wait.
     pub(super) fn try_hang_up(&self) -> bool {
-        let mut state = match self.state.try_lock() {
-            Ok(state) => state,
-            Err(TryLockError::Poisoned(error)) => error.into_inner(),
-            Err(TryLockError::WouldBlock) => return false,
-        };
-        state.hung_up = true;
-        if state.reader_waits {
-            self.changed.notify_one();
-        }
+        let Some(mut state) = self.try_lock() else { return false };
+        state.driven.session.peer_ended(PeerEnd::Reported);
+        self.wake_reader(&state);
         true
     }
 
+    fn wake_reader(&self, state: &State) {
+        if state.reader_waits {
+            self.changed.notify_one();
+        }
+    }
+
     /// Waits until the other thread writes or changes the session, and no longer than `most`.
-    pub(super) fn wait_for_change<'a>(&'a self, mut state: Guard<'a>, most: Option<Duration>) -> Guard<'a> {
+    pub(super) fn wait_for_change(&self, mut state: Guard<'_>, most: Option<Duration>) {
         state.reader_waits = true;
         let mut state = match most {
             None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
             Some(most) => self.changed.wait_timeout(state, most).unwrap_or_else(PoisonError::into_inner).0,
         };
         state.reader_waits = false;
-        state
     }
 
     /// Called by the server's thread during a shutdown. The first call begins the connection's
     /// shutdown, and each call acts on its deadline. Does nothing if a thread holds the lock: a
     /// peer that does not read must not delay the others.
     pub(super) fn try_shut_down(&self, clock: &Clock) {
-        let Ok(mut state) = self.state.try_lock() else { return };
+        let Some(mut state) = self.try_lock() else { return };
         if !std::mem::replace(&mut state.shutdown_begun, true) {
             self.end_session(&mut state, clock);
         }
-        self.keep_time(&mut state, InputLeft::Unknown, clock);
-        if state.writing || state.out.is_empty() {
-            return drop(self.flush(state, clock, true));
+        // While output is lent, the thread that writes it goes on with the rest.
+        if state.out.is_lent() {
+            return;
         }
-        // A read of the other thread that ends early because of this is started again.
+        let reads = self.reads_for_reader(&mut state, clock);
+        state.driven.session.may_write();
+        // The lock is kept while the socket is non-blocking, except in the write. So no other
+        // thread begins a write that ends early. A read that ends early is started again.
         let _ = self.socket.set_nonblocking(true);
-        let state = self.flush(state, clock, false);
+        let io = Io { reads, ..Io::NON_BLOCKING };
+        let mut helper = Helper { share: ThreadShare::new(self, io, Some(state)), clock };
+        let rest = drive(&mut helper, &mut AtOnce(&self.socket));
         let _ = self.socket.set_nonblocking(false);
-        drop(state);
+        drop(helper);
+        if let Rest::Close(reason) = rest {
+            self.fail(reason, clock);
+        }
     }
 
     /// No thread is available to write for this connection. The connection ends as in a shutdown,
     /// and its client is told to come back.
     pub(super) fn refuse(&self, clock: &Clock) {
-        let mut state = self.lock();
-        self.end_session(&mut state, clock);
-        drop(self.flush(state, clock, true));
+        self.end_session(&mut self.lock(), clock);
     }
 
     fn end_session(&self, state: &mut State, clock: &Clock) {
         let come_back_ms = self.shared.config.come_back_ms(self.mailbox.slot());
-        state.session.shut_down(come_back_ms, &mut state.out, &self.context(clock));
+        self.call(state, clock, |driven, out, cx| driven.session.shut_down(come_back_ms, out, cx));
     }
 
     /// Cuts the connection when the grace time is over. Repeated until the connection is gone,
     /// because a thread may be about to wait.
     pub(super) fn cut_off(&self) {
-        // The flag is set before the socket is shut down. So a thread that holds the lock and whose
-        // call fails finds the true reason.
+        // The flag is set before the socket is shut down. So a thread whose call fails finds the
+        // true reason.
         self.is_cut_off.store(true, SeqCst);
-        if let Ok(mut state) = self.state.try_lock() {
-            state.failed.get_or_insert(CloseReason::Shutdown);
-        }
         self.cut();
         self.changed.notify_all();
     }
@@ -426,14 +285,24 @@ impl Connection {
         self.is_cut_off.load(SeqCst).then_some(CloseReason::Shutdown)
     }
 
+    /// A thread that does not read has found the end of the connection. The reader closes it.
+    pub(super) fn fail(&self, reason: CloseReason, clock: &Clock) {
+        let reason = self.own_end().unwrap_or(reason);
+        let mut state = self.lock();
+        if reason != CloseReason::Shutdown {
+            self.call(&mut state, clock, |driven, _, cx| driven.session.abort(reason, cx));
+        }
+        self.cut();
+        self.wake_reader(&state);
+    }
+
     /// Ends the connection. The reader calls this last.
     pub(super) fn close(&self, reason: CloseReason, clock: &Clock) {
         let mut state = self.lock();
-        let reason = *state.failed.get_or_insert(reason);
-        if reason == CloseReason::Shutdown && (state.session.is_owing() || state.writing || !state.out.is_empty()) {
+        if reason == CloseReason::Shutdown && (state.driven.session.is_owing() || !state.out.is_empty()) {
             self.shared.stats.cut.add(1);
         }
-        state.session.close(reason, &self.context(clock));
+        self.call(&mut state, clock, |driven, _, cx| driven.session.close(reason, cx));
         self.unwatch(&mut state);
         drop(state);
         self.mailbox.close();
@@ -445,6 +314,110 @@ impl Connection {
     fn cut(&self) {
         // An error means that the peer ended the connection first.
         let _ = self.socket.shutdown(Shutdown::Both);
+    }
+
+    /// Writes once, and waits for the socket's write time-out at most.
+    pub(super) fn write(&self, out: &mut Outbox) -> io::Result<(usize, Ready)> {
+        let written = write_once(&*self.socket, out).or_else(|error| {
+            if !is_timeout(&error) {
+                return Err(error);
+            }
+            // The write time-out may have passed while the whole process was stopped, and the peer
+            // may have taken output meanwhile.
+            let _ = self.socket.set_nonblocking(true);
+            let written = write_once(&*self.socket, out);
+            let _ = self.socket.set_nonblocking(false);
+            written.map_err(|error| if is_timeout(&error) { ErrorKind::TimedOut.into() } else { error })
+        });
+        written.map(|(taken, _)| (taken, Ready::Perhaps))
+    }
+}
+
+/// What one thread has of a connection while it drives it: the lock, or the output that it writes.
+pub(super) struct ThreadShare<'a> {
+    connection: &'a Connection,
+    pub(super) io: Io,
+    /// The lock, between two steps that need it.
+    held: Option<Guard<'a>>,
+    pub(super) lent: Outbox,
+}
+
+impl<'a> ThreadShare<'a> {
+    pub(super) const fn new(connection: &'a Connection, io: Io, held: Option<Guard<'a>>) -> Self {
+        Self { connection, io, held, lent: Outbox::new() }
+    }
+
+    /// The lock.
+    pub(super) fn lock(&mut self) -> Guard<'a> {
+        self.held.take().unwrap_or_else(|| self.connection.lock())
+    }
+
+    /// Reports the last step to the session, and asks it for the next one. `after` sees the state
+    /// that belongs to the answer. The lock is kept if the thread will not read or write.
+    pub(super) fn step(&mut self, done: Done, room: &mut [u8], need: Need, clock: &Clock, after: impl FnOnce(Next, &mut State)) -> Next {
+        let connection = self.connection;
+        let mut state = self.lock();
+        if let Done::Wrote(..) = done {
+            state.out.give_back(std::mem::take(&mut self.lent));
+            if state.out.is_empty() && state.out.capacity() > OUTBOX_BYTES_KEPT {
+                state.out = Outbox::new();
+            }
+        }
+        let io = Io { need, ..self.io };
+        connection.call(&mut state, clock, |driven, out, cx| driven.report(done, room, out, cx));
+        while connection.call(&mut state, clock, Driven::resume) {}
+        let next = connection.call(&mut state, clock, |driven, out, cx| {
+            driven.keep_time(out, cx);
+            driven.session.next(io, out, cx)
+        });
+        match next {
+            Next::Write => self.lent = state.out.lend(),
+            Next::Read(_) => connection.unwatch(&mut state),
+            Next::EndSending | Next::Wait(_) | Next::Close(_) => {}
+        }
+        connection.wake_reader(&state);
+        after(next, &mut state);
+        if let Next::EndSending | Next::Wait(_) | Next::Close(_) = next {
+            self.held = Some(state);
+        }
+        next
+    }
+}
+
+/// The server's thread, which helps a connection to end.
+struct Helper<'a> {
+    share: ThreadShare<'a>,
+    clock: &'a Clock,
+}
+
+impl Side for Helper<'_> {
+    fn step(&mut self, done: Done, need: Need) -> Option<Next> {
+        Some(self.share.step(done, &mut [], need, self.clock, |_, _| ()))
+    }
+
+    fn room(&mut self, _: usize) -> &mut [u8] {
+        &mut []
+    }
+
+    fn output(&mut self) -> &mut Outbox {
+        &mut self.share.lent
+    }
+}
+
+/// A socket that is non-blocking for now, and is only written to.
+struct AtOnce<'a>(&'a TcpStream);
+
+impl Transport for AtOnce<'_> {
+    fn read(&mut self, _: &mut [u8], _: Option<Duration>) -> io::Result<(usize, Ready)> {
+        Err(ErrorKind::WouldBlock.into())
+    }
+
+    fn write(&mut self, out: &mut Outbox) -> io::Result<(usize, Ready)> {
+        write_once(self.0, out).map(|(taken, _)| (taken, Ready::Perhaps))
+    }
+
+    fn end_sending(&mut self) -> io::Result<()> {
+        self.0.shutdown(Shutdown::Write)
     }
 }
 

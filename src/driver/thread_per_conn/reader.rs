@@ -9,15 +9,17 @@
 //! time-out ends a client that first sends more than the system buffers and only then reads its
 //! last answer; the event loop would go on reading.
 
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::connection::{Connection, InputLeft, State, is_timeout};
+use super::connection::{Connection, ThreadShare, is_timeout};
 use super::writer;
-use crate::driver::OVERDUE_BYTES_MAX;
 use crate::driver::clock::Clock;
-use crate::proto::CloseReason;
+use crate::driver::drive::{Done, Rest, Side, Transport, drive};
+use crate::proto::Outbox;
+use crate::session::{Io, Need, Next, Ready};
 
 /// The size of a quiet connection's receive buffer: the head of a browser's request, or an Ethernet
 /// segment. Together with the three pages of stack that a thread touches, a quiet connection stays
@@ -46,133 +48,92 @@ fn time_out_for(wanted: Duration) -> Duration {
 /// Serves a connection until it is over.
 pub(super) fn run(connection: &Arc<Connection>) {
     let mut reader = Reader {
+        connection,
+        share: ThreadShare::new(connection, Io::BLOCKING, None),
         clock: Clock::new(),
         buffer: vec![0; QUIET_BYTES],
         short_reads: 0,
-        time_out: None,
-        timed_out: false,
-        asked_for_writer: false,
-        overdue_bytes: 0,
+        patience: None,
+        has_writer: false,
     };
-    let reason = reader.serve(connection);
-    connection.close(reason, &reader.clock);
+    let mut socket = Socket { connection, time_out: None, timed_out: false };
+    let reason = loop {
+        match drive(&mut reader, &mut socket) {
+            Rest::Close(reason) => break reason,
+            Rest::Wait(_) | Rest::Again => reader.wait(),
+        }
+        if let Some(reason) = connection.own_end() {
+            break reason;
+        }
+    };
+    drop(reader.share);
+    connection.close(connection.own_end().unwrap_or(reason), &reader.clock);
 }
 
-struct Reader {
+/// The reader's side of a connection.
+struct Reader<'a> {
+    connection: &'a Arc<Connection>,
+    share: ThreadShare<'a>,
     clock: Clock,
     buffer: Vec<u8>,
     short_reads: u32,
-    /// The socket's read time-out.
-    time_out: Option<Duration>,
-    /// Whether the last read ended because of the time-out.
-    timed_out: bool,
+    /// How long the next read may wait.
+    patience: Option<Duration>,
     /// Whether the writer has been started or refused.
-    asked_for_writer: bool,
-    /// Bytes read since the deadline that ends the peer has passed.
-    overdue_bytes: u32,
+    has_writer: bool,
 }
 
-impl Reader {
-    fn serve(&mut self, connection: &Arc<Connection>) -> CloseReason {
-        let mut state = connection.lock();
-        loop {
-            if let Some(reason) = state.failed {
-                return reason;
-            }
-            let mut most = state.session.deadline().map(|deadline| self.clock.until(deadline));
-            let mut fresh = 0;
-            let wanted = connection.wanted_bytes(&state, &self.clock);
-            if wanted > 0 {
-                connection.unwatch(&mut state);
-                state.is_reading = true;
-                drop(state);
-                let read = self.read(connection, wanted, most);
-                state = connection.lock();
-                state.is_reading = false;
-                match read {
-                    // A socket that this side has shut down reads as the end of file, too.
-                    Ok(Some(0)) => match connection.own_end() {
-                        Some(reason) => return reason,
-                        None => state.eof = true,
-                    },
-                    Ok(len) => fresh = len.unwrap_or_default(),
-                    Err(reason) => return connection.own_end().unwrap_or(reason),
-                }
-            } else if connection.has_left(&state, &self.clock) {
-                state.eof = true;
-            } else {
-                if !state.eof && state.is_overdue(self.clock.now().instant()) {
-                    // Nothing is read because output waits. The write time-out decides about this
-                    // peer.
-                    most = None;
-                }
-                connection.watch(&mut state, &self.clock);
-                state = connection.wait_for_change(state, most);
-            }
-            state.read_was_full = fresh > 0 && fresh == wanted.min(self.buffer.len());
+impl Side for Reader<'_> {
+    fn step(&mut self, done: Done, need: Need) -> Option<Next> {
+        // After a write, the time of the read before it is exact enough.
+        if !matches!(done, Done::Wrote(..)) {
             self.clock.read();
-            let input_left = self.input_left(&state, wanted, fresh);
-            state = connection.digest(state, &mut self.buffer[..fresh], input_left, &self.clock);
-            self.fit_buffer(fresh, connection.shared.config.receive_buffer_bytes);
-            if !self.asked_for_writer && connection.mailbox.has_handles() && state.failed.is_none() {
-                // A refusal takes the lock itself, and starting a thread takes long.
-                drop(state);
-                self.start_writer(connection);
-                state = connection.lock();
-            }
         }
+        let Self { share, clock, buffer, patience, .. } = self;
+        let mut has_handles = false;
+        let next = share.step(done, buffer, need, clock, |_, state| {
+            *patience = state.driven.session.read_deadline().map(|deadline| clock.until(deadline));
+            has_handles = state.has_handles();
+        });
+        if let Done::Read(len, _) = done {
+            self.fit_buffer(len);
+        }
+        // The first output is written first, because starting a thread takes long.
+        if has_handles && !self.has_writer && matches!(next, Next::Read(_) | Next::Wait(_)) {
+            self.start_writer();
+            return self.step(Done::Nothing, need);
+        }
+        Some(next)
     }
 
-    /// Reads once, `wanted` bytes at most. Returns the number of bytes, 0 at the end of file, or
-    /// `None` if nothing came before the time-out.
-    fn read(&mut self, connection: &Connection, wanted: usize, most: Option<Duration>) -> Result<Option<usize>, CloseReason> {
-        self.set_time_out(connection, most).map_err(|_| CloseReason::Transport)?;
-        let wanted = wanted.min(self.buffer.len());
-        loop {
-            match (&*connection.socket).read(&mut self.buffer[..wanted]) {
-                Ok(len) => {
-                    connection.shared.stats.bytes_in.add(len as u64);
-                    return Ok(Some(len));
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if is_timeout(&error) => {
-                    self.timed_out = true;
-                    return Ok(None);
-                }
-                Err(_) => return Err(CloseReason::Transport),
-            }
-        }
+    fn room(&mut self, most: usize) -> &mut [u8] {
+        let len = most.min(self.buffer.len());
+        &mut self.buffer[..len]
     }
 
-    /// What the last read tells about more input. Past [`OVERDUE_BYTES_MAX`], all input that had
-    /// arrived at the deadline has been read, so a peer that sends without a pause cannot avoid the
-    /// deadline.
-    fn input_left(&mut self, state: &State, wanted: usize, fresh: usize) -> InputLeft {
-        let is_overdue = state.is_overdue(self.clock.now().instant());
-        self.overdue_bytes = if is_overdue { self.overdue_bytes.saturating_add(fresh as u32) } else { 0 };
-        let has_been_read = state.eof || wanted > 0 && !state.read_was_full;
-        if has_been_read || self.overdue_bytes >= OVERDUE_BYTES_MAX { InputLeft::Nothing } else { InputLeft::Some }
+    fn patience(&self) -> Option<Duration> {
+        self.patience
     }
 
-    /// Sets the read time-out. This costs a system call, so a time-out that is too short stays
-    /// until it has ended one read too early.
-    fn set_time_out(&mut self, connection: &Connection, wanted: Option<Duration>) -> std::io::Result<()> {
-        let timed_out = std::mem::take(&mut self.timed_out);
-        let wakes_in_time = match (self.time_out, wanted) {
-            (Some(set), Some(wanted)) => is_in_time(set, wanted) && !timed_out,
-            (Some(_), None) => !timed_out,
-            (None, wanted) => wanted.is_none(),
-        };
-        if !wakes_in_time {
-            self.time_out = wanted.map(time_out_for);
-            connection.socket.set_read_timeout(self.time_out)?;
-        }
-        Ok(())
+    fn output(&mut self) -> &mut Outbox {
+        &mut self.share.lent
+    }
+}
+
+impl Reader<'_> {
+    /// Nothing is to be read or written by this thread. Waits until that changes.
+    fn wait(&mut self) {
+        self.clock.read();
+        let mut state = self.share.lock();
+        self.connection.watch(&mut state, &self.clock);
+        let most = state.driven.session.deadline().map(|deadline| self.clock.until(deadline));
+        self.connection.wait_for_change(state, most);
     }
 
     /// Fits the buffer to the input: a full read makes it larger, for bulk data, and a row of short
     /// reads makes it small again.
-    fn fit_buffer(&mut self, len: usize, most: usize) {
+    fn fit_buffer(&mut self, len: usize) {
+        let most = self.connection.shared.config.receive_buffer_bytes;
         if len == self.buffer.len() && len < most {
             self.buffer = vec![0; (len * 4).min(most)];
         }
@@ -183,23 +144,76 @@ impl Reader {
     }
 
     /// Starts the writer, because the connection has given out its first handle.
-    fn start_writer(&mut self, connection: &Arc<Connection>) {
-        self.asked_for_writer = true;
-        let shared = &connection.shared;
+    fn start_writer(&mut self) {
+        self.has_writer = true;
+        // Starting a thread takes long, and a refusal takes the lock itself.
+        drop(self.share.lock());
+        let shared = &self.connection.shared;
         let started = shared.permits.take().and_then(|permit| {
-            let connection = Arc::clone(connection);
+            let connection = Arc::clone(self.connection);
             shared.spawn(permit, move || writer::run(&connection)).ok()
         });
         if started.is_none() {
             if let Some(count) = shared.stats.thread_refusals.add_and_report() {
                 log::warn!(
-                    "a held request, stream or WebSocket was refused, because it needs a second thread and there is none; `max_threads` \
-                     is {} (refusal {count})",
+                    "a held request, stream or WebSocket was refused, because it needs a second thread and all `max_threads` ({}) are \
+                     taken (refusal {count})",
                     shared.config.max_threads
                 );
             }
-            connection.refuse(&self.clock);
+            self.connection.refuse(&self.clock);
         }
+    }
+}
+
+/// The socket of a connection, for its reader.
+struct Socket<'a> {
+    connection: &'a Connection,
+    /// The socket's read time-out.
+    time_out: Option<Duration>,
+    /// Whether the last read ended because of the time-out.
+    timed_out: bool,
+}
+
+impl Transport for Socket<'_> {
+    fn read(&mut self, room: &mut [u8], patience: Option<Duration>) -> io::Result<(usize, Ready)> {
+        self.set_time_out(patience)?;
+        match (&*self.connection.socket).read(room) {
+            // A socket that this side has shut down reads as the end of file, too.
+            Ok(0) if self.connection.own_end().is_some() => Err(ErrorKind::ConnectionAborted.into()),
+            Ok(len) => Ok((len, if len == room.len() { Ready::Perhaps } else { Ready::No })),
+            Err(error) if is_timeout(&error) => {
+                self.timed_out = true;
+                Err(ErrorKind::WouldBlock.into())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn write(&mut self, out: &mut Outbox) -> io::Result<(usize, Ready)> {
+        self.connection.write(out)
+    }
+
+    fn end_sending(&mut self) -> io::Result<()> {
+        self.connection.socket.shutdown(Shutdown::Write)
+    }
+}
+
+impl Socket<'_> {
+    /// Sets the read time-out. This costs a system call, so a time-out that is too short stays
+    /// until it has ended one read too early.
+    fn set_time_out(&mut self, wanted: Option<Duration>) -> io::Result<()> {
+        let timed_out = std::mem::take(&mut self.timed_out);
+        let wakes_in_time = match (self.time_out, wanted) {
+            (Some(set), Some(wanted)) => is_in_time(set, wanted) && !timed_out,
+            (Some(_), None) => !timed_out,
+            (None, wanted) => wanted.is_none(),
+        };
+        if !wakes_in_time {
+            self.time_out = wanted.map(time_out_for);
+            self.connection.socket.set_read_timeout(self.time_out)?;
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! The log, read by somebody whose terminal obeys control characters.
 //!
-//! Covers: session::lifecycle
+//! Covers: session::session
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -115,6 +115,6 @@ fn the_bound_on_threads_is_told() {
     assert!(has(Level::Warn, "all 5 threads (`max_threads`) are taken: new connections wait"));
     assert_eq!(clients[0].fetch("/poll").status, 503);
     let lines = READER.about_threads.lock().unwrap();
-    let refused = |line: &str| line.contains("needs a second thread and there is none") && line.contains("`max_threads` is 5");
+    let refused = |line: &str| line.contains("needs a second thread and all `max_threads` (5) are taken");
     assert!(lines.iter().any(|(_, line)| refused(line)), "{lines:?}");
 }

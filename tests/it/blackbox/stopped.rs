@@ -4,7 +4,7 @@
 //! The server is this test program once more, as a process of its own. Its peers are more than the
 //! event loop is told of at once.
 //!
-//! Covers: driver::event_loop, driver::thread_per_conn, session::lifecycle
+//! Covers: driver::event_loop, driver::thread_per_conn, session::session
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;

@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, Weak};
 
-use pushlab::proto::Limits;
+use pushlab::proto::{CloseReason, Limits};
 use pushlab::push::{HubConfig, Message, Technique, Topics};
 use pushlab::session::{Ending, Settings};
 
@@ -177,7 +177,7 @@ fn a_reader_far_behind_holds_one_piece() {
         publish(&world, "a", 1_000);
         let kept = all.iter().filter(|message| message.strong_count() > 0).count();
         assert!((1..=10).contains(&kept), "{technique}: {kept} messages");
-        rig.eof();
+        rig.close(CloseReason::Transport);
         assert_eq!(all.iter().filter(|message| message.strong_count() > 0).count(), 0, "{technique}");
     }
 }

@@ -1,6 +1,6 @@
 //! Over is over: no call brings a connection back, softens its end, or makes it speak.
 //!
-//! Covers: session::lifecycle, session::progress
+//! Covers: session::session, session::progress
 
 use pushlab::proto::{Frame, Limits};
 use pushlab::session::{Ending, Response, Settings};

@@ -3,7 +3,7 @@
 //! The rig itself checks at every step that no more input is used than was given, and at the end that all gauges are at zero, everything
 //! carried was dropped, and nothing is said any more. Here the order of messages and of answers is checked against a model.
 //!
-//! Covers: session::lifecycle, session::link
+//! Covers: session::session, session::link
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Many requests at once: one by one, in order, and none before the one in front of it is done.
 //!
-//! Covers: session::lifecycle, session::http
+//! Covers: session::session, session::http
 
 use pushlab::proto::Limits;
 use pushlab::session::{Response, Settings};
@@ -55,15 +55,21 @@ fn what_is_behind_a_stream_waits_for_its_end() {
 #[test]
 fn a_client_far_ahead_is_not_read() {
     let settings = Settings { limits: Limits { pipeline_bytes: 100, ..Limits::default() }, ..Settings::default() };
-    let mut rig = Rig::with(settings);
-    rig.send(get("/hold"));
-    assert!(rig.wants_read_after(0) && rig.wants_read_after(99) && !rig.wants_read_after(100));
-    rig.shelf.held().release(Response::no_content());
-    rig.deliver();
-    assert!(rig.wants_read_after(100), "once the hold is over, what waits is worked on");
-
-    rig.send(get("/stream"));
-    assert!(rig.wants_read_after(99) && !rig.wants_read_after(100));
+    let ahead = get("/hello").repeat(9);
+    for path in ["/hold", "/stream"] {
+        let mut rig = Rig::with(settings.clone());
+        rig.send(get(path));
+        assert_eq!(rig.wanted_bytes(), 100, "{path}");
+        rig.send(&ahead[..99]);
+        assert_eq!(rig.wanted_bytes(), 1, "{path}");
+        rig.send(&ahead[99..101]);
+        assert_eq!((rig.wanted_bytes(), rig.input_len()), (0, 101), "{path}: one byte stays in the system");
+        if path == "/hold" {
+            rig.shelf.held().release(Response::no_content());
+            rig.deliver();
+            assert!(rig.wants_read(), "once the hold is over, what waits is worked on");
+        }
+    }
 }
 
 #[test]
@@ -105,22 +111,27 @@ fn no_more_is_read_ahead_than_can_be_of_use() {
     let limits = Limits { head_bytes: 200, pipeline_bytes: 100, output_bytes: 1_000, ..Limits::default() };
     let with = |limits: &Limits| Rig::with(Settings { limits: limits.clone(), ..Settings::default() });
     let mut rig = with(&limits);
-    assert_eq!((rig.wanted_bytes_after(0), rig.wanted_bytes_after(150)), (201, 51), "the byte past the largest head refuses it");
+    assert_eq!(rig.wanted_bytes(), 201, "the byte past the largest head refuses it");
+    let mut other = with(&limits);
+    other.send(&get(&"/".repeat(150))[..150]);
+    assert_eq!(other.wanted_bytes(), 51);
     rig.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n");
-    assert_eq!(rig.wanted_bytes_after(0), 5_100, "the body, and what may wait behind it");
+    assert_eq!(rig.wanted_bytes(), 5_100, "the body, and what may wait behind it");
     rig.send("x".repeat(4_999));
-    assert_eq!(rig.wanted_bytes_after(0), 101);
+    assert_eq!(rig.wanted_bytes(), 101);
     rig.send(["x", "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"].concat());
-    assert_eq!(rig.wanted_bytes_after(0), usize::MAX, "nobody knows how long chunks go on");
+    assert_eq!(rig.wanted_bytes(), usize::MAX, "nobody knows how long chunks go on");
     rig.send("0\r\n\r\n");
     rig.block();
     rig.send(get("/large?bytes=1000"));
-    assert_eq!(rig.wanted_bytes_after(0), 0, "the output is full");
+    assert_eq!(rig.wanted_bytes(), 0, "the output is full");
     rig.unblock();
     rig.send(get("/hold"));
-    assert_eq!((rig.wanted_bytes_after(0), rig.wanted_bytes_after(40), rig.wanted_bytes_after(1_000)), (100, 60, 0));
+    assert_eq!(rig.wanted_bytes(), 100);
+    rig.send([b'x'; 40]);
+    assert_eq!(rig.wanted_bytes(), 60);
 
     // Many small requests come in few reads where they may wait, too.
-    let rig = with(&Limits { pipeline_bytes: 10_000, ..limits });
-    assert_eq!(rig.wanted_bytes_after(0), 10_000);
+    let mut rig = with(&Limits { pipeline_bytes: 10_000, ..limits });
+    assert_eq!(rig.wanted_bytes(), 10_000);
 }

@@ -1,20 +1,25 @@
 //! The driver of these tests.
 //!
-//! Covers: session::context, session::stats
+//! Covers: session::context, session::stats, session::contract, session::next, session::deliver, driver::drive
 
 use std::cell::Cell;
+use std::io::{self, ErrorKind};
 use std::mem::take;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use pushlab::proto::{CloseReason, Frame, Now, Outbox};
-use pushlab::session::{Address, Burst, Command, Context, Ending, Handler, Post, RemoteSource, Session, Settings, Snapshot, Stats};
+use pushlab::driver::drive::{Driven, Rest, Share, Transport, Turn, drive};
+use pushlab::proto::{CloseReason, Frame, Limits, Now, Outbox};
+use pushlab::session::{
+    Address, Burst, Command, Context, Delivered, Delivery, Ending, Handler, Io, Next, PeerEnd, Post, Ready, RemoteSource, Session,
+    Settings, Snapshot, Stats,
+};
 
 use super::app::{Shelf, app};
 use super::wire::{self, Answer};
 
 const SLOT: u32 = 7;
-/// More calls than any test needs: a deadline that does not move when it is handled would be handled for ever.
+/// More calls than any test needs. A deadline that does not move when it is handled would be handled for ever.
 const CALLS_MAX: usize = 10_000;
 
 /// Commands that were posted and not yet carried out.
@@ -61,23 +66,75 @@ impl World {
     }
 }
 
-/// One session and what is around it.
-pub struct Rig {
-    world: World,
-    session: Session,
-    out: Outbox,
-    /// Input that the session has not used.
-    input: Vec<u8>,
+/// The client, and the system between it and the session.
+#[derive(Default)]
+struct Peer {
+    /// Input that was not read.
+    incoming: Vec<u8>,
+    /// The client has ended its side.
+    is_ended: bool,
     /// Bytes that the system takes before it blocks; `None` for all.
     room: Option<usize>,
     /// Bytes that the system took and no assertion has looked at.
     taken: Vec<u8>,
     /// This side has said that it sends no more.
     sending_ended: bool,
+    calls: usize,
+}
+
+impl Peer {
+    fn count_call(&mut self) {
+        self.calls += 1;
+        assert!(self.calls < CALLS_MAX, "the session works for ever");
+    }
+
+    /// The system takes bytes of the front of `bytes`. Returns how many.
+    fn take(&mut self, bytes: &[u8]) -> usize {
+        assert!(!self.sending_ended, "output after the end of sending");
+        let len = self.room.map_or(bytes.len(), |room| room.min(bytes.len()));
+        self.room = self.room.map(|room| room - len);
+        self.taken.extend(&bytes[..len]);
+        len
+    }
+}
+
+impl Transport for Peer {
+    fn read(&mut self, room: &mut [u8], _: Option<Duration>) -> io::Result<(usize, Ready)> {
+        self.count_call();
+        let len = room.len().min(self.incoming.len());
+        if len == 0 && !self.is_ended {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        room[..len].copy_from_slice(&self.incoming[..len]);
+        self.incoming.drain(..len);
+        Ok((len, if self.incoming.is_empty() { Ready::No } else { Ready::Perhaps }))
+    }
+
+    fn write(&mut self, out: &mut Outbox) -> io::Result<(usize, Ready)> {
+        self.count_call();
+        let bytes = out.chunks().collect::<Vec<_>>().concat();
+        let taken = self.take(&bytes);
+        if taken == 0 {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        out.advance(taken);
+        Ok((taken, if out.is_empty() { Ready::Perhaps } else { Ready::No }))
+    }
+
+    fn end_sending(&mut self) -> io::Result<()> {
+        assert!(!std::mem::replace(&mut self.sending_ended, true), "sending ends once");
+        Ok(())
+    }
+}
+
+/// One session and what is around it.
+pub struct Rig {
+    world: World,
+    driven: Driven,
+    out: Outbox,
+    peer: Peer,
     /// Messages are delivered together this time, not one by one.
     bursts: bool,
-    /// A thread holds output that the system has not taken yet.
-    pub is_writing: bool,
     pub shelf: Arc<Shelf>,
 }
 
@@ -96,28 +153,22 @@ impl Rig {
         Self::serving_with(Settings::default(), Arc::default(), handler)
     }
 
-    pub fn serving_with(settings: Settings, shelf: Arc<Shelf>, handler: impl Handler) -> Self {
+    pub fn serving_with(mut settings: Settings, shelf: Arc<Shelf>, handler: impl Handler) -> Self {
+        // Time passes while output is blocked. Only tests that set the write time-out are about it.
+        if settings.limits.write_timeout == Limits::default().write_timeout {
+            settings.limits.write_timeout = Limits::TIMEOUT_MAX;
+        }
         let now = Now::new(Instant::now(), SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000));
         let remote = Remote { posted: Arc::default(), serial: Cell::new(0) };
         let world = World { app: Box::new(handler), settings, stats: Stats::default(), now, remote };
         let session = Session::new("192.0.2.1:4711".parse().unwrap(), &world.cx());
-        Self {
-            world,
-            session,
-            out: Outbox::new(),
-            input: Vec::new(),
-            room: None,
-            taken: Vec::new(),
-            sending_ended: false,
-            bursts: false,
-            is_writing: false,
-            shelf,
-        }
+        Self { world, driven: Driven::new(session), out: Outbox::new(), peer: Peer::default(), bursts: false, shelf }
     }
 
     /// The client sends.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.input.extend_from_slice(bytes.as_ref());
+        self.peer.incoming.extend_from_slice(bytes.as_ref());
+        self.driven.session.may_read();
         self.work();
     }
 
@@ -132,72 +183,67 @@ impl Rig {
         self.ask(wire::get(path))
     }
 
-    /// What a driver does after everything: the session works on the input until it stops, and the system takes output.
-    pub fn work(&mut self) {
-        for _ in 0..CALLS_MAX {
-            let given = self.input.len();
-            let used = if given == 0 { 0 } else { self.session.receive(&mut self.input, &mut self.out, &self.world.cx()) };
-            assert!(used <= given, "{used} bytes used of {given}");
-            self.input.drain(..used);
-            let moved = used > 0 || !self.out.is_empty();
-            self.drain();
-            if !moved || self.input.is_empty() || !self.out.is_empty() {
-                return;
+    /// What a driver does after everything. Returns why the connection is to be closed, if it is.
+    pub fn work(&mut self) -> Option<CloseReason> {
+        self.peer.calls = 0;
+        let cx = self.world.cx();
+        let mut buffer = [0; 4 * 1024];
+        let mut turn = Turn { driven: &mut self.driven, out: &mut self.out, buffer: &mut buffer, share: Share::UNLIMITED, cx: &cx };
+        match drive(&mut turn, &mut self.peer) {
+            Rest::Wait(until) => {
+                assert_eq!(until, self.driven.session.deadline());
+                None
             }
-        }
-        panic!("the session works for ever");
-    }
-
-    fn drain(&mut self) {
-        while !self.out.is_empty() && self.ending() != Some(Ending::Abort) {
-            let len = self.room.map_or(self.out.len(), |room| room.min(self.out.len()));
-            if len == 0 {
-                return;
+            Rest::Close(reason) => {
+                // Nobody reads it any more.
+                self.peer.incoming.clear();
+                Some(reason)
             }
-            self.room = self.room.map(|room| room - len);
-            self.taken.extend(self.out.chunks().flatten().take(len));
-            self.out.advance(len);
-            if self.out.is_empty() {
-                self.session.drained(&mut self.out, &self.world.cx());
-            }
-        }
-        if self.out.is_empty() && self.ending() == Some(Ending::Linger) && !self.sending_ended {
-            self.sending_ended = true;
-            self.session.sending_ended(&self.world.cx());
+            Rest::Again => panic!("there is no bound to the share"),
         }
     }
 
     /// From now on the system takes nothing.
     pub fn block(&mut self) {
-        self.room = Some(0);
+        self.peer.room = Some(0);
     }
 
     /// The system takes this much.
     pub fn take_up_to(&mut self, bytes: usize) {
-        self.room = Some(bytes);
-        self.drain();
+        self.peer.room = Some(bytes);
+        self.driven.session.may_write();
         self.work();
     }
 
     /// The system takes everything again.
     pub fn unblock(&mut self) {
-        self.room = None;
-        self.drain();
+        self.peer.room = None;
+        self.driven.session.may_write();
         self.work();
+    }
+
+    /// Another thread takes the output to write it.
+    pub fn lend(&mut self) -> Outbox {
+        self.out.lend()
+    }
+
+    /// The other thread has written nothing of it.
+    pub fn give_back(&mut self, lent: Outbox) {
+        self.out.give_back(lent);
     }
 
     /// The client ends its side.
     pub fn eof(&mut self) {
+        self.peer.is_ended = true;
+        self.driven.session.peer_ended(PeerEnd::Reported);
         self.work();
-        self.session.handle_eof(&mut self.out, &self.world.cx());
-        self.drain();
     }
 
     /// Time passes, and every deadline on the way is met.
     pub fn pass(&mut self, time: Duration) {
         let until = self.world.now.instant() + time;
         for _ in 0..CALLS_MAX {
-            match self.session.deadline() {
+            match self.driven.session.deadline() {
                 Some(deadline) if deadline <= until => {
                     self.world.now.advance(deadline.saturating_duration_since(self.world.now.instant()));
                     self.time_out();
@@ -223,14 +269,14 @@ impl Rig {
 
     /// The session is told that its time has come, be it true or not.
     pub fn time_out(&mut self) {
-        self.session.handle_timeout(self.is_writing, &mut self.out, &self.world.cx());
-        self.drain();
+        self.driven.session.timed_out(&mut self.out, &self.world.cx());
         self.work();
     }
 
-    /// Seconds to the deadline.
+    /// Seconds to the deadline, if it is not the endless write time-out.
     pub fn due_secs(&self) -> Option<u64> {
-        self.session.deadline().map(|deadline| deadline.saturating_duration_since(self.world.now.instant()).as_secs())
+        let deadline = self.driven.session.deadline()?.saturating_duration_since(self.world.now.instant());
+        (deadline < Limits::TIMEOUT_MAX / 2).then(|| deadline.as_secs())
     }
 
     /// Carries out the posted commands: as a thread does, one by one, and every other time as the event loop does, messages for the same
@@ -261,23 +307,28 @@ impl Rig {
     pub fn burst(&mut self, serial: u64, frames: &[Frame]) -> bool {
         let joined = Burst::join(frames);
         let burst = Burst::new(frames, joined.as_ref());
-        let wire = if self.out.is_empty() { self.session.take_burst(serial, &burst, &self.world.cx()) } else { None };
-        if let Some(wire) = wire {
-            let len = self.room.map_or(wire.len(), |room| room.min(wire.len()));
-            self.room = self.room.map(|room| room - len);
-            self.taken.extend(&wire[..len]);
-            self.out.push_shared(wire, len..wire.len());
-            return true;
-        }
-        for frame in frames {
-            self.apply(serial, Command::Push(frame.clone()));
+        match self.driven.session.deliver(serial, Delivery::Messages(&burst), &mut self.out, &self.world.cx()) {
+            Delivered::Shared(wire) => {
+                let taken = self.peer.take(wire);
+                self.out.push_shared(wire, taken..wire.len());
+                self.work();
+                return true;
+            }
+            Delivered::Taken => _ = self.work(),
+            Delivered::OneByOne => frames.iter().for_each(|frame| self.apply(serial, Command::Push(frame.clone()))),
         }
         false
     }
 
     pub fn apply(&mut self, serial: u64, command: Command) {
-        self.session.apply(serial, command, &mut self.out, &self.world.cx());
-        self.drain();
+        let delivered = self.driven.session.deliver(serial, Delivery::Command(command), &mut self.out, &self.world.cx());
+        assert!(matches!(delivered, Delivered::Taken));
+        self.work();
+    }
+
+    /// The driver's own queue is full.
+    pub fn refuse(&mut self, serial: u64) {
+        self.driven.session.deliver(serial, Delivery::Refused, &mut self.out, &self.world.cx());
         self.work();
     }
 
@@ -287,35 +338,35 @@ impl Rig {
     }
 
     pub fn shut_down(&mut self) {
-        self.session.shut_down(1_500, &mut self.out, &self.world.cx());
-        self.drain();
+        self.driven.session.shut_down(1_500, &mut self.out, &self.world.cx());
         self.work();
     }
 
     /// The driver lets go.
     pub fn close(&mut self, reason: CloseReason) {
-        self.session.close(reason, &self.world.cx());
+        self.driven.session.close(reason, &self.world.cx());
     }
 
     pub fn ending(&self) -> Option<Ending> {
-        self.session.ending()
+        self.driven.session.ending()
     }
 
-    pub fn wants_read(&self) -> bool {
-        self.wants_read_after(self.input.len())
+    pub fn wants_read(&mut self) -> bool {
+        self.wanted_bytes() > 0
     }
 
-    pub fn wants_read_after(&self, input_len: usize) -> bool {
-        self.wanted_bytes_after(input_len) > 0
-    }
-
-    pub fn wanted_bytes_after(&self, input_len: usize) -> usize {
-        self.session.wanted_bytes(input_len, self.out.len(), &self.world.cx())
+    /// How many bytes would be read now, if the client had sent as many.
+    pub fn wanted_bytes(&mut self) -> usize {
+        self.driven.session.may_read();
+        match self.driven.session.next(Io::NON_BLOCKING, &mut self.out, &self.world.cx()) {
+            Next::Read(most) => most,
+            _ => 0,
+        }
     }
 
     /// Input that waits.
     pub fn input_len(&self) -> usize {
-        self.input.len()
+        self.peer.incoming.len() + self.driven.unused().len()
     }
 
     /// Output that waits.
@@ -329,7 +380,7 @@ impl Rig {
 
     /// What the system took since the last look.
     pub fn bytes(&mut self) -> Vec<u8> {
-        take(&mut self.taken)
+        take(&mut self.peer.taken)
     }
 
     pub fn text(&mut self) -> String {
@@ -379,13 +430,16 @@ impl Drop for Rig {
 
         let before = self.out.len();
         self.deliver();
-        self.session.handle_timeout(self.is_writing, &mut self.out, &self.world.cx());
-        self.session.drained(&mut self.out, &self.world.cx());
-        self.session.handle_eof(&mut self.out, &self.world.cx());
-        self.session.shut_down(1, &mut self.out, &self.world.cx());
-        assert_eq!(self.session.receive(&mut [b'G'; 9], &mut self.out, &self.world.cx()), 9, "what comes after the end is thrown away");
+        let cx = self.world.cx();
+        let unused = self.driven.unused().len();
+        let session = &mut self.driven.session;
+        session.timed_out(&mut self.out, &cx);
+        session.peer_ended(PeerEnd::Read);
+        session.shut_down(1, &mut self.out, &cx);
+        let mut input = vec![b'G'; unused + 9];
+        assert_eq!(session.received(&mut input, Ready::No, &mut self.out, &cx), input.len(), "what comes after the end is thrown away");
         assert_eq!(self.out.len(), before, "nothing is said after the end");
         assert_eq!(self.stats(), stats, "nothing is counted after the end");
-        assert_eq!((self.session.deadline(), self.wants_read()), (None, false));
+        assert!(matches!(self.driven.session.next(Io::NON_BLOCKING, &mut self.out, &self.world.cx()), Next::Close(_)));
     }
 }

@@ -1,6 +1,6 @@
 //! Shutdown in every state of a connection.
 //!
-//! Covers: session::lifecycle, session::http, session::websocket
+//! Covers: session::session, session::http, session::websocket
 
 use pushlab::session::{Ending, Response};
 

@@ -6,7 +6,7 @@ use pushlab::proto::{Frame, Limits};
 use pushlab::session::{Ending, Settings, SlowConsumer};
 
 use super::rig::Rig;
-use super::wire::{get, text, text_frame};
+use super::wire::{get, text, text_frame, upgrade};
 
 /// Ten bytes of payload: 15 bytes on the wire as a chunk, 12 as a WebSocket frame.
 fn message(number: u32) -> Vec<u8> {
@@ -193,4 +193,20 @@ fn answers_are_never_dropped() {
     rig.send(get("/hello").repeat(3));
     rig.unblock();
     assert_eq!(rig.answers().len(), 3);
+}
+
+/// A driver whose own queue is full has refused a message, and the policy is to disconnect.
+#[test]
+fn a_refused_message_ends_the_connection() {
+    for path in ["/stream", "/ws"] {
+        let mut rig = Rig::new();
+        rig.send(if path == "/ws" { upgrade(path) } else { get(path) });
+        let serial = rig.last_serial();
+        for other in [0, serial + 1] {
+            rig.refuse(other);
+        }
+        assert_eq!(rig.ending(), None, "{path}: it was for another one");
+        rig.refuse(serial);
+        assert_eq!((rig.ending(), rig.stats().slow_disconnects), (Some(Ending::Abort), 1), "{path}");
+    }
 }

@@ -144,10 +144,13 @@ fn a_peer_is_not_given_up_while_output_is_on_its_way_to_it() {
     let mut rig = rig();
     rig.pass_secs(25);
     assert_eq!(rig.frames(), [(PING, vec![])]);
-    rig.is_writing = true;
+    rig.block();
+    rig.apply(rig.last_serial(), Command::Push(Frame::text("x")));
+    let lent = rig.lend();
     rig.pass_secs(100);
     assert_eq!(rig.ending(), None, "the ping may be behind what is written");
-    rig.is_writing = false;
+    rig.give_back(lent);
+    rig.unblock();
     rig.pass_secs(20);
     assert_eq!(rig.ending(), Some(Ending::Abort));
 }

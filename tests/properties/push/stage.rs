@@ -7,14 +7,16 @@ use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
+use pushlab::driver::drive::{Driven, Share, Turn, drive};
 use pushlab::proto::{CloseReason, Now, Outbox};
 use pushlab::push::{Hub, HubConfig, Mounted, Payload};
-use pushlab::session::{Context, Reply, Request, Response, Session, Settings, Stats};
+use pushlab::session::{Context, Delivery, Reply, Request, Response, Session, Settings, Stats};
 use serde_json::Value;
 
 use super::super::input::{Cuts, Input};
 use super::super::remote::Remote;
 use super::super::server::{Answer, Asked, answer};
+use super::super::wire::Wire;
 use super::base64;
 
 /// More make no new states, only slower runs.
@@ -123,9 +125,9 @@ struct Client {
     settings: Settings,
     stats: Stats,
     remote: Remote,
-    session: Option<Session>,
+    driven: Option<Driven>,
     out: Outbox,
-    received: Vec<u8>,
+    wire: Wire,
 }
 
 impl Client {
@@ -136,48 +138,49 @@ impl Client {
             settings: Settings::default(),
             stats: Stats::default(),
             remote: Remote::default(),
-            session: None,
+            driven: None,
             out: Outbox::new(),
-            received: Vec::new(),
+            wire: Wire::default(),
         };
-        client.call(|session, _, cx| *session = Some(Session::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), cx)));
+        client.wire.open();
+        client.call(|driven, _, _, cx| *driven = Some(Driven::new(Session::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), cx))));
         client
     }
 
-    fn call<T>(&mut self, call: impl FnOnce(&mut Option<Session>, &mut Outbox, &Context<'_>) -> T) -> T {
+    fn call<T>(&mut self, call: impl FnOnce(&mut Option<Driven>, &mut Outbox, &mut Wire, &Context<'_>) -> T) -> T {
         let hub = self.hub.clone();
         let app = move |request: &Request<'_>, reply: Reply<'_>| match hub.handle(request, reply) {
             Mounted::Handled => {}
             Mounted::NotMine(reply) => reply.send(Response::status(404)),
         };
-        let Self { now, settings, stats, remote, session, out, .. } = self;
-        let result = call(session, out, &Context { now, settings, stats, app: &app, remote });
-        for chunk in self.out.chunks() {
-            self.received.extend_from_slice(chunk);
-        }
-        self.out.advance(self.out.len());
-        result
+        let Self { now, settings, stats, remote, driven, out, wire, .. } = self;
+        call(driven, out, wire, &Context { now, settings, stats, app: &app, remote })
     }
 
     fn on_session<T>(&mut self, call: impl FnOnce(&mut Session, &mut Outbox, &Context<'_>) -> T) -> T {
-        self.call(|session, out, cx| call(session.as_mut().expect("made at once"), out, cx))
+        self.call(|driven, out, _, cx| call(&mut driven.as_mut().expect("made at once").session, out, cx))
+    }
+
+    fn drive(&mut self) {
+        self.call(|driven, out, wire, cx| {
+            let (driven, mut buffer) = (driven.as_mut().expect("made at once"), [0; 4 * 1024]);
+            drive(&mut Turn { driven, out, buffer: &mut buffer, share: Share::UNLIMITED, cx }, wire)
+        });
     }
 
     fn send(&mut self, mut bytes: &[u8], mut cuts: Cuts<'_>) {
-        let mut waiting = Vec::new();
         while let Some(piece) = cuts.take(&mut bytes) {
-            waiting.extend_from_slice(piece);
-            let used = self.on_session(|session, out, cx| session.receive(&mut waiting, out, cx));
-            waiting.drain(..used);
-            self.on_session(Session::drained);
+            self.wire.incoming.extend_from_slice(piece);
+            self.on_session(|session, _, _| session.may_read());
+            self.drive();
         }
     }
 
     /// What was posted arrives.
     fn listen(&mut self) {
         while let Some((serial, command)) = self.remote.take() {
-            self.on_session(|session, out, cx| session.apply(serial, command, out, cx));
-            self.on_session(Session::drained);
+            self.on_session(|session, out, cx| _ = session.deliver(serial, Delivery::Command(command), out, cx));
+            self.drive();
         }
     }
 
@@ -185,15 +188,15 @@ impl Client {
         self.now.advance(time);
         let now = self.now.instant();
         while self.on_session(|session, _, _| session.deadline()).is_some_and(|deadline| deadline <= now) {
-            self.on_session(|session, out, cx| session.handle_timeout(false, out, cx));
-            self.on_session(Session::drained);
+            self.on_session(|session, out, cx| session.timed_out(out, cx));
+            self.drive();
         }
     }
 
     /// The one answer.
     fn answer(&mut self) -> Answer {
-        let answer = answer(&self.received, Asked::Body).expect("a head");
-        assert_eq!(answer.len, self.received.len(), "nothing behind the answer");
+        let answer = answer(&self.wire.sent, Asked::Body).expect("a head");
+        assert_eq!(answer.len, self.wire.sent.len(), "nothing behind the answer");
         answer
     }
 
@@ -312,7 +315,7 @@ pub(super) fn play(input: &mut Input<'_>, ask: &Ask) -> Heard {
         let Some(told) = stage.publish(what, input) else { continue };
         if !is_open || ask.is_stream {
             expected.push(Seen::Message(told));
-        } else if expected.is_empty() && client.received.is_empty() {
+        } else if expected.is_empty() && client.wire.sent.is_empty() {
             // A poll that is held gets the one that it has waited for.
             expected.push(Seen::Message(told));
         }
@@ -322,7 +325,7 @@ pub(super) fn play(input: &mut Input<'_>, ask: &Ask) -> Heard {
         client.send(request.as_bytes(), cuts);
     }
     client.listen();
-    if client.received.is_empty() {
+    if client.wire.sent.is_empty() {
         client.pass(Duration::from_secs(25));
     }
     let Stage { topics, boundary, .. } = stage;

@@ -4,50 +4,66 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime};
 
+use pushlab::driver::drive::{Driven, Rest, Share, Turn, drive};
 use pushlab::proto::{CloseReason, Frame, Limits, Now, Outbox};
-use pushlab::session::{Command, Context, Ending, HalfClose, Response, Session, Settings, SlowConsumer, Stats};
+use pushlab::session::{
+    Command, Context, Delivered, Delivery, Ending, HalfClose, PeerEnd, Response, Session, Settings, SlowConsumer, Stats,
+};
 
 use super::super::remote::Remote;
 use super::super::server::{Asked, answer, frames};
+use super::super::wire::Wire;
 use super::app::App;
 
 /// More than any one response, message or burst of a handler's makes.
 const LARGEST_BYTES: usize = 4 * 1024;
 
+/// The session's input comes and goes in parts of this size at most.
+const BUFFER_BYTES: usize = 4 * 1024;
+
+/// What kind of connection it is.
+#[derive(Clone, Copy)]
+pub(super) struct Kind {
+    pub(super) slow_consumer: SlowConsumer,
+    pub(super) half_close: HalfClose,
+    pub(super) has_heartbeats: bool,
+    pub(super) is_layered: bool,
+    /// The system reports the client's end before it is read.
+    pub(super) reports_end: bool,
+}
+
 pub(super) struct World {
+    kind: Kind,
     now: Now,
     settings: Settings,
     stats: Stats,
     app: App,
     remote: Remote,
-    session: Session,
+    driven: Driven,
     out: Outbox,
-    /// All that was ever sent.
-    sent: Vec<u8>,
-    input: Vec<u8>,
-    /// Bytes of `input` that the session has been shown.
-    shown: usize,
-    eof: bool,
+    wire: Wire,
+    /// All that the client ever sent.
+    arrived: Vec<u8>,
     ending: Option<Ending>,
+    is_to_be_closed: bool,
     /// A request was held when the session was last seen alive.
     was_held: bool,
     /// Unsent bytes when the session ended: no more can follow.
     out_len_at_end: usize,
-    /// This side has said that it sends no more.
-    sending_ended: bool,
 }
 
 /// Calls one of the session's functions, with its surroundings.
 macro_rules! call {
     ($world:ident, |$session:ident, $out:ident, $cx:ident| $call:expr) => {{
-        let World { now, settings, stats, app, remote, session: $session, out: $out, .. } = &mut *$world;
-        let $cx = &Context { now, settings, stats, app, remote };
+        let World { now, settings, stats, app, remote, driven, out: $out, .. } = &mut *$world;
+        let ($session, $cx) = (&mut driven.session, &Context { now, settings, stats, app, remote });
         $call
     }};
 }
 
 impl World {
-    pub(super) fn new(slow_consumer: SlowConsumer, half_close: HalfClose, beats: bool) -> Self {
+    pub(super) fn new(kind: Kind) -> Self {
+        let Kind { slow_consumer, half_close, has_heartbeats, is_layered, .. } = kind;
         let limits = Limits {
             head_bytes: 300,
             head_fields: 9,
@@ -64,7 +80,9 @@ impl World {
             keep_alive_timeout: Duration::from_secs(5),
             pong_timeout: Duration::from_secs(2),
             close_timeout: Duration::from_secs(1),
-            heartbeat: beats.then_some(Duration::from_secs(3)),
+            // Blocked output has its own tests.
+            write_timeout: Limits::TIMEOUT_MAX,
+            heartbeat: has_heartbeats.then_some(Duration::from_secs(3)),
             ..Limits::default()
         };
         let (settings, stats, app) =
@@ -73,82 +91,65 @@ impl World {
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let session = Session::new(peer, &Context { now: &now, settings: &settings, stats: &stats, app: &app, remote: &remote });
         Self {
+            kind,
             now,
             settings,
             stats,
             app,
             remote,
-            session,
+            driven: Driven::new(session),
             out: Outbox::new(),
-            sent: Vec::new(),
-            input: Vec::new(),
-            shown: 0,
-            eof: false,
+            wire: if is_layered { Wire::layered() } else { Wire::default() },
+            arrived: Vec::new(),
             ending: None,
+            is_to_be_closed: false,
             was_held: false,
             out_len_at_end: 0,
-            sending_ended: false,
         }
     }
 
     pub(super) fn is_aborted(&self) -> bool {
-        self.ending == Some(Ending::Abort)
+        self.is_to_be_closed || self.ending == Some(Ending::Abort)
     }
 
     /// The client sends.
     pub(super) fn arrive(&mut self, bytes: &[u8]) {
-        if !self.eof {
-            self.input.extend_from_slice(bytes);
+        if !self.wire.is_ended {
+            self.wire.incoming.extend_from_slice(bytes);
+            self.arrived.extend_from_slice(bytes);
         }
     }
 
-    fn wanted_bytes(&mut self) -> usize {
-        let waiting = self.shown;
-        call!(self, |session, out, cx| session.wanted_bytes(waiting, out.len(), cx))
+    /// The one loop, as far as the wire is open.
+    fn drive(&mut self) {
+        let before = self.wire.sent.len() + self.wire.held().len();
+        let Self { now, settings, stats, app, remote, driven, out, wire, .. } = self;
+        let (mut buffer, cx) = ([0; BUFFER_BYTES], Context { now, settings, stats, app, remote });
+        match drive(&mut Turn { driven, out, buffer: &mut buffer, share: Share::UNLIMITED, cx: &cx }, wire) {
+            Rest::Wait(until) => assert_eq!(until, driven.session.deadline()),
+            Rest::Close(_) => self.is_to_be_closed = true,
+            Rest::Again => panic!("there is no bound to the share"),
+        }
+        let sent = self.wire.sent.len() + self.wire.held().len() - before;
+        self.out_len_at_end = self.out_len_at_end.saturating_sub(sent);
+        // Client frames are unmasked in place. What is not used must be as it was.
+        let waiting = self.wire.incoming.len() + self.wire.decoded().len();
+        assert!(self.arrived[..self.arrived.len() - waiting].ends_with(self.driven.unused()), "unused input is untouched");
+        self.wire.shut();
     }
 
-    /// The session is shown up to `more` bytes beyond those that it has been shown.
-    pub(super) fn receive(&mut self, more: usize) {
-        let more = more.min(self.wanted_bytes());
-        let given = self.shown.saturating_add(more).min(self.input.len());
-        if given == 0 {
-            return;
-        }
-        let mut shown = self.input[..given].to_vec();
-        let used = call!(self, |session, out, cx| session.receive(&mut shown, out, cx));
-        assert!(used <= given, "no more is used than was given");
-        assert!(self.ending.is_none() || used == given, "what comes after the end is thrown away");
-        // Client frames are unmasked in place; what is not used must be as it was.
-        assert_eq!(shown[used..], self.input[used..given], "unused input is untouched");
-        self.input.drain(..used);
-        self.shown = given - used;
+    /// Up to `most` bytes can be read.
+    pub(super) fn receive(&mut self, most: usize) {
+        self.wire.read_room = most;
+        self.driven.session.may_read();
+        self.drive();
     }
 
     /// The system takes up to `most` bytes of output.
     pub(super) fn send(&mut self, most: usize) {
-        let taken = self.out.len().min(most);
-        if taken == 0 {
-            return;
-        }
-        let before = self.sent.len();
-        self.sent.extend(self.out.chunks().flatten().take(taken));
-        assert_eq!(self.sent.len(), before + taken);
-        self.out.advance(taken);
-        self.out_len_at_end = self.out_len_at_end.saturating_sub(taken);
-        if self.out.is_empty() {
-            call!(self, |session, out, cx| session.drained(out, cx));
-        }
-    }
-
-    /// The driver ends its side when there is nothing left to write.
-    fn end_sending(&mut self) {
-        if self.out.is_empty() && self.session.ending() == Some(Ending::Linger) && !self.sending_ended {
-            self.sending_ended = true;
-            call!(self, |session, out, cx| {
-                let _ = &out;
-                session.sending_ended(cx);
-            });
-        }
+        self.wire.write_room = most;
+        self.driven.session.may_write();
+        self.drive();
     }
 
     pub(super) fn wait(&mut self, time: Duration) {
@@ -157,37 +158,45 @@ impl World {
     }
 
     pub(super) fn wait_for_deadline(&mut self) {
-        if let Some(deadline) = self.session.deadline() {
+        if let Some(deadline) = self.deadline() {
             self.now.advance(deadline.saturating_duration_since(self.now.instant()));
             self.keep_time();
         }
     }
 
+    /// The deadline, if it is not the endless write time-out.
+    fn deadline(&self) -> Option<Instant> {
+        let far = self.now.instant() + Limits::TIMEOUT_MAX / 2;
+        self.driven.session.deadline().filter(|deadline| *deadline < far)
+    }
+
     fn keep_time(&mut self) {
         let mut calls = 0;
-        while self.session.deadline().is_some_and(|deadline| deadline <= self.now.instant()) {
-            call!(self, |session, out, cx| session.handle_timeout(false, out, cx));
+        while self.deadline().is_some_and(|deadline| deadline <= self.now.instant()) {
+            call!(self, |session, out, cx| session.timed_out(out, cx));
+            self.drive();
             calls += 1;
             assert!(calls < 4, "a deadline that has come moves or ends");
         }
-        let before = (self.out.len(), self.session.ending());
-        call!(self, |session, out, cx| session.handle_timeout(false, out, cx));
-        assert_eq!((self.out.len(), self.session.ending()), before, "too early, it does nothing");
+        let before = (self.out.len(), self.driven.session.ending());
+        call!(self, |session, out, cx| session.timed_out(out, cx));
+        assert_eq!((self.out.len(), self.driven.session.ending()), before, "too early, it does nothing");
     }
 
     /// The session gets the commands that were posted first.
     pub(super) fn deliver(&mut self, count: usize) {
         for _ in 0..count {
             let Some((serial, command)) = self.remote.take() else { return };
-            call!(self, |session, out, cx| session.apply(serial, command, out, cx));
+            call!(self, |session, out, cx| session.deliver(serial, Delivery::Command(command), out, cx));
         }
     }
 
     /// A command for something that is over, or never was.
     pub(super) fn deliver_stale(&mut self, command: Command) {
-        let before = (self.out.len(), self.session.ending());
-        call!(self, |session, out, cx| session.apply(0, command, out, cx));
-        assert_eq!((self.out.len(), self.session.ending()), before, "nobody is addressed");
+        let before = (self.out.len(), self.driven.session.ending());
+        let delivered = call!(self, |session, out, cx| session.deliver(0, Delivery::Command(command), out, cx));
+        assert!(matches!(delivered, Delivered::Taken));
+        assert_eq!((self.out.len(), self.driven.session.ending()), before, "nobody is addressed");
     }
 
     pub(super) fn push(&mut self, which: usize, frame: &Frame) {
@@ -227,14 +236,15 @@ impl World {
     /// The client reads everything, and is listened to.
     pub(super) fn exchange(&mut self) {
         for _ in 0..100 {
-            let before = (self.input.len(), self.out.len());
-            self.receive(usize::MAX);
+            let before = (self.wire.incoming.len(), self.wire.sent.len(), self.out.len());
+            self.wire.open();
+            self.driven.session.may_read();
+            self.driven.session.may_write();
+            self.drive();
             self.check();
-            self.send(usize::MAX);
             self.deliver(usize::MAX);
             self.check();
-            self.repeat_end_of_file();
-            if before == (self.input.len(), self.out.len()) {
+            if before == (self.wire.incoming.len(), self.wire.sent.len(), self.out.len()) {
                 break;
             }
         }
@@ -242,18 +252,11 @@ impl World {
 
     pub(super) fn end_of_file(&mut self) {
         self.exchange();
-        // A driver that cannot read does not learn of the end.
-        if !self.eof && self.wanted_bytes() > 0 {
-            self.eof = true;
-            call!(self, |session, out, cx| session.handle_eof(out, cx));
+        self.wire.is_ended = true;
+        if self.kind.reports_end {
+            self.driven.session.peer_ended(PeerEnd::Reported);
         }
-    }
-
-    /// A request of a client that waits is served on. The end comes again when the output is out.
-    fn repeat_end_of_file(&mut self) {
-        if self.eof && self.out.is_empty() {
-            call!(self, |session, out, cx| session.handle_eof(out, cx));
-        }
+        self.receive(usize::MAX);
     }
 
     pub(super) fn shut_down(&mut self) {
@@ -265,19 +268,18 @@ impl World {
             let _ = &out;
             session.close(CloseReason::Transport, cx);
         });
-        assert_eq!(self.session.ending(), Some(Ending::Abort));
+        assert_eq!(self.driven.session.ending(), Some(Ending::Abort));
     }
 
     /// What holds after every step.
     pub(super) fn check(&mut self) {
-        self.end_sending();
         let limits = &self.settings.limits;
         let now = self.stats.snapshot();
         assert!(self.out.len() <= limits.output_bytes + LARGEST_BYTES, "{} bytes of output", self.out.len());
         assert!(now.open <= 1 && now.held + now.streams + now.websockets <= 1);
         assert_eq!(now.websockets, u64::try_from(self.app.sockets.load(Relaxed)).expect("closed once"));
         assert_eq!((now.accepted, now.write_stalls, now.threads), (1, 0, 0));
-        let ending = self.session.ending();
+        let ending = self.driven.session.ending();
         if self.ending.is_none() && ending.is_some() {
             self.out_len_at_end = self.out.len();
         }
@@ -287,8 +289,8 @@ impl World {
             assert_eq!((now.held, now.streams, now.websockets), (0, 0, 0), "the end is the end of everything");
             assert!(self.out.len() <= self.out_len_at_end, "nothing is sent after the end");
             assert_eq!(self.app.carried.load(Relaxed), 0, "carried values are dropped at the end");
-            let is_lingering = ending == Some(Ending::Linger) && self.sending_ended;
-            assert_eq!(self.session.deadline().is_some(), is_lingering, "only lingering takes time");
+            let is_lingering = ending == Some(Ending::Linger) && self.wire.sending_ended;
+            assert!(is_lingering || self.deadline().is_none(), "only lingering takes time");
         }
         let order = |ending| match ending {
             None => 0,
@@ -311,16 +313,17 @@ impl World {
         self.close();
         self.check();
         assert_eq!(self.stats.snapshot().open, 0);
-        assert!(self.session.deadline().is_none());
-        let rest: Vec<u8> = self.out.chunks().flatten().copied().collect();
-        self.sent.extend(rest);
+        assert!(self.deadline().is_none());
+        let held = self.wire.held().to_vec();
+        self.wire.sent.extend(held);
+        self.wire.sent.extend(self.out.chunks().flatten());
         self.check_sent();
     }
 
     /// Everything that was sent is responses, in the order of the requests, and after the last one perhaps frames.
     fn check_sent(&self) {
         let given = self.app.shelf();
-        let (mut rest, mut asked) = (&self.sent[..], given.asked.iter().copied());
+        let (mut rest, mut asked) = (&self.wire.sent[..], given.asked.iter().copied());
         while !rest.is_empty() {
             // OPTIONS * is answered without the application, and so is a request that broke a rule, which is the last one.
             let head = rest.windows(4).position(|window| window == b"\r\n\r\n").map_or(rest, |end| &rest[..end]);

@@ -1,0 +1,294 @@
+//! The one loop that drives a session.
+//!
+//! Owns the loop, the input that a session has not used yet, and [`Transport`], through which the
+//! loop reads and writes. Leaves what to do next to the session, waiting to the drivers, and
+//! buffers, locks and clocks to a [`Side`], which is one caller of the loop.
+//!
+//! ```text
+//!              ┌──────────────── Wait, Close, or no share left: return
+//!              │
+//!   report ─▶ next ─▶ read | write | end sending
+//!      ▲                        │
+//!      └────────────────────────┘
+//! ```
+//!
+//! | User | Side | Transport |
+//! |---|---|---|
+//! | the event loop | [`Turn`] | a non-blocking socket |
+//! | a connection's reader and writer threads | one each, under the connection's lock | a blocking socket |
+//! | the tests of sessions, and their fuzzers | [`Turn`] | byte buffers on a virtual clock |
+//! | `examples/third_driver.rs` | its own | a blocking socket with a time-out |
+
+use std::io::{self, ErrorKind};
+use std::time::{Duration, Instant};
+
+use crate::proto::{CloseReason, Outbox};
+use crate::session::{Context, Delivered, Delivery, Io, Need, Next, PeerEnd, Ready, Session};
+
+/// Moves bytes to and from one peer.
+///
+/// There may be a layer between the transport and the system, such as TLS. Such a layer reports
+/// with [`need`](Self::need) that it wants to write or to read for itself.
+pub trait Transport {
+    /// Reads once into `room`, which is not empty. Returns the number of bytes, 0 at the end of
+    /// input, and whether there may be more. A transport that waits for input waits no longer than
+    /// `patience`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WouldBlock`] if there is no input now. Any other error ends the connection,
+    /// except [`ErrorKind::Interrupted`].
+    fn read(&mut self, room: &mut [u8], patience: Option<Duration>) -> io::Result<(usize, Ready)>;
+
+    /// Writes once from `out`, and [removes](Outbox::advance) from it what it took. Returns the
+    /// number of bytes that have left, and whether the transport may take more. `out` is empty only
+    /// if the transport [needs](Self::need) a write.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WouldBlock`] if the transport takes nothing now, and [`ErrorKind::TimedOut`] if
+    /// it has waited for the whole write time-out. Any other error ends the connection, except
+    /// [`ErrorKind::Interrupted`].
+    fn write(&mut self, out: &mut Outbox) -> io::Result<(usize, Ready)>;
+
+    /// Ends the sending side (TCP's FIN).
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    fn end_sending(&mut self) -> io::Result<()>;
+
+    /// What the transport needs, beside the bytes of the session.
+    #[inline]
+    fn need(&self) -> Need {
+        Need::Nothing
+    }
+}
+
+/// The result of the last step of the loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// There was no step yet, or it has no result.
+    Nothing,
+    /// So many bytes were read into the room of the side; 0 if there are none now.
+    Read(usize, Ready),
+    /// The end of the peer's input was read.
+    PeerEnd,
+    /// So many bytes have left the output of the side.
+    Wrote(usize, Ready),
+}
+
+/// One caller of the loop: it holds the session and the buffers, and shares them with other threads
+/// if it must.
+pub trait Side {
+    /// Reports the last step to the session, and asks it for the next one. Returns `None` if the
+    /// next one has to wait for another turn.
+    fn step(&mut self, done: Done, need: Need) -> Option<Next>;
+    /// Where to read at most `most` bytes.
+    fn room(&mut self, most: usize) -> &mut [u8];
+    /// How long a read may wait.
+    #[inline]
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
+    /// What is to be written, after a step that said [`Next::Write`].
+    fn output(&mut self) -> &mut Outbox;
+}
+
+/// Why the loop returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// Nothing is to be done until the transport is ready, a command comes, or this time is
+    /// reached.
+    Wait(Option<Instant>),
+    /// The side has used up its share of this turn.
+    Again,
+    /// The connection must be closed.
+    Close(CloseReason),
+}
+
+/// Does what the session of `side` asks for, until it waits or is over, or the side has no share
+/// left.
+#[inline]
+pub fn drive(side: &mut impl Side, transport: &mut impl Transport) -> Rest {
+    let mut done = Done::Nothing;
+    loop {
+        let Some(next) = side.step(done, transport.need()) else { return Rest::Again };
+        done = match next {
+            Next::Read(most) => {
+                let patience = side.patience();
+                match transport.read(side.room(most), patience) {
+                    Ok((0, _)) => Done::PeerEnd,
+                    Ok((len, ready)) => Done::Read(len, ready),
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => Done::Read(0, Ready::No),
+                    Err(error) if error.kind() == ErrorKind::Interrupted => Done::Nothing,
+                    Err(_) => return Rest::Close(CloseReason::Transport),
+                }
+            }
+            Next::Write => match transport.write(side.output()) {
+                Ok((len, ready)) => Done::Wrote(len, ready),
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => Done::Wrote(0, Ready::No),
+                    ErrorKind::Interrupted => Done::Wrote(0, Ready::Perhaps),
+                    ErrorKind::TimedOut => return Rest::Close(CloseReason::WriteStalled),
+                    _ => return Rest::Close(CloseReason::Transport),
+                },
+            },
+            Next::EndSending => match transport.end_sending() {
+                Ok(()) => Done::Nothing,
+                Err(_) => return Rest::Close(CloseReason::Transport),
+            },
+            Next::Wait(until) => return Rest::Wait(until),
+            Next::Close(reason) => return Rest::Close(reason),
+        };
+    }
+}
+
+/// A session with the input that it has not used yet. An idle connection has no such input.
+pub struct Driven {
+    /// The session.
+    pub session: Session,
+    unused: Vec<u8>,
+    /// The bytes of `unused` that were used since. The rest moves once, and not after each answer.
+    skipped: usize,
+}
+
+impl Driven {
+    /// A session of which no input waits.
+    pub const fn new(session: Session) -> Self {
+        Self { session, unused: Vec::new(), skipped: 0 }
+    }
+
+    /// The input that waits to be used.
+    pub fn unused(&self) -> &[u8] {
+        &self.unused[self.skipped..]
+    }
+
+    /// Reports the last step of [`drive`] to the session. `room` is where the read bytes are.
+    /// Afterwards, [`resume`](Self::resume) goes on with the unused input.
+    #[inline]
+    pub fn report(&mut self, done: Done, room: &mut [u8], out: &mut Outbox, cx: &Context<'_>) {
+        match done {
+            Done::Nothing => {}
+            Done::Read(len, ready) => self.take_in(&mut room[..len], ready, out, cx),
+            Done::PeerEnd => self.session.peer_ended(PeerEnd::Read),
+            Done::Wrote(len, ready) => {
+                if len > 0 {
+                    cx.stats.wrote(len);
+                }
+                self.session.wrote(len, ready, out, cx);
+            }
+        }
+    }
+
+    fn take_in(&mut self, fresh: &mut [u8], ready: Ready, out: &mut Outbox, cx: &Context<'_>) {
+        cx.stats.bytes_in.add(fresh.len() as u64);
+        if self.unused.is_empty() {
+            let used = self.session.received(fresh, ready, out, cx);
+            if used < fresh.len() {
+                self.unused = fresh[used..].to_vec();
+            }
+            return;
+        }
+        self.unused.drain(..self.skipped);
+        self.unused.extend_from_slice(fresh);
+        self.skipped = self.session.received(&mut self.unused, ready, out, cx);
+        self.forget_used();
+    }
+
+    /// Goes on with the unused input, if the session can. Returns whether it has used any, so that
+    /// there may be more to go on with.
+    #[inline]
+    pub fn resume(&mut self, out: &mut Outbox, cx: &Context<'_>) -> bool {
+        if self.unused.is_empty() {
+            return false;
+        }
+        let used = self.session.resume(&mut self.unused[self.skipped..], out, cx);
+        self.skipped += used;
+        self.forget_used();
+        used > 0
+    }
+
+    fn forget_used(&mut self) {
+        if self.skipped == self.unused.len() {
+            (self.unused, self.skipped) = (Vec::new(), 0);
+        }
+    }
+
+    /// Delivers to the session. Returns the bytes that the driver may write directly; if it does
+    /// not, they belong at the end of `out`.
+    ///
+    /// Only a burst of several messages can be refused with [`Delivered::OneByOne`].
+    #[inline]
+    pub fn deliver<'b>(&mut self, serial: u64, delivery: Delivery<'b>, out: &mut Outbox, cx: &Context<'_>) -> Delivered<'b> {
+        self.session.deliver(serial, delivery, out, cx)
+    }
+
+    /// Tells the session the time, if its deadline has passed.
+    pub fn keep_time(&mut self, out: &mut Outbox, cx: &Context<'_>) {
+        if self.session.deadline().is_some_and(|deadline| deadline <= cx.now.instant()) {
+            self.session.timed_out(out, cx);
+        }
+    }
+}
+
+/// How many bytes a connection may still read and write in a turn, so that other connections are
+/// served soon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Bytes to read.
+    pub read_bytes: usize,
+    /// Bytes to write. Once they are written, no further input is read, even if all answers have
+    /// left.
+    pub write_bytes: usize,
+}
+
+impl Share {
+    /// No bound.
+    pub const UNLIMITED: Self = Self { read_bytes: usize::MAX, write_bytes: usize::MAX };
+}
+
+/// The side of a driver that never waits in a read or a write, for one connection in one turn.
+pub struct Turn<'a> {
+    /// The session and its unused input.
+    pub driven: &'a mut Driven,
+    /// The output.
+    pub out: &'a mut Outbox,
+    /// Where to read.
+    pub buffer: &'a mut [u8],
+    /// What is left of the connection's share.
+    pub share: Share,
+    /// The surroundings of the session.
+    pub cx: &'a Context<'a>,
+}
+
+impl Side for Turn<'_> {
+    #[inline]
+    fn step(&mut self, done: Done, need: Need) -> Option<Next> {
+        match done {
+            Done::Read(len, _) => self.share.read_bytes = self.share.read_bytes.saturating_sub(len),
+            Done::Wrote(len, _) => self.share.write_bytes = self.share.write_bytes.saturating_sub(len),
+            Done::Nothing | Done::PeerEnd => {}
+        }
+        self.driven.report(done, self.buffer, self.out, self.cx);
+        let may_write = self.share.write_bytes > 0;
+        if may_write {
+            while self.driven.resume(self.out, self.cx) {}
+        } else if !self.driven.unused().is_empty() {
+            return None;
+        }
+        match self.driven.session.next(Io { need, ..Io::NON_BLOCKING }, self.out, self.cx) {
+            Next::Read(_) if !may_write || self.share.read_bytes == 0 => None,
+            Next::Write if !may_write => None,
+            next => Some(next),
+        }
+    }
+
+    #[inline]
+    fn room(&mut self, most: usize) -> &mut [u8] {
+        let len = most.min(self.buffer.len()).min(self.share.read_bytes);
+        &mut self.buffer[..len]
+    }
+
+    #[inline]
+    fn output(&mut self) -> &mut Outbox {
+        self.out
+    }
+}

@@ -1,0 +1,113 @@
+//! The words in which a driver and a session speak.
+//!
+//! Owns the answers of a session, what a driver says that it can do, and what it delivers. Leaves
+//! their meaning to [`Session`](super::Session), whose page explains how to drive one.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Burst, Command};
+use crate::proto::CloseReason;
+
+/// What a driver does next for a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Read once, at most so many bytes.
+    Read(usize),
+    /// Write once from the output.
+    Write,
+    /// End the sending side of the connection (TCP's FIN). It is asked for once.
+    EndSending,
+    /// Do nothing until the transport is ready, a command comes, or this time is reached.
+    Wait(Option<Instant>),
+    /// Close the connection now, and call [`Session::close`](super::Session::close).
+    Close(CloseReason),
+}
+
+/// How a caller of [`Session::next`](super::Session::next) reads or writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Not at all. Another thread does, or none.
+    Never,
+    /// Without waiting. The session asks for it only while the transport may be ready.
+    AtOnce,
+    /// With waiting, as a blocking socket does.
+    Waiting,
+}
+
+/// What a transport needs, beside the bytes of the session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing. A plain socket is always in this state.
+    #[default]
+    Nothing,
+    /// A write, because it holds bytes that the peer has not got. The session counts them as
+    /// unsent output.
+    Write,
+    /// A read. It takes no output before.
+    Read,
+}
+
+/// What the caller of [`Session::next`](super::Session::next) can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Io {
+    /// How the caller reads.
+    pub reads: Mode,
+    /// How the caller writes.
+    pub writes: Mode,
+    /// What the transport needs.
+    pub need: Need,
+}
+
+impl Io {
+    /// One thread that never waits in a read or a write.
+    pub const NON_BLOCKING: Self = Self { reads: Mode::AtOnce, writes: Mode::AtOnce, need: Need::Nothing };
+    /// A thread that waits in reads and writes.
+    pub const BLOCKING: Self = Self { reads: Mode::Waiting, writes: Mode::Waiting, need: Need::Nothing };
+}
+
+/// Whether a transport may have more input, or room for more output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// No. A non-blocking transport will report it.
+    No,
+    /// Perhaps. The next call shows it.
+    Perhaps,
+}
+
+/// How a driver knows that the peer has ended its sending side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerEnd {
+    /// The end was read, after all input.
+    Read,
+    /// The system reports the end. There may be input before it that was not read.
+    Reported,
+    /// The system reports an error of the connection. A read returns it, even after the end of the
+    /// input.
+    Failed,
+}
+
+/// What a driver delivers to a session.
+#[derive(Debug)]
+pub enum Delivery<'a> {
+    /// Messages that were posted one after the other.
+    Messages(&'a Burst<'a>),
+    /// A command.
+    Command(Command),
+    /// The driver's queue had no room for a message to this connection, and the policy is to
+    /// disconnect.
+    Refused,
+}
+
+/// What became of a delivery.
+#[derive(Debug)]
+pub enum Delivered<'a> {
+    /// The session has taken it.
+    Taken,
+    /// The driver sends these bytes next, before everything else. They are shared by all receivers
+    /// of the messages. So a driver that writes them directly copies nothing.
+    Shared(&'a Arc<[u8]>),
+    /// Nothing was taken, because something must be sent between these messages. Deliver them one
+    /// by one, and write the output in between when it is full.
+    OneByOne,
+}

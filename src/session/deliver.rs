@@ -1,0 +1,85 @@
+//! What other threads have posted reaches its session here.
+//!
+//! Owns the one way in for messages and commands, and the shortcut for messages whose bytes many
+//! connections share. Leaves the queue of a slow reader to `link`, and the order of deliveries to the
+//! drivers.
+
+use std::sync::Arc;
+
+use super::contract::{Delivered, Delivery};
+use super::link::Pushed;
+use super::progress::Ending;
+use super::session::{Phase, Session};
+use super::{Burst, Command, Context};
+use crate::proto::{CloseReason, Frame, Outbox};
+
+impl Session {
+    /// Takes what was posted to the address with this serial. A message or command for a hold,
+    /// stream or WebSocket that is over does nothing.
+    #[inline]
+    pub fn deliver<'b>(&mut self, serial: u64, delivery: Delivery<'b>, out: &mut Outbox, cx: &Context<'_>) -> Delivered<'b> {
+        match delivery {
+            Delivery::Messages(burst) => return self.deliver_messages(serial, burst, out, cx),
+            Delivery::Command(Command::Push(frame)) => self.push(serial, &frame, out, cx),
+            Delivery::Command(command) => self.apply(serial, command, out, cx),
+            Delivery::Refused => {
+                if self.serial() == Some(serial) {
+                    self.end(Ending::Abort, CloseReason::SlowConsumer, cx);
+                }
+            }
+        }
+        Delivered::Taken
+    }
+
+    #[inline]
+    fn deliver_messages<'b>(&mut self, serial: u64, burst: &'b Burst<'b>, out: &mut Outbox, cx: &Context<'_>) -> Delivered<'b> {
+        if out.is_empty()
+            && let Some(wire) = self.take_shared(serial, burst, cx)
+        {
+            return Delivered::Shared(wire);
+        }
+        let [frame] = burst.frames() else { return Delivered::OneByOne };
+        self.push(serial, frame, out, cx);
+        Delivered::Taken
+    }
+
+    /// Takes all messages of a burst, if nothing must be sent before them.
+    #[inline]
+    fn take_shared<'b>(&mut self, serial: u64, burst: &'b Burst<'b>, cx: &Context<'_>) -> Option<&'b Arc<[u8]>> {
+        // A single message can have any size. Several messages that exceed the output limit must be
+        // queued from the limit on, so they are taken one by one.
+        let is_one = burst.frames().len() == 1;
+        let wire = burst.wire().filter(|wire| !wire.is_empty() && (is_one || wire.len() <= cx.settings.limits.output_bytes))?;
+        let is_taken = match &mut self.phase {
+            Phase::Http(http) => http.takes_burst(serial, burst, cx),
+            Phase::WebSocket(websocket) => websocket.takes_burst(serial, burst),
+            Phase::Over(_) | Phase::Closed(_) => false,
+        };
+        if !is_taken {
+            return None;
+        }
+        cx.stats.messages_out.add(burst.messages() as u64);
+        Some(wire)
+    }
+
+    #[inline]
+    fn push(&mut self, serial: u64, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) {
+        let pushed = match &mut self.phase {
+            Phase::Http(http) => http.push(serial, frame, out, cx),
+            Phase::WebSocket(websocket) => websocket.push(serial, frame, out, cx),
+            Phase::Over(_) | Phase::Closed(_) => return,
+        };
+        if pushed == Pushed::Overflow {
+            self.end(Ending::Abort, CloseReason::SlowConsumer, cx);
+        }
+    }
+
+    fn apply(&mut self, serial: u64, command: Command, out: &mut Outbox, cx: &Context<'_>) {
+        let progress = match &mut self.phase {
+            Phase::Http(http) => http.apply(serial, command, out, cx),
+            Phase::WebSocket(websocket) => websocket.apply(serial, &command, out, cx),
+            Phase::Over(_) | Phase::Closed(_) => return,
+        };
+        self.advance(progress, out, cx);
+    }
+}

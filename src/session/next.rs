@@ -1,0 +1,183 @@
+//! The answer to a driver's one question: what to do next.
+//!
+//! Owns the order in which a session asks for reads and writes, and the decisions that follow from
+//! what was read: the end of the peer's input, and a peer that is late. Leaves the inputs to
+//! `session`.
+
+use super::contract::{Io, Mode, Need, Next, PeerEnd};
+use super::progress::{Ending, Progress};
+use super::session::{Over, Overdue, Phase, Session};
+use super::{Context, HalfClose};
+use crate::proto::{CloseReason, Outbox};
+
+/// How many bytes are read after a deadline from a peer that goes on sending, before the peer is
+/// ended. The number is larger than what the system buffers for a socket (Linux: `tcp_rmem`, 6 MiB
+/// at most by default). So everything that had arrived at the deadline has been read by then.
+const OVERDUE_BYTES_MAX: u32 = 8 * 1024 * 1024;
+
+impl Session {
+    /// What to do next.
+    ///
+    /// [`Next::Write`] comes before [`Next::Read`], so that output does not pile up. While output
+    /// is [lent](Outbox::lend) to another thread, it is not asked for.
+    #[inline]
+    pub fn next(&mut self, io: Io, out: &mut Outbox, cx: &Context<'_>) -> Next {
+        if self.is_special()
+            && let Some(next) = self.next_if_special(io, out, cx)
+        {
+            return next;
+        }
+        if self.can_write(io, out) {
+            return Next::Write;
+        }
+        let mut wanted = self.wanted_bytes(out.len(), cx);
+        if io.need == Need::Read {
+            wanted = wanted.max(1);
+        }
+        if wanted > 0 && self.can_read(io) {
+            return Next::Read(wanted);
+        }
+        Next::Wait(self.deadline())
+    }
+
+    /// Whether [`next`](Self::next) has more to look at than input and output.
+    #[inline]
+    const fn is_special(&self) -> bool {
+        self.peer_end.is_some() || self.overdue.is_some() || self.is_over()
+    }
+
+    #[cold]
+    fn next_if_special(&mut self, io: Io, out: &mut Outbox, cx: &Context<'_>) -> Option<Next> {
+        self.notice_peer_end(out, cx);
+        self.notice_overdue(out, cx);
+        let has_ended = self.peer_end == Some(PeerEnd::Read);
+        let over = match &mut self.phase {
+            Phase::Http(_) | Phase::WebSocket(_) => return None,
+            Phase::Closed(reason) => return Some(Next::Close(*reason)),
+            Phase::Over(over) => over,
+        };
+        if over.ending == Ending::Abort {
+            return Some(Next::Close(over.reason));
+        }
+        if !out.is_empty() || io.need == Need::Write {
+            return None;
+        }
+        if over.ending == Ending::Flush {
+            if has_ended || !self.unread {
+                return Some(Next::Close(over.reason));
+            }
+            if io.reads == Mode::AtOnce {
+                // Closing with unread input would reset the connection and could destroy the last
+                // answer. This read shows whether there is any.
+                return Some(Next::Read(usize::MAX));
+            }
+            over.ending = Ending::Linger;
+        }
+        if over.until.is_none() {
+            over.until = Some(cx.now.instant() + cx.settings.limits.close_timeout);
+            return Some(Next::EndSending);
+        }
+        None
+    }
+
+    /// Acts on the peer's end when all input before it was worked on. With [`HalfClose::Waits`], it
+    /// is looked at again after each answer.
+    fn notice_peer_end(&mut self, out: &mut Outbox, cx: &Context<'_>) {
+        if self.peer_end.is_some_and(|end| end != PeerEnd::Read) && self.awaits_peer_end(out, cx) {
+            // A peer with less input before its end would be dropped, too.
+            self.peer_end = Some(PeerEnd::Read);
+        }
+        if self.peer_end != Some(PeerEnd::Read) {
+            return;
+        }
+        let progress = match &mut self.phase {
+            // Input that waits only for room in the output is worked on before the peer's end.
+            Phase::Http(_) | Phase::WebSocket(_) if self.unused > 0 && out.len() >= cx.settings.limits.output_bytes => return,
+            Phase::Http(http) => http.handle_eof(out, cx),
+            Phase::WebSocket(_) => Progress::End(Ending::Abort, CloseReason::Peer(1006)),
+            // An abort stays an abort: the peer may have ended its side and still not read.
+            Phase::Over(over) => {
+                if over.ending == Ending::Linger {
+                    over.ending = Ending::Flush;
+                }
+                return;
+            }
+            Phase::Closed(_) => return,
+        };
+        match progress {
+            // The peer has ended its side, so no input can come for which to linger.
+            Progress::End(Ending::Linger, reason) => self.end(Ending::Flush, reason, cx),
+            other => self.advance(other, out, cx),
+        }
+    }
+
+    /// Whether the peer's end matters although nothing is read: the next request waits for an
+    /// answer, and more input stands before the end than is read meanwhile. A driver that cannot
+    /// otherwise see the end then watches for it, and reports [`PeerEnd::Reported`].
+    pub fn awaits_peer_end(&self, out: &Outbox, cx: &Context<'_>) -> bool {
+        self.is_answering()
+            && cx.settings.half_close == HalfClose::Leaves
+            && !out.is_lent()
+            && out.len() < cx.settings.limits.output_bytes
+            && self.wanted_bytes(out.len(), cx) == 0
+    }
+
+    /// Ends a peer whose deadline has passed, once its transport was read to the end.
+    fn notice_overdue(&mut self, out: &mut Outbox, cx: &Context<'_>) {
+        let Some(Overdue { bytes, is_read }) = self.overdue else { return };
+        if !self.is_overdue(out, cx.now.instant()) {
+            self.overdue = None;
+            return;
+        }
+        let wanted = self.wanted_bytes(out.len(), cx);
+        // If nothing is read because output waits, the write time-out decides about this peer.
+        let has_been_read = self.peer_end == Some(PeerEnd::Read) || wanted > 0 && is_read && !self.unread;
+        if has_been_read || bytes >= OVERDUE_BYTES_MAX {
+            self.overdue = None;
+            self.handle_timeout(out, cx);
+        }
+    }
+
+    #[inline]
+    fn can_write(&self, io: Io, out: &Outbox) -> bool {
+        let has_output = !out.is_empty() || io.need == Need::Write;
+        let can_write = match io.writes {
+            Mode::Never => false,
+            Mode::AtOnce => self.writable,
+            Mode::Waiting => true,
+        };
+        has_output && can_write && !out.is_lent() && io.need != Need::Read
+    }
+
+    #[inline]
+    fn can_read(&mut self, io: Io) -> bool {
+        let can_read = match io.reads {
+            Mode::Never => false,
+            Mode::AtOnce => self.unread,
+            Mode::Waiting => self.peer_end != Some(PeerEnd::Read),
+        };
+        if can_read && let Some(overdue) = &mut self.overdue {
+            overdue.is_read = true;
+        }
+        can_read
+    }
+
+    /// How many bytes of input to read at most, while `out_len` bytes of output are unsent. For a
+    /// chunked body and for a WebSocket the session sets no limit; the driver's buffer bounds them.
+    #[inline]
+    fn wanted_bytes(&self, out_len: usize, cx: &Context<'_>) -> usize {
+        let limits = &cx.settings.limits;
+        let unused = self.unused as usize;
+        match &self.phase {
+            // Reading goes on while an answer is awaited, within a bound, because only a read shows
+            // that the client has left.
+            Phase::Http(http) if http.is_answering() => limits.pipeline_bytes.saturating_sub(unused),
+            Phase::Http(_) | Phase::WebSocket(_) if out_len >= limits.output_bytes => 0,
+            Phase::Http(http) => http.wanted_bytes(limits).saturating_sub(unused),
+            Phase::Over(Over { ending: Ending::Abort, .. }) | Phase::Closed(_) => 0,
+            // Input is read before a plain close, too: input that arrives after the close is
+            // answered with a reset.
+            Phase::WebSocket(_) | Phase::Over(_) => usize::MAX,
+        }
+    }
+}

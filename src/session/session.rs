@@ -1,0 +1,494 @@
+//! The session: one connection from accept to close, and the contract with its driver.
+//!
+//! Owns the phases of a connection, the only place where a connection ends, and the inputs of a
+//! driver. It remembers the peer's end, output that the transport did not take, and deadlines that
+//! have passed. Leaves the answer to the driver's one question to `next`, messages from other
+//! threads to `deliver`, the work inside the phases to `http` and `websocket`, and reading, writing
+//! and closing to the drivers.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::contract::{PeerEnd, Ready};
+use super::http::Http;
+use super::progress::{Ending, Progress};
+use super::websocket::WebSocket;
+use super::{Context, canonical};
+use crate::proto::{CloseReason, Outbox};
+
+/// One connection, independent of its driver.
+///
+/// ```text
+///  Http ── upgrade ──▶ WebSocket
+///    │                     │
+///    └───── end (reason) ──┴──▶ Over ── written, lingered or aborted ──▶ Next::Close
+/// ```
+///
+/// # How to drive a session
+///
+/// A driver owns a transport, an [`Outbox`], the input that the session has not used yet, and a
+/// clock. It gives all of them to the session by reference, and keeps nothing else about the
+/// connection.
+///
+/// 1. Make the session with [`Session::new`] when the connection is accepted.
+/// 2. Ask [`next`](Self::next), do what it says, report the result, and ask again, until it says
+///    [`Next::Wait`] or [`Next::Close`].
+///    - After [`Next::Read`], report the bytes with [`received`](Self::received), or the peer's end
+///      with [`peer_ended`](Self::peer_ended).
+///    - After [`Next::Write`], report with [`wrote`](Self::wrote) how much the transport took.
+///    - After [`Next::EndSending`], there is nothing to report.
+/// 3. `received` returns how many bytes were used. Keep the rest, and give it again, in front of
+///    the next input, after every report and every delivery.
+/// 4. While the session waits, come back when the transport is ready, with
+///    [`may_read`](Self::may_read) or [`may_write`](Self::may_write); when another thread posts,
+///    with [`deliver`](Self::deliver); and at the [`deadline`](Self::deadline), with
+///    [`timed_out`](Self::timed_out). Then go on with step 2.
+/// 5. To shut the server down, call [`shut_down`](Self::shut_down) and go on with step 2.
+/// 6. At [`Next::Close`], or when the transport fails, close the transport and call
+///    [`close`](Self::close), which is the last call.
+///
+/// [`driver::drive`](crate::driver::drive) holds this loop, for every transport.
+///
+/// This driver has two byte buffers instead of a socket:
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::{Instant, SystemTime};
+/// use pushlab::proto::{Now, Outbox};
+/// use pushlab::session::{Address, Command, Context, Io, Next, PeerEnd, Post, Ready, RemoteSource, Session};
+/// use pushlab::{Reply, Request, Response, Settings, Stats};
+///
+/// /// A real driver delivers what other threads post. Here, no other thread has a handle.
+/// struct NoPosts;
+/// impl Post for NoPosts {
+///     fn post(&self, _: Address, _: Command) {}
+/// }
+/// impl RemoteSource for NoPosts {
+///     fn post(&self) -> Arc<dyn Post> {
+///         Arc::new(NoPosts)
+///     }
+///     fn slot(&self) -> u32 {
+///         0
+///     }
+///     fn issue_serial(&self) -> u64 {
+///         1
+///     }
+/// }
+///
+/// let (settings, stats) = (Settings::default(), Stats::default());
+/// let now = Now::new(Instant::now(), SystemTime::now());
+/// let app = |request: &Request<'_>, reply: Reply<'_>| reply.send(Response::text(format!("you asked for {}\n", request.path())));
+/// let cx = Context { now: &now, settings: &settings, stats: &stats, app: &app, remote: &NoPosts };
+///
+/// let mut from_peer = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n".to_vec();
+/// let (mut to_peer, mut input, mut out) = (Vec::new(), Vec::new(), Outbox::new());
+/// let mut session = Session::new(([127, 0, 0, 1], 4711).into(), &cx);
+/// session.may_read();
+/// let reason = loop {
+///     match session.next(Io::NON_BLOCKING, &mut out, &cx) {
+///         Next::Read(_) if from_peer.is_empty() => session.peer_ended(PeerEnd::Read),
+///         Next::Read(most) => {
+///             input.extend(from_peer.drain(..most.min(from_peer.len())));
+///             let used = session.received(&mut input, Ready::Perhaps, &mut out, &cx);
+///             input.drain(..used);
+///         }
+///         Next::Write => {
+///             to_peer.extend(out.chunks().flatten());
+///             let len = out.len();
+///             out.advance(len);
+///             session.wrote(len, Ready::Perhaps, &mut out, &cx);
+///         }
+///         Next::EndSending => {}
+///         Next::Wait(_) => unreachable!("this peer sends everything at once"),
+///         Next::Close(reason) => break reason,
+///     }
+/// };
+/// session.close(reason, &cx);
+/// assert!(to_peer.starts_with(b"HTTP/1.1 200 OK\r\n") && to_peer.ends_with(b"you asked for /x\n"));
+/// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
+/// # serve_once(app, &["/x"]);
+/// ```
+pub struct Session {
+    pub(super) phase: Phase,
+    peer: SocketAddr,
+    pub(super) peer_end: Option<PeerEnd>,
+    /// Bytes of input that the driver keeps, because the session has not used them.
+    pub(super) unused: u32,
+    /// The unused input waits for an answer, or for room in the output.
+    is_paused: bool,
+    /// The transport may have input that was not read.
+    pub(super) unread: bool,
+    /// The transport may take output.
+    pub(super) writable: bool,
+    /// When to give up a peer that takes no output.
+    stalled_until: Option<Instant>,
+    pub(super) overdue: Option<Overdue>,
+}
+
+pub(super) enum Phase {
+    Http(Http),
+    WebSocket(Box<WebSocket>),
+    Over(Over),
+    Closed(CloseReason),
+}
+
+/// A session that is over, and whose last output is still being sent.
+pub(super) struct Over {
+    pub(super) ending: Ending,
+    pub(super) reason: CloseReason,
+    /// When lingering ends; `None` until this side has ended sending.
+    pub(super) until: Option<Instant>,
+}
+
+/// A deadline that ends the peer has passed. The peer is ended if the transport has no input.
+#[derive(Clone, Copy)]
+pub(super) struct Overdue {
+    /// Bytes that were read since.
+    pub(super) bytes: u32,
+    /// A read was asked for since.
+    pub(super) is_read: bool,
+}
+
+impl Session {
+    /// A connection that was just accepted.
+    pub fn new(peer: SocketAddr, cx: &Context<'_>) -> Self {
+        cx.stats.accepted.add(1);
+        cx.stats.open.add(1);
+        Self {
+            phase: Phase::Http(Http::new(cx)),
+            peer: canonical(peer),
+            peer_end: None,
+            unused: 0,
+            is_paused: false,
+            unread: false,
+            writable: true,
+            stalled_until: None,
+            overdue: None,
+        }
+    }
+
+    /// A non-blocking transport reports that it may have input.
+    #[inline]
+    pub const fn may_read(&mut self) {
+        self.unread = true;
+    }
+
+    /// A non-blocking transport reports that it may take output.
+    #[inline]
+    pub const fn may_write(&mut self) {
+        self.writable = true;
+    }
+
+    /// Takes the result of a read: the input that was left unused, with the fresh bytes behind it, and
+    /// whether the transport may have more. `input` is only the unused input if the transport had
+    /// nothing. Returns how many bytes were used. The driver gives the rest again, at the front of
+    /// the next input or to [`resume`](Self::resume).
+    ///
+    /// The session uses nothing if the client has sent more than the server can answer now: while a
+    /// request is being answered, or while the output is full.
+    #[inline]
+    pub fn received(&mut self, input: &mut [u8], ready: Ready, out: &mut Outbox, cx: &Context<'_>) -> usize {
+        let fresh = input.len() - self.unused as usize;
+        // A peer that has ended is read on to its end.
+        self.unread = ready == Ready::Perhaps || fresh > 0 && self.peer_end.is_some();
+        if let Some(overdue) = &mut self.overdue {
+            overdue.bytes = overdue.bytes.saturating_add(fresh as u32);
+        }
+        self.work(input, out, cx)
+    }
+
+    /// Takes the unused input again, if it waited for an answer or for room in the output. Call
+    /// this after every report and every delivery, until it uses nothing. Returns how many bytes
+    /// were used.
+    #[inline]
+    pub fn resume(&mut self, input: &mut [u8], out: &mut Outbox, cx: &Context<'_>) -> usize {
+        if self.is_paused { self.work(input, out, cx) } else { 0 }
+    }
+
+    fn work(&mut self, input: &mut [u8], out: &mut Outbox, cx: &Context<'_>) -> usize {
+        let mut used = 0;
+        let mut is_paused = false;
+        while used < input.len() && !is_paused {
+            let (step, progress) = match &mut self.phase {
+                // Input is discarded here even if the output is full. It will never be used, and
+                // keeping it would cost memory.
+                Phase::Over(over) => {
+                    if over.ending == Ending::Flush && self.peer_end != Some(PeerEnd::Read) {
+                        over.ending = Ending::Linger;
+                    }
+                    (input.len() - used, Progress::Wait)
+                }
+                Phase::Closed(_) => (input.len() - used, Progress::Wait),
+                _ if out.len() >= cx.settings.limits.output_bytes => {
+                    is_paused = true;
+                    break;
+                }
+                Phase::Http(http) => http.step(&input[used..], self.peer, out, cx),
+                Phase::WebSocket(websocket) => websocket.step(&mut input[used..], out, cx),
+            };
+            used += step;
+            match progress {
+                // The driver retires the handles of this exchange before the next one begins.
+                Progress::More => is_paused = self.has_ended_handle(),
+                Progress::Wait => {
+                    is_paused = self.is_answering();
+                    break;
+                }
+                other => self.advance(other, out, cx),
+            }
+        }
+        self.is_paused = is_paused;
+        self.unused = (input.len() - used) as u32;
+        used
+    }
+
+    /// The peer has ended its sending side.
+    pub const fn peer_ended(&mut self, end: PeerEnd) {
+        match (self.peer_end, end) {
+            (Some(PeerEnd::Read), PeerEnd::Reported) => {}
+            (_, PeerEnd::Read) => {
+                self.peer_end = Some(PeerEnd::Read);
+                self.unread = false;
+            }
+            (_, PeerEnd::Reported | PeerEnd::Failed) => {
+                self.peer_end = Some(end);
+                self.unread = true;
+            }
+        }
+    }
+
+    /// The transport has taken so many bytes, which have left `out`. `ready` tells whether it may
+    /// take more.
+    ///
+    /// A non-blocking transport that takes nothing until the
+    /// [write time-out](crate::proto::Limits::write_timeout) ends the connection. A blocking
+    /// transport has a write time-out of its own.
+    #[inline]
+    pub fn wrote(&mut self, bytes: usize, ready: Ready, out: &mut Outbox, cx: &Context<'_>) {
+        if bytes > 0 {
+            self.stalled_until = None;
+        }
+        self.writable = ready == Ready::Perhaps;
+        if !self.writable {
+            let now = cx.now.instant();
+            if *self.stalled_until.get_or_insert(now + cx.settings.limits.write_timeout) <= now {
+                return self.abort(CloseReason::WriteStalled, cx);
+            }
+        }
+        if out.is_empty() {
+            self.written(out, cx);
+        }
+    }
+
+    /// The transport has taken all output.
+    #[inline]
+    fn written(&mut self, out: &mut Outbox, cx: &Context<'_>) {
+        if let Phase::Http(http) = &self.phase
+            && !http.is_answering()
+        {
+            // Between requests, no messages and no source wait for room.
+            return;
+        }
+        self.written_while_pushing(out, cx);
+    }
+
+    fn written_while_pushing(&mut self, out: &mut Outbox, cx: &Context<'_>) {
+        let progress = match &mut self.phase {
+            Phase::Http(http) => http.drained(out, cx),
+            Phase::WebSocket(websocket) => websocket.drained(out, cx),
+            Phase::Over(_) | Phase::Closed(_) => return,
+        };
+        self.advance(progress, out, cx);
+    }
+
+    /// Acts on a [`deadline`](Self::deadline) that has passed. A call before the deadline does
+    /// nothing.
+    ///
+    /// A deadline that ends the peer, because it sent nothing or read nothing in time, does not end
+    /// it yet: the driver may have been delayed itself, and input that waits in the transport has
+    /// arrived in time. So [`next`](Self::next) asks for one more read or write, and only if that
+    /// brings nothing, the connection ends.
+    pub fn timed_out(&mut self, out: &mut Outbox, cx: &Context<'_>) {
+        let now = cx.now.instant();
+        if self.is_stalled(now) {
+            self.writable = true;
+        }
+        if self.is_overdue(out, now) {
+            if self.overdue.is_none() {
+                self.overdue = Some(Overdue { bytes: 0, is_read: false });
+                self.unread = self.peer_end != Some(PeerEnd::Read);
+            }
+        } else if self.phase_deadline().is_some_and(|deadline| deadline <= now) {
+            self.handle_timeout(out, cx);
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, out: &mut Outbox, cx: &Context<'_>) {
+        let progress = match &mut self.phase {
+            Phase::Http(http) => http.handle_timeout(out, cx),
+            Phase::WebSocket(websocket) => websocket.handle_timeout(out, cx),
+            Phase::Over(over) => {
+                // Only lingering has a deadline of its own. The write time-out bounds a flush.
+                if over.ending == Ending::Linger && over.until.is_some_and(|until| until <= cx.now.instant()) {
+                    over.ending = Ending::Abort;
+                }
+                return;
+            }
+            Phase::Closed(_) => return,
+        };
+        self.advance(progress, out, cx);
+    }
+
+    /// Whether a deadline has passed that ends the connection because the peer sent nothing in
+    /// time. Every other deadline only makes output.
+    pub fn is_overdue(&self, out: &Outbox, now: Instant) -> bool {
+        let ends_peer = match &self.phase {
+            Phase::Http(http) => !http.is_answering(),
+            Phase::WebSocket(websocket) => websocket.timeout_ends_peer(!out.is_empty()),
+            Phase::Over(_) => true,
+            Phase::Closed(_) => false,
+        };
+        ends_peer && self.phase_deadline().is_some_and(|deadline| deadline <= now)
+    }
+
+    /// Whether the transport has taken no output for the whole write time-out. One more write
+    /// decides.
+    pub fn is_stalled(&self, now: Instant) -> bool {
+        self.stalled_until.is_some_and(|until| until <= now)
+    }
+
+    /// When [`timed_out`](Self::timed_out) must be called. There is no deadline while the session
+    /// waits for the read that follows a deadline.
+    #[inline]
+    pub fn deadline(&self) -> Option<Instant> {
+        let phase = if self.overdue.is_some() { None } else { self.phase_deadline() };
+        match (phase, self.stalled_until) {
+            (Some(phase), Some(stalled)) => Some(phase.min(stalled)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// When a read that waits must return: at the [`deadline`](Self::deadline), or at once if a
+    /// deadline has passed.
+    pub fn read_deadline(&self) -> Option<Instant> {
+        if self.overdue.is_some() { self.phase_deadline() } else { self.deadline() }
+    }
+
+    #[inline]
+    fn phase_deadline(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Http(http) => http.deadline(),
+            Phase::WebSocket(websocket) => websocket.deadline(),
+            Phase::Over(Over { ending: Ending::Linger, until, .. }) => *until,
+            Phase::Over(_) | Phase::Closed(_) => None,
+        }
+    }
+
+    /// Ends the connection because the server shuts down, in the way of its phase. `come_back_ms`
+    /// is the time after which the client should return.
+    pub fn shut_down(&mut self, come_back_ms: u64, out: &mut Outbox, cx: &Context<'_>) {
+        let progress = match &mut self.phase {
+            Phase::Http(http) => http.shut_down(come_back_ms, out, cx),
+            Phase::WebSocket(websocket) => websocket.shut_down(out, cx),
+            Phase::Over(_) | Phase::Closed(_) => return,
+        };
+        self.advance(progress, out, cx);
+    }
+
+    #[inline]
+    pub(super) const fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Over(_) | Phase::Closed(_))
+    }
+
+    #[inline]
+    pub(super) const fn is_answering(&self) -> bool {
+        matches!(&self.phase, Phase::Http(http) if http.is_answering())
+    }
+
+    /// Whether an exchange that had given out a handle has ended since the last call.
+    #[inline]
+    const fn has_ended_handle(&mut self) -> bool {
+        if let Phase::Http(http) = &mut self.phase { http.take_ended_handle() } else { false }
+    }
+
+    /// Whether the server owes the peer something that is not in the output yet: the answer to a
+    /// request that has begun to arrive, the end of a stream, or a closing handshake.
+    pub fn is_owing(&self) -> bool {
+        match &self.phase {
+            Phase::Http(http) => !http.is_idle(),
+            Phase::WebSocket(_) => true,
+            Phase::Over(_) | Phase::Closed(_) => false,
+        }
+    }
+
+    /// The serial of the current hold, stream or WebSocket, if it has given out a handle. A driver
+    /// can drop what was posted to any other serial.
+    pub fn serial(&self) -> Option<u64> {
+        match &self.phase {
+            Phase::Http(http) => http.serial(),
+            Phase::WebSocket(websocket) => websocket.serial(),
+            Phase::Over(_) | Phase::Closed(_) => None,
+        }
+    }
+
+    /// How the connection ends, once the session is over.
+    pub const fn ending(&self) -> Option<Ending> {
+        match &self.phase {
+            Phase::Over(over) => Some(over.ending),
+            Phase::Closed(_) => Some(Ending::Abort),
+            Phase::Http(_) | Phase::WebSocket(_) => None,
+        }
+    }
+
+    /// Ends the connection without writing the rest of the output, because the transport failed or
+    /// must be cut. [`next`](Self::next) then says [`Next::Close`]. The reason counts only if the
+    /// session was not over before.
+    pub fn abort(&mut self, reason: CloseReason, cx: &Context<'_>) {
+        self.end(Ending::Abort, reason, cx);
+        if let Phase::Over(over) = &mut self.phase {
+            over.ending = Ending::Abort;
+        }
+    }
+
+    /// The driver has closed the transport. The reason counts only if the session was not over
+    /// before.
+    pub fn close(&mut self, reason: CloseReason, cx: &Context<'_>) {
+        self.end(Ending::Abort, reason, cx);
+        if let Phase::Over(over) = &self.phase {
+            self.phase = Phase::Closed(over.reason);
+            cx.stats.open.subtract(1);
+        }
+    }
+
+    pub(super) fn advance(&mut self, progress: Progress, out: &mut Outbox, cx: &Context<'_>) {
+        match progress {
+            Progress::More | Progress::Wait => {}
+            Progress::End(ending, reason) => self.end(ending, reason, cx),
+            Progress::Upgrade(upgraded) => {
+                let mut websocket = Box::new(WebSocket::new(*upgraded, cx));
+                let progress = websocket.open(out, cx);
+                self.phase = Phase::WebSocket(websocket);
+                if let Progress::End(ending, reason) = progress {
+                    self.end(ending, reason, cx);
+                }
+            }
+        }
+    }
+
+    pub(super) fn end(&mut self, ending: Ending, reason: CloseReason, cx: &Context<'_>) {
+        if self.is_over() {
+            return;
+        }
+        log::debug!("{}: {reason}", self.peer);
+        match reason {
+            CloseReason::SlowConsumer => cx.stats.slow_disconnects.add(1),
+            CloseReason::WriteStalled => cx.stats.write_stalls.add(1),
+            _ => {}
+        }
+        match std::mem::replace(&mut self.phase, Phase::Over(Over { ending, reason, until: None })) {
+            Phase::Http(mut http) => http.drop_exchange(cx),
+            Phase::WebSocket(websocket) => websocket.close(reason, cx),
+            Phase::Over(_) | Phase::Closed(_) => {}
+        }
+    }
+}
