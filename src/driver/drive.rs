@@ -163,7 +163,7 @@ impl Driven {
 
     /// Reports the last step of [`drive`] to the session. `room` is where the read bytes are.
     /// Afterwards, [`resume`](Self::resume) goes on with the unused input.
-    #[inline]
+    #[inline(always)]
     pub fn report(&mut self, done: Done, room: &mut [u8], out: &mut Outbox, cx: &Context<'_>) {
         match done {
             Done::Nothing => {}
@@ -178,6 +178,7 @@ impl Driven {
         }
     }
 
+    #[inline(always)]
     fn take_in(&mut self, fresh: &mut [u8], ready: Ready, out: &mut Outbox, cx: &Context<'_>) {
         cx.stats.bytes_in.add(fresh.len() as u64);
         if self.unused.is_empty() {
@@ -195,7 +196,7 @@ impl Driven {
 
     /// Goes on with the unused input, if the session can. Returns whether it has used any, so that
     /// there may be more to go on with.
-    #[inline]
+    #[inline(always)]
     pub fn resume(&mut self, out: &mut Outbox, cx: &Context<'_>) -> bool {
         if self.unused.is_empty() {
             return false;
@@ -260,7 +261,7 @@ pub struct Turn<'a> {
 }
 
 impl Side for Turn<'_> {
-    #[inline]
+    #[inline(always)]
     fn step(&mut self, done: Done, need: Need) -> Option<Next> {
         match done {
             Done::Read(len, _) => self.share.read_bytes = self.share.read_bytes.saturating_sub(len),

@@ -16,7 +16,7 @@ use crate::proto::{CloseReason, Frame, Outbox};
 impl Session {
     /// Takes what was posted to the address with this serial. A message or command for a hold,
     /// stream or WebSocket that is over does nothing.
-    #[inline]
+    #[inline(always)]
     pub fn deliver<'b>(&mut self, serial: u64, delivery: Delivery<'b>, out: &mut Outbox, cx: &Context<'_>) -> Delivered<'b> {
         match delivery {
             Delivery::Messages(burst) => return self.deliver_messages(serial, burst, out, cx),
@@ -31,7 +31,7 @@ impl Session {
         Delivered::Taken
     }
 
-    #[inline]
+    #[inline(always)]
     fn deliver_messages<'b>(&mut self, serial: u64, burst: &'b Burst<'b>, out: &mut Outbox, cx: &Context<'_>) -> Delivered<'b> {
         if out.is_empty()
             && let Some(wire) = self.take_shared(serial, burst, cx)
@@ -44,7 +44,7 @@ impl Session {
     }
 
     /// Takes all messages of a burst, if nothing must be sent before them.
-    #[inline]
+    #[inline(always)]
     fn take_shared<'b>(&mut self, serial: u64, burst: &'b Burst<'b>, cx: &Context<'_>) -> Option<&'b Arc<[u8]>> {
         // A single message can have any size. Several messages that exceed the output limit must be
         // queued from the limit on, so they are taken one by one.

@@ -202,7 +202,7 @@ impl Http {
     }
 
     /// Whether the stream can send these messages now in their encoded form.
-    #[inline]
+    #[inline(always)]
     pub(super) fn takes_burst(&mut self, serial: u64, burst: &Burst<'_>, cx: &Context<'_>) -> bool {
         let Exchange::Stream(stream) = &mut self.exchange else { return false };
         let Streaming { link, left_bytes, .. } = &mut **stream;

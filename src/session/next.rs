@@ -20,7 +20,7 @@ impl Session {
     ///
     /// [`Next::Write`] comes before [`Next::Read`], so that output does not pile up. While output
     /// is [lent](Outbox::lend) to another thread, it is not asked for.
-    #[inline]
+    #[inline(always)]
     pub fn next(&mut self, io: Io, out: &mut Outbox, cx: &Context<'_>) -> Next {
         if self.is_special()
             && let Some(next) = self.next_if_special(io, out, cx)
@@ -41,7 +41,7 @@ impl Session {
     }
 
     /// Whether [`next`](Self::next) has more to look at than input and output.
-    #[inline]
+    #[inline(always)]
     const fn is_special(&self) -> bool {
         self.peer_end.is_some() || self.overdue.is_some() || self.is_over()
     }
@@ -138,7 +138,7 @@ impl Session {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn can_write(&self, io: Io, out: &Outbox) -> bool {
         let has_output = !out.is_empty() || io.need == Need::Write;
         let can_write = match io.writes {
@@ -149,7 +149,7 @@ impl Session {
         has_output && can_write && !out.is_lent() && io.need != Need::Read
     }
 
-    #[inline]
+    #[inline(always)]
     fn can_read(&mut self, io: Io) -> bool {
         let can_read = match io.reads {
             Mode::Never => false,
@@ -164,7 +164,7 @@ impl Session {
 
     /// How many bytes of input to read at most, while `out_len` bytes of output are unsent. For a
     /// chunked body and for a WebSocket the session sets no limit; the driver's buffer bounds them.
-    #[inline]
+    #[inline(always)]
     fn wanted_bytes(&self, out_len: usize, cx: &Context<'_>) -> usize {
         let limits = &cx.settings.limits;
         let unused = self.unused as usize;

@@ -186,7 +186,7 @@ impl Session {
     ///
     /// The session uses nothing if the client has sent more than the server can answer now: while a
     /// request is being answered, or while the output is full.
-    #[inline]
+    #[inline(always)]
     pub fn received(&mut self, input: &mut [u8], ready: Ready, out: &mut Outbox, cx: &Context<'_>) -> usize {
         let fresh = input.len() - self.unused as usize;
         // A peer that has ended is read on to its end.
@@ -200,7 +200,7 @@ impl Session {
     /// Takes the unused input again, if it waited for an answer or for room in the output. Call
     /// this after every report and every delivery, until it uses nothing. Returns how many bytes
     /// were used.
-    #[inline]
+    #[inline(always)]
     pub fn resume(&mut self, input: &mut [u8], out: &mut Outbox, cx: &Context<'_>) -> usize {
         if self.is_paused { self.work(input, out, cx) } else { 0 }
     }
@@ -263,7 +263,7 @@ impl Session {
     /// A non-blocking transport that takes nothing until the
     /// [write time-out](crate::proto::Limits::write_timeout) ends the connection. A blocking
     /// transport has a write time-out of its own.
-    #[inline]
+    #[inline(always)]
     pub fn wrote(&mut self, bytes: usize, ready: Ready, out: &mut Outbox, cx: &Context<'_>) {
         if bytes > 0 {
             self.stalled_until = None;
@@ -281,7 +281,7 @@ impl Session {
     }
 
     /// The transport has taken all output.
-    #[inline]
+    #[inline(always)]
     fn written(&mut self, out: &mut Outbox, cx: &Context<'_>) {
         if let Phase::Http(http) = &self.phase
             && !http.is_answering()
@@ -359,7 +359,7 @@ impl Session {
 
     /// When [`timed_out`](Self::timed_out) must be called. There is no deadline while the session
     /// waits for the read that follows a deadline.
-    #[inline]
+    #[inline(always)]
     pub fn deadline(&self) -> Option<Instant> {
         let phase = if self.overdue.is_some() { None } else { self.phase_deadline() };
         match (phase, self.stalled_until) {
@@ -374,7 +374,7 @@ impl Session {
         if self.overdue.is_some() { self.phase_deadline() } else { self.deadline() }
     }
 
-    #[inline]
+    #[inline(always)]
     fn phase_deadline(&self) -> Option<Instant> {
         match &self.phase {
             Phase::Http(http) => http.deadline(),
@@ -395,12 +395,12 @@ impl Session {
         self.advance(progress, out, cx);
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) const fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over(_) | Phase::Closed(_))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) const fn is_answering(&self) -> bool {
         matches!(&self.phase, Phase::Http(http) if http.is_answering())
     }

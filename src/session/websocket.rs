@@ -155,7 +155,7 @@ impl WebSocket {
     }
 
     /// Whether the WebSocket can send these messages now in their encoded form.
-    #[inline]
+    #[inline(always)]
     pub(super) fn takes_burst(&self, serial: u64, burst: &Burst<'_>) -> bool {
         self.takes_mail(serial) && self.link.is_free() && !burst.is_chunks()
     }

@@ -91,6 +91,16 @@ pub(super) struct Connection {
     pub(super) queued: bool,
 }
 
+/// What is left to be done after messages were sent.
+pub(super) enum Sending {
+    /// Nothing.
+    Done,
+    /// The connection must be driven.
+    Drive,
+    /// Nothing was sent. The messages must be delivered one by one.
+    OneByOne,
+}
+
 /// A non-blocking socket.
 struct Socket(TcpStream);
 
@@ -156,19 +166,18 @@ impl Connection {
 
     /// Delivers messages and writes them, if nothing must be written before. All readers share the
     /// bytes of the messages. So if the system takes all bytes, the connection uses no buffer.
-    /// Returns `None` if the messages must be delivered one by one.
     #[inline]
-    pub(super) fn send(&mut self, serial: u64, burst: &Burst<'_>, slot: u32, env: &Env, tools: &mut Tools) -> Option<Rest> {
+    pub(super) fn send(&mut self, serial: u64, burst: &Burst<'_>, slot: u32, env: &Env, tools: &mut Tools) -> Sending {
         if self.output.is_some() {
-            return None;
+            return Sending::OneByOne;
         }
         let delivered = self.driven.session.deliver(serial, Delivery::Messages(burst), &mut tools.empty, &context!(env, slot));
         let wire = match delivered {
             Delivered::Shared(wire) => wire,
-            Delivered::OneByOne => return None,
+            Delivered::OneByOne => return Sending::OneByOne,
             Delivered::Taken => {
                 std::mem::swap(&mut **self.output.insert(tools.outboxes.take()), &mut tools.empty);
-                return Some(self.drive(slot, env, tools));
+                return Sending::Drive;
             }
         };
         // If the write fails, the error comes again when the rest is written.
@@ -177,10 +186,10 @@ impl Connection {
             env.stats.wrote(taken);
         }
         if taken == wire.len() {
-            return Some(Rest::Wait(None));
+            return Sending::Done;
         }
         self.output.insert(tools.outboxes.take()).push_shared(wire, taken..wire.len());
-        Some(self.drive(slot, env, tools))
+        Sending::Drive
     }
 
     /// Begins the connection's shutdown.

@@ -39,7 +39,7 @@ use super::stop::Stop;
 use super::timers::Timers;
 use crate::proto::{CloseReason, Outbox};
 use crate::session::{Address, Burst, Delivery, Handler};
-use connection::{Connection, Env, Tools};
+use connection::{Connection, Env, Sending, Tools};
 
 /// Events taken from the system at once: with a busy loop, 64 events take some 0.3 ms. Larger
 /// batches save nothing.
@@ -336,11 +336,14 @@ impl Carrier for EventLoop {
     fn send(&mut self, address: Address, burst: &Burst<'_>) {
         let Address { slot, serial } = address;
         let Some(connection) = self.connections.get_mut(slot as usize) else { return };
-        if let Some(rest) = connection.send(serial, burst, slot, &self.env, &mut self.tools) {
-            return self.follow(slot, rest);
-        }
-        for frame in burst.frames() {
-            self.deliver(address, Delivery::Messages(&Burst::one(frame)));
+        match connection.send(serial, burst, slot, &self.env, &mut self.tools) {
+            Sending::Done => return,
+            Sending::Drive => {}
+            Sending::OneByOne => {
+                for frame in burst.frames() {
+                    self.deliver(address, Delivery::Messages(&Burst::one(frame)));
+                }
+            }
         }
         self.drive(slot);
     }
