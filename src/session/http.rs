@@ -2,19 +2,21 @@
 //!
 //! Owns the way from a head to an answered exchange: it collects bodies, calls the handler, and
 //! keeps holds and streams with their timers. Leaves framing and status lines to `proto::http1`,
-//! and the end of the connection to `lifecycle`.
+//! and the end of the connection to `session`.
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::exchange::{Exchange, Outcome, Partial, Streaming};
+use super::exchange::{Exchange, Outcome, Partial};
 use super::link::Pushed;
 use super::progress::{Ending, Progress};
 use super::reply::{answer, answer_shared};
-use super::request::normalized_path;
-use super::{Burst, Command, Context, HalfClose, Origin, Reply, Request, Response, is_allowed_host, source, websocket};
+use super::stream::{self, StreamKind, Streaming};
+use super::{
+    Burst, Command, Context, HalfClose, Origin, Reply, Request, Response, Surroundings, is_allowed_host, normalized_path, websocket,
+};
 use crate::proto::http1::{Conn, Content, Event, Head, Next};
 use crate::proto::{CloseReason, Frame, Limits, Outbox, RemoteError};
 
@@ -33,7 +35,7 @@ pub(super) struct Http {
 }
 
 impl Http {
-    pub(super) fn new(cx: &Context<'_>) -> Self {
+    pub(super) fn new(cx: &Surroundings<'_>) -> Self {
         Self { conn: Conn::new(cx.now.instant(), &cx.settings.limits), exchange: Exchange::Idle, come_back_ms: None, ended_handle: false }
     }
 
@@ -163,7 +165,7 @@ impl Http {
     /// client can tell that the answer is incomplete: it gets a 500, a stream without an end, or
     /// close code 1011.
     #[cold]
-    fn end_panicked(&mut self, outcome: Outcome, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    fn end_panicked(&mut self, outcome: Outcome, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         self.conn.close_after_response();
         if matches!(outcome, Outcome::Unanswered | Outcome::Held(_)) {
             answer(&mut self.conn, Response::status(500), out, cx);
@@ -178,7 +180,7 @@ impl Http {
     }
 
     #[cold]
-    fn end_exchange_panicked(&mut self, cx: &Context<'_>) -> Progress {
+    fn end_exchange_panicked(&mut self, cx: &Surroundings<'_>) -> Progress {
         cx.stats.panics.add(1);
         self.drop_exchange(cx);
         Progress::End(Ending::Linger, CloseReason::HandlerPanicked)
@@ -186,7 +188,7 @@ impl Http {
 
     /// Takes a message that was posted to this connection's stream.
     #[inline]
-    pub(super) fn push(&mut self, serial: u64, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) -> Pushed {
+    pub(super) fn push(&mut self, serial: u64, frame: &Frame, out: &mut Outbox, cx: &Surroundings<'_>) -> Pushed {
         let Exchange::Stream(stream) = &mut self.exchange else { return Pushed::Waiting };
         // An empty piece puts no bytes on the wire. It neither replaces a heartbeat nor needs a
         // place in the queue.
@@ -203,7 +205,7 @@ impl Http {
 
     /// Whether the stream can send these messages now in their encoded form.
     #[inline]
-    pub(super) fn takes_burst(&mut self, serial: u64, burst: &Burst<'_>, cx: &Context<'_>) -> bool {
+    pub(super) fn takes_burst(&mut self, serial: u64, burst: &Burst<'_>, cx: &Surroundings<'_>) -> bool {
         let Exchange::Stream(stream) = &mut self.exchange else { return false };
         let Streaming { link, left_bytes, .. } = &mut **stream;
         let is_free = link.is_addressed(serial) && link.close_asked().is_none() && link.is_free();
@@ -222,7 +224,7 @@ impl Http {
     }
 
     /// Carries out a command other than a push.
-    pub(super) fn apply(&mut self, serial: u64, command: Command, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    pub(super) fn apply(&mut self, serial: u64, command: Command, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         match (&mut self.exchange, command) {
             (Exchange::Held(hold), Command::Release(response)) if hold.link.is_addressed(serial) => {
                 let response = response.unwrap_or_else(|| Arc::new(Response::status(500)));
@@ -250,7 +252,7 @@ impl Http {
     }
 
     /// Answers the held request, and goes on with input that arrived meanwhile.
-    fn release(&mut self, response: Arc<Response>, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    fn release(&mut self, response: Arc<Response>, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         answer_shared(&mut self.conn, response, out, cx);
         self.drop_exchange(cx);
         self.settle(out, cx)
@@ -258,7 +260,7 @@ impl Http {
 
     /// The system has taken all output. Sends the messages that wait, and then lets the stream's
     /// source send.
-    pub(super) fn drained(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    pub(super) fn drained(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         if let Exchange::Stream(stream) = &mut self.exchange {
             let (conn, Streaming { link, left_bytes, .. }) = (&mut self.conn, &mut **stream);
             link.refill(out, cx, |frame, out| put(conn, left_bytes, frame, out, cx));
@@ -268,9 +270,9 @@ impl Http {
     }
 
     /// Lets the stream's source send.
-    fn feed(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    fn feed(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         if let Exchange::Stream(stream) = &mut self.exchange {
-            if source::feed(&mut self.conn, stream, out, cx).is_err() {
+            if stream::feed(&mut self.conn, stream, out, cx).is_err() {
                 return self.end_exchange_panicked(cx);
             }
             if stream.source.is_none() {
@@ -283,12 +285,12 @@ impl Http {
     /// Ends a stream whose end was asked for and whose backlog is empty. Then finds out whether the
     /// connection goes on.
     #[inline]
-    fn settle(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    fn settle(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         // The common case first: a whole answer that is not the last one.
         if !self.is_answering() && !self.conn.is_closing() { Progress::More } else { self.settle_end(out, cx) }
     }
 
-    fn settle_end(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    fn settle_end(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         let mut was_stream = false;
         if let Exchange::Stream(stream) = &self.exchange {
             if stream.link.close_asked().is_none() || !stream.link.is_free() {
@@ -319,7 +321,7 @@ impl Http {
         if has_left { Ending::Flush } else { Ending::Linger }
     }
 
-    pub(super) fn handle_eof(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    pub(super) fn handle_eof(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         match self.exchange {
             Exchange::Held(_) | Exchange::Stream(_) => match cx.settings.half_close {
                 HalfClose::Leaves => Progress::End(Ending::Abort, CloseReason::Peer(1006)),
@@ -333,7 +335,7 @@ impl Http {
         }
     }
 
-    pub(super) fn handle_timeout(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    pub(super) fn handle_timeout(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         let now = cx.now.instant();
         match &mut self.exchange {
             Exchange::Idle | Exchange::Partial(_) => match self.conn.handle_timeout(now) {
@@ -376,7 +378,7 @@ impl Http {
 
     /// The server shuts down: idle connections end, unfinished requests are answered, and holds and
     /// streams tell their clients when to come back.
-    pub(super) fn shut_down(&mut self, come_back_ms: u64, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    pub(super) fn shut_down(&mut self, come_back_ms: u64, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         self.conn.close_after_response();
         if self.conn.is_idle() {
             return Progress::End(ending_while_idle(out), CloseReason::Shutdown);
@@ -387,7 +389,7 @@ impl Http {
     }
 
     /// Ends a hold or a stream, which would otherwise outlast the shutdown.
-    fn end_exchange(&mut self, come_back_ms: u32, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    fn end_exchange(&mut self, come_back_ms: u32, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         match &mut self.exchange {
             Exchange::Idle | Exchange::Partial(_) => self.settle(out, cx),
             Exchange::Held(_) => {
@@ -396,7 +398,7 @@ impl Http {
             }
             Exchange::Stream(stream) => {
                 // Messages that wait stand before the end. A `retry` now would overtake them.
-                if stream.is_event_stream && stream.link.is_free() {
+                if stream.kind == StreamKind::Events && stream.link.is_free() {
                     let retry = format!("retry: {come_back_ms}\n\n");
                     self.conn.send_body(retry.as_bytes(), out).expect("a live stream takes body bytes");
                 }
@@ -406,7 +408,7 @@ impl Http {
         }
     }
 
-    fn fail(&mut self, error: RemoteError, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    fn fail(&mut self, error: RemoteError, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         cx.stats.count_broken(error);
         self.conn.send_error(cx.now, error, out);
         Progress::End(Ending::Linger, CloseReason::Remote(error))
@@ -422,7 +424,7 @@ impl Http {
     }
 
     /// Drops the exchange with the values that it carries.
-    pub(super) fn drop_exchange(&mut self, cx: &Context<'_>) {
+    pub(super) fn drop_exchange(&mut self, cx: &Surroundings<'_>) {
         match std::mem::take(&mut self.exchange) {
             Exchange::Idle | Exchange::Partial(_) => {}
             Exchange::Held(mut hold) => {
@@ -468,7 +470,7 @@ fn ending_while_idle(out: &Outbox) -> Ending {
 }
 
 /// Sends a pushed frame, unless the stream has reached its limit of bytes.
-fn put(conn: &mut Conn, left_bytes: &mut Option<usize>, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) {
+fn put(conn: &mut Conn, left_bytes: &mut Option<usize>, frame: &Frame, out: &mut Outbox, cx: &Surroundings<'_>) {
     if let Some(left) = left_bytes {
         if *left == 0 {
             return;

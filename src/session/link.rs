@@ -1,234 +1,26 @@
-//! The handles by which other threads reach a connection.
+//! The session's side of the handles.
 //!
-//! Owns [`Held`] and [`Pusher`], the commands that they post, and [`Link`], which is the session's
-//! side of the handles. Leaves delivery to the drivers, which implement [`Post`] and
-//! [`RemoteSource`].
+//! Owns what a hold, a stream and a WebSocket have in common: their address, the values that the
+//! connection carries, the messages that wait, and an end that was asked for. Leaves the handles to
+//! `handles`, and the policy of a full queue to `backlog`.
 
 use std::any::Any;
-use std::fmt;
 use std::sync::Arc;
 
-use super::{Backlog, Context, Queued, Response};
+use super::{Address, Backlog, Post, Pusher, Queued, Surroundings};
 use crate::proto::{Frame, Outbox};
 
-/// Where a command goes: to one hold, stream or WebSocket of one connection. Each serial is given
-/// out once. So a late command cannot reach a newer connection in the same slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Address {
-    /// The connection's slot in its driver.
-    pub slot: u32,
-    /// The number of the hold, stream or WebSocket in that slot; 0 for none.
-    pub serial: u64,
-}
-
-/// What a handle tells a connection to do.
-#[derive(Debug)]
-pub enum Command {
-    /// Send a message on a stream or WebSocket.
-    Push(Frame),
-    /// Report that so many messages were dropped. They stood before all later commands.
-    Lost(usize),
-    /// Answer a held request. `None` means that the handle was dropped.
-    Release(Option<Arc<Response>>),
-    /// End a stream, or close a WebSocket with this code.
-    Close(u16),
-    /// The last pusher of a stream was dropped.
-    Abandon,
-}
-
-/// A driver's way to take commands from any thread. Its methods never block on IO.
-pub trait Post: Send + Sync {
-    /// Takes one command.
-    fn post(&self, address: Address, command: Command);
-
-    /// Takes one message for many connections of the same driver. The list is shared until delivery
-    /// and is not copied.
-    fn post_many(&self, addresses: Arc<Vec<Address>>, frame: &Frame) {
-        for address in &*addresses {
-            self.post(*address, Command::Push(frame.clone()));
-        }
-    }
-
-    /// Takes one command for each of many connections of the same driver.
-    fn post_each(&self, commands: Vec<(Address, Command)>) {
-        for (address, command) in commands {
-            self.post(address, command);
-        }
-    }
-}
-
-/// A driver's way to give a connection an address. The session calls it for the first handle of
-/// each hold, stream or WebSocket.
-pub trait RemoteSource {
-    /// Where commands for this connection are posted.
-    fn post(&self) -> Arc<dyn Post>;
-    /// The connection's slot.
-    fn slot(&self) -> u32;
-    /// Returns a serial that was never given out before for this slot. It is at least 1.
-    fn issue_serial(&self) -> u64;
-}
-
-/// A request that waits for its answer. [`release`](Self::release) consumes the handle, so that the
-/// request is answered once.
-///
-/// If the time of the hold passes first, the connection answers with the fallback, and a later
-/// release does nothing. A handle that is dropped without a release answers 500, because the
-/// application forgot the request.
-///
-/// ```
-/// use std::sync::Mutex;
-/// use pushlab::{Held, Response};
-/// /// Everybody who waits for the next piece of news.
-/// static WAITING: Mutex<Vec<Held>> = Mutex::new(Vec::new());
-/// fn publish(news: &str) {
-///     let waiting = std::mem::take(&mut *WAITING.lock().expect("no holder of the lock panics"));
-///     for held in waiting {
-///         held.release(Response::text(news.to_owned()));
-///     }
-/// }
-/// # publish("rain");
-/// ```
-#[must_use = "a held request that is dropped is answered with 500"]
-pub struct Held {
-    target: Option<(Arc<dyn Post>, Address)>,
-}
-
-impl Held {
-    pub(super) const fn new(post: Arc<dyn Post>, address: Address) -> Self {
-        Self { target: Some((post, address)) }
-    }
-
-    /// Answers the request, from any thread. Many requests can be answered with one shared
-    /// response.
-    pub fn release(mut self, response: impl Into<Arc<Response>>) {
-        if let Some((post, address)) = self.target.take() {
-            post.post(address, Command::Release(Some(response.into())));
-        }
-    }
-
-    /// Answers many requests. Consecutive requests of one driver are handed over together; on the
-    /// event loop this takes one lock for all of them.
-    pub fn release_all(answers: impl IntoIterator<Item = (Self, impl Into<Arc<Response>>)>) {
-        let mut commands = Vec::new();
-        let mut driver: Option<Arc<dyn Post>> = None;
-        for (mut held, response) in answers {
-            let Some((post, address)) = held.target.take() else { continue };
-            if let Some(current) = driver.take_if(|current| !Arc::ptr_eq(current, &post)) {
-                current.post_each(std::mem::take(&mut commands));
-            }
-            driver.get_or_insert(post);
-            commands.push((address, Command::Release(Some(response.into()))));
-        }
-        if let Some(driver) = driver {
-            driver.post_each(commands);
-        }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        if let Some((post, address)) = self.target.take() {
-            post.post(address, Command::Release(None));
-        }
-    }
-}
-
-impl fmt::Debug for Held {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Held").field(&self.target.as_ref().map(|(_, address)| address)).finish()
-    }
-}
-
-/// Sends messages to one stream or WebSocket, from any thread and any number of times. Cloning a
-/// pusher counts a reference.
-///
-/// Pushing never waits for the peer. Messages that a slow reader cannot take yet wait in the
-/// connection's bounded queue, under the [`SlowConsumer`](super::SlowConsumer) policy. Pushing to a
-/// connection that has ended does nothing. To learn of the end, let the connection carry a value
-/// ([`Reply::carry`](super::Reply::carry)) and act in its `Drop`.
-///
-/// A stream ends when its last pusher is dropped, unless a [source](super::Stream::feed) feeds it.
-/// A WebSocket goes on without pushers, because its handler can send.
-///
-/// ```
-/// use pushlab::proto::sse::Event;
-/// use pushlab::{Frame, Pusher};
-/// fn tick(subscribers: &[Pusher], count: u64) {
-///     let text = count.to_string();
-///     let frame = Frame::event(&Event::data(&text).event("tick")).expect("a name without line breaks");
-///     Pusher::push_all(subscribers, &frame);
-/// }
-/// # tick(&[], 1);
-/// ```
-#[derive(Clone)]
-pub struct Pusher(Arc<PusherTarget>);
-
-/// The destination that a pusher and its clones share.
-struct PusherTarget {
-    post: Arc<dyn Post>,
-    address: Address,
-    /// Whether the end of the last pusher ends the destination.
-    is_stream: bool,
-}
-
-impl Drop for PusherTarget {
-    fn drop(&mut self) {
-        if self.is_stream {
-            self.post.post(self.address, Command::Abandon);
-        }
-    }
-}
-
-impl Pusher {
-    /// Sends one message. The frame is shared and not copied: encode a message once and push it to
-    /// many.
-    pub fn push(&self, frame: &Frame) {
-        self.0.post.post(self.0.address, Command::Push(frame.clone()));
-    }
-
-    /// Sends one message to many. Consecutive pushers of one driver are handed over together; on
-    /// the event loop this takes one lock for all of them.
-    pub fn push_all<'a>(pushers: impl IntoIterator<Item = &'a Self>, frame: &Frame) {
-        let mut addresses = Vec::new();
-        let mut driver: Option<&Arc<dyn Post>> = None;
-        for pusher in pushers {
-            if let Some(current) = driver.filter(|current| !Arc::ptr_eq(current, &pusher.0.post)) {
-                post_to_all(&**current, &mut addresses, frame);
-            }
-            driver = Some(&pusher.0.post);
-            addresses.push(pusher.0.address);
-        }
-        if let Some(driver) = driver {
-            post_to_all(&**driver, &mut addresses, frame);
-        }
-    }
-
-    /// The driver and the address of this pusher's connection.
-    pub(super) fn target(&self) -> (&Arc<dyn Post>, Address) {
-        (&self.0.post, self.0.address)
-    }
-
-    /// Ends a stream, or starts the close handshake of a WebSocket with this code. Messages that
-    /// were pushed before are sent first. A stream ignores the code.
-    pub fn close(&self, code: u16) {
-        self.0.post.post(self.0.address, Command::Close(code));
-    }
-}
-
-impl fmt::Debug for Pusher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Pusher").field(&self.0.address).finish()
-    }
-}
-
-/// Posts to these addresses and empties the list. With a thread per connection, the list has one
-/// address each time.
-fn post_to_all(driver: &dyn Post, addresses: &mut Vec<Address>, frame: &Frame) {
-    match addresses[..] {
-        [address] => driver.post(address, Command::Push(frame.clone())),
-        _ => return driver.post_many(Arc::new(std::mem::take(addresses)), frame),
-    }
-    addresses.clear();
+/// The result of sending a message to a WebSocket or a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// The message is in the connection's output.
+    Accepted,
+    /// The message waits because the peer reads slowly. Stop sending until the next call of
+    /// [`WebSocketHandler::drained`] or [`StreamSource::feed`](super::StreamSource::feed).
+    Waiting,
+    /// The message was dropped, for one of these reasons: the WebSocket is closing, the stream has
+    /// ended or has no body, or the slow-consumer policy ends the connection.
+    Dropped,
 }
 
 /// The session's side of the handles: their address, the values that the connection carries, and
@@ -263,7 +55,7 @@ impl Link {
     }
 
     /// The address of this link. The first call issues the serial.
-    pub(super) fn target(&mut self, cx: &Context<'_>) -> (Arc<dyn Post>, Address) {
+    pub(super) fn target(&mut self, cx: &Surroundings<'_>) -> (Arc<dyn Post>, Address) {
         if self.serial == 0 {
             self.serial = cx.remote.issue_serial();
         }
@@ -271,18 +63,18 @@ impl Link {
     }
 
     /// Makes a pusher whose end does not end the destination.
-    pub(super) fn pusher(&mut self, cx: &Context<'_>) -> Pusher {
+    pub(super) fn pusher(&mut self, cx: &Surroundings<'_>) -> Pusher {
         let (post, address) = self.target(cx);
-        Pusher(Arc::new(PusherTarget { post, address, is_stream: false }))
+        Pusher::new(post, address)
     }
 
     /// Makes a pusher of a stream. The stream ends with its last pusher.
-    pub(super) fn stream_pusher(&mut self, cx: &Context<'_>) -> Pusher {
+    pub(super) fn stream_pusher(&mut self, cx: &Surroundings<'_>) -> Pusher {
         if let Some(pusher) = &self.own_pusher {
             return pusher.clone();
         }
         let (post, address) = self.target(cx);
-        self.own_pusher.insert(Pusher(Arc::new(PusherTarget { post, address, is_stream: true }))).clone()
+        self.own_pusher.insert(Pusher::of_stream(post, address)).clone()
     }
 
     /// From now on, the stream lasts only as long as its pushers, because the handler and the
@@ -302,7 +94,7 @@ impl Link {
 
     /// Ends the link and drops the carried values. A panic in one destructor does not prevent the
     /// others.
-    pub(super) fn let_go(&mut self, cx: &Context<'_>) {
+    pub(super) fn let_go(&mut self, cx: &Surroundings<'_>) {
         for value in self.carried.drain(..) {
             cx.contain(|| drop(value));
         }
@@ -335,7 +127,7 @@ impl Link {
     }
 
     /// Sends a frame now if no frame waits and the output has room. Queues it otherwise.
-    pub(super) fn push(&mut self, frame: &Frame, out: &mut Outbox, cx: &Context<'_>, put: impl FnOnce(&Frame, &mut Outbox)) -> Pushed {
+    pub(super) fn push(&mut self, frame: &Frame, out: &mut Outbox, cx: &Surroundings<'_>, put: impl FnOnce(&Frame, &mut Outbox)) -> Pushed {
         if self.backlog.is_none() && out.len() < cx.settings.limits.output_bytes {
             put(frame, out);
             return Pushed::Sent;
@@ -358,7 +150,7 @@ impl Link {
     }
 
     /// Reports messages that were dropped before they reached the session.
-    pub(super) fn lost(&mut self, count: usize, out: &mut Outbox, cx: &Context<'_>, put: impl FnOnce(&Frame, &mut Outbox)) -> Pushed {
+    pub(super) fn lost(&mut self, count: usize, out: &mut Outbox, cx: &Surroundings<'_>, put: impl FnOnce(&Frame, &mut Outbox)) -> Pushed {
         match in_place_of(count, &mut self.on_drop, cx) {
             Some(frame) => self.push(&frame, out, cx, put),
             None => Pushed::Sent,
@@ -367,7 +159,7 @@ impl Link {
 
     /// Moves waiting frames to the output while it has room. Returns whether this emptied the
     /// backlog.
-    pub(super) fn refill(&mut self, out: &mut Outbox, cx: &Context<'_>, mut put: impl FnMut(&Frame, &mut Outbox)) -> bool {
+    pub(super) fn refill(&mut self, out: &mut Outbox, cx: &Surroundings<'_>, mut put: impl FnMut(&Frame, &mut Outbox)) -> bool {
         let Some(backlog) = &mut self.backlog else { return false };
         // The report of dropped messages is sent in their place, which is before the oldest frame.
         while out.len() < cx.settings.limits.output_bytes {
@@ -388,7 +180,7 @@ impl Link {
 }
 
 /// Asks the application for a frame in place of dropped messages.
-fn in_place_of(count: usize, on_drop: &mut Option<Box<OnDrop>>, cx: &Context<'_>) -> Option<Frame> {
+fn in_place_of(count: usize, on_drop: &mut Option<Box<OnDrop>>, cx: &Surroundings<'_>) -> Option<Frame> {
     let mut frame = None;
     if let Some(call) = on_drop {
         cx.contain(|| frame = call(count));

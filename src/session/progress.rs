@@ -1,7 +1,7 @@
 //! The result of a step of a connection.
 //!
-//! Owns the types in which the phases tell `lifecycle` how to go on, and `lifecycle` tells a driver
-//! how to end. Leaves the actions to `lifecycle` and to the drivers.
+//! Owns the types in which the phases tell `session` how to go on, and `session` tells a driver how
+//! to end. Leaves the actions to `session` and to the drivers.
 
 use super::exchange::Upgraded;
 use crate::proto::CloseReason;

@@ -9,10 +9,10 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::exchange::{Heartbeat, Hold, Outcome, Streaming, Upgraded};
+use super::exchange::{Hold, Outcome, Upgraded};
 use super::link::Link;
-use super::stream::{EventStream, Stream};
-use super::{Body, Context, Held, Origin, Response, WebSocketHandler};
+use super::stream::{Heartbeat, Stream, StreamKind, Streaming};
+use super::{Body, Held, Origin, Response, Surroundings, WebSocketHandler};
 use crate::proto::http1::{BodySize, Conn, Head, Method};
 use crate::proto::ws::handshake::{HandshakePolicy, HandshakeRequest, OriginVerdict, negotiate};
 use crate::proto::{LocalError, Outbox, RemoteError};
@@ -53,7 +53,7 @@ pub struct Reply<'a> {
     pub(super) outcome: &'a mut Outcome,
     pub(super) head: Head<'a>,
     pub(super) carried: Vec<Box<dyn Any + Send>>,
-    pub(super) cx: &'a Context<'a>,
+    pub(super) cx: &'a Surroundings<'a>,
 }
 
 /// The choices that a WebSocket upgrade offers.
@@ -101,26 +101,27 @@ impl<'a> Reply<'a> {
     /// connection ends it. The body of `response` is the first piece. Use an
     /// [unbuffered](Response::unbuffered) response if proxies must pass on each piece at once.
     pub fn stream(self, response: Response) -> Stream<'a> {
-        self.begin_stream(response, None, false)
+        self.begin_stream(response, None, StreamKind::Plain)
     }
 
     /// Begins a stream of server-sent events (WHATWG HTML, section 9.2). Its type is
     /// `text/event-stream`, the response is [unbuffered](Response::unbuffered), and the heartbeat
-    /// is a comment.
-    pub fn event_stream(self) -> EventStream<'a> {
+    /// is a comment. A shutdown tells the client with `retry` when to come back.
+    /// [`Stream::send_event`] sends an event.
+    pub fn event_stream(self) -> Stream<'a> {
         self.event_stream_with(Response::new("text/event-stream", ""))
     }
 
     /// As [`event_stream`](Self::event_stream), with the status, the type and the fields of
     /// `response`.
-    pub fn event_stream_with(self, response: Response) -> EventStream<'a> {
+    pub fn event_stream_with(self, response: Response) -> Stream<'a> {
         let response = response.unbuffered();
         let heartbeat = self.cx.settings.limits.heartbeat.map(|every| Heartbeat { bytes: b":\n\n", due: self.cx.now.instant() + every });
-        EventStream(self.begin_stream(response, heartbeat, true))
+        self.begin_stream(response, heartbeat, StreamKind::Events)
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "a response is spent, however it goes out")]
-    fn begin_stream(self, response: Response, heartbeat: Option<Heartbeat>, is_event_stream: bool) -> Stream<'a> {
+    fn begin_stream(self, response: Response, heartbeat: Option<Heartbeat>, kind: StreamKind) -> Stream<'a> {
         let Self { conn, out, outcome, head, carried, cx } = self;
         let begun = match response.fault() {
             None => conn.send_head(cx.now, &response.head(), BodySize::Stream, out),
@@ -138,8 +139,7 @@ impl<'a> Reply<'a> {
             return Stream::ended(conn, out, cx);
         }
         cx.stats.streams.add(1);
-        *outcome =
-            Outcome::Stream(Box::new(Streaming { link: Link::new(carried), source: None, heartbeat, left_bytes: None, is_event_stream }));
+        *outcome = Outcome::Stream(Box::new(Streaming { link: Link::new(carried), source: None, heartbeat, left_bytes: None, kind }));
         let Outcome::Stream(state) = outcome else { unreachable!("it was set in the line above") };
         let mut stream = Stream::live(conn, out, state, cx);
         stream.send(response.body().as_bytes());
@@ -185,7 +185,7 @@ impl<'a> Reply<'a> {
 }
 
 /// Sends a whole response. If the handler made a mistake in it, sends a 500 instead.
-pub(super) fn answer(conn: &mut Conn, response: Response, out: &mut Outbox, cx: &Context<'_>) {
+pub(super) fn answer(conn: &mut Conn, response: Response, out: &mut Outbox, cx: &Surroundings<'_>) {
     let sent = match response.fault() {
         None => send(conn, response, out, cx),
         Some(fault) => Err(fault),
@@ -196,7 +196,7 @@ pub(super) fn answer(conn: &mut Conn, response: Response, out: &mut Outbox, cx: 
 }
 
 /// As [`answer`], for a response that other requests may share.
-pub(super) fn answer_shared(conn: &mut Conn, response: Arc<Response>, out: &mut Outbox, cx: &Context<'_>) {
+pub(super) fn answer_shared(conn: &mut Conn, response: Arc<Response>, out: &mut Outbox, cx: &Surroundings<'_>) {
     // The last holder of the response sends an owned body without a copy.
     let response = match Arc::try_unwrap(response) {
         Ok(own) => return answer(conn, own, out, cx),
@@ -215,14 +215,14 @@ pub(super) fn answer_shared(conn: &mut Conn, response: Arc<Response>, out: &mut 
 /// Answers 500 in place of a response that must not be sent. Without this answer, the request and
 /// all pipelined requests after it would wait forever.
 #[cold]
-fn answer_mistake(conn: &mut Conn, error: LocalError, out: &mut Outbox, cx: &Context<'_>) {
+fn answer_mistake(conn: &mut Conn, error: LocalError, out: &mut Outbox, cx: &Surroundings<'_>) {
     if let Some(count) = cx.stats.local_errors.add_and_report() {
         log::error!("a handler's response was replaced by a 500: {error} (mistake {count} of handlers)");
     }
     send(conn, Response::status(500), out, cx).expect("a request waits, and nothing is wrong with this answer");
 }
 
-fn send(conn: &mut Conn, response: Response, out: &mut Outbox, cx: &Context<'_>) -> Result<(), LocalError> {
+fn send(conn: &mut Conn, response: Response, out: &mut Outbox, cx: &Surroundings<'_>) -> Result<(), LocalError> {
     match response.body() {
         Body::Static(bytes) => conn.send_response(cx.now, &response.head(), bytes, out),
         Body::Shared(bytes) => conn.send_response_shared(cx.now, &response.head(), bytes, out),

@@ -7,8 +7,7 @@
 use std::any::Any;
 
 use super::link::{Link, Pushed};
-use super::websocket::put;
-use super::{Context, Pusher};
+use super::{Pusher, Sent, Surroundings};
 use crate::proto::ws::{Message, Writer};
 use crate::proto::{CloseReason, Frame, LocalError, Outbox};
 
@@ -46,19 +45,6 @@ pub trait WebSocketHandler: Send + 'static {
     }
 }
 
-/// The result of sending a message to a WebSocket or a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
-    /// The message is in the connection's output.
-    Accepted,
-    /// The message waits because the peer reads slowly. Stop sending until the next call of
-    /// [`WebSocketHandler::drained`] or [`StreamSource::feed`](super::StreamSource::feed).
-    Waiting,
-    /// The message was dropped, for one of these reasons: the WebSocket is closing, the stream has
-    /// ended or has no body, or the slow-consumer policy ends the connection.
-    Dropped,
-}
-
 /// The view of a WebSocket inside its handler's calls.
 ///
 /// ```
@@ -94,7 +80,7 @@ pub struct Socket<'a> {
     pub(super) protocol: Option<&'static str>,
     pub(super) overflow: &'a mut bool,
     pub(super) out: &'a mut Outbox,
-    pub(super) cx: &'a Context<'a>,
+    pub(super) cx: &'a Surroundings<'a>,
 }
 
 impl Socket<'_> {
@@ -183,5 +169,12 @@ impl Socket<'_> {
 
     fn is_free(&self) -> bool {
         self.link.is_free() && self.out.len() < self.cx.settings.limits.output_bytes && !*self.overflow
+    }
+}
+
+/// Sends a frame, unless the WebSocket is closing.
+pub(super) fn put(writer: &mut Writer, frame: &Frame, out: &mut Outbox, cx: &Surroundings<'_>) {
+    if writer.send_frame(frame, out).is_ok() {
+        cx.stats.messages_out.add(1);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns the calls of the handler, the ping timer and the timer of the close handshake. Leaves
 //! framing to `proto::ws`, messages that wait for a slow reader to `link`, and the end of the
-//! connection to `lifecycle`.
+//! connection to `session`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -10,7 +10,8 @@ use std::time::Instant;
 use super::exchange::Upgraded;
 use super::link::{Link, Pushed};
 use super::progress::{Ending, Progress};
-use super::{Burst, Command, Context, Socket, WebSocketHandler};
+use super::socket::put;
+use super::{Burst, Command, Socket, Surroundings, WebSocketHandler};
 use crate::proto::ws::{Conn, Event, Next, Writer};
 use crate::proto::{CloseReason, Frame, Outbox, RemoteError};
 
@@ -51,7 +52,7 @@ enum Timer {
 }
 
 impl WebSocket {
-    pub(super) fn new(upgraded: Upgraded, cx: &Context<'_>) -> Self {
+    pub(super) fn new(upgraded: Upgraded, cx: &Surroundings<'_>) -> Self {
         cx.stats.websockets.add(1);
         let Upgraded { handler, protocol, link } = upgraded;
         let timer = match cx.settings.limits.heartbeat {
@@ -61,13 +62,13 @@ impl WebSocket {
         Self { conn: Conn::new(), handler, protocol, link, overflow: false, heard: false, timer }
     }
 
-    pub(super) fn open(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    pub(super) fn open(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         self.call(out, cx, WebSocketHandler::open)
     }
 
     /// Works on the next event of the input.
     #[inline]
-    pub(super) fn step(&mut self, input: &mut [u8], out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
+    pub(super) fn step(&mut self, input: &mut [u8], out: &mut Outbox, cx: &Surroundings<'_>) -> (usize, Progress) {
         if input.is_empty() {
             return (0, Progress::Wait);
         }
@@ -107,7 +108,7 @@ impl WebSocket {
         (used, progress)
     }
 
-    fn call(&mut self, out: &mut Outbox, cx: &Context<'_>, call: impl FnOnce(&mut dyn WebSocketHandler, &mut Socket<'_>)) -> Progress {
+    fn call(&mut self, out: &mut Outbox, cx: &Surroundings<'_>, call: impl FnOnce(&mut dyn WebSocketHandler, &mut Socket<'_>)) -> Progress {
         let Self { conn, handler, protocol, link, overflow, .. } = self;
         let mut socket = Socket { writer: &mut conn.writer, link, protocol: *protocol, overflow, out, cx };
         let panicked = catch_unwind(AssertUnwindSafe(|| call(&mut **handler, &mut socket))).is_err();
@@ -116,7 +117,7 @@ impl WebSocket {
 
     /// Acts on the result of a call of the handler.
     #[inline]
-    fn settle(&mut self, panicked: bool, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    fn settle(&mut self, panicked: bool, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         if panicked {
             cx.stats.panics.add(1);
             say_panicked(&mut self.conn.writer, out);
@@ -146,7 +147,7 @@ impl WebSocket {
 
     /// Takes a message that was posted to this connection.
     #[inline]
-    pub(super) fn push(&mut self, serial: u64, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) -> Pushed {
+    pub(super) fn push(&mut self, serial: u64, frame: &Frame, out: &mut Outbox, cx: &Surroundings<'_>) -> Pushed {
         if !self.takes_mail(serial) {
             return Pushed::Waiting;
         }
@@ -161,7 +162,7 @@ impl WebSocket {
     }
 
     /// Carries out a command other than a push.
-    pub(super) fn apply(&mut self, serial: u64, command: &Command, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    pub(super) fn apply(&mut self, serial: u64, command: &Command, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         match command {
             Command::Lost(count) if self.takes_mail(serial) => {
                 let writer = &mut self.conn.writer;
@@ -188,7 +189,7 @@ impl WebSocket {
         self.link.is_addressed(serial) && !self.conn.writer.is_closing() && self.link.close_asked().is_none()
     }
 
-    pub(super) fn drained(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    pub(super) fn drained(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         if let Timer::PongBehind(_) = self.timer {
             self.timer = Timer::Pong(cx.now.instant() + cx.settings.limits.pong_timeout);
         }
@@ -206,7 +207,7 @@ impl WebSocket {
         }
     }
 
-    pub(super) fn handle_timeout(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    pub(super) fn handle_timeout(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         let now = cx.now.instant();
         match self.timer {
             Timer::Ping(due) if due <= now => {
@@ -257,19 +258,19 @@ impl WebSocket {
         }
     }
 
-    pub(super) fn shut_down(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    pub(super) fn shut_down(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         self.link.ask_close(1001);
         self.settle(false, out, cx)
     }
 
-    fn fail(&mut self, error: RemoteError, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    fn fail(&mut self, error: RemoteError, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         cx.stats.count_broken(error);
         self.conn.writer.fail(error, out);
         Progress::End(Ending::Linger, CloseReason::Remote(error))
     }
 
     /// Makes the last call of the handler.
-    pub(super) fn close(self, reason: CloseReason, cx: &Context<'_>) {
+    pub(super) fn close(self, reason: CloseReason, cx: &Surroundings<'_>) {
         cx.stats.websockets.subtract(1);
         let Self { mut handler, mut link, .. } = self;
         // Each call of the application is contained by itself, so that a panic in one does not skip
@@ -282,7 +283,7 @@ impl WebSocket {
 
 /// Ends a WebSocket whose request handler panicked after it had accepted the upgrade. The
 /// WebSocket's own handler is not called.
-pub(super) fn end_panicked(upgraded: Upgraded, out: &mut Outbox, cx: &Context<'_>) {
+pub(super) fn end_panicked(upgraded: Upgraded, out: &mut Outbox, cx: &Surroundings<'_>) {
     say_panicked(&mut Writer::new(), out);
     let Upgraded { handler, mut link, .. } = upgraded;
     cx.contain(|| drop(handler));
@@ -294,11 +295,4 @@ pub(super) fn end_panicked(upgraded: Upgraded, out: &mut Outbox, cx: &Context<'_
 fn say_panicked(writer: &mut Writer, out: &mut Outbox) {
     // An error means that the handler had already started to close.
     let _ = writer.send_close(1011, "", out);
-}
-
-/// Sends a frame, unless the WebSocket is closing.
-pub(super) fn put(writer: &mut Writer, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) {
-    if writer.send_frame(frame, out).is_ok() {
-        cx.stats.messages_out.add(1);
-    }
 }

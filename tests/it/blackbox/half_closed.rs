@@ -1,6 +1,6 @@
 //! Clients that end their sending side and wait for what they have asked for.
 //!
-//! Covers: session::http, session::context, driver::event_loop, driver::thread_per_conn
+//! Covers: session::http, session::settings, driver::event_loop, driver::thread_per_conn
 
 use pushlab::{Frame, HalfClose, IoModel, Response};
 

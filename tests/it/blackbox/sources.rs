@@ -1,6 +1,6 @@
 //! Sources over real sockets.
 //!
-//! Covers: session::source
+//! Covers: session::stream
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;

@@ -122,7 +122,7 @@ fn answer(shelf: &Arc<Shelf>, request: &Request<'_>, mut reply: Reply<'_>) {
         }
         "/events" => {
             let mut events = reply.event_stream();
-            events.send(&sse::Event::data("welcome")).unwrap();
+            events.send_event(&sse::Event::data("welcome")).unwrap();
             events.carry(shelf.token());
             shelf.keep_pusher(events.pusher());
         }

@@ -1,6 +1,6 @@
 //! Held requests and the handles that answer them: once, in time, and never somebody else's request.
 //!
-//! Covers: session::link, session::http
+//! Covers: session::handles, session::link, session::http
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Every way to dispose of a request at once.
 //!
-//! Covers: session::reply, session::http, session::exchange
+//! Covers: session::reply, session::handler, session::http, session::exchange
 
 use pushlab::session::{Ending, Reply, Request, Response};
 

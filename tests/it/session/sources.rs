@@ -1,6 +1,6 @@
 //! Sources: what a stream is fed as its reader reads.
 //!
-//! Covers: session::source, session::exchange
+//! Covers: session::stream, session::exchange
 
 use std::sync::Arc;
 use std::time::Duration;

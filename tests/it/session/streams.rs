@@ -153,8 +153,8 @@ fn an_event_stream() {
 fn an_event_stream_with_further_fields() {
     let mut rig = Rig::serving(|_: &Request<'_>, reply: Reply<'_>| {
         let mut events = reply.event_stream_with(Response::new("text/event-stream", ": hi\n\n").field("X-Resumed", "1-7"));
-        assert_eq!(events.send(&sse::Event::data("x").event("a\nb")), Err(LocalError::BadEvent));
-        events.send(&sse::Event::data("x")).unwrap();
+        assert_eq!(events.send_event(&sse::Event::data("x").event("a\nb")), Err(LocalError::BadEvent));
+        events.send_event(&sse::Event::data("x")).unwrap();
         events.end();
     });
     let answer = rig.get("/").remove(0);

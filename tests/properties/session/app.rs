@@ -83,7 +83,7 @@ impl Handler for App {
             "/e" => {
                 let mut events = reply.event_stream();
                 events.carry(self.token());
-                events.send(&sse::Event::data("one\ntwo").id("1")).expect("an event in order");
+                events.send_event(&sse::Event::data("one\ntwo").id("1")).expect("an event in order");
                 self.shelf().pushers.push(events.pusher());
             }
             "/f" => reply.send(Response::text("x").field("X-Split", "a\r\nb")),
