@@ -50,7 +50,7 @@ pub(super) struct Hold {
 }
 
 /// What the handler did with its request.
-pub(super) enum Outcome {
+pub(super) enum Handling {
     /// The reply was dropped.
     Unanswered,
     /// The response is whole.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::{Address, Command, Post, Response};
 use crate::proto::Frame;
+use crate::proto::ws::close::NORMAL_CLOSURE;
 
 /// A request that waits for its answer. [`release`](Self::release) consumes the handle, so that the
 /// request is answered once.
@@ -159,8 +160,16 @@ impl Pusher {
         (&self.0.post, self.0.address)
     }
 
-    /// Ends a stream, or starts the close handshake of a WebSocket with this code. Messages that
-    /// were pushed before are sent first. A stream ignores the code.
+    /// Ends a stream. Messages that were pushed before are sent first. A WebSocket is
+    /// [closed](Self::close) with 1000, the normal closure.
+    pub fn end(&self) {
+        self.close(NORMAL_CLOSURE);
+    }
+
+    /// Starts the close handshake of a WebSocket with this code. Messages that were pushed before
+    /// are sent first. If the code must not be sent (RFC 6455, section 7.4), the WebSocket is closed
+    /// with 1000, and the server counts a mistake of the application. A stream has no code, and
+    /// [ends](Self::end).
     pub fn close(&self, code: u16) {
         self.0.post.post(self.0.address, Command::Close(code));
     }

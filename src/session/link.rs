@@ -7,21 +7,9 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use super::{Address, Backlog, Post, Pusher, Queued, Surroundings};
+use super::{Address, Backlog, Outcome, Post, Pusher, Surroundings};
+use crate::proto::ws::close::NORMAL_CLOSURE;
 use crate::proto::{Frame, Outbox};
-
-/// The result of sending a message to a WebSocket or a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
-    /// The message is in the connection's output.
-    Accepted,
-    /// The message waits because the peer reads slowly. Stop sending until the next call of
-    /// [`WebSocketHandler::drained`] or [`StreamSource::feed`](super::StreamSource::feed).
-    Waiting,
-    /// The message was dropped, for one of these reasons: the WebSocket is closing, the stream has
-    /// ended or has no body, or the slow-consumer policy ends the connection.
-    Dropped,
-}
 
 /// The session's side of the handles: their address, the values that the connection carries, and
 /// the messages that wait.
@@ -33,21 +21,14 @@ pub(super) struct Link {
     own_pusher: Option<Pusher>,
     carried: Vec<Box<dyn Any + Send>>,
     backlog: Option<Box<Backlog>>,
-    /// The close code of an end that was asked for. The end follows the backlog.
-    closing: Option<u16>,
+    /// Set when the end was asked for: the code with which a WebSocket closes. A stream ends without
+    /// a code. The end follows the backlog.
+    close_code: Option<u16>,
     on_drop: Option<Box<OnDrop>>,
 }
 
 /// The function that the application wants to be called for dropped messages.
 type OnDrop = dyn FnMut(usize) -> Option<Frame> + Send;
-
-/// The result of a push to a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pushed {
-    Sent,
-    Waiting,
-    Overflow,
-}
 
 impl Link {
     pub(super) fn new(carried: Vec<Box<dyn Any + Send>>) -> Self {
@@ -82,7 +63,7 @@ impl Link {
     /// that were sent.
     pub(super) fn leave_to_pushers(&mut self) {
         if self.serial == 0 {
-            self.ask_close(0);
+            self.ask_end();
         }
         // If this is the last clone, its drop posts `Abandon`, which ends the stream.
         self.own_pusher = None;
@@ -109,12 +90,24 @@ impl Link {
         (self.serial > 0).then_some(self.serial)
     }
 
-    pub(super) const fn close_asked(&self) -> Option<u16> {
-        self.closing
+    /// Whether the end was asked for.
+    pub(super) const fn is_ending(&self) -> bool {
+        self.close_code.is_some()
     }
 
+    /// The code with which a WebSocket closes, if its end was asked for.
+    pub(super) const fn close_code(&self) -> Option<u16> {
+        self.close_code
+    }
+
+    /// Asks for the end, and for a WebSocket with this code. The first code counts.
     pub(super) fn ask_close(&mut self, code: u16) {
-        self.closing.get_or_insert(code);
+        self.close_code.get_or_insert(code);
+    }
+
+    /// Asks for the end of a stream.
+    pub(super) fn ask_end(&mut self) {
+        self.ask_close(NORMAL_CLOSURE);
     }
 
     /// Whether the backlog is empty.
@@ -127,21 +120,23 @@ impl Link {
     }
 
     /// Sends a frame now if no frame waits and the output has room. Queues it otherwise.
-    pub(super) fn push(&mut self, frame: &Frame, out: &mut Outbox, cx: &Surroundings<'_>, put: impl FnOnce(&Frame, &mut Outbox)) -> Pushed {
+    pub(super) fn send_or_queue(
+        &mut self,
+        frame: &Frame,
+        out: &mut Outbox,
+        cx: &Surroundings<'_>,
+        send: impl FnOnce(&Frame, &mut Outbox),
+    ) -> Outcome {
         if self.backlog.is_none() && out.len() < cx.settings.limits.output_bytes {
-            put(frame, out);
-            return Pushed::Sent;
+            send(frame, out);
+            return Outcome::Sent;
         }
         let backlog = self.backlog.get_or_insert_default();
-        match backlog.push(frame.clone(), cx.settings.limits.queue_bytes, cx.settings.slow_consumer) {
-            Queued::Overflow => Pushed::Overflow,
-            Queued::Dropping(dropped) => {
-                if dropped > 0 {
-                    cx.stats.dropped.add(dropped as u64);
-                }
-                Pushed::Waiting
-            }
+        let outcome = backlog.enqueue(frame.clone(), cx.settings.limits.queue_bytes, cx.settings.slow_consumer);
+        if let Outcome::Queued { dropped: dropped @ 1.. } = outcome {
+            cx.stats.dropped.add(dropped as u64);
         }
+        outcome
     }
 
     /// Sets the function that is called for dropped messages and can return a frame in their place.
@@ -150,16 +145,22 @@ impl Link {
     }
 
     /// Reports messages that were dropped before they reached the session.
-    pub(super) fn lost(&mut self, count: usize, out: &mut Outbox, cx: &Surroundings<'_>, put: impl FnOnce(&Frame, &mut Outbox)) -> Pushed {
+    pub(super) fn report_lost(
+        &mut self,
+        count: usize,
+        out: &mut Outbox,
+        cx: &Surroundings<'_>,
+        send: impl FnOnce(&Frame, &mut Outbox),
+    ) -> Outcome {
         match in_place_of(count, &mut self.on_drop, cx) {
-            Some(frame) => self.push(&frame, out, cx, put),
-            None => Pushed::Sent,
+            Some(frame) => self.send_or_queue(&frame, out, cx, send),
+            None => Outcome::Sent,
         }
     }
 
-    /// Moves waiting frames to the output while it has room. Returns whether this emptied the
+    /// Sends the frames that wait while the output has room. Returns whether this emptied the
     /// backlog.
-    pub(super) fn refill(&mut self, out: &mut Outbox, cx: &Surroundings<'_>, mut put: impl FnMut(&Frame, &mut Outbox)) -> bool {
+    pub(super) fn send_queued(&mut self, out: &mut Outbox, cx: &Surroundings<'_>, mut send: impl FnMut(&Frame, &mut Outbox)) -> bool {
         let Some(backlog) = &mut self.backlog else { return false };
         // The report of dropped messages is sent in their place, which is before the oldest frame.
         while out.len() < cx.settings.limits.output_bytes {
@@ -167,13 +168,13 @@ impl Link {
             if lost > 0
                 && let Some(frame) = in_place_of(lost, &mut self.on_drop, cx)
             {
-                put(&frame, out);
+                send(&frame, out);
             }
-            let Some(frame) = backlog.pop() else {
+            let Some(frame) = backlog.dequeue() else {
                 self.backlog = None;
                 return true;
             };
-            put(&frame, out);
+            send(&frame, out);
         }
         false
     }

@@ -9,7 +9,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::exchange::{Hold, Outcome, Upgraded};
+use super::exchange::{Handling, Hold, Upgraded};
 use super::link::Link;
 use super::stream::{Heartbeat, Stream, StreamKind, Streaming};
 use super::{Body, Held, Origin, Response, Surroundings, WebSocketHandler};
@@ -50,7 +50,7 @@ use crate::proto::{LocalError, Outbox, RemoteError};
 pub struct Reply<'a> {
     pub(super) conn: &'a mut Conn,
     pub(super) out: &'a mut Outbox,
-    pub(super) outcome: &'a mut Outcome,
+    pub(super) handling: &'a mut Handling,
     pub(super) head: Head<'a>,
     pub(super) carried: Vec<Box<dyn Any + Send>>,
     pub(super) cx: &'a Surroundings<'a>,
@@ -67,7 +67,7 @@ pub struct Upgrade {
 impl<'a> Reply<'a> {
     /// Answers now, with a whole response.
     pub fn send(self, response: Response) {
-        *self.outcome = Outcome::Answered;
+        *self.handling = Handling::Answered;
         answer(self.conn, response, self.out, self.cx);
     }
 
@@ -93,7 +93,7 @@ impl<'a> Reply<'a> {
         let (post, address) = link.target(self.cx);
         let until = self.cx.now.instant().checked_add(wait);
         self.cx.stats.held.add(1);
-        *self.outcome = Outcome::Held(Box::new(Hold { link, until, fallback: fallback.into() }));
+        *self.handling = Handling::Held(Box::new(Hold { link, until, fallback: fallback.into() }));
         Held::new(post, address)
     }
 
@@ -122,25 +122,25 @@ impl<'a> Reply<'a> {
 
     #[expect(clippy::needless_pass_by_value, reason = "a response is spent, however it goes out")]
     fn begin_stream(self, response: Response, heartbeat: Option<Heartbeat>, kind: StreamKind) -> Stream<'a> {
-        let Self { conn, out, outcome, head, carried, cx } = self;
+        let Self { conn, out, handling, head, carried, cx } = self;
         let begun = match response.fault() {
             None => conn.send_head(cx.now, &response.head(), BodySize::Stream, out),
             Some(fault) => Err(fault),
         };
         if let Err(error) = begun {
-            *outcome = Outcome::Answered;
+            *handling = Handling::Answered;
             answer_mistake(conn, error, out, cx);
             return Stream::ended(conn, out, cx);
         }
         if head.method() == Method::Head {
-            *outcome = Outcome::Answered;
+            *handling = Handling::Answered;
             // RFC 9110, section 9.3.2: the response to HEAD has no content.
             conn.send_end(cx.now, out).expect("a response to HEAD ends with its head");
             return Stream::ended(conn, out, cx);
         }
         cx.stats.streams.add(1);
-        *outcome = Outcome::Stream(Box::new(Streaming { link: Link::new(carried), source: None, heartbeat, left_bytes: None, kind }));
-        let Outcome::Stream(state) = outcome else { unreachable!("it was set in the line above") };
+        *handling = Handling::Stream(Box::new(Streaming { link: Link::new(carried), source: None, heartbeat, left_bytes: None, kind }));
+        let Handling::Stream(state) = handling else { unreachable!("it was set in the line above") };
         let mut stream = Stream::live(conn, out, state, cx);
         stream.send(response.body().as_bytes());
         stream
@@ -167,7 +167,7 @@ impl<'a> Reply<'a> {
         accept.fields(&mut fields);
         if self.conn.send_switching_protocols(self.cx.now, &fields, self.out).is_ok() {
             let link = Link::new(self.carried);
-            *self.outcome = Outcome::Upgraded(Box::new(Upgraded { handler: Box::new(handler), protocol: accept.protocol, link }));
+            *self.handling = Handling::Upgraded(Box::new(Upgraded { handler: Box::new(handler), protocol: accept.protocol, link }));
         }
     }
 

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use super::link::Link;
-use super::{Pusher, Sent, Surroundings};
+use super::{Outcome, Pusher, Surroundings};
 use crate::proto::http1::Conn;
 use crate::proto::{Frame, LocalError, Outbox, sse};
 
@@ -34,7 +34,7 @@ use crate::proto::{Frame, LocalError, Outbox, sse};
 /// A stream stays open after the handler's call as long as something can send on it. It ends when
 /// the last of its [pushers](Self::pusher) is dropped and its [source](Self::feed), if it has one,
 /// is done. It ends earlier when the view's [`end`](Self::end) or a pusher's
-/// [`close`](Pusher::close) is called, when a source returns [`Feed::End`](super::Feed::End), or
+/// [`end`](Pusher::end) is called, when a source returns [`Feed::End`](super::Feed::End), or
 /// when the client leaves.
 pub struct Stream<'a> {
     conn: &'a mut Conn,
@@ -56,16 +56,16 @@ impl<'a> Stream<'a> {
 
     /// Sends a piece of the body now. An empty piece sends nothing.
     ///
-    /// The piece is never dropped because the reader is slow. [`Sent::Waiting`] says that at least
+    /// The piece is never dropped because the reader is slow. [`Outcome::Queued`] says that at least
     /// [`Limits::output_bytes`](crate::Limits::output_bytes) wait to be written: leave the rest to
     /// a [source](Self::feed).
-    pub fn send(&mut self, piece: &[u8]) -> Sent {
-        self.put(piece.len(), |conn, out| conn.send_body(piece, out))
+    pub fn send(&mut self, piece: &[u8]) -> Outcome {
+        self.send_piece(piece.len(), |conn, out| conn.send_body(piece, out))
     }
 
     /// As [`send`](Self::send), for a piece that was encoded before.
-    pub fn send_frame(&mut self, frame: &Frame) -> Sent {
-        self.put(frame.payload().len(), |conn, out| conn.send_frame(frame, out))
+    pub fn send_frame(&mut self, frame: &Frame) -> Outcome {
+        self.send_piece(frame.payload().len(), |conn, out| conn.send_frame(frame, out))
     }
 
     /// Sends a server-sent event now, in the same way as [`send`](Self::send).
@@ -92,18 +92,18 @@ impl<'a> Stream<'a> {
     /// # Errors
     /// [`LocalError::BadEvent`] when the event's name has a line break, or its id has a line break
     /// or a NUL.
-    pub fn send_event(&mut self, event: &sse::Event<'_>) -> Result<Sent, LocalError> {
+    pub fn send_event(&mut self, event: &sse::Event<'_>) -> Result<Outcome, LocalError> {
         Ok(self.send_frame(&Frame::event(event)?))
     }
 
-    fn put(&mut self, payload_bytes: usize, put: impl FnOnce(&mut Conn, &mut Outbox) -> Result<(), LocalError>) -> Sent {
-        let Some(state) = &mut self.state else { return Sent::Dropped };
-        if state.link.close_asked().is_some() {
-            return Sent::Dropped;
+    fn send_piece(&mut self, payload_bytes: usize, send: impl FnOnce(&mut Conn, &mut Outbox) -> Result<(), LocalError>) -> Outcome {
+        let Some(state) = &mut self.state else { return Outcome::Refused };
+        if state.link.is_ending() {
+            return Outcome::Refused;
         }
         if payload_bytes > 0 {
             self.cx.stats.messages_out.add(1);
-            let sent = put(self.conn, self.out);
+            let sent = send(self.conn, self.out);
             debug_assert_eq!(sent, Ok(()), "a live stream takes body bytes");
             state.put_off_heartbeat(self.cx);
             if let Some(left) = &mut state.left_bytes {
@@ -111,7 +111,7 @@ impl<'a> Stream<'a> {
             }
             state.end_if_enough();
         }
-        if self.out.len() < self.cx.settings.limits.output_bytes { Sent::Accepted } else { Sent::Waiting }
+        if self.out.len() < self.cx.settings.limits.output_bytes { Outcome::Sent } else { Outcome::Queued { dropped: 0 } }
     }
 
     /// Installs a source, which sends the next pieces as the reader reads. It replaces an earlier
@@ -186,7 +186,7 @@ impl<'a> Stream<'a> {
     /// good, answer its next request with 204.
     pub fn end(self) {
         if let Some(state) = self.state {
-            state.link.ask_close(0);
+            state.link.ask_end();
         }
     }
 }
@@ -195,7 +195,7 @@ impl<'a> Stream<'a> {
 /// [`Stream::feed`] installs a source.
 ///
 /// ```
-/// use pushlab::session::{Feed, Sent, Stream, StreamSource};
+/// use pushlab::session::{Feed, Outcome, Stream, StreamSource};
 /// use pushlab::{Reply, Request, Response};
 /// /// Counts down to 1, a line for each number.
 /// struct Countdown(u32);
@@ -204,7 +204,7 @@ impl<'a> Stream<'a> {
 ///         while self.0 > 0 {
 ///             let line = format!("{}\n", self.0);
 ///             self.0 -= 1;
-///             if stream.send(line.as_bytes()) != Sent::Accepted {
+///             if stream.send(line.as_bytes()) != Outcome::Sent {
 ///                 return Feed::Continue; // when the reader has taken this much
 ///             }
 ///         }
@@ -226,8 +226,8 @@ pub trait StreamSource: Send + 'static {
     /// can run on any thread that drives the connection, and never on two at once. It must not
     /// block on the event loop.
     ///
-    /// A source stops sending at the first [`Sent`](super::Sent) that is not `Accepted`: what it
-    /// sends after `Waiting` is kept in memory. The slow-consumer policy never drops the pieces of
+    /// A source stops sending at the first [`Outcome`] that is not `Sent`: what it sends after
+    /// `Queued` is kept in memory. The slow-consumer policy never drops the pieces of
     /// a source, because each call follows a read of the peer.
     fn feed(&mut self, stream: &mut Stream<'_>) -> Feed;
 }
@@ -267,7 +267,7 @@ impl Streaming {
     /// Whether the source may send: waiting messages go out first, and nothing goes out after the
     /// end.
     pub(super) const fn takes_feed(&self) -> bool {
-        self.source.is_some() && self.link.is_free() && self.link.close_asked().is_none()
+        self.source.is_some() && self.link.is_free() && !self.link.is_ending()
     }
 
     /// Postpones the next heartbeat, because the peer gets other bytes now.
@@ -288,7 +288,7 @@ impl Streaming {
     /// output that waits.
     pub(super) fn end_if_enough(&mut self) {
         if self.left_bytes == Some(0) {
-            self.link.ask_close(0);
+            self.link.ask_end();
         }
     }
 }
@@ -325,7 +325,7 @@ pub(super) fn feed(
             // now would loop forever.
             Ok(Feed::Continue) if out.len() == out_bytes => return Ok(()),
             Ok(Feed::Continue | Feed::Done) => {}
-            Ok(Feed::End) => stream.link.ask_close(0),
+            Ok(Feed::End) => stream.link.ask_end(),
             Err(panic) => return Err(panic),
         }
     }
