@@ -67,7 +67,7 @@ pub use post::{Address, Command, Post, RemoteSource};
 pub use progress::Ending;
 pub use reply::{Reply, Upgrade};
 pub use request::{Request, normalized_path};
-pub use response::{Body, Response};
+pub use response::Response;
 pub use session::Session;
 pub use settings::{HalfClose, Settings};
 pub use socket::{Socket, WebSocketHandler};

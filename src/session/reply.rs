@@ -12,10 +12,10 @@ use std::time::Duration;
 use super::exchange::{Handling, Hold, Upgraded};
 use super::link::Link;
 use super::stream::{Heartbeat, Stream, StreamKind, Streaming};
-use super::{Body, Held, Origin, Response, Surroundings, WebSocketHandler};
-use crate::proto::http1::{BodySize, Conn, Head, Method};
+use super::{Held, Origin, Response, Surroundings, WebSocketHandler};
+use crate::proto::http1::{BodySize, Conn, Head, Method, ResponseHead};
 use crate::proto::ws::handshake::{HandshakePolicy, HandshakeRequest, OriginVerdict, negotiate};
-use crate::proto::{LocalError, Outbox, RemoteError};
+use crate::proto::{Bytes, LocalError, Outbox, RemoteError};
 
 /// The one answer to a request. Dropping a reply answers 500.
 ///
@@ -204,8 +204,9 @@ pub(super) fn answer_shared(conn: &mut Conn, response: Arc<Response>, out: &mut 
     };
     let sent = match (response.fault(), response.body()) {
         (Some(fault), _) => Err(fault),
-        (None, Body::Shared(bytes)) => conn.send_response_shared(cx.now, &response.head(), bytes, out),
-        (None, body) => conn.send_response(cx.now, &response.head(), body.as_bytes(), out),
+        // Other requests still need these bytes.
+        (None, Bytes::Owned(bytes)) => send_copy(conn, &response.head(), bytes, out, cx),
+        (None, body) => conn.send_response(cx.now, &response.head(), body.clone(), out),
     };
     if let Err(error) = sent {
         answer_mistake(conn, error, out, cx);
@@ -222,13 +223,14 @@ fn answer_mistake(conn: &mut Conn, error: LocalError, out: &mut Outbox, cx: &Sur
     send(conn, Response::status(500), out, cx).expect("a request waits, and nothing is wrong with this answer");
 }
 
-fn send(conn: &mut Conn, response: Response, out: &mut Outbox, cx: &Surroundings<'_>) -> Result<(), LocalError> {
-    match response.body() {
-        Body::Static(bytes) => conn.send_response(cx.now, &response.head(), bytes, out),
-        Body::Shared(bytes) => conn.send_response_shared(cx.now, &response.head(), bytes, out),
-        Body::Owned(_) => {
-            let (head, body) = response.take_body();
-            conn.send_response_owned(cx.now, &head.head(), body, out)
-        }
-    }
+fn send(conn: &mut Conn, mut response: Response, out: &mut Outbox, cx: &Surroundings<'_>) -> Result<(), LocalError> {
+    let body = response.take_body();
+    conn.send_response(cx.now, &response.head(), body, out)
+}
+
+/// Sends a whole response, and copies its body into the output.
+fn send_copy(conn: &mut Conn, head: &ResponseHead<'_>, body: &[u8], out: &mut Outbox, cx: &Surroundings<'_>) -> Result<(), LocalError> {
+    conn.send_head(cx.now, head, BodySize::Length(body.len() as u64), out)?;
+    conn.send_body(body, out)?;
+    conn.send_end(cx.now, out)
 }
