@@ -21,6 +21,7 @@ const WEIGHT_MIN: usize = 2;
 /// [`Limits::queue_bytes`](crate::proto::Limits::queue_bytes) bounds the queue. Answers to the
 /// client's own requests are never dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SlowConsumer {
     /// End the connection. The client reconnects and resumes where it was. This is the default,
     /// because no message is lost without notice.

@@ -20,6 +20,7 @@ pub struct Address {
 
 /// What a handle tells a connection to do.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Command {
     /// Send a message on a stream or WebSocket.
     Push(Frame),

@@ -187,7 +187,7 @@ impl<'a> Reply<'a> {
 /// Sends a whole response. If the handler made a mistake in it, sends a 500 instead.
 pub(super) fn answer(conn: &mut Conn, response: Response, out: &mut Outbox, cx: &Surroundings<'_>) {
     let sent = match response.fault() {
-        None => send(conn, response, out, cx),
+        None => response.send_to(conn, cx.now, out),
         Some(fault) => Err(fault),
     };
     if let Err(error) = sent {
@@ -220,12 +220,7 @@ fn answer_mistake(conn: &mut Conn, error: LocalError, out: &mut Outbox, cx: &Sur
     if let Some(count) = cx.stats.local_errors.add_and_report() {
         log::error!("a handler's response was replaced by a 500: {error} (mistake {count} of handlers)");
     }
-    send(conn, Response::status(500), out, cx).expect("a request waits, and nothing is wrong with this answer");
-}
-
-fn send(conn: &mut Conn, mut response: Response, out: &mut Outbox, cx: &Surroundings<'_>) -> Result<(), LocalError> {
-    let body = response.take_body();
-    conn.send_response(cx.now, &response.head(), body, out)
+    Response::status(500).send_to(conn, cx.now, out).expect("a request waits, and nothing is wrong with this answer");
 }
 
 /// Sends a whole response, and copies its body into the output.

@@ -6,8 +6,8 @@
 
 use std::borrow::Cow;
 
-use crate::proto::http1::{ResponseHead, append_field, is_field_value, reason_phrase};
-use crate::proto::{Bytes, LocalError};
+use crate::proto::http1::{Conn, ResponseHead, append_field, is_field_value, reason_phrase};
+use crate::proto::{Bytes, LocalError, Now, Outbox};
 
 /// `no-store` keeps caches from storing an answer that is true only for a moment (RFC 9111, section
 /// 5.2.2.5). `no-transform` (section 5.2.2.6) keeps proxies from compressing it: a compressor
@@ -143,8 +143,9 @@ impl Response {
         ResponseHead { status: self.status, content_type: &self.content_type, fields: &self.fields }
     }
 
-    /// Takes the body out, so that it is sent without a copy.
-    pub(crate) fn take_body(&mut self) -> Bytes {
-        std::mem::take(&mut self.body)
+    /// Sends the response, and its body without a copy if it is large.
+    pub(super) fn send_to(self, conn: &mut Conn, now: &Now, out: &mut Outbox) -> Result<(), LocalError> {
+        let Self { status, content_type, fields, body, .. } = self;
+        conn.send_response(now, &ResponseHead { status, content_type: &content_type, fields: &fields }, body, out)
     }
 }

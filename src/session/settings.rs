@@ -69,6 +69,7 @@ impl Default for Settings {
 /// assert_ne!(settings.half_close, HalfClose::default());
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HalfClose {
     /// The client has left. The request is dropped at once, with everything that its connection
     /// carries. This is the default: a browser that closes a page or aborts a request closes its

@@ -48,6 +48,7 @@ macro_rules! counters {
 
         /// The counters at one moment. Gauges are marked; all others only grow.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
         pub struct Snapshot { $($(#[$doc])* pub $name: u64,)* }
 
         impl Stats {

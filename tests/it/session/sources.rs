@@ -124,6 +124,7 @@ fn what_is_pushed_while_a_source_feeds() {
             SlowConsumer::Disconnect => &expected[..2],
             SlowConsumer::DropOldest => &expected[2..],
             SlowConsumer::KeepLatest => &expected[3..],
+            other => panic!("{other}: no expectation"),
         };
         assert_eq!(pushed, expected, "{policy}");
         let first_pushed = text.lines().position(|line| line.starts_with('p')).unwrap();
