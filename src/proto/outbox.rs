@@ -1,8 +1,8 @@
 //! Ordered output that waits for a socket.
 //!
 //! Owns the order of the bytes. Small pieces are copied into one buffer; large pieces are kept
-//! without a copy. Leaves the ways to hold a piece to [`Bytes`], the writing to the drivers, and the
-//! bound on the size to the callers, which read [`Outbox::len`].
+//! without a copy. Leaves the ways to hold a piece to [`Bytes`], the writing to the drivers, and
+//! the bound on the size to the callers, which read [`Outbox::len`].
 
 use std::collections::VecDeque;
 use std::ops::Range;

@@ -20,6 +20,12 @@ const WEIGHT_MIN: usize = 2;
 ///
 /// [`Limits::queue_bytes`](crate::proto::Limits::queue_bytes) bounds the queue. Answers to the
 /// client's own requests are never dropped.
+///
+/// ```
+/// use pushlab::SlowConsumer;
+/// assert_eq!("drop-oldest".parse(), Ok(SlowConsumer::DropOldest));
+/// assert_eq!(SlowConsumer::default().to_string(), "disconnect");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SlowConsumer {

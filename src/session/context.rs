@@ -9,6 +9,24 @@ use super::{Handler, Surroundings};
 
 /// The references that a session needs during one call. It dereferences to its
 /// [`Surroundings`], because only the call of the handler needs the application.
+///
+/// ```
+/// use pushlab::proto::Now;
+/// use pushlab::session::{Context, RemoteSource, Surroundings};
+/// use pushlab::{Handler, Settings, Stats};
+/// /// What the connections of a driver have in common.
+/// struct Driver {
+///     app: Box<dyn Handler>,
+///     settings: Settings,
+///     stats: Stats,
+/// }
+/// impl Driver {
+///     fn context<'a>(&'a self, now: &'a Now, remote: &'a dyn RemoteSource) -> Context<'a> {
+///         let surroundings = Surroundings { now, settings: &self.settings, stats: &self.stats, remote };
+///         Context { app: &*self.app, surroundings }
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     /// The application.

@@ -11,6 +11,23 @@ use super::{Reply, Request};
 /// On the event loop, the handler runs on the loop's thread and must not block. It gives long work
 /// to another thread and answers through [`Reply::hold`]. With a thread per connection, the handler
 /// may block.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use pushlab::{Handler, Reply, Request, Response};
+/// /// Counts its requests.
+/// #[derive(Clone, Default)]
+/// struct Counting(Arc<AtomicU64>);
+/// impl Handler for Counting {
+///     fn handle(&self, _: &Request<'_>, reply: Reply<'_>) {
+///         let count = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+///         reply.send(Response::text(format!("request {count}\n")));
+///     }
+/// }
+/// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
+/// # serve_once(Counting::default(), &["/"]);
+/// ```
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request by consuming its reply.
     fn handle(&self, request: &Request<'_>, reply: Reply<'_>);

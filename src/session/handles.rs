@@ -167,9 +167,9 @@ impl Pusher {
     }
 
     /// Starts the close handshake of a WebSocket with this code. Messages that were pushed before
-    /// are sent first. If the code must not be sent (RFC 6455, section 7.4), the WebSocket is closed
-    /// with 1000, and the server counts a mistake of the application. A stream has no code, and
-    /// [ends](Self::end).
+    /// are sent first. If the code must not be sent (RFC 6455, section 7.4), the WebSocket is
+    /// closed with 1000, and the server counts a mistake of the application. A stream has no code,
+    /// and [ends](Self::end).
     pub fn close(&self, code: u16) {
         self.0.post.post(self.0.address, Command::Close(code));
     }

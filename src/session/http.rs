@@ -186,8 +186,8 @@ impl Http {
         Progress::End(Ending::Linger, CloseReason::HandlerPanicked)
     }
 
-    /// Sends or queues a message that was posted to this connection's stream. `None` if the message is
-    /// empty, or for an address that is over.
+    /// Sends or queues a message that was posted to this connection's stream. `None` if the message
+    /// is empty, or for an address that is over.
     #[inline]
     pub(super) fn send_message(&mut self, serial: u64, frame: &Frame, out: &mut Outbox, cx: &Surroundings<'_>) -> Option<Outcome> {
         let Exchange::Stream(stream) = &mut self.exchange else { return None };

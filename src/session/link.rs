@@ -21,8 +21,8 @@ pub(super) struct Link {
     own_pusher: Option<Pusher>,
     carried: Vec<Box<dyn Any + Send>>,
     backlog: Option<Box<Backlog>>,
-    /// Set when the end was asked for: the code with which a WebSocket closes. A stream ends without
-    /// a code. The end follows the backlog.
+    /// Set when the end was asked for: the code with which a WebSocket closes. A stream ends
+    /// without a code. The end follows the backlog.
     close_code: Option<u16>,
     on_drop: Option<Box<OnDrop>>,
 }

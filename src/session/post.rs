@@ -35,6 +35,22 @@ pub enum Command {
 }
 
 /// A driver's way to take commands from any thread. Its methods never block on IO.
+///
+/// ```
+/// use std::sync::mpsc::{Sender, channel};
+/// use pushlab::session::{Address, Command, Post};
+/// /// The commands for the connections of one thread.
+/// struct Commands(Sender<(Address, Command)>);
+/// impl Post for Commands {
+///     fn post(&self, address: Address, command: Command) {
+///         // An error means that the thread has ended, and its connections with it.
+///         let _ = self.0.send((address, command));
+///     }
+/// }
+/// let (sender, receiver) = channel();
+/// Commands(sender).post(Address { slot: 3, serial: 1 }, Command::Close(1000));
+/// assert!(matches!(receiver.recv(), Ok((Address { slot: 3, serial: 1 }, Command::Close(1000)))));
+/// ```
 pub trait Post: Send + Sync {
     /// Takes one command.
     fn post(&self, address: Address, command: Command);
@@ -57,6 +73,8 @@ pub trait Post: Send + Sync {
 
 /// A driver's way to give a connection an address. The session calls it for the first handle of
 /// each hold, stream or WebSocket.
+///
+/// The example of a [`Session`](super::Session) implements it.
 pub trait RemoteSource {
     /// Where commands for this connection are posted.
     fn post(&self) -> Arc<dyn Post>;

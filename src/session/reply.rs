@@ -57,6 +57,23 @@ pub struct Reply<'a> {
 }
 
 /// The choices that a WebSocket upgrade offers.
+///
+/// ```
+/// use pushlab::{Message, Reply, Request, Socket, Upgrade, WebSocketHandler};
+/// /// Answers each message with the chosen subprotocol.
+/// struct Speaker;
+/// impl WebSocketHandler for Speaker {
+///     fn message(&mut self, _: Message<'_>, socket: &mut Socket<'_>) {
+///         let protocol = socket.protocol().unwrap_or("none");
+///         socket.send_text(protocol);
+///     }
+/// }
+/// fn app(_: &Request<'_>, reply: Reply<'_>) {
+///     reply.upgrade_with(Upgrade { protocols: &["chat.2", "chat.1"] }, Speaker);
+/// }
+/// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
+/// # serve_once(app, &["/"]);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Upgrade {
     /// The subprotocols that the handler speaks. The server chooses the first protocol in the

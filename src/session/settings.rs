@@ -7,6 +7,19 @@ use super::SlowConsumer;
 use crate::proto::Limits;
 
 /// The settings that all connections of a server share, under both IO models.
+///
+/// ```
+/// use std::time::Duration;
+/// use pushlab::{Config, Limits, Settings, SlowConsumer};
+/// let settings = Settings {
+///     limits: Limits { heartbeat: Some(Duration::from_secs(10)), ..Limits::default() },
+///     slow_consumer: SlowConsumer::DropOldest,
+///     allow_origins: vec!["https://app.example".to_owned()],
+///     ..Settings::default()
+/// };
+/// let config = Config { settings, ..Config::default() };
+/// assert_eq!(config.settings.slow_consumer, SlowConsumer::DropOldest);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Every bound in size and time.

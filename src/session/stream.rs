@@ -103,8 +103,8 @@ impl<'a> Stream<'a> {
         }
         if payload_bytes > 0 {
             self.cx.stats.messages_out.add(1);
-            let sent = send(self.conn, self.out);
-            debug_assert_eq!(sent, Ok(()), "a live stream takes body bytes");
+            let result = send(self.conn, self.out);
+            debug_assert_eq!(result, Ok(()), "a live stream takes body bytes");
             state.put_off_heartbeat(self.cx);
             if let Some(left) = &mut state.left_bytes {
                 *left = left.saturating_sub(payload_bytes);

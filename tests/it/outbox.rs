@@ -126,6 +126,7 @@ fn appending_to_a_backlog_does_not_keep_what_was_sent() {
 
 #[test]
 fn large_pieces_are_carried_and_small_ones_copied() {
+    static PAGE: [u8; 2_049] = [9; 2_049];
     let shared: Arc<[u8]> = vec![7; 2_049].into();
     let mut out = Outbox::new();
     out.push_shared(&shared, 0..2_049);
@@ -141,7 +142,6 @@ fn large_pieces_are_carried_and_small_ones_copied() {
     out.push(owned.into());
     assert_eq!(out.chunks().nth(1).unwrap().as_ptr(), at);
 
-    static PAGE: [u8; 2_049] = [9; 2_049];
     out.push((&PAGE).into());
     assert_eq!(out.chunks().nth(2).unwrap().as_ptr(), PAGE.as_ptr());
     out.push(Arc::clone(&shared).into());

@@ -1,6 +1,7 @@
 //! The driver of these tests.
 //!
-//! Covers: session::context, session::surroundings, session::post, session::stats, session::contract, session::next, session::deliver, driver::drive
+//! Covers: session::context, session::surroundings, session::post
+//! Covers: session::stats, session::contract, session::next, session::deliver, driver::drive
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind};
