@@ -1,8 +1,8 @@
 //! One request and its response, from the head to the last byte.
 //!
-//! Owns what a connection keeps for a request that is not answered within the handler's call: the
-//! parts of a body that is still arriving, a hold. Leaves streams to `stream`, parsing and encoding
-//! to `proto`, and the steps between the states to `http`.
+//! Owns what a connection keeps for a request that is not answered within the handler's call, and
+//! what the handler did with a request. Leaves the state of a stream to `stream`, parsing and
+//! encoding to `proto`, and the steps between the states to `http`.
 
 use std::sync::Arc;
 use std::time::Instant;

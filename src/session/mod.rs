@@ -17,6 +17,16 @@
 //!                            ▲              ▲
 //!                      StreamSource   WebSocketHandler    as the peer reads
 //! ```
+//!
+//! Each file imports only files that stand before it in this list:
+//!
+//! - values: `stats`, `outcome`, `backlog`, `burst`, `authority`, `cookies`, `peer`, `response`;
+//! - what the settings allow: `settings`, `origin`, `cors`, `request`;
+//! - what other threads hold: `post`, `contract`, `handles`, `audience`;
+//! - what a hold, a stream and a WebSocket use: `surroundings`, `link`, `stream`, `socket`;
+//! - one request and its answer: `exchange`, `progress`, `reply`, `handler`, `context`;
+//! - the phases of a connection: `websocket`, `http`;
+//! - the connection: `session`, `next`, `deliver`.
 
 mod audience;
 mod authority;

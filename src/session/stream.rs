@@ -227,8 +227,8 @@ pub trait StreamSource: Send + 'static {
     /// block on the event loop.
     ///
     /// A source stops sending at the first [`Outcome`] that is not `Sent`: what it sends after
-    /// `Queued` is kept in memory. The slow-consumer policy never drops the pieces of
-    /// a source, because each call follows a read of the peer.
+    /// `Queued` is kept in memory. The slow-consumer policy never drops the pieces of a source,
+    /// because each call follows a read of the peer.
     fn feed(&mut self, stream: &mut Stream<'_>) -> Feed;
 }
 
