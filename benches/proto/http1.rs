@@ -1,6 +1,7 @@
 //! Benchmarks of HTTP/1.1: heads, responses and chunked coding.
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use criterion::{BatchSize, Criterion, Throughput};
@@ -76,7 +77,7 @@ fn responses(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("proto/http1/response");
     let (now, limits) = (now(), Limits::default());
     let head = ResponseHead { fields: b"Cache-Control: no-store\r\n", ..ResponseHead::new(200, "text/plain; charset=utf-8") };
-    for (name, body) in [("13_bytes", vec![b'x'; 13]), ("4_kib", vec![b'x'; 4096])] {
+    for (name, body) in [("13_bytes", vec![b'x'; 13]), ("4_kib", vec![b'x'; 4096])].map(|(name, body)| (name, Arc::<[u8]>::from(body))) {
         let mut out = Outbox::new();
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_function(name, |bencher| {
@@ -87,7 +88,7 @@ fn responses(criterion: &mut Criterion) {
                     conn
                 },
                 |conn| {
-                    conn.send_response(&now, &head, black_box(&body), &mut out).expect("a response is owed");
+                    conn.send_response(&now, &head, Arc::clone(black_box(&body)), &mut out).expect("a response is owed");
                     out.clear();
                 },
                 BatchSize::SmallInput,

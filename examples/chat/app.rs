@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use pushlab::proto::Bytes;
 use pushlab::push::Mounted;
-use pushlab::session::{Body, Handler};
+use pushlab::session::Handler;
 use pushlab::{Reply, Request, Response};
 use serde_json::{Value, json};
 
@@ -135,7 +136,7 @@ fn forget(id: &str) -> String {
     format!("chat-{id}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0")
 }
 
-fn fresh(json: impl Into<Body>) -> Response {
+fn fresh(json: impl Into<Bytes>) -> Response {
     Response::json(json).no_store()
 }
 

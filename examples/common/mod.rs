@@ -36,8 +36,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use pushlab::proto::Bytes;
 use pushlab::push::Hub;
-use pushlab::session::{Body, Handler, Settings, Stats};
+use pushlab::session::{Handler, Settings, Stats};
 use pushlab::{Config, IoModel, Response, Server};
 use socket2::{Domain, Socket, Type};
 
@@ -191,6 +192,6 @@ pub(crate) fn asset(path: &str) -> Option<Response> {
 
 /// The response with a file of a page. The browser must revalidate it each time, so that a new
 /// build shows at once.
-pub(crate) fn file(content_type: &'static str, body: impl Into<Body>) -> Response {
+pub(crate) fn file(content_type: &'static str, body: impl Into<Bytes>) -> Response {
     Response::new(content_type, body).field("Cache-Control", "no-cache")
 }

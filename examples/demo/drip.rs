@@ -86,7 +86,7 @@ impl Job {
         self.sent += 1;
         self.pusher.push(&Frame::chunk(format!("line {} of {}\n", self.sent, self.lines).as_bytes()));
         if self.sent == self.lines {
-            self.pusher.close(0);
+            self.pusher.end();
         }
         self.sent < self.lines
     }

@@ -226,7 +226,7 @@ impl App {
     }
 }
 
-fn page(body: impl Into<pushlab::session::Body>) -> Response {
+fn page(body: impl Into<pushlab::proto::Bytes>) -> Response {
     let response = file("text/html; charset=utf-8", body).field("Content-Security-Policy", CONTENT_POLICY);
     // The address of the phone's page contains the code, and must not leak in a `Referer`.
     response.field("X-Frame-Options", "DENY").field("Referrer-Policy", "no-referrer")

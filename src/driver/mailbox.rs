@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::Config;
 use super::sync::{Condvar, Mutex, MutexGuard};
-use crate::session::{Address, Backlog, Command, Post, Queued, SlowConsumer, Stats};
+use crate::session::{Address, Backlog, Command, Outcome, Post, SlowConsumer, Stats};
 
 /// One connection's mailbox. Handles keep the mailbox alive, but not the connection or the server.
 pub(crate) struct Mailbox {
@@ -137,7 +137,7 @@ impl Inner {
         if lost > 0 {
             return Some((self.serial, Command::Lost(lost)));
         }
-        let command = self.frames.pop().map(Command::Push).or_else(|| self.last.take())?;
+        let command = self.frames.dequeue().map(Command::Push).or_else(|| self.last.take())?;
         Some((self.serial, command))
     }
 }
@@ -158,10 +158,10 @@ impl Post for Mailbox {
                     SlowConsumer::KeepLatest if inner.frames.bytes() < settings.limits.output_bytes => SlowConsumer::DropOldest,
                     policy => policy,
                 };
-                match inner.frames.push(frame, settings.limits.queue_bytes, policy) {
-                    Queued::Dropping(0) => {}
-                    Queued::Dropping(dropped) => self.stats.dropped.add(dropped as u64),
-                    Queued::Overflow => {
+                match inner.frames.enqueue(frame, settings.limits.queue_bytes, policy) {
+                    Outcome::Sent | Outcome::Queued { dropped: 0 } => {}
+                    Outcome::Queued { dropped } => self.stats.dropped.add(dropped as u64),
+                    Outcome::Refused => {
                         inner.overflow = true;
                         // The shutdown is a system call. Other threads that post do not wait for
                         // it.

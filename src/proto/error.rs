@@ -288,6 +288,21 @@ impl std::error::Error for LocalError {}
 
 /// The reason why a connection ended. Each end has exactly one reason. A normal end is a value, not
 /// an error.
+///
+/// ```
+/// use pushlab::{CloseReason, Message, Socket, WebSocketHandler};
+/// struct Player;
+/// impl WebSocketHandler for Player {
+///     fn message(&mut self, _: Message<'_>, _: &mut Socket<'_>) {}
+///     fn closed(&mut self, reason: CloseReason) {
+///         match reason {
+///             CloseReason::Peer(1000 | 1001) => println!("the player has left"),
+///             other => println!("the player is gone: {other}"),
+///         }
+///     }
+/// }
+/// # Player.closed(CloseReason::Peer(1000));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CloseReason {

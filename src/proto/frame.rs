@@ -13,6 +13,7 @@ use super::ws::frame::{FrameHead, Opcode};
 
 /// The wire form for which a [`Frame`] was encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FrameKind {
     /// A chunk of a streamed response body.
     Chunk,

@@ -16,6 +16,7 @@
 //!   again.
 //! - The events and the output do not depend on how the input is split.
 
+pub mod bytes;
 pub mod error;
 pub mod frame;
 pub mod http1;
@@ -25,6 +26,7 @@ pub mod outbox;
 pub mod sse;
 pub mod ws;
 
+pub use bytes::Bytes;
 pub use error::{CloseReason, LocalError, RemoteError};
 pub use frame::{Frame, FrameKind};
 pub use limits::Limits;

@@ -1,12 +1,14 @@
 //! Ordered output that waits for a socket.
 //!
-//! Owns the order of the bytes. Small pieces are copied into one buffer; large pieces, shared or
-//! owned, are kept without a copy. Leaves the writing to the drivers, and the bound on the size to
-//! the callers, which read [`Outbox::len`].
+//! Owns the order of the bytes. Small pieces are copied into one buffer; large pieces are kept
+//! without a copy. Leaves the ways to hold a piece to [`Bytes`], the writing to the drivers, and
+//! the bound on the size to the callers, which read [`Outbox::len`].
 
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
+
+use super::bytes::Bytes;
 
 /// Pieces up to this size are copied. For them a copy is cheaper than one more slice in a vectored
 /// write plus the reference count.
@@ -46,18 +48,9 @@ struct Piece {
     unsent: Range<usize>,
 }
 
-#[derive(Debug)]
-enum Bytes {
-    Shared(Arc<[u8]>),
-    Owned(Vec<u8>),
-}
-
 impl Piece {
     fn unsent(&self) -> &[u8] {
-        match &self.bytes {
-            Bytes::Shared(bytes) => &bytes[self.unsent.clone()],
-            Bytes::Owned(bytes) => &bytes[self.unsent.clone()],
-        }
+        &self.bytes.as_bytes()[self.unsent.clone()]
     }
 }
 
@@ -97,16 +90,17 @@ impl Outbox {
     }
 
     /// Appends `bytes`. Large ones are not copied.
-    pub fn push_owned(&mut self, bytes: Vec<u8>) {
+    #[inline]
+    pub fn push(&mut self, bytes: Bytes) {
         if bytes.len() <= COPY_BYTES {
-            return self.extend(&bytes);
+            return self.extend(bytes.as_bytes());
         }
         let unsent = 0..bytes.len();
-        self.push_piece(Bytes::Owned(bytes), unsent);
+        self.push_piece(bytes, unsent);
     }
 
-    /// Appends a range of shared bytes. A large range is not copied; the outbox holds a reference
-    /// to it.
+    /// Appends a range of shared bytes, such as the payload of a frame. A large range is not copied;
+    /// the outbox holds a reference to it. A small range does not touch the reference count.
     ///
     /// # Panics
     /// If `range` is not within `bytes`.

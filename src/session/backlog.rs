@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
 
+use super::Outcome;
 use crate::proto::Frame;
 
 /// The smallest weight of a message. An empty WebSocket message, the smallest one on a wire, has 2
@@ -19,7 +20,14 @@ const WEIGHT_MIN: usize = 2;
 ///
 /// [`Limits::queue_bytes`](crate::proto::Limits::queue_bytes) bounds the queue. Answers to the
 /// client's own requests are never dropped.
+///
+/// ```
+/// use pushlab::SlowConsumer;
+/// assert_eq!("drop-oldest".parse(), Ok(SlowConsumer::DropOldest));
+/// assert_eq!(SlowConsumer::default().to_string(), "disconnect");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SlowConsumer {
     /// End the connection. The client reconnects and resumes where it was. This is the default,
     /// because no message is lost without notice.
@@ -54,26 +62,17 @@ impl FromStr for SlowConsumer {
     }
 }
 
-/// The result of queueing a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Queued {
-    /// The message waits. This many older messages were dropped for it.
-    Dropping(usize),
-    /// The queue is full, and the policy is to end the connection.
-    Overflow,
-}
-
 /// A bounded queue of frames.
 ///
 /// ```
 /// use pushlab::proto::Frame;
-/// use pushlab::session::{Backlog, Queued, SlowConsumer};
+/// use pushlab::session::{Backlog, Outcome, SlowConsumer};
 /// let mut backlog = Backlog::default();
 /// let frame = Frame::chunk(b"0123456789"); // 15 bytes on the wire
-/// assert_eq!(backlog.push(frame.clone(), 30, SlowConsumer::DropOldest), Queued::Dropping(0));
-/// assert_eq!(backlog.push(frame.clone(), 30, SlowConsumer::DropOldest), Queued::Dropping(0));
-/// assert_eq!(backlog.push(frame.clone(), 30, SlowConsumer::DropOldest), Queued::Dropping(1));
-/// assert_eq!(backlog.push(frame, 30, SlowConsumer::Disconnect), Queued::Overflow);
+/// assert_eq!(backlog.enqueue(frame.clone(), 30, SlowConsumer::DropOldest), Outcome::Queued { dropped: 0 });
+/// assert_eq!(backlog.enqueue(frame.clone(), 30, SlowConsumer::DropOldest), Outcome::Queued { dropped: 0 });
+/// assert_eq!(backlog.enqueue(frame.clone(), 30, SlowConsumer::DropOldest), Outcome::Queued { dropped: 1 });
+/// assert_eq!(backlog.enqueue(frame, 30, SlowConsumer::Disconnect), Outcome::Refused);
 /// ```
 #[derive(Debug, Default)]
 pub struct Backlog {
@@ -85,9 +84,10 @@ pub struct Backlog {
 }
 
 impl Backlog {
-    /// Queues a frame under the policy. A frame that exceeds the limit alone is queued if the queue
+    /// Queues a frame under the policy, or refuses it if the queue is full and the policy is to end
+    /// the connection. A frame that exceeds the limit alone is queued if the queue
     /// is empty: then the message is large, and the reader is not slow.
-    pub fn push(&mut self, frame: Frame, limit_bytes: usize, policy: SlowConsumer) -> Queued {
+    pub fn enqueue(&mut self, frame: Frame, limit_bytes: usize, policy: SlowConsumer) -> Outcome {
         let len = weigh(&frame);
         let mut dropped = 0;
         // With this policy, an older message is worthless even if there is room for it.
@@ -97,26 +97,26 @@ impl Backlog {
         }
         while !self.frames.is_empty() && self.bytes + len > limit_bytes {
             if policy == SlowConsumer::Disconnect {
-                return Queued::Overflow;
+                return Outcome::Refused;
             }
-            self.pop();
+            self.dequeue();
             dropped += 1;
         }
         self.lost += dropped;
         self.frames.push_back(frame);
         self.bytes += len;
-        Queued::Dropping(dropped)
+        Outcome::Queued { dropped }
     }
 
     /// Takes the oldest frame out of the queue.
-    pub fn pop(&mut self) -> Option<Frame> {
+    pub fn dequeue(&mut self) -> Option<Frame> {
         let frame = self.frames.pop_front()?;
         self.bytes -= weigh(&frame);
         Some(frame)
     }
 
     /// Returns how many messages were dropped since the last call. They stood before the oldest
-    /// frame, so call this before [`pop`](Self::pop).
+    /// frame, so call this before [`dequeue`](Self::dequeue).
     pub fn take_lost(&mut self) -> usize {
         std::mem::take(&mut self.lost)
     }

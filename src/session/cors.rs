@@ -6,14 +6,15 @@
 
 use std::sync::Arc;
 
-use super::{Origin, Request, Response};
-use crate::proto::http1::Method;
+use super::{Origin, Response, Settings};
+use crate::proto::http1::{Head, Method};
 
 /// Seconds for which a browser may keep the answer to a preflight. Chromium keeps it for 7,200 s at
 /// most. With 600 s, a changed list takes effect within ten minutes.
 const MAX_AGE_SECONDS: &str = "600";
 
-/// The fields that let the page behind a request read the answer. [`Request::cors`] makes them.
+/// The fields that let the page behind a request read the answer.
+/// [`Request::cors`](super::Request::cors) makes them.
 /// They own their values, so that they can wait with a held reply.
 ///
 /// ```
@@ -32,10 +33,10 @@ pub struct Cors {
 }
 
 impl Cors {
-    pub(super) fn of(request: &Request<'_>) -> Self {
-        match request.origin() {
+    pub(super) fn of(head: &Head<'_>, settings: &Settings) -> Self {
+        match Origin::of(head, settings) {
             Origin::Listed(origin) => {
-                Self { allowed: Some(origin.into()), has_credentials: request.settings().allow_credentials && names_a_page(origin) }
+                Self { allowed: Some(origin.into()), has_credentials: settings.allow_credentials && names_a_page(origin) }
             }
             // A page that was loaded with the other scheme has another origin for the browser.
             Origin::Own(origin) => Self { allowed: Some(origin.into()), has_credentials: false },
@@ -68,22 +69,22 @@ fn names_a_page(origin: &str) -> bool {
     !origin.eq_ignore_ascii_case("null")
 }
 
-/// As [`Request::options`].
-pub(super) fn options(request: &Request<'_>, allow: &str) -> Response {
-    let cors = request.cors();
+/// As [`Request::options`](super::Request::options).
+pub(super) fn options(head: &Head<'_>, settings: &Settings, allow: &str) -> Response {
+    let cors = Cors::of(head, settings);
     let response = cors.dress(Response::no_content()).field("Allow", allow);
-    let is_preflight = request.method() == Method::Options && request.field_bytes("Access-Control-Request-Method").is_some();
+    let is_preflight = head.method() == Method::Options && head.field_bytes("Access-Control-Request-Method").is_some();
     if !is_preflight || !cors.is_readable() {
         return response;
     }
     let response = response.field("Access-Control-Allow-Methods", allow).field("Access-Control-Max-Age", MAX_AGE_SECONDS);
-    let fields = &request.settings().allow_request_fields;
+    let fields = &settings.allow_request_fields;
     let response = if fields.is_empty() { response } else { response.field("Access-Control-Allow-Headers", &fields.join(", ")) };
     // A public page that reaches into a private network needs the consent of the server in that
     // network. A list gives this consent to the origins that it names. `*` and `null` do not name
     // the pages that they let in.
-    let asks_for_network = request.field_bytes("Access-Control-Request-Private-Network") == Some(b"true");
-    match request.origin() {
+    let asks_for_network = head.field_bytes("Access-Control-Request-Private-Network") == Some(b"true");
+    match Origin::of(head, settings) {
         Origin::Listed(origin) if asks_for_network && names_a_page(origin) => {
             response.field("Access-Control-Allow-Private-Network", "true")
         }

@@ -7,10 +7,9 @@
 use std::sync::Arc;
 
 use super::contract::{Delivered, Delivery};
-use super::link::Pushed;
 use super::progress::Ending;
 use super::session::{Phase, Session};
-use super::{Burst, Command, Context};
+use super::{Burst, Command, Context, Outcome};
 use crate::proto::{CloseReason, Frame, Outbox};
 
 impl Session {
@@ -20,8 +19,8 @@ impl Session {
     pub fn deliver<'b>(&mut self, serial: u64, delivery: Delivery<'b>, out: &mut Outbox, cx: &Context<'_>) -> Delivered<'b> {
         match delivery {
             Delivery::Messages(burst) => return self.deliver_messages(serial, burst, out, cx),
-            Delivery::Command(Command::Push(frame)) => self.push(serial, &frame, out, cx),
-            Delivery::Command(command) => self.apply(serial, command, out, cx),
+            Delivery::Command(Command::Push(frame)) => self.deliver_one(serial, &frame, out, cx),
+            Delivery::Command(command) => self.carry_out(serial, command, out, cx),
             Delivery::Refused => {
                 if self.serial() == Some(serial) {
                     self.end(Ending::Abort, CloseReason::SlowConsumer, cx);
@@ -39,7 +38,7 @@ impl Session {
             return Delivered::Shared(wire);
         }
         let [frame] = burst.frames() else { return Delivered::OneByOne };
-        self.push(serial, frame, out, cx);
+        self.deliver_one(serial, frame, out, cx);
         Delivered::Taken
     }
 
@@ -63,21 +62,21 @@ impl Session {
     }
 
     #[inline]
-    fn push(&mut self, serial: u64, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) {
-        let pushed = match &mut self.phase {
-            Phase::Http(http) => http.push(serial, frame, out, cx),
-            Phase::WebSocket(websocket) => websocket.push(serial, frame, out, cx),
+    fn deliver_one(&mut self, serial: u64, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) {
+        let outcome = match &mut self.phase {
+            Phase::Http(http) => http.send_message(serial, frame, out, cx),
+            Phase::WebSocket(websocket) => websocket.send_message(serial, frame, out, cx),
             Phase::Over(_) | Phase::Closed(_) => return,
         };
-        if pushed == Pushed::Overflow {
+        if outcome == Some(Outcome::Refused) {
             self.end(Ending::Abort, CloseReason::SlowConsumer, cx);
         }
     }
 
-    fn apply(&mut self, serial: u64, command: Command, out: &mut Outbox, cx: &Context<'_>) {
+    fn carry_out(&mut self, serial: u64, command: Command, out: &mut Outbox, cx: &Context<'_>) {
         let progress = match &mut self.phase {
-            Phase::Http(http) => http.apply(serial, command, out, cx),
-            Phase::WebSocket(websocket) => websocket.apply(serial, &command, out, cx),
+            Phase::Http(http) => http.carry_out(serial, command, out, cx),
+            Phase::WebSocket(websocket) => websocket.carry_out(serial, &command, out, cx),
             Phase::Over(_) | Phase::Closed(_) => return,
         };
         self.advance(progress, out, cx);

@@ -2,19 +2,21 @@
 //!
 //! Owns the way from a head to an answered exchange: it collects bodies, calls the handler, and
 //! keeps holds and streams with their timers. Leaves framing and status lines to `proto::http1`,
-//! and the end of the connection to `lifecycle`.
+//! and the end of the connection to `session`.
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::exchange::{Exchange, Outcome, Partial, Streaming};
-use super::link::Pushed;
+use super::exchange::{Exchange, Handling, Partial};
 use super::progress::{Ending, Progress};
 use super::reply::{answer, answer_shared};
-use super::request::normalized_path;
-use super::{Burst, Command, Context, HalfClose, Origin, Reply, Request, Response, is_allowed_host, source, websocket};
+use super::stream::{self, StreamKind, Streaming};
+use super::{
+    Burst, Command, Context, HalfClose, Origin, Outcome, Reply, Request, Response, Surroundings, is_allowed_host, normalized_path,
+    websocket,
+};
 use crate::proto::http1::{Conn, Content, Event, Head, Next};
 use crate::proto::{CloseReason, Frame, Limits, Outbox, RemoteError};
 
@@ -33,7 +35,7 @@ pub(super) struct Http {
 }
 
 impl Http {
-    pub(super) fn new(cx: &Context<'_>) -> Self {
+    pub(super) fn new(cx: &Surroundings<'_>) -> Self {
         Self { conn: Conn::new(cx.now.instant(), &cx.settings.limits), exchange: Exchange::Idle, come_back_ms: None, ended_handle: false }
     }
 
@@ -120,8 +122,8 @@ impl Http {
         }
         let path = normalized_path(head.path());
         let request = Request::new(head, &path, body, peer, cx.settings);
-        let mut outcome = Outcome::Unanswered;
-        let reply = Reply { conn: &mut self.conn, out, outcome: &mut outcome, head, carried: Vec::new(), cx };
+        let mut handling = Handling::Unanswered;
+        let reply = Reply { conn: &mut self.conn, out, handling: &mut handling, head, carried: Vec::new(), cx };
         let mut panicked = false;
         if request.origin() == Origin::Malformed {
             reply.refuse(RemoteError::ForbiddenOrigin);
@@ -133,20 +135,20 @@ impl Http {
             panicked = catch_unwind(AssertUnwindSafe(|| cx.app.handle(&request, reply))).is_err();
         }
         if panicked {
-            return self.end_panicked(outcome, out, cx);
+            return self.end_after_handler_panic(handling, out, cx);
         }
-        match outcome {
-            Outcome::Answered => {}
-            Outcome::Unanswered => answer(&mut self.conn, Response::status(500), out, cx),
-            Outcome::Held(hold) => self.exchange = Exchange::Held(hold),
-            Outcome::Stream(stream) => {
+        match handling {
+            Handling::Answered => {}
+            Handling::Unanswered => answer(&mut self.conn, Response::status(500), out, cx),
+            Handling::Held(hold) => self.exchange = Exchange::Held(hold),
+            Handling::Stream(stream) => {
                 self.exchange = Exchange::Stream(stream);
                 // A stream that begins during a shutdown ends at once, so its source is not asked.
                 if self.come_back_ms.is_none() {
                     return self.feed(out, cx);
                 }
             }
-            Outcome::Upgraded(mut upgraded) => {
+            Handling::Upgraded(mut upgraded) => {
                 if self.come_back_ms.is_some() {
                     upgraded.link.ask_close(1001);
                 }
@@ -154,8 +156,8 @@ impl Http {
             }
         }
         match self.come_back_ms {
-            Some(come_back_ms) => self.end_exchange(come_back_ms, out, cx),
-            None => self.settle(out, cx),
+            Some(come_back_ms) => self.end_for_shutdown(come_back_ms, out, cx),
+            None => self.end_if_finished(out, cx),
         }
     }
 
@@ -163,50 +165,51 @@ impl Http {
     /// client can tell that the answer is incomplete: it gets a 500, a stream without an end, or
     /// close code 1011.
     #[cold]
-    fn end_panicked(&mut self, outcome: Outcome, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    fn end_after_handler_panic(&mut self, handling: Handling, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         self.conn.close_after_response();
-        if matches!(outcome, Outcome::Unanswered | Outcome::Held(_)) {
+        if matches!(handling, Handling::Unanswered | Handling::Held(_)) {
             answer(&mut self.conn, Response::status(500), out, cx);
         }
-        match outcome {
-            Outcome::Unanswered | Outcome::Answered => {}
-            Outcome::Held(hold) => self.exchange = Exchange::Held(hold),
-            Outcome::Stream(stream) => self.exchange = Exchange::Stream(stream),
-            Outcome::Upgraded(upgraded) => websocket::end_panicked(*upgraded, out, cx),
+        match handling {
+            Handling::Unanswered | Handling::Answered => {}
+            Handling::Held(hold) => self.exchange = Exchange::Held(hold),
+            Handling::Stream(stream) => self.exchange = Exchange::Stream(stream),
+            Handling::Upgraded(upgraded) => websocket::end_panicked(*upgraded, out, cx),
         }
-        self.end_exchange_panicked(cx)
+        self.end_after_panic(cx)
     }
 
     #[cold]
-    fn end_exchange_panicked(&mut self, cx: &Context<'_>) -> Progress {
+    fn end_after_panic(&mut self, cx: &Surroundings<'_>) -> Progress {
         cx.stats.panics.add(1);
         self.drop_exchange(cx);
         Progress::End(Ending::Linger, CloseReason::HandlerPanicked)
     }
 
-    /// Takes a message that was posted to this connection's stream.
+    /// Sends or queues a message that was posted to this connection's stream. `None` if the message
+    /// is empty, or for an address that is over.
     #[inline]
-    pub(super) fn push(&mut self, serial: u64, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) -> Pushed {
-        let Exchange::Stream(stream) = &mut self.exchange else { return Pushed::Waiting };
+    pub(super) fn send_message(&mut self, serial: u64, frame: &Frame, out: &mut Outbox, cx: &Surroundings<'_>) -> Option<Outcome> {
+        let Exchange::Stream(stream) = &mut self.exchange else { return None };
         // An empty piece puts no bytes on the wire. It neither replaces a heartbeat nor needs a
         // place in the queue.
-        if !stream.link.is_addressed(serial) || stream.link.close_asked().is_some() || frame.payload().is_empty() {
-            return Pushed::Waiting;
+        if !stream.link.is_addressed(serial) || stream.link.is_ending() || frame.payload().is_empty() {
+            return None;
         }
         stream.put_off_heartbeat(cx);
         let Streaming { link, left_bytes, .. } = &mut **stream;
         let conn = &mut self.conn;
-        let pushed = link.push(frame, out, cx, |frame, out| put(conn, left_bytes, frame, out, cx));
+        let outcome = link.send_or_queue(frame, out, cx, |frame, out| send_within_limit(conn, left_bytes, frame, out, cx));
         stream.end_if_enough();
-        pushed
+        Some(outcome)
     }
 
     /// Whether the stream can send these messages now in their encoded form.
     #[inline(always)]
-    pub(super) fn takes_burst(&mut self, serial: u64, burst: &Burst<'_>, cx: &Context<'_>) -> bool {
+    pub(super) fn takes_burst(&mut self, serial: u64, burst: &Burst<'_>, cx: &Surroundings<'_>) -> bool {
         let Exchange::Stream(stream) = &mut self.exchange else { return false };
         let Streaming { link, left_bytes, .. } = &mut **stream;
-        let is_free = link.is_addressed(serial) && link.close_asked().is_none() && link.is_free();
+        let is_free = link.is_addressed(serial) && !link.is_ending() && link.is_free();
         if !is_free || !burst.is_chunks() || !self.conn.is_chunking() {
             return false;
         }
@@ -221,8 +224,8 @@ impl Http {
         true
     }
 
-    /// Carries out a command other than a push.
-    pub(super) fn apply(&mut self, serial: u64, command: Command, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    /// Carries out a command other than a message.
+    pub(super) fn carry_out(&mut self, serial: u64, command: Command, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         match (&mut self.exchange, command) {
             (Exchange::Held(hold), Command::Release(response)) if hold.link.is_addressed(serial) => {
                 let response = response.unwrap_or_else(|| Arc::new(Response::status(500)));
@@ -230,68 +233,61 @@ impl Http {
             }
             (Exchange::Stream(stream), Command::Lost(count)) if stream.link.is_addressed(serial) => {
                 let (conn, Streaming { link, left_bytes, .. }) = (&mut self.conn, &mut **stream);
-                let pushed = link.lost(count, out, cx, |frame, out| put(conn, left_bytes, frame, out, cx));
+                let outcome = link.report_lost(count, out, cx, |frame, out| send_within_limit(conn, left_bytes, frame, out, cx));
                 stream.end_if_enough();
-                match pushed {
-                    Pushed::Sent | Pushed::Waiting => Progress::Wait,
-                    Pushed::Overflow => Progress::End(Ending::Abort, CloseReason::SlowConsumer),
-                }
+                Progress::after(outcome)
             }
-            (Exchange::Stream(stream), Command::Close(code)) if stream.link.is_addressed(serial) => {
-                stream.link.ask_close(code);
-                self.settle(out, cx)
-            }
-            (Exchange::Stream(stream), Command::Abandon) if stream.link.is_addressed(serial) => {
-                stream.link.ask_close(0);
-                self.settle(out, cx)
+            (Exchange::Stream(stream), Command::Close(_) | Command::Abandon) if stream.link.is_addressed(serial) => {
+                stream.link.ask_end();
+                self.end_if_finished(out, cx)
             }
             _ => Progress::Wait,
         }
     }
 
     /// Answers the held request, and goes on with input that arrived meanwhile.
-    fn release(&mut self, response: Arc<Response>, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    fn release(&mut self, response: Arc<Response>, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         answer_shared(&mut self.conn, response, out, cx);
         self.drop_exchange(cx);
-        self.settle(out, cx)
+        self.end_if_finished(out, cx)
     }
 
     /// The system has taken all output. Sends the messages that wait, and then lets the stream's
     /// source send.
-    pub(super) fn drained(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    pub(super) fn drained(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         if let Exchange::Stream(stream) = &mut self.exchange {
             let (conn, Streaming { link, left_bytes, .. }) = (&mut self.conn, &mut **stream);
-            link.refill(out, cx, |frame, out| put(conn, left_bytes, frame, out, cx));
+            link.send_queued(out, cx, |frame, out| send_within_limit(conn, left_bytes, frame, out, cx));
             stream.end_if_enough();
         }
         self.feed(out, cx)
     }
 
     /// Lets the stream's source send.
-    fn feed(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    fn feed(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         if let Exchange::Stream(stream) = &mut self.exchange {
-            if source::feed(&mut self.conn, stream, out, cx).is_err() {
-                return self.end_exchange_panicked(cx);
+            if stream::feed(&mut self.conn, stream, out, cx).is_err() {
+                return self.end_after_panic(cx);
             }
             if stream.source.is_none() {
                 stream.link.leave_to_pushers();
             }
         }
-        self.settle(out, cx)
+        self.end_if_finished(out, cx)
     }
 
-    /// Ends a stream whose end was asked for and whose backlog is empty. Then finds out whether the
-    /// connection goes on.
+    /// Ends a stream whose end was asked for and whose backlog is empty, and the connection if this
+    /// was its last exchange.
     #[inline]
-    fn settle(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    fn end_if_finished(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         // The common case first: a whole answer that is not the last one.
-        if !self.is_answering() && !self.conn.is_closing() { Progress::More } else { self.settle_end(out, cx) }
+        if !self.is_answering() && !self.conn.is_closing() { Progress::More } else { self.end_finished(out, cx) }
     }
 
-    fn settle_end(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    fn end_finished(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         let mut was_stream = false;
         if let Exchange::Stream(stream) = &self.exchange {
-            if stream.link.close_asked().is_none() || !stream.link.is_free() {
+            if !stream.link.is_ending() || !stream.link.is_free() {
                 return Progress::Wait;
             }
             self.conn.send_end(cx.now, out).expect("a live stream can be ended");
@@ -319,7 +315,7 @@ impl Http {
         if has_left { Ending::Flush } else { Ending::Linger }
     }
 
-    pub(super) fn handle_eof(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    pub(super) fn handle_eof(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         match self.exchange {
             Exchange::Held(_) | Exchange::Stream(_) => match cx.settings.half_close {
                 HalfClose::Leaves => Progress::End(Ending::Abort, CloseReason::Peer(1006)),
@@ -333,7 +329,7 @@ impl Http {
         }
     }
 
-    pub(super) fn handle_timeout(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    pub(super) fn handle_timeout(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         let now = cx.now.instant();
         match &mut self.exchange {
             Exchange::Idle | Exchange::Partial(_) => match self.conn.handle_timeout(now) {
@@ -376,37 +372,37 @@ impl Http {
 
     /// The server shuts down: idle connections end, unfinished requests are answered, and holds and
     /// streams tell their clients when to come back.
-    pub(super) fn shut_down(&mut self, come_back_ms: u64, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    pub(super) fn shut_down(&mut self, come_back_ms: u64, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         self.conn.close_after_response();
         if self.conn.is_idle() {
             return Progress::End(ending_while_idle(out), CloseReason::Shutdown);
         }
         let come_back_ms = u32::try_from(come_back_ms).unwrap_or(u32::MAX);
         self.come_back_ms = Some(come_back_ms);
-        self.end_exchange(come_back_ms, out, cx)
+        self.end_for_shutdown(come_back_ms, out, cx)
     }
 
     /// Ends a hold or a stream, which would otherwise outlast the shutdown.
-    fn end_exchange(&mut self, come_back_ms: u32, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    fn end_for_shutdown(&mut self, come_back_ms: u32, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         match &mut self.exchange {
-            Exchange::Idle | Exchange::Partial(_) => self.settle(out, cx),
+            Exchange::Idle | Exchange::Partial(_) => self.end_if_finished(out, cx),
             Exchange::Held(_) => {
                 let seconds = come_back_ms.div_ceil(1_000).to_string();
                 self.release(Response::status(503).field("Retry-After", &seconds).into(), out, cx)
             }
             Exchange::Stream(stream) => {
                 // Messages that wait stand before the end. A `retry` now would overtake them.
-                if stream.is_event_stream && stream.link.is_free() {
+                if stream.kind == StreamKind::Events && stream.link.is_free() {
                     let retry = format!("retry: {come_back_ms}\n\n");
                     self.conn.send_body(retry.as_bytes(), out).expect("a live stream takes body bytes");
                 }
-                stream.link.ask_close(0);
-                self.settle(out, cx)
+                stream.link.ask_end();
+                self.end_if_finished(out, cx)
             }
         }
     }
 
-    fn fail(&mut self, error: RemoteError, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    fn fail(&mut self, error: RemoteError, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         cx.stats.count_broken(error);
         self.conn.send_error(cx.now, error, out);
         Progress::End(Ending::Linger, CloseReason::Remote(error))
@@ -422,7 +418,7 @@ impl Http {
     }
 
     /// Drops the exchange with the values that it carries.
-    pub(super) fn drop_exchange(&mut self, cx: &Context<'_>) {
+    pub(super) fn drop_exchange(&mut self, cx: &Surroundings<'_>) {
         match std::mem::take(&mut self.exchange) {
             Exchange::Idle | Exchange::Partial(_) => {}
             Exchange::Held(mut hold) => {
@@ -468,7 +464,7 @@ fn ending_while_idle(out: &Outbox) -> Ending {
 }
 
 /// Sends a pushed frame, unless the stream has reached its limit of bytes.
-fn put(conn: &mut Conn, left_bytes: &mut Option<usize>, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) {
+fn send_within_limit(conn: &mut Conn, left_bytes: &mut Option<usize>, frame: &Frame, out: &mut Outbox, cx: &Surroundings<'_>) {
     if let Some(left) = left_bytes {
         if *left == 0 {
             return;

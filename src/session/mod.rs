@@ -17,6 +17,16 @@
 //!                            ▲              ▲
 //!                      StreamSource   WebSocketHandler    as the peer reads
 //! ```
+//!
+//! Each file imports only files that stand before it in this list:
+//!
+//! - values: `stats`, `outcome`, `backlog`, `burst`, `authority`, `cookies`, `peer`, `response`;
+//! - what the settings allow: `settings`, `origin`, `cors`, `request`;
+//! - what other threads hold: `post`, `contract`, `handles`, `audience`;
+//! - what a hold, a stream and a WebSocket use: `surroundings`, `link`, `stream`, `socket`;
+//! - one request and its answer: `exchange`, `progress`, `reply`, `handler`, `context`;
+//! - the phases of a connection: `websocket`, `http`;
+//! - the connection: `session`, `next`, `deliver`.
 
 mod audience;
 mod authority;
@@ -28,40 +38,49 @@ mod cookies;
 mod cors;
 mod deliver;
 mod exchange;
+mod handler;
+mod handles;
 mod http;
 mod link;
 mod next;
 mod origin;
+mod outcome;
 mod peer;
+mod post;
 mod progress;
 mod reply;
 mod request;
 mod response;
 #[expect(clippy::module_inception, reason = "the file is named like its central type")]
 mod session;
+mod settings;
 mod socket;
-mod source;
 mod stats;
 mod stream;
+mod surroundings;
 mod websocket;
 
 pub use audience::Audience;
 pub use authority::{is_allowed_host, is_host_entry};
-pub use backlog::{Backlog, Queued, SlowConsumer};
+pub use backlog::{Backlog, SlowConsumer};
 pub use burst::Burst;
-pub use context::{Context, HalfClose, Handler, Settings};
+pub use context::Context;
 pub use contract::{Delivered, Delivery, Io, Mode, Need, Next, PeerEnd, Ready};
 pub use cookies::Cookies;
 pub use cors::Cors;
-pub use link::{Address, Command, Held, Post, Pusher, RemoteSource};
+pub use handler::Handler;
+pub use handles::{Held, Pusher};
 pub use origin::Origin;
+pub use outcome::Outcome;
 pub(crate) use peer::canonical;
+pub use post::{Address, Command, Post, RemoteSource};
 pub use progress::Ending;
 pub use reply::{Reply, Upgrade};
 pub use request::{Request, normalized_path};
-pub use response::{Body, Response};
+pub use response::Response;
 pub use session::Session;
-pub use socket::{Sent, Socket, WebSocketHandler};
-pub use source::{Feed, StreamSource};
+pub use settings::{HalfClose, Settings};
+pub use socket::{Socket, WebSocketHandler};
 pub use stats::{Snapshot, Stats};
-pub use stream::{EventStream, Stream};
+pub use stream::{Feed, Stream, StreamSource};
+pub use surroundings::Surroundings;

@@ -9,13 +9,13 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::exchange::{Heartbeat, Hold, Outcome, Streaming, Upgraded};
+use super::exchange::{Handling, Hold, Upgraded};
 use super::link::Link;
-use super::stream::{EventStream, Stream};
-use super::{Body, Context, Held, Origin, Response, WebSocketHandler};
-use crate::proto::http1::{BodySize, Conn, Head, Method};
+use super::stream::{Heartbeat, Stream, StreamKind, Streaming};
+use super::{Held, Origin, Response, Surroundings, WebSocketHandler};
+use crate::proto::http1::{BodySize, Conn, Head, Method, ResponseHead};
 use crate::proto::ws::handshake::{HandshakePolicy, HandshakeRequest, OriginVerdict, negotiate};
-use crate::proto::{LocalError, Outbox, RemoteError};
+use crate::proto::{Bytes, LocalError, Outbox, RemoteError};
 
 /// The one answer to a request. Dropping a reply answers 500.
 ///
@@ -50,13 +50,30 @@ use crate::proto::{LocalError, Outbox, RemoteError};
 pub struct Reply<'a> {
     pub(super) conn: &'a mut Conn,
     pub(super) out: &'a mut Outbox,
-    pub(super) outcome: &'a mut Outcome,
+    pub(super) handling: &'a mut Handling,
     pub(super) head: Head<'a>,
     pub(super) carried: Vec<Box<dyn Any + Send>>,
-    pub(super) cx: &'a Context<'a>,
+    pub(super) cx: &'a Surroundings<'a>,
 }
 
 /// The choices that a WebSocket upgrade offers.
+///
+/// ```
+/// use pushlab::{Message, Reply, Request, Socket, Upgrade, WebSocketHandler};
+/// /// Answers each message with the chosen subprotocol.
+/// struct Speaker;
+/// impl WebSocketHandler for Speaker {
+///     fn message(&mut self, _: Message<'_>, socket: &mut Socket<'_>) {
+///         let protocol = socket.protocol().unwrap_or("none");
+///         socket.send_text(protocol);
+///     }
+/// }
+/// fn app(_: &Request<'_>, reply: Reply<'_>) {
+///     reply.upgrade_with(Upgrade { protocols: &["chat.2", "chat.1"] }, Speaker);
+/// }
+/// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
+/// # serve_once(app, &["/"]);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Upgrade {
     /// The subprotocols that the handler speaks. The server chooses the first protocol in the
@@ -67,7 +84,7 @@ pub struct Upgrade {
 impl<'a> Reply<'a> {
     /// Answers now, with a whole response.
     pub fn send(self, response: Response) {
-        *self.outcome = Outcome::Answered;
+        *self.handling = Handling::Answered;
         answer(self.conn, response, self.out, self.cx);
     }
 
@@ -93,7 +110,7 @@ impl<'a> Reply<'a> {
         let (post, address) = link.target(self.cx);
         let until = self.cx.now.instant().checked_add(wait);
         self.cx.stats.held.add(1);
-        *self.outcome = Outcome::Held(Box::new(Hold { link, until, fallback: fallback.into() }));
+        *self.handling = Handling::Held(Box::new(Hold { link, until, fallback: fallback.into() }));
         Held::new(post, address)
     }
 
@@ -101,46 +118,46 @@ impl<'a> Reply<'a> {
     /// connection ends it. The body of `response` is the first piece. Use an
     /// [unbuffered](Response::unbuffered) response if proxies must pass on each piece at once.
     pub fn stream(self, response: Response) -> Stream<'a> {
-        self.begin_stream(response, None, false)
+        self.begin_stream(response, None, StreamKind::Plain)
     }
 
     /// Begins a stream of server-sent events (WHATWG HTML, section 9.2). Its type is
     /// `text/event-stream`, the response is [unbuffered](Response::unbuffered), and the heartbeat
-    /// is a comment.
-    pub fn event_stream(self) -> EventStream<'a> {
+    /// is a comment. A shutdown tells the client with `retry` when to come back.
+    /// [`Stream::send_event`] sends an event.
+    pub fn event_stream(self) -> Stream<'a> {
         self.event_stream_with(Response::new("text/event-stream", ""))
     }
 
     /// As [`event_stream`](Self::event_stream), with the status, the type and the fields of
     /// `response`.
-    pub fn event_stream_with(self, response: Response) -> EventStream<'a> {
+    pub fn event_stream_with(self, response: Response) -> Stream<'a> {
         let response = response.unbuffered();
         let heartbeat = self.cx.settings.limits.heartbeat.map(|every| Heartbeat { bytes: b":\n\n", due: self.cx.now.instant() + every });
-        EventStream(self.begin_stream(response, heartbeat, true))
+        self.begin_stream(response, heartbeat, StreamKind::Events)
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "a response is spent, however it goes out")]
-    fn begin_stream(self, response: Response, heartbeat: Option<Heartbeat>, is_event_stream: bool) -> Stream<'a> {
-        let Self { conn, out, outcome, head, carried, cx } = self;
+    fn begin_stream(self, response: Response, heartbeat: Option<Heartbeat>, kind: StreamKind) -> Stream<'a> {
+        let Self { conn, out, handling, head, carried, cx } = self;
         let begun = match response.fault() {
             None => conn.send_head(cx.now, &response.head(), BodySize::Stream, out),
             Some(fault) => Err(fault),
         };
         if let Err(error) = begun {
-            *outcome = Outcome::Answered;
+            *handling = Handling::Answered;
             answer_mistake(conn, error, out, cx);
             return Stream::ended(conn, out, cx);
         }
         if head.method() == Method::Head {
-            *outcome = Outcome::Answered;
+            *handling = Handling::Answered;
             // RFC 9110, section 9.3.2: the response to HEAD has no content.
             conn.send_end(cx.now, out).expect("a response to HEAD ends with its head");
             return Stream::ended(conn, out, cx);
         }
         cx.stats.streams.add(1);
-        *outcome =
-            Outcome::Stream(Box::new(Streaming { link: Link::new(carried), source: None, heartbeat, left_bytes: None, is_event_stream }));
-        let Outcome::Stream(state) = outcome else { unreachable!("it was set in the line above") };
+        *handling = Handling::Stream(Box::new(Streaming { link: Link::new(carried), source: None, heartbeat, left_bytes: None, kind }));
+        let Handling::Stream(state) = handling else { unreachable!("it was set in the line above") };
         let mut stream = Stream::live(conn, out, state, cx);
         stream.send(response.body().as_bytes());
         stream
@@ -167,7 +184,7 @@ impl<'a> Reply<'a> {
         accept.fields(&mut fields);
         if self.conn.send_switching_protocols(self.cx.now, &fields, self.out).is_ok() {
             let link = Link::new(self.carried);
-            *self.outcome = Outcome::Upgraded(Box::new(Upgraded { handler: Box::new(handler), protocol: accept.protocol, link }));
+            *self.handling = Handling::Upgraded(Box::new(Upgraded { handler: Box::new(handler), protocol: accept.protocol, link }));
         }
     }
 
@@ -185,9 +202,9 @@ impl<'a> Reply<'a> {
 }
 
 /// Sends a whole response. If the handler made a mistake in it, sends a 500 instead.
-pub(super) fn answer(conn: &mut Conn, response: Response, out: &mut Outbox, cx: &Context<'_>) {
+pub(super) fn answer(conn: &mut Conn, response: Response, out: &mut Outbox, cx: &Surroundings<'_>) {
     let sent = match response.fault() {
-        None => send(conn, response, out, cx),
+        None => response.send_to(conn, cx.now, out),
         Some(fault) => Err(fault),
     };
     if let Err(error) = sent {
@@ -196,7 +213,7 @@ pub(super) fn answer(conn: &mut Conn, response: Response, out: &mut Outbox, cx: 
 }
 
 /// As [`answer`], for a response that other requests may share.
-pub(super) fn answer_shared(conn: &mut Conn, response: Arc<Response>, out: &mut Outbox, cx: &Context<'_>) {
+pub(super) fn answer_shared(conn: &mut Conn, response: Arc<Response>, out: &mut Outbox, cx: &Surroundings<'_>) {
     // The last holder of the response sends an owned body without a copy.
     let response = match Arc::try_unwrap(response) {
         Ok(own) => return answer(conn, own, out, cx),
@@ -204,8 +221,9 @@ pub(super) fn answer_shared(conn: &mut Conn, response: Arc<Response>, out: &mut 
     };
     let sent = match (response.fault(), response.body()) {
         (Some(fault), _) => Err(fault),
-        (None, Body::Shared(bytes)) => conn.send_response_shared(cx.now, &response.head(), bytes, out),
-        (None, body) => conn.send_response(cx.now, &response.head(), body.as_bytes(), out),
+        // Other requests still need these bytes.
+        (None, Bytes::Owned(bytes)) => send_copy(conn, &response.head(), bytes, out, cx),
+        (None, body) => conn.send_response(cx.now, &response.head(), body.clone(), out),
     };
     if let Err(error) = sent {
         answer_mistake(conn, error, out, cx);
@@ -215,20 +233,16 @@ pub(super) fn answer_shared(conn: &mut Conn, response: Arc<Response>, out: &mut 
 /// Answers 500 in place of a response that must not be sent. Without this answer, the request and
 /// all pipelined requests after it would wait forever.
 #[cold]
-fn answer_mistake(conn: &mut Conn, error: LocalError, out: &mut Outbox, cx: &Context<'_>) {
+fn answer_mistake(conn: &mut Conn, error: LocalError, out: &mut Outbox, cx: &Surroundings<'_>) {
     if let Some(count) = cx.stats.local_errors.add_and_report() {
         log::error!("a handler's response was replaced by a 500: {error} (mistake {count} of handlers)");
     }
-    send(conn, Response::status(500), out, cx).expect("a request waits, and nothing is wrong with this answer");
+    Response::status(500).send_to(conn, cx.now, out).expect("a request waits, and nothing is wrong with this answer");
 }
 
-fn send(conn: &mut Conn, response: Response, out: &mut Outbox, cx: &Context<'_>) -> Result<(), LocalError> {
-    match response.body() {
-        Body::Static(bytes) => conn.send_response(cx.now, &response.head(), bytes, out),
-        Body::Shared(bytes) => conn.send_response_shared(cx.now, &response.head(), bytes, out),
-        Body::Owned(_) => {
-            let (head, body) = response.take_body();
-            conn.send_response_owned(cx.now, &head.head(), body, out)
-        }
-    }
+/// Sends a whole response, and copies its body into the output.
+fn send_copy(conn: &mut Conn, head: &ResponseHead<'_>, body: &[u8], out: &mut Outbox, cx: &Surroundings<'_>) -> Result<(), LocalError> {
+    conn.send_head(cx.now, head, BodySize::Length(body.len() as u64), out)?;
+    conn.send_body(body, out)?;
+    conn.send_end(cx.now, out)
 }

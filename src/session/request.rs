@@ -148,7 +148,7 @@ impl<'a> Request<'a> {
 
     /// The fields that let the page behind this request read the answer.
     pub fn cors(&self) -> Cors {
-        Cors::of(self)
+        Cors::of(&self.head, self.settings)
     }
 
     /// The answer to `OPTIONS` at a path with the methods `allow`, such as `GET, HEAD, OPTIONS`:
@@ -172,11 +172,7 @@ impl<'a> Request<'a> {
     /// # serve_once(app, &["/"]);
     /// ```
     pub fn options(&self, allow: &str) -> Response {
-        cors::options(self, allow)
-    }
-
-    pub(super) const fn settings(&self) -> &'a Settings {
-        self.settings
+        cors::options(&self.head, self.settings, allow)
     }
 
     /// The head with every field.

@@ -5,51 +5,14 @@
 //! `Content-Length`, `Transfer-Encoding`, `Connection` and `Date`.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
-use crate::proto::LocalError;
-use crate::proto::http1::{ResponseHead, append_field, is_field_value, reason_phrase};
+use crate::proto::http1::{Conn, ResponseHead, append_field, is_field_value, reason_phrase};
+use crate::proto::{Bytes, LocalError, Now, Outbox};
 
 /// `no-store` keeps caches from storing an answer that is true only for a moment (RFC 9111, section
 /// 5.2.2.5). `no-transform` (section 5.2.2.6) keeps proxies from compressing it: a compressor
 /// delays small pieces of a stream.
 const CACHE_CONTROL: (&str, &str) = ("Cache-Control", "no-store, no-transform");
-
-/// A whole body. Static and shared bytes are not copied before they are sent.
-#[derive(Clone, Debug)]
-pub enum Body {
-    /// Bytes that are part of the program.
-    Static(&'static [u8]),
-    /// Bytes that belong to this response alone.
-    Owned(Vec<u8>),
-    /// Bytes that many responses share.
-    Shared(Arc<[u8]>),
-}
-
-impl Body {
-    /// The bytes.
-    pub fn as_bytes(&self) -> &[u8] {
-        match self {
-            Self::Static(bytes) => bytes,
-            Self::Owned(bytes) => bytes,
-            Self::Shared(bytes) => bytes,
-        }
-    }
-}
-
-macro_rules! body_from {
-    ($($type:ty: $value:ident => $body:expr;)*) => {
-        $(impl From<$type> for Body { fn from($value: $type) -> Self { $body } })*
-    };
-}
-
-body_from! {
-    &'static str: text => Self::Static(text.as_bytes());
-    &'static [u8]: bytes => Self::Static(bytes);
-    String: text => Self::Owned(text.into_bytes());
-    Vec<u8>: bytes => Self::Owned(bytes);
-    Arc<[u8]>: bytes => Self::Shared(bytes);
-}
 
 /// A status, a content type, more fields and a body.
 ///
@@ -68,37 +31,37 @@ pub struct Response {
     status: u16,
     content_type: Cow<'static, str>,
     fields: Vec<u8>,
-    body: Body,
+    body: Bytes,
     fault: Option<LocalError>,
 }
 
 impl Response {
     /// 200 with a body of any media type.
-    pub fn new(content_type: impl Into<Cow<'static, str>>, body: impl Into<Body>) -> Self {
+    pub fn new(content_type: impl Into<Cow<'static, str>>, body: impl Into<Bytes>) -> Self {
         let content_type = content_type.into();
         let fault = (!is_field_value(&content_type)).then_some(LocalError::BadField);
         Self { content_type, fault, ..Self::of(200, "", body.into()) }
     }
 
     /// 200 with `text/plain; charset=utf-8`.
-    pub fn text(body: impl Into<Body>) -> Self {
+    pub fn text(body: impl Into<Bytes>) -> Self {
         Self::of(200, "text/plain; charset=utf-8", body.into())
     }
 
     /// 200 with `text/html; charset=utf-8`.
-    pub fn html(body: impl Into<Body>) -> Self {
+    pub fn html(body: impl Into<Bytes>) -> Self {
         Self::of(200, "text/html; charset=utf-8", body.into())
     }
 
     /// 200 with `application/json`.
-    pub fn json(body: impl Into<Body>) -> Self {
+    pub fn json(body: impl Into<Bytes>) -> Self {
         Self::of(200, "application/json", body.into())
     }
 
     /// A status with its reason phrase as the body. 204, 205 and 304 have no body.
     pub fn status(status: u16) -> Self {
         match status {
-            204 | 205 | 304 => Self::of(status, "", Body::Static(b"")),
+            204 | 205 | 304 => Self::of(status, "", Bytes::default()),
             _ => Self::text(format!("{}\n", format!("{status} {}", reason_phrase(status)).trim_end())).with_status(status),
         }
     }
@@ -114,7 +77,7 @@ impl Response {
         Self::status(405).field("Allow", allow)
     }
 
-    const fn of(status: u16, content_type: &'static str, body: Body) -> Self {
+    const fn of(status: u16, content_type: &'static str, body: Bytes) -> Self {
         Self { status, content_type: Cow::Borrowed(content_type), fields: Vec::new(), body, fault: None }
     }
 
@@ -166,7 +129,7 @@ impl Response {
     }
 
     /// The body.
-    pub const fn body(&self) -> &Body {
+    pub const fn body(&self) -> &Bytes {
         &self.body
     }
 
@@ -180,12 +143,9 @@ impl Response {
         ResponseHead { status: self.status, content_type: &self.content_type, fields: &self.fields }
     }
 
-    /// Takes an owned body out, so that it is sent without a copy.
-    pub(crate) fn take_body(mut self) -> (Self, Vec<u8>) {
-        let body = match std::mem::replace(&mut self.body, Body::Static(b"")) {
-            Body::Owned(bytes) => bytes,
-            other => other.as_bytes().to_vec(),
-        };
-        (self, body)
+    /// Sends the response, and its body without a copy if it is large.
+    pub(super) fn send_to(self, conn: &mut Conn, now: &Now, out: &mut Outbox) -> Result<(), LocalError> {
+        let Self { status, content_type, fields, body, .. } = self;
+        conn.send_response(now, &ResponseHead { status, content_type: &content_type, fields: &fields }, body, out)
     }
 }

@@ -55,7 +55,7 @@ use crate::proto::{CloseReason, Outbox};
 /// use std::sync::Arc;
 /// use std::time::{Instant, SystemTime};
 /// use pushlab::proto::{Now, Outbox};
-/// use pushlab::session::{Address, Command, Context, Io, Next, PeerEnd, Post, Ready, RemoteSource, Session};
+/// use pushlab::session::{Address, Command, Context, Io, Next, PeerEnd, Post, Ready, RemoteSource, Session, Surroundings};
 /// use pushlab::{Reply, Request, Response, Settings, Stats};
 ///
 /// /// A real driver delivers what other threads post. Here, no other thread has a handle.
@@ -78,7 +78,7 @@ use crate::proto::{CloseReason, Outbox};
 /// let (settings, stats) = (Settings::default(), Stats::default());
 /// let now = Now::new(Instant::now(), SystemTime::now());
 /// let app = |request: &Request<'_>, reply: Reply<'_>| reply.send(Response::text(format!("you asked for {}\n", request.path())));
-/// let cx = Context { now: &now, settings: &settings, stats: &stats, app: &app, remote: &NoPosts };
+/// let cx = Context { app: &app, surroundings: Surroundings { now: &now, settings: &settings, stats: &stats, remote: &NoPosts } };
 ///
 /// let mut from_peer = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n".to_vec();
 /// let (mut to_peer, mut input, mut out) = (Vec::new(), Vec::new(), Outbox::new());

@@ -6,9 +6,8 @@
 
 use std::any::Any;
 
-use super::link::{Link, Pushed};
-use super::websocket::put;
-use super::{Context, Pusher};
+use super::link::Link;
+use super::{Outcome, Pusher, Surroundings};
 use crate::proto::ws::{Message, Writer};
 use crate::proto::{CloseReason, Frame, LocalError, Outbox};
 
@@ -46,23 +45,10 @@ pub trait WebSocketHandler: Send + 'static {
     }
 }
 
-/// The result of sending a message to a WebSocket or a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
-    /// The message is in the connection's output.
-    Accepted,
-    /// The message waits because the peer reads slowly. Stop sending until the next call of
-    /// [`WebSocketHandler::drained`] or [`StreamSource::feed`](super::StreamSource::feed).
-    Waiting,
-    /// The message was dropped, for one of these reasons: the WebSocket is closing, the stream has
-    /// ended or has no body, or the slow-consumer policy ends the connection.
-    Dropped,
-}
-
 /// The view of a WebSocket inside its handler's calls.
 ///
 /// ```
-/// use pushlab::session::Sent;
+/// use pushlab::session::Outcome;
 /// use pushlab::{Message, Socket, WebSocketHandler};
 /// /// Counts down as fast as the peer reads.
 /// struct Countdown(u32);
@@ -70,7 +56,7 @@ pub enum Sent {
 ///     fn go_on(&mut self, socket: &mut Socket<'_>) {
 ///         while self.0 > 0 {
 ///             self.0 -= 1;
-///             if socket.send_text(&self.0.to_string()) != Sent::Accepted {
+///             if socket.send_text(&self.0.to_string()) != Outcome::Sent {
 ///                 return; // `drained` goes on
 ///             }
 ///         }
@@ -94,12 +80,12 @@ pub struct Socket<'a> {
     pub(super) protocol: Option<&'static str>,
     pub(super) overflow: &'a mut bool,
     pub(super) out: &'a mut Outbox,
-    pub(super) cx: &'a Context<'a>,
+    pub(super) cx: &'a Surroundings<'a>,
 }
 
 impl Socket<'_> {
     /// Sends a message.
-    pub fn send(&mut self, message: Message<'_>) -> Sent {
+    pub fn send(&mut self, message: Message<'_>) -> Outcome {
         if self.is_free() {
             let sent = match message {
                 Message::Text(text) => self.writer.send_text(text, self.out),
@@ -107,9 +93,9 @@ impl Socket<'_> {
             };
             return if sent.is_ok() {
                 self.cx.stats.messages_out.add(1);
-                Sent::Accepted
+                Outcome::Sent
             } else {
-                Sent::Dropped
+                Outcome::Refused
             };
         }
         match message {
@@ -119,28 +105,23 @@ impl Socket<'_> {
     }
 
     /// Sends text.
-    pub fn send_text(&mut self, text: &str) -> Sent {
+    pub fn send_text(&mut self, text: &str) -> Outcome {
         self.send(Message::Text(text))
     }
 
     /// Sends binary data.
-    pub fn send_binary(&mut self, bytes: &[u8]) -> Sent {
+    pub fn send_binary(&mut self, bytes: &[u8]) -> Outcome {
         self.send(Message::Binary(bytes))
     }
 
     /// Sends a message that is already encoded.
-    pub fn send_frame(&mut self, frame: &Frame) -> Sent {
+    pub fn send_frame(&mut self, frame: &Frame) -> Outcome {
         if self.writer.is_closing() || *self.overflow {
-            return Sent::Dropped;
+            return Outcome::Refused;
         }
-        match self.link.push(frame, self.out, self.cx, |frame, out| put(self.writer, frame, out, self.cx)) {
-            Pushed::Sent => Sent::Accepted,
-            Pushed::Waiting => Sent::Waiting,
-            Pushed::Overflow => {
-                *self.overflow = true;
-                Sent::Dropped
-            }
-        }
+        let outcome = self.link.send_or_queue(frame, self.out, self.cx, |frame, out| send_unless_closing(self.writer, frame, out, self.cx));
+        *self.overflow = outcome == Outcome::Refused;
+        outcome
     }
 
     /// Starts the close handshake. Messages that still wait are dropped. The reason is cut to 123
@@ -183,5 +164,12 @@ impl Socket<'_> {
 
     fn is_free(&self) -> bool {
         self.link.is_free() && self.out.len() < self.cx.settings.limits.output_bytes && !*self.overflow
+    }
+}
+
+/// Sends a frame, unless the WebSocket is closing.
+pub(super) fn send_unless_closing(writer: &mut Writer, frame: &Frame, out: &mut Outbox, cx: &Surroundings<'_>) {
+    if writer.send_frame(frame, out).is_ok() {
+        cx.stats.messages_out.add(1);
     }
 }

@@ -40,6 +40,15 @@ impl Counter {
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// The live counters of one server, shared by its threads.
+        ///
+        /// ```
+        /// use pushlab::{Config, Server};
+        /// let server = Server::bind("127.0.0.1:0", Config::default())?;
+        /// // A thread of the application reads the counters while the server runs.
+        /// let stats = server.stats();
+        /// assert_eq!(stats.snapshot().accepted, 0);
+        /// # Ok::<(), std::io::Error>(())
+        /// ```
         #[derive(Debug, Default)]
         pub struct Stats {
             $(pub(crate) $name: Counter,)*
@@ -47,7 +56,16 @@ macro_rules! counters {
         }
 
         /// The counters at one moment. Gauges are marked; all others only grow.
+        ///
+        /// ```
+        /// let snapshot = pushlab::Stats::default().snapshot();
+        /// assert_eq!((snapshot.open, snapshot.dropped), (0, 0));
+        /// for (name, value) in snapshot.entries() {
+        ///     println!("pushlab_{name} {value}");
+        /// }
+        /// ```
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
         pub struct Snapshot { $($(#[$doc])* pub $name: u64,)* }
 
         impl Stats {

@@ -1,12 +1,16 @@
-//! The borrowed views of a streamed response, inside a call of the handler or of the stream's
-//! source.
+//! A streamed response: its state, the view that sends on it, and the source that feeds it.
 //!
-//! Owns the direct sending of pieces, and the methods that make a [`Pusher`] or install a source.
-//! The views end with the call; later pieces come from pushers and from the source. Leaves the
-//! state of the stream to `exchange`, and the calls of the source to `source`.
+//! Owns the direct sending of pieces and events, the methods that make a [`Pusher`] or install a
+//! source, and the loop that calls the source. The views end with the call; later pieces come from
+//! pushers and from the source. Leaves the queue of a slow reader to `link`, and when the output
+//! has room to `http`.
 
-use super::exchange::{Heartbeat, Streaming};
-use super::{Context, Pusher, Sent, StreamSource};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use super::link::Link;
+use super::{Outcome, Pusher, Surroundings};
 use crate::proto::http1::Conn;
 use crate::proto::{Frame, LocalError, Outbox, sse};
 
@@ -30,7 +34,7 @@ use crate::proto::{Frame, LocalError, Outbox, sse};
 /// A stream stays open after the handler's call as long as something can send on it. It ends when
 /// the last of its [pushers](Self::pusher) is dropped and its [source](Self::feed), if it has one,
 /// is done. It ends earlier when the view's [`end`](Self::end) or a pusher's
-/// [`close`](Pusher::close) is called, when a source returns [`Feed::End`](super::Feed::End), or
+/// [`end`](Pusher::end) is called, when a source returns [`Feed::End`](super::Feed::End), or
 /// when the client leaves.
 pub struct Stream<'a> {
     conn: &'a mut Conn,
@@ -38,48 +42,76 @@ pub struct Stream<'a> {
     /// `None` where the response has no body (HEAD), or where it was not sent because of a mistake
     /// in it. Sending then does nothing.
     state: Option<&'a mut Box<Streaming>>,
-    cx: &'a Context<'a>,
+    cx: &'a Surroundings<'a>,
 }
 
 impl<'a> Stream<'a> {
-    pub(super) const fn live(conn: &'a mut Conn, out: &'a mut Outbox, state: &'a mut Box<Streaming>, cx: &'a Context<'a>) -> Self {
+    pub(super) const fn live(conn: &'a mut Conn, out: &'a mut Outbox, state: &'a mut Box<Streaming>, cx: &'a Surroundings<'a>) -> Self {
         Self { conn, out, state: Some(state), cx }
     }
 
-    pub(super) const fn ended(conn: &'a mut Conn, out: &'a mut Outbox, cx: &'a Context<'a>) -> Self {
+    pub(super) const fn ended(conn: &'a mut Conn, out: &'a mut Outbox, cx: &'a Surroundings<'a>) -> Self {
         Self { conn, out, state: None, cx }
     }
 
     /// Sends a piece of the body now. An empty piece sends nothing.
     ///
-    /// The piece is never dropped because the reader is slow. [`Sent::Waiting`] says that at least
+    /// The piece is never dropped because the reader is slow. [`Outcome::Queued`] says that at least
     /// [`Limits::output_bytes`](crate::Limits::output_bytes) wait to be written: leave the rest to
     /// a [source](Self::feed).
-    pub fn send(&mut self, piece: &[u8]) -> Sent {
-        self.put(piece.len(), |conn, out| conn.send_body(piece, out))
+    pub fn send(&mut self, piece: &[u8]) -> Outcome {
+        self.send_piece(piece.len(), |conn, out| conn.send_body(piece, out))
     }
 
     /// As [`send`](Self::send), for a piece that was encoded before.
-    pub fn send_frame(&mut self, frame: &Frame) -> Sent {
-        self.put(frame.payload().len(), |conn, out| conn.send_frame(frame, out))
+    pub fn send_frame(&mut self, frame: &Frame) -> Outcome {
+        self.send_piece(frame.payload().len(), |conn, out| conn.send_frame(frame, out))
     }
 
-    fn put(&mut self, payload_bytes: usize, put: impl FnOnce(&mut Conn, &mut Outbox) -> Result<(), LocalError>) -> Sent {
-        let Some(state) = &mut self.state else { return Sent::Dropped };
-        if state.link.close_asked().is_some() {
-            return Sent::Dropped;
+    /// Sends a server-sent event now, in the same way as [`send`](Self::send).
+    ///
+    /// The method sends the text form of the event and does not look at the media type of the
+    /// response. Use it on an [event stream](super::Reply::event_stream), or on a stream whose
+    /// response has the type `text/event-stream`. On any other stream, the client gets the text of
+    /// the event as a piece of the body.
+    ///
+    /// ```
+    /// use pushlab::proto::sse::Event;
+    /// use pushlab::{Frame, Reply, Request};
+    /// fn app(_: &Request<'_>, reply: Reply<'_>) {
+    ///     let mut stream = reply.event_stream();
+    ///     stream.send_event(&Event::data("hello\nin two lines").id("7")).expect("an id without line breaks");
+    ///     let pusher = stream.pusher();
+    ///     // Any thread sends the next ones. The stream ends when the last pusher is dropped.
+    ///     std::thread::spawn(move || pusher.push(&Frame::event(&Event::data("later")).expect("no name")));
+    /// }
+    /// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
+    /// # serve_once(app, &["/"]);
+    /// ```
+    ///
+    /// # Errors
+    /// [`LocalError::BadEvent`] when the event's name has a line break, or its id has a line break
+    /// or a NUL.
+    pub fn send_event(&mut self, event: &sse::Event<'_>) -> Result<Outcome, LocalError> {
+        Ok(self.send_frame(&Frame::event(event)?))
+    }
+
+    fn send_piece(&mut self, payload_bytes: usize, send: impl FnOnce(&mut Conn, &mut Outbox) -> Result<(), LocalError>) -> Outcome {
+        let Some(state) = &mut self.state else { return Outcome::Refused };
+        if state.link.is_ending() {
+            return Outcome::Refused;
         }
         if payload_bytes > 0 {
             self.cx.stats.messages_out.add(1);
-            let sent = put(self.conn, self.out);
-            debug_assert_eq!(sent, Ok(()), "a live stream takes body bytes");
+            let result = send(self.conn, self.out);
+            debug_assert_eq!(result, Ok(()), "a live stream takes body bytes");
             state.put_off_heartbeat(self.cx);
             if let Some(left) = &mut state.left_bytes {
                 *left = left.saturating_sub(payload_bytes);
             }
             state.end_if_enough();
         }
-        if self.out.len() < self.cx.settings.limits.output_bytes { Sent::Accepted } else { Sent::Waiting }
+        if self.out.len() < self.cx.settings.limits.output_bytes { Outcome::Sent } else { Outcome::Queued { dropped: 0 } }
     }
 
     /// Installs a source, which sends the next pieces as the reader reads. It replaces an earlier
@@ -102,13 +134,14 @@ impl<'a> Stream<'a> {
     pub fn pusher(&mut self) -> Pusher {
         match &mut self.state {
             Some(state) => state.link.stream_pusher(self.cx),
-            None => super::link::Link::default().pusher(self.cx),
+            None => Link::default().pusher(self.cx),
         }
     }
 
     /// Sends these bytes whenever nothing was sent for
     /// [`Limits::heartbeat`](crate::Limits::heartbeat). The bytes must be something that a reader
-    /// of this stream skips, such as an empty line.
+    /// of this stream skips, such as an empty line. An event stream begins with a comment as its
+    /// heartbeat; this method replaces it.
     ///
     /// Without a heartbeat, a client that vanished without closing its connection is noticed only
     /// after the next message. Then one of two limits ends the connection. The system gives up on
@@ -133,7 +166,7 @@ impl<'a> Stream<'a> {
     }
 
     /// Lets the connection carry a value. The value is dropped when the stream is over.
-    pub fn carry(&mut self, value: impl std::any::Any + Send) {
+    pub fn carry(&mut self, value: impl Any + Send) {
         if let Some(state) = &mut self.state {
             state.link.carry(Box::new(value));
         }
@@ -149,79 +182,152 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Ends the response.
+    /// Ends the response. The client of an event stream then reconnects by itself. To stop it for
+    /// good, answer its next request with 204.
     pub fn end(self) {
         if let Some(state) = self.state {
-            state.link.ask_close(0);
+            state.link.ask_end();
         }
     }
 }
 
-/// A stream of server-sent events whose head has been sent.
+/// Sends a stream's body at the pace of its reader, such as a long replay or a file.
+/// [`Stream::feed`] installs a source.
 ///
 /// ```
-/// use pushlab::proto::sse::Event;
-/// use pushlab::{Frame, Reply, Request};
+/// use pushlab::session::{Feed, Outcome, Stream, StreamSource};
+/// use pushlab::{Reply, Request, Response};
+/// /// Counts down to 1, a line for each number.
+/// struct Countdown(u32);
+/// impl StreamSource for Countdown {
+///     fn feed(&mut self, stream: &mut Stream<'_>) -> Feed {
+///         while self.0 > 0 {
+///             let line = format!("{}\n", self.0);
+///             self.0 -= 1;
+///             if stream.send(line.as_bytes()) != Outcome::Sent {
+///                 return Feed::Continue; // when the reader has taken this much
+///             }
+///         }
+///         Feed::End
+///     }
+/// }
 /// fn app(_: &Request<'_>, reply: Reply<'_>) {
-///     let mut events = reply.event_stream();
-///     events.send(&Event::data("hello\nin two lines").id("7")).expect("an id without line breaks");
-///     let pusher = events.pusher();
-///     // Any thread sends the next ones. The stream ends when the last pusher is dropped.
-///     std::thread::spawn(move || pusher.push(&Frame::event(&Event::data("later")).expect("no name")));
+///     reply.stream(Response::text("")).feed(Countdown(1_000_000));
 /// }
 /// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
 /// # serve_once(app, &["/"]);
 /// ```
-pub struct EventStream<'a>(pub(super) Stream<'a>);
-
-impl<'a> EventStream<'a> {
-    /// Sends an event now, in the same way as [`Stream::send`].
+///
+/// A source that panics ends its connection, as a handler that panics does. A source is dropped at
+/// the end of its stream.
+pub trait StreamSource: Send + 'static {
+    /// Sends pieces. The output has room, and no pushed message waits. The session calls the source
+    /// after the handler's call, and again each time that the system has taken all output. A call
+    /// can run on any thread that drives the connection, and never on two at once. It must not
+    /// block on the event loop.
     ///
-    /// # Errors
-    /// [`LocalError::BadEvent`] when the event's name has a line break, or its id has a line break
-    /// or a NUL.
-    pub fn send(&mut self, event: &sse::Event<'_>) -> Result<Sent, LocalError> {
-        Ok(self.0.send_frame(&Frame::event(event)?))
+    /// A source stops sending at the first [`Outcome`] that is not `Sent`: what it sends after
+    /// `Queued` is kept in memory. The slow-consumer policy never drops the pieces of a source,
+    /// because each call follows a read of the peer.
+    fn feed(&mut self, stream: &mut Stream<'_>) -> Feed;
+}
+
+/// What a source wants after a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feed {
+    /// The source has more to send. If the call sent nothing, the next call follows the next output
+    /// of the stream, such as a heartbeat.
+    Continue,
+    /// The source is done and is dropped. The stream goes on with pushed messages.
+    Done,
+    /// The source is done and is dropped, and the stream ends.
+    End,
+}
+
+/// A response whose length is not known.
+pub(super) struct Streaming {
+    pub(super) link: Link,
+    /// The source that sends at the pace of the reader.
+    pub(super) source: Option<Box<dyn StreamSource>>,
+    pub(super) heartbeat: Option<Heartbeat>,
+    /// The stream ends after so many more bytes of payload.
+    pub(super) left_bytes: Option<usize>,
+    pub(super) kind: StreamKind,
+}
+
+/// Whether a stream tells its client when to come back before a shutdown ends it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum StreamKind {
+    Plain,
+    /// Server-sent events, whose `retry` field says when to come back.
+    Events,
+}
+
+impl Streaming {
+    /// Whether the source may send: waiting messages go out first, and nothing goes out after the
+    /// end.
+    pub(super) const fn takes_feed(&self) -> bool {
+        self.source.is_some() && self.link.is_free() && !self.link.is_ending()
     }
 
-    /// As [`Stream::send_frame`], for an event that was encoded by [`Frame::event`].
-    pub fn send_frame(&mut self, frame: &Frame) -> Sent {
-        self.0.send_frame(frame)
+    /// Postpones the next heartbeat, because the peer gets other bytes now.
+    pub(super) fn put_off_heartbeat(&mut self, cx: &Surroundings<'_>) {
+        if let (Some(heartbeat), Some(every)) = (&mut self.heartbeat, cx.settings.limits.heartbeat) {
+            heartbeat.due = cx.now.instant() + every;
+        }
     }
 
-    /// As [`Stream::feed`]. The source sends frames made by [`Frame::event`].
-    pub fn feed(&mut self, source: impl StreamSource) {
-        self.0.feed(source);
+    /// Ends the stream's link, and drops the source and the carried values.
+    pub(super) fn let_go(&mut self, cx: &Surroundings<'_>) {
+        let source = self.source.take();
+        cx.contain(|| drop(source));
+        self.link.let_go(cx);
     }
 
-    /// Turns this view into the view of a plain stream.
-    pub fn into_stream(self) -> Stream<'a> {
-        self.0
+    /// Asks for the end of a stream that has sent all bytes of its limit. The end follows the
+    /// output that waits.
+    pub(super) fn end_if_enough(&mut self) {
+        if self.left_bytes == Some(0) {
+            self.link.ask_end();
+        }
     }
+}
 
-    /// As [`Stream::is_live`].
-    pub const fn is_live(&self) -> bool {
-        self.0.is_live()
-    }
+/// Bytes to send when no message was sent for a while.
+#[derive(Clone, Copy)]
+pub(super) struct Heartbeat {
+    pub(super) bytes: &'static [u8],
+    pub(super) due: Instant,
+}
 
-    /// A handle that sends later events, encoded by [`Frame::event`], from any thread.
-    pub fn pusher(&mut self) -> Pusher {
-        self.0.pusher()
+/// Calls a stream's source until the output is full, the source is done, or a call sends nothing.
+/// Several calls before one write join many small pieces.
+///
+/// # Errors
+/// The panic of the source. The source has been dropped.
+pub(super) fn feed(
+    conn: &mut Conn,
+    stream: &mut Box<Streaming>,
+    out: &mut Outbox,
+    cx: &Surroundings<'_>,
+) -> Result<(), Box<dyn Any + Send>> {
+    while stream.takes_feed() && out.len() < cx.settings.limits.output_bytes {
+        let Some(mut source) = stream.source.take() else { return Ok(()) };
+        let out_bytes = out.len();
+        let fed = catch_unwind(AssertUnwindSafe(|| source.feed(&mut Stream::live(conn, out, stream, cx))));
+        match fed {
+            // The source may have installed its successor through the view.
+            Ok(Feed::Continue) if stream.source.is_none() => stream.source = Some(source),
+            _ => cx.contain(|| drop(source)),
+        }
+        match fed {
+            // A source that sends nothing waits for an event outside the session. Calling it again
+            // now would loop forever.
+            Ok(Feed::Continue) if out.len() == out_bytes => return Ok(()),
+            Ok(Feed::Continue | Feed::Done) => {}
+            Ok(Feed::End) => stream.link.ask_end(),
+            Err(panic) => return Err(panic),
+        }
     }
-
-    /// Lets the connection carry a value. The value is dropped when the stream is over.
-    pub fn carry(&mut self, value: impl std::any::Any + Send) {
-        self.0.carry(value);
-    }
-
-    /// As [`Stream::on_drop`].
-    pub fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static) {
-        self.0.on_drop(call);
-    }
-
-    /// Ends the stream. The client then reconnects by itself. To stop a client for good, answer its
-    /// next request with 204.
-    pub fn end(self) {
-        self.0.end();
-    }
+    Ok(())
 }

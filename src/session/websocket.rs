@@ -2,15 +2,16 @@
 //!
 //! Owns the calls of the handler, the ping timer and the timer of the close handshake. Leaves
 //! framing to `proto::ws`, messages that wait for a slow reader to `link`, and the end of the
-//! connection to `lifecycle`.
+//! connection to `session`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use super::exchange::Upgraded;
-use super::link::{Link, Pushed};
+use super::link::Link;
 use super::progress::{Ending, Progress};
-use super::{Burst, Command, Context, Socket, WebSocketHandler};
+use super::socket::send_unless_closing;
+use super::{Burst, Command, Outcome, Socket, Surroundings, WebSocketHandler};
 use crate::proto::ws::{Conn, Event, Next, Writer};
 use crate::proto::{CloseReason, Frame, Outbox, RemoteError};
 
@@ -51,7 +52,7 @@ enum Timer {
 }
 
 impl WebSocket {
-    pub(super) fn new(upgraded: Upgraded, cx: &Context<'_>) -> Self {
+    pub(super) fn new(upgraded: Upgraded, cx: &Surroundings<'_>) -> Self {
         cx.stats.websockets.add(1);
         let Upgraded { handler, protocol, link } = upgraded;
         let timer = match cx.settings.limits.heartbeat {
@@ -61,13 +62,13 @@ impl WebSocket {
         Self { conn: Conn::new(), handler, protocol, link, overflow: false, heard: false, timer }
     }
 
-    pub(super) fn open(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    pub(super) fn open(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         self.call(out, cx, WebSocketHandler::open)
     }
 
     /// Works on the next event of the input.
     #[inline]
-    pub(super) fn step(&mut self, input: &mut [u8], out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
+    pub(super) fn step(&mut self, input: &mut [u8], out: &mut Outbox, cx: &Surroundings<'_>) -> (usize, Progress) {
         if input.is_empty() {
             return (0, Progress::Wait);
         }
@@ -92,8 +93,10 @@ impl WebSocket {
                 cx.stats.messages_in.add(1);
                 let mut socket = Socket { writer, link: &mut self.link, protocol: self.protocol, overflow: &mut self.overflow, out, cx };
                 let handler = &mut self.handler;
-                let panicked = catch_unwind(AssertUnwindSafe(|| handler.message(message, &mut socket))).is_err();
-                self.settle(panicked, out, cx)
+                match catch_unwind(AssertUnwindSafe(|| handler.message(message, &mut socket))) {
+                    Ok(()) => self.close_if_asked(out, cx),
+                    Err(_) => self.end_after_panic(out, cx),
+                }
             }
             Event::Ping(_) | Event::Pong(_) => Progress::More,
             Event::Close { code, .. } if close_is_ours => Progress::End(Ending::Flush, CloseReason::Local(code)),
@@ -107,25 +110,30 @@ impl WebSocket {
         (used, progress)
     }
 
-    fn call(&mut self, out: &mut Outbox, cx: &Context<'_>, call: impl FnOnce(&mut dyn WebSocketHandler, &mut Socket<'_>)) -> Progress {
+    fn call(&mut self, out: &mut Outbox, cx: &Surroundings<'_>, call: impl FnOnce(&mut dyn WebSocketHandler, &mut Socket<'_>)) -> Progress {
         let Self { conn, handler, protocol, link, overflow, .. } = self;
         let mut socket = Socket { writer: &mut conn.writer, link, protocol: *protocol, overflow, out, cx };
-        let panicked = catch_unwind(AssertUnwindSafe(|| call(&mut **handler, &mut socket))).is_err();
-        self.settle(panicked, out, cx)
+        match catch_unwind(AssertUnwindSafe(|| call(&mut **handler, &mut socket))) {
+            Ok(()) => self.close_if_asked(out, cx),
+            Err(_) => self.end_after_panic(out, cx),
+        }
     }
 
-    /// Acts on the result of a call of the handler.
+    #[cold]
+    fn end_after_panic(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
+        cx.stats.panics.add(1);
+        say_panicked(&mut self.conn.writer, out);
+        Progress::End(Ending::Linger, CloseReason::HandlerPanicked)
+    }
+
+    /// Ends the connection of a reader that is too slow. Otherwise starts the close handshake, once
+    /// it was asked for and no message waits, and its timer.
     #[inline]
-    fn settle(&mut self, panicked: bool, out: &mut Outbox, cx: &Context<'_>) -> Progress {
-        if panicked {
-            cx.stats.panics.add(1);
-            say_panicked(&mut self.conn.writer, out);
-            return Progress::End(Ending::Linger, CloseReason::HandlerPanicked);
-        }
+    fn close_if_asked(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         if self.overflow {
             return Progress::End(Ending::Abort, CloseReason::SlowConsumer);
         }
-        if let Some(code) = self.link.close_asked()
+        if let Some(code) = self.link.close_code()
             && self.link.is_free()
             && !self.conn.writer.is_closing()
         {
@@ -144,35 +152,34 @@ impl WebSocket {
         Progress::More
     }
 
-    /// Takes a message that was posted to this connection.
+    /// Sends or queues a message that was posted to this connection. `None` if it is for an address
+    /// that is over.
     #[inline]
-    pub(super) fn push(&mut self, serial: u64, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) -> Pushed {
-        if !self.takes_mail(serial) {
-            return Pushed::Waiting;
+    pub(super) fn send_message(&mut self, serial: u64, frame: &Frame, out: &mut Outbox, cx: &Surroundings<'_>) -> Option<Outcome> {
+        if !self.takes_messages(serial) {
+            return None;
         }
         let writer = &mut self.conn.writer;
-        self.link.push(frame, out, cx, |frame, out| put(writer, frame, out, cx))
+        Some(self.link.send_or_queue(frame, out, cx, |frame, out| send_unless_closing(writer, frame, out, cx)))
     }
 
     /// Whether the WebSocket can send these messages now in their encoded form.
     #[inline(always)]
     pub(super) fn takes_burst(&self, serial: u64, burst: &Burst<'_>) -> bool {
-        self.takes_mail(serial) && self.link.is_free() && !burst.is_chunks()
+        self.takes_messages(serial) && self.link.is_free() && !burst.is_chunks()
     }
 
-    /// Carries out a command other than a push.
-    pub(super) fn apply(&mut self, serial: u64, command: &Command, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    /// Carries out a command other than a message.
+    pub(super) fn carry_out(&mut self, serial: u64, command: &Command, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         match command {
-            Command::Lost(count) if self.takes_mail(serial) => {
+            Command::Lost(count) if self.takes_messages(serial) => {
                 let writer = &mut self.conn.writer;
-                match self.link.lost(*count, out, cx, |frame, out| put(writer, frame, out, cx)) {
-                    Pushed::Sent | Pushed::Waiting => Progress::Wait,
-                    Pushed::Overflow => Progress::End(Ending::Abort, CloseReason::SlowConsumer),
-                }
+                let outcome = self.link.report_lost(*count, out, cx, |frame, out| send_unless_closing(writer, frame, out, cx));
+                Progress::after(outcome)
             }
-            Command::Close(code) if self.takes_mail(serial) => {
+            Command::Close(code) if self.takes_messages(serial) => {
                 self.link.ask_close(*code);
-                self.settle(false, out, cx)
+                self.close_if_asked(out, cx)
             }
             _ => Progress::Wait,
         }
@@ -184,11 +191,11 @@ impl WebSocket {
     }
 
     #[inline]
-    const fn takes_mail(&self, serial: u64) -> bool {
-        self.link.is_addressed(serial) && !self.conn.writer.is_closing() && self.link.close_asked().is_none()
+    const fn takes_messages(&self, serial: u64) -> bool {
+        self.link.is_addressed(serial) && !self.conn.writer.is_closing() && !self.link.is_ending()
     }
 
-    pub(super) fn drained(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    pub(super) fn drained(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         if let Timer::PongBehind(_) = self.timer {
             self.timer = Timer::Pong(cx.now.instant() + cx.settings.limits.pong_timeout);
         }
@@ -196,17 +203,17 @@ impl WebSocket {
         if writer.is_closing() {
             return Progress::More;
         }
-        if !self.link.refill(out, cx, |frame, out| put(writer, frame, out, cx)) {
+        if !self.link.send_queued(out, cx, |frame, out| send_unless_closing(writer, frame, out, cx)) {
             return Progress::More;
         }
         // A handler that always has more to send would postpone the requested close forever.
-        match self.link.close_asked() {
-            Some(_) => self.settle(false, out, cx),
-            None => self.call(out, cx, WebSocketHandler::drained),
+        if self.link.is_ending() {
+            return self.close_if_asked(out, cx);
         }
+        self.call(out, cx, WebSocketHandler::drained)
     }
 
-    pub(super) fn handle_timeout(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    pub(super) fn handle_timeout(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         let now = cx.now.instant();
         match self.timer {
             Timer::Ping(due) if due <= now => {
@@ -257,19 +264,19 @@ impl WebSocket {
         }
     }
 
-    pub(super) fn shut_down(&mut self, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    pub(super) fn shut_down(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         self.link.ask_close(1001);
-        self.settle(false, out, cx)
+        self.close_if_asked(out, cx)
     }
 
-    fn fail(&mut self, error: RemoteError, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    fn fail(&mut self, error: RemoteError, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         cx.stats.count_broken(error);
         self.conn.writer.fail(error, out);
         Progress::End(Ending::Linger, CloseReason::Remote(error))
     }
 
     /// Makes the last call of the handler.
-    pub(super) fn close(self, reason: CloseReason, cx: &Context<'_>) {
+    pub(super) fn close(self, reason: CloseReason, cx: &Surroundings<'_>) {
         cx.stats.websockets.subtract(1);
         let Self { mut handler, mut link, .. } = self;
         // Each call of the application is contained by itself, so that a panic in one does not skip
@@ -282,7 +289,7 @@ impl WebSocket {
 
 /// Ends a WebSocket whose request handler panicked after it had accepted the upgrade. The
 /// WebSocket's own handler is not called.
-pub(super) fn end_panicked(upgraded: Upgraded, out: &mut Outbox, cx: &Context<'_>) {
+pub(super) fn end_panicked(upgraded: Upgraded, out: &mut Outbox, cx: &Surroundings<'_>) {
     say_panicked(&mut Writer::new(), out);
     let Upgraded { handler, mut link, .. } = upgraded;
     cx.contain(|| drop(handler));
@@ -294,11 +301,4 @@ pub(super) fn end_panicked(upgraded: Upgraded, out: &mut Outbox, cx: &Context<'_
 fn say_panicked(writer: &mut Writer, out: &mut Outbox) {
     // An error means that the handler had already started to close.
     let _ = writer.send_close(1011, "", out);
-}
-
-/// Sends a frame, unless the WebSocket is closing.
-pub(super) fn put(writer: &mut Writer, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) {
-    if writer.send_frame(frame, out).is_ok() {
-        cx.stats.messages_out.add(1);
-    }
 }

@@ -1,6 +1,6 @@
 //! The outbox against the plainest model of it: one vector of bytes.
 //!
-//! Covers: proto::outbox
+//! Covers: proto::outbox, proto::bytes
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ impl Pair {
             }
             1 => {
                 self.model.extend(&bytes);
-                self.out.push_owned(bytes);
+                self.out.push(bytes.into());
             }
             _ => {
                 let start = numbers.below(bytes.len() + 1);
@@ -126,6 +126,7 @@ fn appending_to_a_backlog_does_not_keep_what_was_sent() {
 
 #[test]
 fn large_pieces_are_carried_and_small_ones_copied() {
+    static PAGE: [u8; 2_049] = [9; 2_049];
     let shared: Arc<[u8]> = vec![7; 2_049].into();
     let mut out = Outbox::new();
     out.push_shared(&shared, 0..2_049);
@@ -138,8 +139,15 @@ fn large_pieces_are_carried_and_small_ones_copied() {
 
     let owned = vec![8; 2_049];
     let at = owned.as_ptr();
-    out.push_owned(owned);
+    out.push(owned.into());
     assert_eq!(out.chunks().nth(1).unwrap().as_ptr(), at);
+
+    out.push((&PAGE).into());
+    assert_eq!(out.chunks().nth(2).unwrap().as_ptr(), PAGE.as_ptr());
+    out.push(Arc::clone(&shared).into());
+    out.push(PAGE[..2_048].to_vec().into());
+    out.push(Arc::<[u8]>::from(&PAGE[..2_048]).into());
+    assert_eq!((out.chunks().nth(3).unwrap().as_ptr(), out.chunks().count()), (shared.as_ptr(), 5));
 }
 
 #[test]

@@ -178,7 +178,7 @@ impl<'l> Peer<'l> {
                 conn.send_frame(&Frame::text("three\n"), out)?;
                 conn.send_end(now, out)
             }),
-            4 => conn.send_response_owned(now, &ResponseHead::new(599, ""), vec![b'x'; 3_000], out),
+            4 => conn.send_response(now, &ResponseHead::new(599, ""), vec![b'x'; 3_000], out),
             // A request with a body cannot be answered so before its end.
             5 if conn.send_switching_protocols(now, b"", out).is_ok() => Ok(()),
             6 => conn.send_head(now, &head, BodySize::Length(4), out).and_then(|()| {

@@ -38,7 +38,7 @@ impl Pair {
             1 => {
                 let bytes = self.made_up(input);
                 self.model.extend(&bytes);
-                self.out.push_owned(bytes);
+                self.out.push(bytes.into());
             }
             2 => {
                 let bytes = self.made_up(input);

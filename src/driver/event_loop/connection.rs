@@ -21,7 +21,7 @@ use crate::driver::timers::{Armed, Timers};
 use crate::driver::write::write_once;
 use crate::driver::{Config, EDGES_ARE_REAL};
 use crate::proto::{CloseReason, Outbox};
-use crate::session::{Burst, Context, Delivered, Delivery, Handler, PeerEnd, Post, Ready, RemoteSource, Session, Stats};
+use crate::session::{Burst, Context, Delivered, Delivery, Handler, PeerEnd, Post, Ready, RemoteSource, Session, Stats, Surroundings};
 
 /// The data that all connections of a loop share and only read.
 pub(super) struct Env {
@@ -70,11 +70,13 @@ impl RemoteSource for Remote<'_> {
 macro_rules! context {
     ($env:expr, $slot:expr) => {
         Context {
-            now: $env.clock.now(),
-            settings: &$env.config.settings,
-            stats: &$env.stats,
             app: &*$env.app,
-            remote: &Remote { env: $env, slot: $slot },
+            surroundings: Surroundings {
+                now: $env.clock.now(),
+                settings: &$env.config.settings,
+                stats: &$env.stats,
+                remote: &Remote { env: $env, slot: $slot },
+            },
         }
     };
 }

@@ -28,7 +28,7 @@ use super::listen::{Listening, accept, exhausted};
 use super::permits::{Permit, Permits};
 use super::stop::Stop;
 use crate::proto::CloseReason;
-use crate::session::{Context, Handler, RemoteSource, Stats};
+use crate::session::{Context, Handler, RemoteSource, Stats, Surroundings};
 use connection::Connection;
 
 /// How often a shutdown looks at its connections. A connection's threads do not look at the clock
@@ -56,7 +56,8 @@ struct Shared {
 
 impl Shared {
     fn context<'a>(&'a self, clock: &'a Clock, remote: &'a dyn RemoteSource) -> Context<'a> {
-        Context { now: clock.now(), settings: &self.config.settings, stats: &self.stats, app: &*self.app, remote }
+        let surroundings = Surroundings { now: clock.now(), settings: &self.config.settings, stats: &self.stats, remote };
+        Context { app: &*self.app, surroundings }
     }
 
     fn connections(&self) -> MutexGuard<'_, Slab<Arc<Connection>>> {

@@ -15,6 +15,7 @@ use std::fmt;
 /// assert_eq!(Method::from_name("get"), None);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Method {
     /// Transfer a representation of the target.
     Get,

@@ -10,6 +10,7 @@ use crate::proto::RemoteError;
 
 /// One event of a stream. It borrows from the decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Decoded<'a> {
     /// The event's type. It is `message` if the stream gives no type.
     pub event: &'a str,

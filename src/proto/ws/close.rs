@@ -5,6 +5,10 @@
 
 use super::super::error::RemoteError;
 
+/// The normal closure: "the purpose for which the connection was established has been fulfilled"
+/// (RFC 6455, section 7.4.1).
+pub const NORMAL_CLOSURE: u16 = 1000;
+
 /// The code that stands for a close frame without a code. It is never sent: "1005 is a reserved
 /// value [...] designated for use in applications expecting a status code to indicate that no
 /// status code was actually present."

@@ -4,6 +4,12 @@
 //! messages to [`Assembler`](super::assembler::Assembler).
 
 /// A whole message.
+///
+/// ```
+/// use pushlab::proto::ws::Message;
+/// assert_eq!(Message::Text("Gr\u{fc}\u{df}e").as_bytes(), b"Gr\xc3\xbc\xc3\x9fe");
+/// assert_ne!(Message::Text("x"), Message::Binary(b"x"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Message<'a> {
     /// A text message.

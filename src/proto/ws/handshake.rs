@@ -124,6 +124,7 @@ pub struct HandshakePolicy {
 
 /// The answer to an accepted handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Accept {
     /// The value of `Sec-WebSocket-Accept`. It is ASCII.
     pub key: [u8; 28],

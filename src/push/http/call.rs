@@ -143,7 +143,7 @@ impl Call<'_> {
         let head = head.field("Pushlab-Resumed", &missed.from.to_string());
         let head = if missed.gap { head.field("Pushlab-Gap", &missed.from.to_string()) } else { head };
         let mut stream = if plan.technique == Technique::Sse {
-            reply.event_stream_with(head).into_stream()
+            reply.event_stream_with(head)
         } else {
             let mut stream = reply.stream(head);
             stream.heartbeat(plan.heartbeat);

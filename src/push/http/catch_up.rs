@@ -18,7 +18,7 @@ use std::vec;
 use crate::proto::Frame;
 use crate::push::hub::{Hub, Sink, SubscribeOutcome, Subscription, SubscriptionGuard};
 use crate::push::model::{DROPPED_GAP, Id, Message, Replay, Technique, Topics, WireForm, gap_envelope};
-use crate::session::{Feed, Pusher, Sent, Socket, Stream, StreamSource};
+use crate::session::{Feed, Outcome, Pusher, Socket, Stream, StreamSource};
 
 /// Encodes the JSON text of a gap in the format of a technique.
 pub(crate) type EncodeGap = Box<dyn Fn(&str) -> Frame + Send>;
@@ -71,7 +71,7 @@ pub(crate) enum CatchUpStatus {
 
 /// A connection that can be subscribed: a stream or a WebSocket.
 pub(crate) trait PushConnection {
-    fn send_frame(&mut self, frame: &Frame) -> Sent;
+    fn send_frame(&mut self, frame: &Frame) -> Outcome;
     fn pusher(&mut self) -> Pusher;
     fn carry(&mut self, guard: SubscriptionGuard);
     fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static);
@@ -106,7 +106,7 @@ impl CatchUp {
     /// has sent all of them.
     pub(crate) fn advance(&mut self, connection: &mut impl PushConnection) -> CatchUpStatus {
         loop {
-            if self.send_piece(connection) != Sent::Accepted {
+            if self.send_piece(connection) != Outcome::Sent {
                 return CatchUpStatus::Behind;
             }
             // Messages are sent without the hub's lock, so others may be published meanwhile.
@@ -145,23 +145,23 @@ impl CatchUp {
         }
     }
 
-    /// Sends the rest of the piece. Returns `Accepted` if the whole piece was sent and the
+    /// Sends the rest of the piece. Returns `Sent` if the whole piece was sent and the
     /// connection accepts more.
-    fn send_piece(&mut self, connection: &mut impl PushConnection) -> Sent {
+    fn send_piece(&mut self, connection: &mut impl PushConnection) -> Outcome {
         if let (Some(from), Some(encode_gap)) = (self.piece.gap.take(), &self.encode_gap) {
             let sent = connection.send_frame(&encode_gap(&gap_envelope(from)));
-            if sent != Sent::Accepted {
+            if sent != Outcome::Sent {
                 return sent;
             }
         }
         let boundary = &self.hub.constants().boundary;
         for message in self.piece.messages.by_ref() {
             let sent = connection.send_frame(&message.frame(&self.wire_form, boundary));
-            if sent != Sent::Accepted {
+            if sent != Outcome::Sent {
                 return sent;
             }
         }
-        Sent::Accepted
+        Outcome::Sent
     }
 }
 
@@ -176,7 +176,7 @@ impl StreamSource for CatchUp {
 }
 
 impl PushConnection for Stream<'_> {
-    fn send_frame(&mut self, frame: &Frame) -> Sent {
+    fn send_frame(&mut self, frame: &Frame) -> Outcome {
         Stream::send_frame(self, frame)
     }
 
@@ -194,7 +194,7 @@ impl PushConnection for Stream<'_> {
 }
 
 impl PushConnection for Socket<'_> {
-    fn send_frame(&mut self, frame: &Frame) -> Sent {
+    fn send_frame(&mut self, frame: &Frame) -> Outcome {
         Socket::send_frame(self, frame)
     }
 

@@ -162,7 +162,7 @@ impl App {
                 let mut events = reply.event_stream();
                 events.carry(Carried(Arc::clone(self)));
                 self.pushers.lock().unwrap().push(events.pusher());
-                events.send(&sse::Event::data("welcome")).unwrap();
+                events.send_event(&sse::Event::data("welcome")).unwrap();
             }
             "/stream" => {
                 let mut stream = reply.stream(Response::text(""));
@@ -184,7 +184,7 @@ impl App {
                 reply.event_stream().feed(Quiet);
             }
             "/abandoned" => drop(reply.stream(Response::text("begun")).pusher()),
-            "/abandoned-events" => _ = reply.event_stream().send(&sse::Event::data("begun")).unwrap(),
+            "/abandoned-events" => _ = reply.event_stream().send_event(&sse::Event::data("begun")).unwrap(),
             // Nothing can be pushed to this stream.
             "/quiet" => reply.event_stream().feed(Quiet),
             "/ws" => {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use pushlab::proto::ws::Message;
 use pushlab::proto::{Limits, RemoteError};
-use pushlab::session::{Sent, Socket, WebSocketHandler};
+use pushlab::session::{Outcome, Socket, WebSocketHandler};
 use pushlab::{CloseReason, Frame, IoModel, Response};
 
 use super::client::{frame, request};
@@ -220,7 +220,7 @@ impl WebSocketHandler for Spring {
 
     fn drained(&mut self, socket: &mut Socket<'_>) {
         SPRING_WORKED.fetch_add(1, SeqCst);
-        while socket.send_binary(&[b'x'; 100]) == Sent::Accepted {}
+        while socket.send_binary(&[b'x'; 100]) == Outcome::Sent {}
     }
 }
 

@@ -1,6 +1,6 @@
 //! Clients that end their sending side and wait for what they have asked for.
 //!
-//! Covers: session::http, session::context, driver::event_loop, driver::thread_per_conn
+//! Covers: session::http, session::settings, driver::event_loop, driver::thread_per_conn
 
 use pushlab::{Frame, HalfClose, IoModel, Response};
 
@@ -63,7 +63,7 @@ both! {
             pusher.push(&Frame::chunk(b"one more"));
             assert_eq!(client.text_chunk(), "one more", "{n}");
         }
-        pusher.close(0);
+        pusher.end();
         assert_eq!(client.chunk(), None);
         client.expect_end();
         eventually("the stream is gone", || lab.stats().open == 0 && lab.app.dropped() == 1);
@@ -82,7 +82,7 @@ both! {
         client.take_until(b"data: welcome\n\n\r\n");
         let (pusher, frame) = (lab.app.one_pusher(), Frame::chunk(&vec![b'x'; 1024 * 1024]));
         (0..MESSAGES).for_each(|_| pusher.push(&frame));
-        pusher.close(0);
+        pusher.end();
         for _ in 0..MESSAGES {
             assert_eq!(client.chunk().map(|chunk| chunk.len()), Some(1024 * 1024));
         }

@@ -281,7 +281,7 @@ both! {
         let next = request("/number?n=1") + &request("/number?n=2")[..9];
         client.send(&next);
         eventually("the server has read it", || lab.stats().bytes_in == taken + next.len() as u64);
-        pusher.close(0);
+        pusher.end();
         assert_eq!(client.answer().body.len(), 16 * 1024 * 1024);
         client.send(&request("/number?n=2")[9..]);
         assert_eq!(client.answer().text(), "1");

@@ -1,11 +1,11 @@
 //! Sources over real sockets.
 //!
-//! Covers: session::source
+//! Covers: session::stream
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 
-use pushlab::session::{Feed, Sent, Stream, StreamSource};
+use pushlab::session::{Feed, Outcome, Stream, StreamSource};
 use pushlab::{Reply, Request, Response};
 
 use super::{Client, Lab, both, eventually};
@@ -22,7 +22,7 @@ impl StreamSource for Numbers {
         while self.next < self.end {
             let chunk = format!("{:<1000}", self.next);
             self.next += 1;
-            if stream.send(chunk.as_bytes()) != Sent::Accepted {
+            if stream.send(chunk.as_bytes()) != Outcome::Sent {
                 return Feed::Continue;
             }
         }

@@ -35,7 +35,7 @@ both! {
         for n in 0..100 {
             pusher.push(&Frame::chunk(format!("{n}\n").as_bytes()));
         }
-        pusher.close(0);
+        pusher.end();
         pusher.push(&Frame::chunk(b"too late"));
         let lines: String = std::iter::from_fn(|| client.chunk()).map(|chunk| String::from_utf8(chunk).unwrap()).collect();
         assert!(lines.lines().eq((0..100).map(|n| n.to_string())), "{lines}");
@@ -101,7 +101,7 @@ both! {
             let pusher = lab.app.one_pusher();
             pusher.push(&Frame::chunk(last.as_bytes()));
             if last.is_empty() {
-                pusher.close(0);
+                pusher.end();
             }
             eventually("the next request is answered", || lab.stats().streams == 0 && lab.stats().requests >= 3 * count as u64 + 2);
             let frame = Frame::chunk(&vec![b'x'; 64 * 1024]);
@@ -120,7 +120,7 @@ both! {
         assert_eq!(client.answer_head().field("Transfer-Encoding"), None);
         let pusher = lab.app.one_pusher();
         pusher.push(&Frame::chunk(b"until the end"));
-        pusher.close(0);
+        pusher.end();
         assert_eq!(client.take(13), b"until the end");
         client.expect_end();
     }

@@ -142,7 +142,7 @@ impl Peer {
                 conn.send_frame(&Frame::text("three\n"), out)?;
                 conn.send_end(now, out)
             }),
-            _ => conn.send_response(now, &ResponseHead::new(200, "text/plain"), &self.echo, out),
+            _ => conn.send_response(now, &ResponseHead::new(200, "text/plain"), self.echo.clone(), out),
         }
         .unwrap();
     }

@@ -72,7 +72,7 @@ fn statuses_and_their_bodies() {
         (0, "", Err(LocalError::BadStatus)),
     ] {
         let (mut conn, mut out) = (with_request(GET, &now, &Limits::default()), Outbox::new());
-        let result = conn.send_response(&now, &ResponseHead::new(status, ""), body.as_bytes(), &mut out);
+        let result = conn.send_response(&now, &ResponseHead::new(status, ""), body, &mut out);
         let text = String::from_utf8(wire(&out)).unwrap().replace(DATE, "");
         match expected {
             Ok(expected) => assert_eq!((result, text.as_str()), (Ok(()), expected)),
@@ -174,11 +174,13 @@ fn large_bodies_and_frames_ride_along_uncopied() {
     };
     let copied = {
         let (mut conn, mut out) = (with_request(GET, &epoch(), &Limits::default()), Outbox::new());
-        conn.send_response(&epoch(), &OK, &body, &mut out).unwrap();
+        conn.send_head(&epoch(), &OK, BodySize::Length(body.len() as u64), &mut out).unwrap();
+        conn.send_body(&body, &mut out).unwrap();
+        conn.send_end(&epoch(), &mut out).unwrap();
         wire(&out)
     };
-    assert_eq!(sent(&|conn, out| conn.send_response_owned(&epoch(), &OK, body.to_vec(), out).unwrap()), copied);
-    assert_eq!(sent(&|conn, out| conn.send_response_shared(&epoch(), &OK, &body, out).unwrap()), copied);
+    assert_eq!(sent(&|conn, out| conn.send_response(&epoch(), &OK, body.to_vec(), out).unwrap()), copied);
+    assert_eq!(sent(&|conn, out| conn.send_response(&epoch(), &OK, Arc::clone(&body), out).unwrap()), copied);
     for frame in [Frame::chunk(&body), Frame::binary(&body)] {
         let stream = sent(&|conn, out| {
             conn.send_head(&epoch(), &OK, BodySize::Stream, out).unwrap();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use pushlab::proto::{CloseReason, Frame, sse, ws::Message};
-use pushlab::session::{Handler, Held, Pusher, Reply, Request, Response, Sent, Socket, Upgrade, WebSocketHandler};
+use pushlab::session::{Handler, Held, Outcome, Pusher, Reply, Request, Response, Socket, Upgrade, WebSocketHandler};
 
 /// What the application leaves for the test.
 #[derive(Default)]
@@ -122,7 +122,7 @@ fn answer(shelf: &Arc<Shelf>, request: &Request<'_>, mut reply: Reply<'_>) {
         }
         "/events" => {
             let mut events = reply.event_stream();
-            events.send(&sse::Event::data("welcome")).unwrap();
+            events.send_event(&sse::Event::data("welcome")).unwrap();
             events.carry(shelf.token());
             shelf.keep_pusher(events.pusher());
         }
@@ -158,7 +158,7 @@ impl WebSocketHandler for Talker {
             Some(("close", code)) => self.shelf.note(format!("{:?}", socket.close(code.parse().unwrap(), "bye"))),
             Some(("flood", count)) => {
                 for number in 0..count.parse::<u32>().unwrap() {
-                    if socket.send_text(&format!("{number:09}")) == Sent::Dropped {
+                    if socket.send_text(&format!("{number:09}")) == Outcome::Refused {
                         return self.shelf.note("dropped");
                     }
                 }

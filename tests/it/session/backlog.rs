@@ -1,9 +1,9 @@
 //! The queue of a slow reader by itself, against the plainest model of it.
 //!
-//! Covers: session::backlog
+//! Covers: session::backlog, session::outcome
 
 use pushlab::proto::Frame;
-use pushlab::session::{Backlog, Queued, SlowConsumer};
+use pushlab::session::{Backlog, Outcome, SlowConsumer};
 
 use crate::support::splits::Seeded;
 
@@ -17,16 +17,16 @@ fn frame(number: usize, wire_len: usize) -> Frame {
 #[test]
 fn at_the_limit_and_one_past_it() {
     for (policy, expected, left) in [
-        (SlowConsumer::Disconnect, Queued::Overflow, 3),
-        (SlowConsumer::DropOldest, Queued::Dropping(1), 3),
-        (SlowConsumer::KeepLatest, Queued::Dropping(1), 1),
+        (SlowConsumer::Disconnect, Outcome::Refused, 3),
+        (SlowConsumer::DropOldest, Outcome::Queued { dropped: 1 }, 3),
+        (SlowConsumer::KeepLatest, Outcome::Queued { dropped: 1 }, 1),
     ] {
         let mut backlog = Backlog::default();
         for number in 0..3 {
             let kept = if policy == SlowConsumer::KeepLatest { usize::from(number > 0) } else { 0 };
-            assert_eq!(backlog.push(frame(number, 10), 30, policy), Queued::Dropping(kept), "{policy:?}");
+            assert_eq!(backlog.enqueue(frame(number, 10), 30, policy), Outcome::Queued { dropped: kept }, "{policy:?}");
         }
-        assert_eq!(backlog.push(frame(3, 10), 30, policy), expected, "{policy:?}");
+        assert_eq!(backlog.enqueue(frame(3, 10), 30, policy), expected, "{policy:?}");
         assert_eq!((backlog.len(), backlog.bytes()), (left, left * 10), "{policy:?}");
     }
 }
@@ -35,15 +35,15 @@ fn at_the_limit_and_one_past_it() {
 fn one_frame_over_the_limit_waits_alone() {
     for policy in [SlowConsumer::Disconnect, SlowConsumer::DropOldest, SlowConsumer::KeepLatest] {
         let mut backlog = Backlog::default();
-        assert_eq!(backlog.push(frame(0, 100), 30, policy), Queued::Dropping(0));
-        let behind = backlog.push(frame(1, 10), 30, policy);
-        assert_eq!(behind, if policy == SlowConsumer::Disconnect { Queued::Overflow } else { Queued::Dropping(1) });
+        assert_eq!(backlog.enqueue(frame(0, 100), 30, policy), Outcome::Queued { dropped: 0 });
+        let behind = backlog.enqueue(frame(1, 10), 30, policy);
+        assert_eq!(behind, if policy == SlowConsumer::Disconnect { Outcome::Refused } else { Outcome::Queued { dropped: 1 } });
     }
     let mut backlog = Backlog::default();
     for number in 0..3 {
-        backlog.push(frame(number, 10), 30, SlowConsumer::DropOldest);
+        backlog.enqueue(frame(number, 10), 30, SlowConsumer::DropOldest);
     }
-    assert_eq!(backlog.push(frame(3, 100), 30, SlowConsumer::DropOldest), Queued::Dropping(3));
+    assert_eq!(backlog.enqueue(frame(3, 100), 30, SlowConsumer::DropOldest), Outcome::Queued { dropped: 3 });
     assert_eq!((backlog.len(), backlog.bytes()), (1, 100));
 }
 
@@ -54,31 +54,31 @@ fn messages_of_no_bytes() {
     assert_eq!(empty.wire().len(), 0);
     let mut backlog = Backlog::default();
     for _ in 0..15 {
-        assert_eq!(backlog.push(empty.clone(), 30, SlowConsumer::Disconnect), Queued::Dropping(0));
+        assert_eq!(backlog.enqueue(empty.clone(), 30, SlowConsumer::Disconnect), Outcome::Queued { dropped: 0 });
     }
-    assert_eq!(backlog.push(empty.clone(), 30, SlowConsumer::Disconnect), Queued::Overflow);
-    assert_eq!(backlog.push(empty.clone(), 30, SlowConsumer::DropOldest), Queued::Dropping(1));
+    assert_eq!(backlog.enqueue(empty.clone(), 30, SlowConsumer::Disconnect), Outcome::Refused);
+    assert_eq!(backlog.enqueue(empty.clone(), 30, SlowConsumer::DropOldest), Outcome::Queued { dropped: 1 });
     assert_eq!((backlog.len(), backlog.bytes()), (15, 30));
-    while backlog.pop().is_some() {}
+    while backlog.dequeue().is_some() {}
     assert_eq!(backlog.bytes(), 0);
 }
 
 #[test]
 fn cleared() {
     let mut backlog = Backlog::default();
-    backlog.push(frame(0, 10), 30, SlowConsumer::Disconnect);
+    backlog.enqueue(frame(0, 10), 30, SlowConsumer::Disconnect);
     backlog.clear();
-    assert!(backlog.is_empty() && backlog.bytes() == 0 && backlog.pop().is_none());
+    assert!(backlog.is_empty() && backlog.bytes() == 0 && backlog.dequeue().is_none());
 }
 
 #[test]
 fn what_was_dropped_is_told_once() {
     let mut backlog = Backlog::default();
     for (number, policy) in [SlowConsumer::DropOldest; 5].into_iter().chain([SlowConsumer::KeepLatest]).enumerate() {
-        backlog.push(frame(number, 10), 20, policy);
+        backlog.enqueue(frame(number, 10), 20, policy);
     }
     assert_eq!((backlog.take_lost(), backlog.take_lost(), backlog.len()), (5, 0, 1));
-    backlog.push(frame(6, 10), 20, SlowConsumer::DropOldest);
+    backlog.enqueue(frame(6, 10), 20, SlowConsumer::DropOldest);
     assert_eq!(backlog.take_lost(), 0);
 }
 
@@ -90,14 +90,14 @@ fn as_its_model() {
         let (limit, mut backlog, mut model) = (20 + numbers.below(100), Backlog::default(), Vec::<(usize, usize)>::new());
         for number in 0..200 {
             if numbers.below(3) == 0 {
-                let popped = backlog.pop().map(|frame| (usize::from(frame.payload()[0]), frame.wire().len()));
+                let popped = backlog.dequeue().map(|frame| (usize::from(frame.payload()[0]), frame.wire().len()));
                 assert_eq!(popped, (!model.is_empty()).then(|| model.remove(0)), "seed {seed}");
                 continue;
             }
             let wire_len = 3 + numbers.below(50);
             let before = model.len();
             let fits = |model: &[(usize, usize)]| model.is_empty() || model.iter().map(|(_, len)| len).sum::<usize>() + wire_len <= limit;
-            let mut expected = Queued::Overflow;
+            let mut expected = Outcome::Refused;
             if policy != SlowConsumer::Disconnect || fits(&model) {
                 if policy == SlowConsumer::KeepLatest {
                     model.clear();
@@ -105,10 +105,10 @@ fn as_its_model() {
                 while !fits(&model) {
                     model.remove(0);
                 }
-                expected = Queued::Dropping(before - model.len());
+                expected = Outcome::Queued { dropped: before - model.len() };
                 model.push((number, wire_len));
             }
-            assert_eq!(backlog.push(frame(number, wire_len), limit, policy), expected, "seed {seed}");
+            assert_eq!(backlog.enqueue(frame(number, wire_len), limit, policy), expected, "seed {seed}");
             assert_eq!(backlog.bytes(), model.iter().map(|(_, len)| len).sum::<usize>(), "seed {seed}");
             assert_eq!((backlog.len(), backlog.is_empty()), (model.len(), model.is_empty()), "seed {seed}");
         }

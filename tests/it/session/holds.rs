@@ -1,6 +1,6 @@
 //! Held requests and the handles that answer them: once, in time, and never somebody else's request.
 //!
-//! Covers: session::link, session::http
+//! Covers: session::handles, session::link, session::http
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,13 +97,13 @@ fn a_stale_handle_never_reaches_the_next_exchange() {
         let mut rig = Rig::new();
         rig.send(get("/stream"));
         let old = rig.shelf.pusher();
-        old.close(0);
+        old.end();
         rig.deliver();
         rig.send(get(next));
         rig.bytes();
         let stats = rig.stats();
         old.push(&Frame::chunk(b"a stranger's"));
-        old.close(0);
+        old.end();
         rig.deliver();
         assert_eq!((rig.text().as_str(), rig.stats()), ("", stats), "{next}");
     }

@@ -1,7 +1,7 @@
 //! Which pages may act, which hosts a server answers for, and what an answer tells a browser about
 //! both.
 //!
-//! Covers: session::origin, session::authority, session::cors, session::context
+//! Covers: session::origin, session::authority, session::cors, session::settings
 
 use pushlab::session::{Origin, Reply, Request, Response, Settings, is_allowed_host, is_host_entry};
 

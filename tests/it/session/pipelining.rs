@@ -42,7 +42,7 @@ fn what_is_behind_a_stream_waits_for_its_end() {
     let answers = rig.answers();
     assert_eq!((answers.len(), answers[0].is_whole), (1, false));
     rig.shelf.push("third\n");
-    rig.shelf.pusher().close(0);
+    rig.shelf.pusher().end();
     rig.shelf.push("late\n");
     rig.deliver();
     let rest = rig.text();

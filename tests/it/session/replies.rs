@@ -1,6 +1,6 @@
 //! Every way to dispose of a request at once.
 //!
-//! Covers: session::reply, session::http, session::exchange
+//! Covers: session::reply, session::handler, session::http, session::exchange
 
 use pushlab::session::{Ending, Reply, Request, Response};
 
@@ -113,7 +113,7 @@ fn pushing_to_a_stream_that_needs_no_body_does_nothing() {
     rig.send("HEAD /stream HTTP/1.1\r\nHost: a\r\n\r\n");
     rig.bytes();
     rig.shelf.push("late");
-    rig.shelf.pusher().close(0);
+    rig.shelf.pusher().end();
     assert_eq!(rig.deliver(), 2);
     assert_eq!((rig.text().as_str(), rig.ending()), ("", None));
 }

@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use pushlab::proto::LocalError;
-use pushlab::session::{Body, Reply, Request, Response};
+use pushlab::proto::{Bytes, LocalError};
+use pushlab::session::{Reply, Request, Response};
 
 use super::rig::Rig;
 
@@ -43,7 +43,7 @@ fn constructors() {
 #[test]
 fn bodies() {
     let long = "x".repeat(10_000);
-    let bodies: [(Body, &str); 7] = [
+    let bodies: [(Bytes, &str); 7] = [
         ("static".into(), "static"),
         ((&b"bytes"[..]).into(), "bytes"),
         (String::from("owned").into(), "owned"),

@@ -1,6 +1,7 @@
 //! The driver of these tests.
 //!
-//! Covers: session::context, session::stats, session::contract, session::next, session::deliver, driver::drive
+//! Covers: session::context, session::surroundings, session::post
+//! Covers: session::stats, session::contract, session::next, session::deliver, driver::drive
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind};
@@ -12,7 +13,7 @@ use pushlab::driver::drive::{Driven, Rest, Share, Transport, Turn, drive};
 use pushlab::proto::{CloseReason, Frame, Limits, Now, Outbox};
 use pushlab::session::{
     Address, Burst, Command, Context, Delivered, Delivery, Ending, Handler, Io, Next, PeerEnd, Post, Ready, RemoteSource, Session,
-    Settings, Snapshot, Stats,
+    Settings, Snapshot, Stats, Surroundings,
 };
 
 use super::app::{Shelf, app};
@@ -62,7 +63,8 @@ struct World {
 
 impl World {
     fn cx(&self) -> Context<'_> {
-        Context { now: &self.now, settings: &self.settings, stats: &self.stats, app: &*self.app, remote: &self.remote }
+        let surroundings = Surroundings { now: &self.now, settings: &self.settings, stats: &self.stats, remote: &self.remote };
+        Context { app: &*self.app, surroundings }
     }
 }
 

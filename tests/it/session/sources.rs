@@ -1,12 +1,12 @@
 //! Sources: what a stream is fed as its reader reads.
 //!
-//! Covers: session::source, session::exchange
+//! Covers: session::stream, session::exchange
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use pushlab::proto::{Frame, Limits};
-use pushlab::session::{Ending, Feed, Reply, Request, Response, Sent, Settings, SlowConsumer, Stream, StreamSource};
+use pushlab::session::{Ending, Feed, Outcome, Reply, Request, Response, Settings, SlowConsumer, Stream, StreamSource};
 
 use super::app::{Shelf, Token};
 use super::rig::Rig;
@@ -30,12 +30,12 @@ impl StreamSource for Lines {
         self.shelf.note(format!("feed from {}", self.next));
         while self.next < self.end {
             let sent = stream.send(format!("{:04}\n", self.next).as_bytes());
-            if sent == Sent::Dropped {
+            if sent == Outcome::Refused {
                 self.shelf.note("dropped");
                 return Feed::Continue;
             }
             self.next += 1;
-            if sent == Sent::Waiting {
+            if matches!(sent, Outcome::Queued { .. }) {
                 return Feed::Continue;
             }
         }
@@ -124,6 +124,7 @@ fn what_is_pushed_while_a_source_feeds() {
             SlowConsumer::Disconnect => &expected[..2],
             SlowConsumer::DropOldest => &expected[2..],
             SlowConsumer::KeepLatest => &expected[3..],
+            other => panic!("{other}: no expectation"),
         };
         assert_eq!(pushed, expected, "{policy}");
         let first_pushed = text.lines().position(|line| line.starts_with('p')).unwrap();
@@ -145,7 +146,7 @@ fn pushed_messages_still_overflow() {
 #[test]
 fn a_source_for_a_response_without_a_body() {
     let mut rig = fed(SlowConsumer::Disconnect, |stream, shelf| {
-        assert_eq!(stream.send(b"nobody"), Sent::Dropped);
+        assert_eq!(stream.send(b"nobody"), Outcome::Refused);
         stream.feed(lines(shelf, 9, Feed::Done));
         assert_eq!(shelf.alive(), 0, "it is dropped at once");
     });
@@ -178,7 +179,10 @@ fn a_source_and_the_end_of_its_stream() {
     }
     let mut rig = fed(SlowConsumer::Disconnect, |stream, _| {
         stream.end_after(10);
-        assert_eq!(["12345", "67890", "x"].map(|text| stream.send(text.as_bytes())), [Sent::Waiting, Sent::Waiting, Sent::Dropped]);
+        assert_eq!(
+            ["12345", "67890", "x"].map(|text| stream.send(text.as_bytes())),
+            [Outcome::Queued { dropped: 0 }, Outcome::Queued { dropped: 0 }, Outcome::Refused]
+        );
     });
     let answer = rig.get("/").remove(0);
     assert_eq!((answer.text(), answer.is_whole), ("1234567890", true));
@@ -194,7 +198,7 @@ fn a_stream_that_is_ended_while_it_is_fed() {
         if is_shutdown {
             rig.shut_down();
         } else {
-            rig.shelf.pusher().close(0);
+            rig.shelf.pusher().end();
             rig.deliver();
         }
         assert_eq!(rig.shelf.alive(), 0);

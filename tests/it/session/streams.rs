@@ -22,10 +22,20 @@ fn a_stream_goes_on_after_the_call() {
     assert_eq!((answer.text(), answer.is_whole), ("first\nsecond\nthird\nmore\nmore\n", false));
     assert_eq!(answer.field("Transfer-Encoding"), Some("chunked"));
     assert_eq!((rig.stats().streams, rig.due_secs()), (1, None), "a plain stream has no heartbeat");
-    rig.shelf.pusher().close(0);
+    rig.shelf.pusher().end();
     rig.deliver();
     assert_eq!((rig.text().as_str(), rig.stats().streams, rig.shelf.alive()), ("0\r\n\r\n", 0, 0));
     assert_eq!(rig.due_secs(), Some(75));
+}
+
+#[test]
+fn a_stream_ignores_the_code_of_a_close() {
+    let mut rig = Rig::new();
+    rig.send(get("/stream"));
+    rig.answer();
+    rig.shelf.pusher().close(4000);
+    rig.deliver();
+    assert_eq!((rig.text().as_str(), rig.stats().streams, rig.stats().local_errors), ("0\r\n\r\n", 0, 0));
 }
 
 #[test]
@@ -44,7 +54,7 @@ fn a_stream_to_http_1_0_ends_with_the_connection() {
     let answer = rig.answer();
     assert_eq!((answer.text(), answer.field("Transfer-Encoding")), ("first\nsecond\nthird\n", None));
     assert!(answer.announces_close());
-    rig.shelf.pusher().close(0);
+    rig.shelf.pusher().end();
     rig.deliver();
     assert_eq!((rig.text().as_str(), rig.ending()), ("", Some(Ending::Linger)), "what was sent before may be on its way");
 }
@@ -153,8 +163,8 @@ fn an_event_stream() {
 fn an_event_stream_with_further_fields() {
     let mut rig = Rig::serving(|_: &Request<'_>, reply: Reply<'_>| {
         let mut events = reply.event_stream_with(Response::new("text/event-stream", ": hi\n\n").field("X-Resumed", "1-7"));
-        assert_eq!(events.send(&sse::Event::data("x").event("a\nb")), Err(LocalError::BadEvent));
-        events.send(&sse::Event::data("x")).unwrap();
+        assert_eq!(events.send_event(&sse::Event::data("x").event("a\nb")), Err(LocalError::BadEvent));
+        events.send_event(&sse::Event::data("x")).unwrap();
         events.end();
     });
     let answer = rig.get("/").remove(0);

@@ -1,6 +1,6 @@
 //! What becomes of upgrades that are accepted and of those that are refused; which are is in tests/cases/ws/handshake.txt.
 //!
-//! Covers: session::reply, session::context
+//! Covers: session::reply, session::settings
 
 use super::rig::Rig;
 use super::wire::{get, upgrade};

@@ -199,6 +199,16 @@ fn a_pusher_closes_and_the_first_code_counts() {
 }
 
 #[test]
+fn the_end_of_a_pusher_is_the_normal_closure() {
+    let mut rig = rig();
+    rig.shelf.pusher().push(&Frame::text("last"));
+    rig.shelf.pusher().end();
+    rig.deliver();
+    assert_eq!(rig.frames(), [text("last"), close(1000)]);
+    assert_eq!(rig.stats().local_errors, 0);
+}
+
+#[test]
 fn a_peer_that_does_not_answer_the_close() {
     let mut rig = rig();
     rig.shelf.pusher().close(1000);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use pushlab::driver::drive::{Driven, Share, Turn, drive};
 use pushlab::proto::{CloseReason, Now, Outbox};
 use pushlab::push::{Hub, HubConfig, Mounted, Payload};
-use pushlab::session::{Context, Delivery, Reply, Request, Response, Session, Settings, Stats};
+use pushlab::session::{Context, Delivery, Reply, Request, Response, Session, Settings, Stats, Surroundings};
 use serde_json::Value;
 
 use super::super::input::{Cuts, Input};
@@ -154,7 +154,7 @@ impl Client {
             Mounted::NotMine(reply) => reply.send(Response::status(404)),
         };
         let Self { now, settings, stats, remote, driven, out, wire, .. } = self;
-        call(driven, out, wire, &Context { now, settings, stats, app: &app, remote })
+        call(driven, out, wire, &Context { app: &app, surroundings: Surroundings { now, settings, stats, remote } })
     }
 
     fn on_session<T>(&mut self, call: impl FnOnce(&mut Session, &mut Outbox, &Context<'_>) -> T) -> T {

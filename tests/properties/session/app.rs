@@ -9,7 +9,7 @@ use pushlab::proto::http1::Method;
 use pushlab::proto::ws::Message;
 use pushlab::proto::{CloseReason, Frame, sse};
 use pushlab::session::{
-    Feed, Handler, Held, Pusher, Reply, Request, Response, Sent, Socket, Stream, StreamSource, Upgrade, WebSocketHandler,
+    Feed, Handler, Held, Outcome, Pusher, Reply, Request, Response, Socket, Stream, StreamSource, Upgrade, WebSocketHandler,
 };
 
 use super::super::server::Asked;
@@ -83,7 +83,7 @@ impl Handler for App {
             "/e" => {
                 let mut events = reply.event_stream();
                 events.carry(self.token());
-                events.send(&sse::Event::data("one\ntwo").id("1")).expect("an event in order");
+                events.send_event(&sse::Event::data("one\ntwo").id("1")).expect("an event in order");
                 self.shelf().pushers.push(events.pusher());
             }
             "/f" => reply.send(Response::text("x").field("X-Split", "a\r\nb")),
@@ -158,7 +158,7 @@ impl StreamSource for Supply {
             return if self.gives_up { give_up() } else { self.last };
         };
         self.calls_left = calls_left;
-        while calls_left % 2 == 0 && stream.send(b"piece after piece\n") == Sent::Accepted {}
+        while calls_left % 2 == 0 && stream.send(b"piece after piece\n") == Outcome::Sent {}
         Feed::Continue
     }
 }

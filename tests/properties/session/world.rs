@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use pushlab::driver::drive::{Driven, Rest, Share, Turn, drive};
 use pushlab::proto::{CloseReason, Frame, Limits, Now, Outbox};
 use pushlab::session::{
-    Command, Context, Delivered, Delivery, Ending, HalfClose, PeerEnd, Response, Session, Settings, SlowConsumer, Stats,
+    Command, Context, Delivered, Delivery, Ending, HalfClose, PeerEnd, Response, Session, Settings, SlowConsumer, Stats, Surroundings,
 };
 
 use super::super::remote::Remote;
@@ -56,7 +56,7 @@ pub(super) struct World {
 macro_rules! call {
     ($world:ident, |$session:ident, $out:ident, $cx:ident| $call:expr) => {{
         let World { now, settings, stats, app, remote, driven, out: $out, .. } = &mut *$world;
-        let ($session, $cx) = (&mut driven.session, &Context { now, settings, stats, app, remote });
+        let ($session, $cx) = (&mut driven.session, &Context { app, surroundings: Surroundings { now, settings, stats, remote } });
         $call
     }};
 }
@@ -89,7 +89,8 @@ impl World {
             (Settings { limits, slow_consumer, half_close, ..Settings::default() }, Stats::default(), App::default());
         let (now, remote) = (Now::new(Instant::now(), SystemTime::UNIX_EPOCH), Remote::default());
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let session = Session::new(peer, &Context { now: &now, settings: &settings, stats: &stats, app: &app, remote: &remote });
+        let surroundings = Surroundings { now: &now, settings: &settings, stats: &stats, remote: &remote };
+        let session = Session::new(peer, &Context { app: &app, surroundings });
         Self {
             kind,
             now,
@@ -124,7 +125,7 @@ impl World {
     fn drive(&mut self) {
         let before = self.wire.sent.len() + self.wire.held().len();
         let Self { now, settings, stats, app, remote, driven, out, wire, .. } = self;
-        let (mut buffer, cx) = ([0; BUFFER_BYTES], Context { now, settings, stats, app, remote });
+        let (mut buffer, cx) = ([0; BUFFER_BYTES], Context { app, surroundings: Surroundings { now, settings, stats, remote } });
         match drive(&mut Turn { driven, out, buffer: &mut buffer, share: Share::UNLIMITED, cx: &cx }, wire) {
             Rest::Wait(until) => assert_eq!(until, driven.session.deadline()),
             Rest::Close(_) => self.is_to_be_closed = true,

@@ -4,57 +4,31 @@
 //! 6 to 9; RFC 9110, sections 6.4 and 15). Leaves the content of responses to the application,
 //! except the answers to requests that broke a rule.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::super::{Frame, FrameKind, LocalError, Now, Outbox, RemoteError};
+use super::super::super::{Bytes, Frame, FrameKind, LocalError, Now, Outbox, RemoteError};
 use super::super::method::Version;
 use super::super::response::{self, BodySize, ConnectionField, FramingField, ResponseHead};
 use super::{CONTINUE, Conn, Reading, Writing};
 
 impl Conn {
-    /// Sends a whole response. If the request is a HEAD, sends only the head.
+    /// Sends a whole response. If the request is a HEAD, sends only the head. A large body is not
+    /// copied.
     ///
     /// # Errors
     /// The errors of [`send_head`](Self::send_head). Nothing is sent then.
     #[inline]
-    pub fn send_response(&mut self, now: &Now, head: &ResponseHead<'_>, body: &[u8], out: &mut Outbox) -> Result<(), LocalError> {
-        self.send_head(now, head, BodySize::Length(body.len() as u64), out)?;
-        if self.writing == Writing::Length {
-            out.extend(body);
-        }
-        self.finish(now.instant());
-        Ok(())
-    }
-
-    /// Like [`send_response`](Self::send_response), but a large body is not copied.
-    ///
-    /// # Errors
-    /// The errors of [`send_head`](Self::send_head). Nothing is sent then.
-    pub fn send_response_owned(&mut self, now: &Now, head: &ResponseHead<'_>, body: Vec<u8>, out: &mut Outbox) -> Result<(), LocalError> {
-        self.send_head(now, head, BodySize::Length(body.len() as u64), out)?;
-        if self.writing == Writing::Length {
-            out.push_owned(body);
-        }
-        self.finish(now.instant());
-        Ok(())
-    }
-
-    /// Like [`send_response`](Self::send_response), but a large body is not copied: connections
-    /// share it.
-    ///
-    /// # Errors
-    /// The errors of [`send_head`](Self::send_head). Nothing is sent then.
-    pub fn send_response_shared(
+    pub fn send_response(
         &mut self,
         now: &Now,
         head: &ResponseHead<'_>,
-        body: &Arc<[u8]>,
+        body: impl Into<Bytes>,
         out: &mut Outbox,
     ) -> Result<(), LocalError> {
+        let body = body.into();
         self.send_head(now, head, BodySize::Length(body.len() as u64), out)?;
         if self.writing == Writing::Length {
-            out.push_shared(body, 0..body.len());
+            out.push(body);
         }
         self.finish(now.instant());
         Ok(())
