@@ -32,11 +32,12 @@ use crate::proto::{CloseReason, Outbox};
 ///
 /// 1. Make the session with [`Session::new`] when the connection is accepted.
 /// 2. Ask [`next`](Self::next), do what it says, report the result, and ask again, until it says
-///    [`Next::Wait`] or [`Next::Close`].
-///    - After [`Next::Read`], report the bytes with [`received`](Self::received), or the peer's end
-///      with [`peer_ended`](Self::peer_ended).
-///    - After [`Next::Write`], report with [`wrote`](Self::wrote) how much the transport took.
-///    - After [`Next::EndSending`], there is nothing to report.
+///    [`Wait`](super::Next::Wait) or [`Close`](super::Next::Close).
+///    - After [`Read`](super::Next::Read), report the bytes with [`received`](Self::received), or the
+///      peer's end with [`peer_ended`](Self::peer_ended).
+///    - After [`Write`](super::Next::Write), report with [`wrote`](Self::wrote) how much the transport
+///      took.
+///    - After [`EndSending`](super::Next::EndSending), there is nothing to report.
 /// 3. `received` returns how many bytes were used. Keep the rest, and give it again, in front of
 ///    the next input, after every report and every delivery.
 /// 4. While the session waits, come back when the transport is ready, with
@@ -44,7 +45,7 @@ use crate::proto::{CloseReason, Outbox};
 ///    with [`deliver`](Self::deliver); and at the [`deadline`](Self::deadline), with
 ///    [`timed_out`](Self::timed_out). Then go on with step 2.
 /// 5. To shut the server down, call [`shut_down`](Self::shut_down) and go on with step 2.
-/// 6. At [`Next::Close`], or when the transport fails, close the transport and call
+/// 6. At [`Close`](super::Next::Close), or when the transport fails, close the transport and call
 ///    [`close`](Self::close), which is the last call.
 ///
 /// [`driver::drive`](crate::driver::drive) holds this loop, for every transport.
@@ -441,7 +442,7 @@ impl Session {
     }
 
     /// Ends the connection without writing the rest of the output, because the transport failed or
-    /// must be cut. [`next`](Self::next) then says [`Next::Close`]. The reason counts only if the
+    /// must be cut. [`next`](Self::next) then says [`Close`](super::Next::Close). The reason counts only if the
     /// session was not over before.
     pub fn abort(&mut self, reason: CloseReason, cx: &Context<'_>) {
         self.end(Ending::Abort, reason, cx);

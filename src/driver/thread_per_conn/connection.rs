@@ -74,6 +74,17 @@ impl State {
     pub(super) const fn has_handles(&self) -> bool {
         self.issued > 0
     }
+
+    /// When a thread that does not read must look at a late peer. The reader sleeps in a read for
+    /// longer than the deadline allows, if the deadline came nearer meanwhile.
+    pub(super) fn late_deadline(&mut self, clock: &Clock) -> Option<Instant> {
+        let now = clock.now().instant();
+        if !self.driven.session.is_overdue(&self.out, now) {
+            self.late_since = None;
+            return None;
+        }
+        Some(*self.late_since.get_or_insert(now) + READER_GRACE)
+    }
 }
 
 pub(super) type Guard<'a> = MutexGuard<'a, State>;
@@ -154,23 +165,12 @@ impl Connection {
         })
     }
 
-    /// When a thread that does not read must look at a late peer. The reader sleeps in a read for
-    /// longer than the deadline allows, if the deadline came nearer meanwhile.
-    pub(super) fn late_deadline(&self, state: &mut State, clock: &Clock) -> Option<Instant> {
-        let now = clock.now().instant();
-        if !state.driven.session.is_overdue(&state.out, now) {
-            state.late_since = None;
-            return None;
-        }
-        Some(*state.late_since.get_or_insert(now) + READER_GRACE)
-    }
-
     /// How a thread that does not read may act on a late peer: it may report a read that finds
     /// nothing, if the system has neither input for this connection nor the peer's end.
     pub(super) fn reads_for_reader(&self, state: &mut State, clock: &Clock) -> Mode {
         let now = clock.now().instant();
         // While output is lent, the socket must not become non-blocking.
-        if self.late_deadline(state, clock).is_none_or(|late| late > now) || state.out.is_lent() {
+        if state.late_deadline(clock).is_none_or(|late| late > now) || state.out.is_lent() {
             return Mode::Never;
         }
         state.late_since = Some(now);

@@ -36,7 +36,7 @@ pub(super) fn run(connection: &Connection) {
         let mut writer = Writer { share: ThreadShare::new(connection, io, Some(state)), clock: &clock };
         deadline = match drive(&mut writer, &mut WriteOnly(connection)) {
             Rest::Wait(until) => {
-                let late = connection.late_deadline(&mut writer.share.lock(), &clock);
+                let late = writer.share.lock().late_deadline(&clock);
                 until.into_iter().chain(late).min()
             }
             Rest::Close(reason) => {

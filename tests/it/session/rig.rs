@@ -278,7 +278,7 @@ impl Rig {
     /// Seconds to the deadline, if it is not the endless write time-out.
     pub fn due_secs(&self) -> Option<u64> {
         let deadline = self.driven.session.deadline()?.saturating_duration_since(self.world.now.instant());
-        (deadline < Limits::TIMEOUT_MAX / 2).then(|| deadline.as_secs())
+        (deadline < Limits::TIMEOUT_MAX / 2).then_some(deadline.as_secs())
     }
 
     /// Carries out the posted commands: as a thread does, one by one, and every other time as the event loop does, messages for the same

@@ -188,7 +188,7 @@ impl Client {
         self.now.advance(time);
         let now = self.now.instant();
         while self.on_session(|session, _, _| session.deadline()).is_some_and(|deadline| deadline <= now) {
-            self.on_session(|session, out, cx| session.timed_out(out, cx));
+            self.on_session(Session::timed_out);
             self.drive();
         }
     }
