@@ -88,6 +88,7 @@ mod hub;
 mod model;
 mod techniques;
 
-pub use http::Mounted;
+pub use http::{Call, Endpoint, Form, GapForm, Mounted, Rejection, Technique};
 pub use hub::{Access, Clock, Hub, HubConfig, HubStats, PublishError, Published, TopicInfo};
-pub use model::{BadCursor, BadTopic, Cursor, Id, Message, Payload, PerTechnique, Replay, Technique, Topics, append_json_string};
+pub use model::{BadCursor, BadTopic, Cursor, Format, Id, Message, Payload, PerTechnique, Replay, Topics, append_json_string};
+pub use techniques::TECHNIQUES;

@@ -17,7 +17,7 @@ use std::vec;
 
 use crate::proto::Frame;
 use crate::push::hub::{Hub, Sink, SubscribeOutcome, Subscription, SubscriptionGuard};
-use crate::push::model::{DROPPED_GAP, Id, Message, Replay, Technique, Topics, WireForm, gap_envelope};
+use crate::push::model::{DROPPED_GAP, Id, Message, Replay, Topics, WireForm, gap_envelope};
 use crate::session::{Feed, Pusher, Sent, Socket, Stream, StreamSource};
 
 /// Encodes the JSON text of a gap in the format of a technique.
@@ -27,7 +27,7 @@ pub(crate) type EncodeGap = Box<dyn Fn(&str) -> Frame + Send>;
 pub(crate) struct CatchUp {
     hub: Hub,
     topics: Topics,
-    technique: Technique,
+    technique: &'static str,
     /// The client's token, for its presence.
     client: Option<Arc<str>>,
     wire_form: WireForm,
@@ -83,7 +83,7 @@ impl CatchUp {
     pub(crate) fn new(
         hub: &Hub,
         topics: &Topics,
-        technique: Technique,
+        technique: &'static str,
         wire_form: WireForm,
         encode_gap: Option<EncodeGap>,
         missed: Replay,

@@ -11,10 +11,12 @@ mod conditions;
 mod query;
 mod rejection;
 mod router;
+mod technique;
 
+pub use rejection::Rejection;
 pub use router::Mounted;
+pub use technique::{Call, Endpoint, Form, GapForm, Technique};
 
-pub(crate) use call::{Call, StreamPlan, Unchanged};
+pub(crate) use call::{StreamPlan, Unchanged};
 pub(crate) use catch_up::{CatchUp, CatchUpStatus, EncodeGap};
-pub(crate) use rejection::Rejection;
-pub(crate) use router::{Endpoint, Router};
+pub(crate) use router::Router;

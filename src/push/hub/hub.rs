@@ -30,7 +30,7 @@ pub enum Access {
 type Policy = Box<dyn Fn(&Request<'_>, Access, &str) -> bool + Send + Sync>;
 
 /// The counters of one topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicInfo {
     /// The id of the topic's last message; sequence number 0 if there was none.
     pub last: Id,
@@ -54,6 +54,12 @@ pub struct TopicInfo {
 impl TopicInfo {
     /// The counters as a JSON object. `GET {prefix}/{topic}` answers with it.
     pub fn json(&self, topic: &str) -> String {
+        self.json_in_order(topic, &[])
+    }
+
+    /// The counters as a JSON object, in which the counts of these techniques come first, in this
+    /// order.
+    pub(crate) fn json_in_order(&self, topic: &str, techniques: &[&str]) -> String {
         let mut text = String::from("{\"topic\":");
         append_json_string(topic, &mut text);
         let _ = write!(
@@ -61,9 +67,9 @@ impl TopicInfo {
             ",\"last\":\"{}\",\"retained\":{},\"bytes\":{},\"published\":{},\"gaps\":{},\"drops\":{},\"subscribers\":",
             self.last, self.retained, self.retained_bytes, self.published, self.gaps, self.drops
         );
-        self.subscribers.append_json(&mut text);
+        self.subscribers.append_json(techniques, &mut text);
         text.push_str(",\"online\":");
-        self.online.append_json(&mut text);
+        self.online.append_json(techniques, &mut text);
         text.push('}');
         text
     }
@@ -181,7 +187,7 @@ impl Hub {
             published: found.map_or(0, |topic| topic.published),
             gaps: found.map_or(0, |topic| topic.gaps),
             drops: found.map_or(0, |topic| topic.drops.load(Relaxed)),
-            subscribers: found.map_or_else(PerTechnique::default, |topic| topic.users().subscribers),
+            subscribers: found.map_or_else(PerTechnique::default, |topic| topic.users().subscribers.clone()),
             online,
         })
     }

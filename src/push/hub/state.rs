@@ -15,7 +15,7 @@ use super::config::HubConfig;
 use super::presence::Presence;
 use super::publish::PublishError;
 use super::topic_table::{TopicSlots, TopicTable};
-use crate::push::model::{Cursor, Id, Merge, Message, PRESENCE, Payload, PerTechnique, PollForm, Replay, Technique, Topics, WireForm};
+use crate::push::model::{Cursor, Id, Merge, Message, PRESENCE, Payload, PerTechnique, PollForm, Replay, Topics, WireForm};
 use crate::session::{Held, Pusher, Response};
 
 /// The values that never change after the hub is created. They are read without the lock.
@@ -43,7 +43,8 @@ impl Constants {
 /// One subscription.
 pub(crate) struct Subscriber {
     slots: TopicSlots,
-    technique: Technique,
+    /// The technique's name in counters.
+    technique: &'static str,
     sink: Sink,
 }
 
@@ -248,18 +249,16 @@ impl State {
     }
 
     /// Adds a subscriber. The slots must come from `get_or_create_all` under the same lock.
-    pub(crate) fn insert_subscriber(&mut self, key: u64, slots: &TopicSlots, technique: Technique, sink: Sink) {
+    pub(crate) fn insert_subscriber(&mut self, key: u64, slots: &TopicSlots, technique: &'static str, sink: Sink) {
         for slot in &**slots {
-            self.topics.change_users(*slot, |users| users.subscribers[technique] += 1);
+            self.topics.change_users(*slot, |users| users.subscribers.add_one(technique));
             let topic = &mut self.topics[*slot];
             match &sink {
                 Sink::Stream { pusher, wire_form } => topic.add_stream(pusher, wire_form),
                 Sink::Poll(_) => {
-                    let subscribers = &topic.users().subscribers;
-                    let waiting = subscribers[Technique::LongPoll] + subscribers[Technique::Jsonp] - 1;
                     let subscribers = &self.subscribers;
                     let is_there = |key| subscribers.get(index_of(key)).is_some_and(|(found, _)| *found == key);
-                    topic.polls.add(key, waiting as usize, is_there);
+                    topic.polls.add(key, is_there);
                 }
             }
         }
@@ -290,9 +289,10 @@ impl State {
         self.subscribers.get(index_of(key)).filter(|(found, _)| *found == key)?;
         let (_, subscriber) = self.subscribers.remove(index_of(key));
         for slot in &*subscriber.slots {
-            self.topics.change_users(*slot, |users| users.subscribers[subscriber.technique] -= 1);
-            if let Sink::Stream { pusher, wire_form } = &subscriber.sink {
-                self.topics[*slot].remove_stream(pusher, wire_form);
+            self.topics.change_users(*slot, |users| users.subscribers.remove_one(subscriber.technique));
+            match &subscriber.sink {
+                Sink::Stream { pusher, wire_form } => self.topics[*slot].remove_stream(pusher, wire_form),
+                Sink::Poll(_) => self.topics[*slot].polls.end_one(),
             }
         }
         if let Sink::Poll(WaitingPoll { client: Some(client), .. }) = &subscriber.sink
@@ -304,16 +304,23 @@ impl State {
     }
 
     /// Counts a client without a token as online.
-    pub(crate) fn enter_anonymous(&mut self, slots: &TopicSlots, technique: Technique, now: Instant) {
-        self.count_anonymous(slots, technique, now, "join", |online| online[technique] += 1);
+    pub(crate) fn enter_anonymous(&mut self, slots: &TopicSlots, technique: &'static str, now: Instant) {
+        self.count_anonymous(slots, technique, now, "join", |online| online.add_one(technique));
     }
 
     /// Counts a client without a token as offline.
-    pub(crate) fn leave_anonymous(&mut self, slots: &TopicSlots, technique: Technique, now: Instant) {
-        self.count_anonymous(slots, technique, now, "leave", |online| online[technique] -= 1);
+    pub(crate) fn leave_anonymous(&mut self, slots: &TopicSlots, technique: &'static str, now: Instant) {
+        self.count_anonymous(slots, technique, now, "leave", |online| online.remove_one(technique));
     }
 
-    fn count_anonymous(&mut self, slots: &TopicSlots, technique: Technique, now: Instant, event: &str, change: impl Fn(&mut PerTechnique)) {
+    fn count_anonymous(
+        &mut self,
+        slots: &TopicSlots,
+        technique: &'static str,
+        now: Instant,
+        event: &str,
+        change: impl Fn(&mut PerTechnique),
+    ) {
         for slot in &**slots {
             self.topics.change_users(*slot, |users| change(&mut users.anonymous));
             if self.publishes_presence() {
@@ -324,7 +331,7 @@ impl State {
     }
 
     /// A client with a token begins a request or a connection.
-    pub(crate) fn enter_client(&mut self, (token, topics): &ClientKey, technique: Technique, now: Instant) {
+    pub(crate) fn enter_client(&mut self, (token, topics): &ClientKey, technique: &'static str, now: Instant) {
         for name in topics.shared_names().iter().filter(|name| !name.ends_with(PRESENCE)) {
             if self.presence.enter(name, token, technique) {
                 self.publish_presence(name, "join", technique, now);
@@ -343,8 +350,8 @@ impl State {
 
     /// The clients of a topic that are online, with and without a token.
     pub(crate) fn online(&self, name: &str) -> PerTechnique {
-        let anonymous = self.topics.get(name).map(|topic| topic.users().anonymous).unwrap_or_default();
-        anonymous.plus(&self.presence.online(name))
+        let anonymous = self.topics.get(name).map(|topic| topic.users().anonymous.clone()).unwrap_or_default();
+        anonymous.plus(self.presence.online(name))
     }
 
     /// Ends the presence of the clients whose grace time is over, and of those that exceed
@@ -364,13 +371,13 @@ impl State {
 
     /// Publishes that a client joined or left, if the presence topic exists or `presence_messages`
     /// is set.
-    fn publish_presence(&mut self, name: &str, event: &str, technique: Technique, now: Instant) {
+    fn publish_presence(&mut self, name: &str, event: &str, technique: &'static str, now: Instant) {
         if !self.publishes_presence() {
             return;
         }
         let companion: Arc<str> = format!("{name}{PRESENCE}").into();
         if self.constants.config.presence_messages || self.topics.get(&companion).is_some() {
-            let (online, technique) = (self.online(name).sum(), technique.name());
+            let online = self.online(name).sum();
             let text = format!(r#"{{"event":"{event}","technique":"{technique}","online":{online}}}"#);
             // It fails only if the presence topic does not exist and cannot be created. Then the
             // presence topic has no subscribers.

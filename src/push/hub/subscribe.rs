@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::hub::Hub;
 use super::state::{ClientKey, Sink, State, WaitingPoll};
 use super::topic_table::TopicSlots;
-use crate::push::model::{Cursor, Id, PollForm, Replay, Technique, Topics};
+use crate::push::model::{Cursor, Id, PollForm, Replay, Topics};
 use crate::session::Reply;
 
 impl Hub {
@@ -77,7 +77,7 @@ impl Hub {
 
     /// Notes that a client with a token has sent a request that is answered at once. Its grace time
     /// begins anew.
-    pub(crate) fn note_presence(&self, topics: &Topics, client: Option<&Arc<str>>, technique: Technique) {
+    pub(crate) fn note_presence(&self, topics: &Topics, client: Option<&Arc<str>>, technique: &'static str) {
         let Some(token) = client else { return };
         let client = (Arc::clone(token), topics.clone());
         let now = self.config().clock.now();
@@ -91,7 +91,8 @@ impl Hub {
 /// The parameters of a subscription.
 pub(crate) struct Subscription<'a> {
     pub(crate) topics: &'a Topics,
-    pub(crate) technique: Technique,
+    /// The technique's name in counters.
+    pub(crate) technique: &'static str,
     pub(crate) client: Option<&'a Arc<str>>,
     /// The connection was sent all messages up to this id.
     pub(crate) sent_to: Id,
@@ -116,14 +117,14 @@ enum Identity {
 }
 
 impl Identity {
-    fn enter(&self, state: &mut State, technique: Technique, now: Instant) {
+    fn enter(&self, state: &mut State, technique: &'static str, now: Instant) {
         match self {
             Self::Client(client) => state.enter_client(client, technique, now),
             Self::Anonymous(slots) => state.enter_anonymous(slots, technique, now),
         }
     }
 
-    fn leave(&self, state: &mut State, technique: Technique, now: Instant) {
+    fn leave(&self, state: &mut State, technique: &'static str, now: Instant) {
         match self {
             Self::Client(client) => state.leave_client(client, now),
             Self::Anonymous(slots) => state.leave_anonymous(slots, technique, now),
@@ -160,7 +161,7 @@ impl DropCounters {
 pub(crate) struct SubscriptionGuard {
     hub: Hub,
     key: u64,
-    technique: Technique,
+    technique: &'static str,
     identity: Identity,
 }
 

@@ -40,7 +40,7 @@ pub(crate) struct Users {
 
 impl Users {
     pub(super) fn is_empty(&self) -> bool {
-        self.subscribers.sum() + self.anonymous.sum() == 0
+        self.subscribers.is_empty() && self.anonymous.is_empty()
     }
 }
 

@@ -227,7 +227,7 @@ impl IndexMut<usize> for TopicTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::push::model::{Id, Payload, Technique};
+    use crate::push::model::{Id, Payload};
 
     const MOST: usize = 6;
     const AGE: Duration = Duration::from_secs(60);
@@ -322,7 +322,7 @@ mod tests {
                     2 => {
                         assert_eq!(table.get_or_create(&name).is_some(), model.make(&name), "seed {seed}");
                         if let Some(&slot) = table.names.get(&name) {
-                            table.change_users(slot, |users| users.subscribers[Technique::Sse] += 1);
+                            table.change_users(slot, |users| users.subscribers.add_one("events"));
                             model.find(&name).expect("it was made").users += 1;
                         }
                     }
@@ -331,7 +331,7 @@ mod tests {
                         let last_use = model.uses;
                         if let Some(topic) = model.find(&name).filter(|topic| topic.users > 0) {
                             (topic.users, topic.last_use) = (topic.users - 1, last_use);
-                            table.change_users(table.names[&name], |users| users.subscribers[Technique::Sse] -= 1);
+                            table.change_users(table.names[&name], |users| users.subscribers.remove_one("events"));
                         }
                     }
                     _ => {

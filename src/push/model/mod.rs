@@ -11,9 +11,9 @@ mod json;
 mod merge;
 mod message;
 mod payload;
+mod per_technique;
 mod poll_form;
 mod replay;
-mod technique;
 mod topic_name;
 mod wire_form;
 
@@ -22,9 +22,10 @@ pub use id::{BadCursor, Id};
 pub use json::append_json_string;
 pub use message::Message;
 pub use payload::Payload;
+pub use per_technique::PerTechnique;
 pub use replay::Replay;
-pub use technique::{PerTechnique, Technique};
 pub use topic_name::{BadTopic, Topics};
+pub use wire_form::Format;
 
 pub(crate) use answer_fields::AnswerFields;
 pub(crate) use envelope::{DROPPED_GAP, gap_envelope};
@@ -32,4 +33,4 @@ pub(crate) use history::{History, HistoryBounds};
 pub(crate) use merge::Merge;
 pub(crate) use poll_form::PollForm;
 pub(crate) use topic_name::{PRESENCE, check_topic_name, is_valid_name};
-pub(crate) use wire_form::{Format, SharedForm, WireForm};
+pub(crate) use wire_form::{SharedForm, WireForm};

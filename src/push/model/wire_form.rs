@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 /// The value of the `format` parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// Each message is in an envelope.
+#[non_exhaustive]
+pub enum Format {
+    /// Each message has its id, its topic and its payload: the JSON envelope, or the same facts in
+    /// HTML.
     Json,
     /// Each message is its payload alone.
     Raw,

@@ -14,12 +14,23 @@ use std::sync::Arc;
 
 use crate::proto::Frame;
 use crate::proto::ws::Message;
-use crate::push::http::{Call, CatchUp, CatchUpStatus, EncodeGap, Rejection};
+use crate::push::http::{Call, CatchUp, CatchUpStatus, EncodeGap, Endpoint, Form, GapForm, Rejection, Technique};
 use crate::push::hub::{Access, Hub, PublishError};
-use crate::push::model::{Format, PRESENCE, Payload, SharedForm, Technique, WireForm};
+use crate::push::model::{Format, PRESENCE, Payload, SharedForm};
 use crate::session::{Reply, Socket, WebSocketHandler};
 
-pub(crate) const PARAMETERS: &[&str] = &["format"];
+pub(crate) const TECHNIQUE: Technique = Technique {
+    name: "ws",
+    title: "WebSocket",
+    summary: "Both sides send messages over one connection.",
+    example: "ws?after=earliest",
+    endpoint: Some(Endpoint { path: "ws", parameters: &["format"], serve }),
+    forms: &[
+        Form { format: Format::Json, content_type: "", messages: Some(SharedForm::WsJson), gap: GapForm::InBand },
+        Form { format: Format::Raw, content_type: "", messages: Some(SharedForm::WsRaw), gap: GapForm::Refused },
+    ],
+    heartbeat: b"",
+};
 
 pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     match connection(call) {
@@ -29,17 +40,16 @@ pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
 }
 
 fn connection(call: &Call<'_>) -> Result<PushSocket, Rejection> {
-    let is_json = call.format(Format::Json)? == Format::Json;
+    let form = call.form()?;
     let missed = call.replay(call.after()?)?;
-    if missed.gap && !is_json {
+    if missed.gap && form.gap == GapForm::Refused {
         let sentence = format!("messages behind the cursor are missing; those behind {} are there", missed.from);
         return Err(Rejection { status: 410, sentence });
     }
     let target = call.topics.first();
     let may_publish = !target.ends_with(PRESENCE) && call.hub.allows(call.request, Access::Publish, target);
-    let wire_form = WireForm::Shared(if is_json { SharedForm::WsJson } else { SharedForm::WsRaw });
-    let encode_gap: Option<EncodeGap> = if is_json { Some(Box::new(Frame::text)) } else { None };
-    let catch_up = CatchUp::new(call.hub, &call.topics, Technique::Ws, wire_form, encode_gap, missed).for_client(call.client.as_ref());
+    let encode_gap: Option<EncodeGap> = if form.gap == GapForm::InBand { Some(Box::new(Frame::text)) } else { None };
+    let catch_up = CatchUp::new(call.hub, &call.topics, TECHNIQUE.name, form.shared(), encode_gap, missed).for_client(call.client.as_ref());
     Ok(PushSocket { hub: call.hub.clone(), target: Arc::clone(target), may_publish, catch_up: Some(catch_up) })
 }
 

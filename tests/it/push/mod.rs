@@ -3,6 +3,7 @@
 mod catch_up;
 mod conditions;
 mod cursors;
+mod descriptors;
 mod hostile;
 mod http;
 mod listing;
