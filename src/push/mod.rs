@@ -61,6 +61,13 @@
 //!   a poll with the id before the gap. Its cursor is still the last id that it has received.
 //!   Topics count the dropped messages.
 //!
+//! # Techniques of an application
+//!
+//! [`TECHNIQUES`] are the techniques of every hub. [`Hub::handle_with`] serves further ones beside
+//! them, with the same checks and counters. [`Hub::subscribe`] subscribes a stream or a WebSocket
+//! that an application serves in its own way. Both send messages in an [`Encoding`] of the
+//! application, with the same promises: one cursor, no loss, and a gap where messages are missing.
+//!
 //! # Example
 //!
 //! ```
@@ -89,6 +96,10 @@ mod model;
 mod techniques;
 
 pub use http::{Call, Endpoint, Form, GapForm, Mounted, Rejection, Technique};
-pub use hub::{Access, Clock, Hub, HubConfig, HubStats, PublishError, Published, TopicInfo};
-pub use model::{BadCursor, BadTopic, Cursor, Format, Id, Message, Payload, PerTechnique, Replay, Topics, append_json_string};
+pub use hub::{
+    Access, Clock, Hub, HubConfig, HubStats, PublishError, Published, SubscribeError, Subscription, SubscriptionStatus, TopicInfo,
+};
+pub use model::{
+    BadCursor, BadTopic, Cursor, Encoding, Format, Gap, Id, Message, Payload, PerTechnique, Replay, Topics, append_json_string,
+};
 pub use techniques::TECHNIQUES;

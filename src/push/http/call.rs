@@ -2,16 +2,16 @@
 //!
 //! Owns the choice of the cursor among the fields and the query, and the beginning of every stream.
 //! Leaves the request itself to `technique`, wire forms to the techniques, and the replay of a
-//! stream to `catch_up`.
+//! stream to the hub.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use super::catch_up::{CatchUp, EncodeGap};
 use super::conditions::{IfNoneMatch, LastEventId};
 use super::rejection::Rejection;
 use super::technique::{Call, Form, GapForm};
-use crate::push::hub::{PublishError, Subscription};
-use crate::push::model::{Cursor, Id, Replay, WireForm};
+use crate::push::hub::{EncodeGap, SubscribeParameters, Subscription};
+use crate::push::model::{Cursor, Encoding, Id, Replay, WireForm};
 use crate::session::{Reply, Response};
 
 /// The answer to a poll without new messages.
@@ -80,18 +80,37 @@ impl Call<'_> {
         })
     }
 
-    /// The parameters of a subscription that continues after `sent_to`.
-    pub(crate) fn subscription(&self, technique: &'static str, sent_to: Id) -> Subscription<'_> {
-        Subscription { topics: &self.topics, technique, client: self.client.as_ref(), sent_to, gaps_told_to: 0 }
+    /// The parameters of a poll that continues after `sent_to`.
+    pub(crate) fn poll_parameters(&self, technique: &'static str, sent_to: Id) -> SubscribeParameters<'_> {
+        SubscribeParameters { topics: &self.topics, technique, client: self.client.as_ref(), sent_to, gaps_told_to: 0 }
     }
 
     /// The first piece of the replay. Creates the topics, so that a connection can be subscribed to
     /// them.
     pub(crate) fn replay(&self, cursor: Cursor) -> Result<Replay, Rejection> {
-        let (now, limit_bytes) = (self.hub.config().clock.now(), self.hub.config().replay_bytes);
-        let mut state = self.hub.lock();
-        let slots = state.topics.get_or_create_all(&self.topics).ok_or(PublishError::TooManyTopics)?;
-        Ok(state.replay_slots(&slots, 0, cursor, limit_bytes, now))
+        Ok(self.hub.first_piece(&self.topics, cursor)?)
+    }
+
+    /// Subscribes a connection to the topics, from the cursor in the query.
+    ///
+    /// # Errors
+    /// A refusal with 400 when the cursor is not valid, and with 503 when the hub cannot create the
+    /// topics.
+    pub fn subscribe(&self, encoding: Encoding) -> Result<Subscription, Rejection> {
+        let subscription = self.hub.subscribe(self.technique.name, &self.topics, self.after()?, encoding)?;
+        Ok(self.with_client(subscription))
+    }
+
+    /// A subscription that continues after the first piece of its replay.
+    pub(crate) fn subscription_after(&self, missed: Replay, wire_form: WireForm, encode_gap: Option<EncodeGap>) -> Subscription {
+        self.with_client(Subscription::new(self.hub, &self.topics, self.technique.name, wire_form, encode_gap, missed))
+    }
+
+    fn with_client(&self, subscription: Subscription) -> Subscription {
+        match &self.client {
+            Some(token) => subscription.for_client(Arc::clone(token)),
+            None => subscription,
+        }
     }
 
     /// Serves a technique that streams.
@@ -126,8 +145,7 @@ impl Call<'_> {
             stream.end_after(bytes);
         }
         let encode_gap = Some(plan.encode_gap).filter(|_| plan.form.gap == GapForm::InBand);
-        let catch_up = CatchUp::new(self.hub, &self.topics, self.technique.name, plan.wire_form, encode_gap, missed);
-        stream.feed(catch_up.for_client(self.client.as_ref()));
+        stream.feed(self.subscription_after(missed, plan.wire_form, encode_gap));
     }
 }
 

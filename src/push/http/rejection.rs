@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::push::hub::{Hub, PublishError};
+use crate::push::hub::{Hub, PublishError, SubscribeError};
 use crate::push::model::AnswerFields;
 use crate::session::{Reply, Response};
 
@@ -56,6 +56,12 @@ impl fmt::Display for Rejection {
 }
 
 impl std::error::Error for Rejection {}
+
+impl From<SubscribeError> for Rejection {
+    fn from(error: SubscribeError) -> Self {
+        PublishError::from(error).into()
+    }
+}
 
 impl From<PublishError> for Rejection {
     fn from(error: PublishError) -> Self {

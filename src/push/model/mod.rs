@@ -4,6 +4,7 @@
 
 mod answer_fields;
 mod cursor;
+mod encoding;
 mod envelope;
 mod history;
 mod id;
@@ -18,6 +19,8 @@ mod topic_name;
 mod wire_form;
 
 pub use cursor::Cursor;
+pub use encoding::Encoding;
+pub use envelope::Gap;
 pub use id::{BadCursor, Id};
 pub use json::append_json_string;
 pub use message::Message;
@@ -28,9 +31,9 @@ pub use topic_name::{BadTopic, Topics};
 pub use wire_form::Format;
 
 pub(crate) use answer_fields::AnswerFields;
-pub(crate) use envelope::{DROPPED_GAP, gap_envelope};
+pub(crate) use encoding::{EncodeMessage, WireForm};
 pub(crate) use history::{History, HistoryBounds};
 pub(crate) use merge::Merge;
 pub(crate) use poll_form::PollForm;
 pub(crate) use topic_name::{PRESENCE, check_topic_name, is_valid_name};
-pub(crate) use wire_form::{SharedForm, WireForm};
+pub(crate) use wire_form::SharedForm;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::{jsonp, short_poll};
 use crate::proto::http1::Method;
 use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, Technique};
-use crate::push::hub::{HoldOutcome, PublishError};
+use crate::push::hub::{HoldOutcome, SubscribeError};
 use crate::push::model::Format;
 use crate::session::Reply;
 
@@ -41,15 +41,15 @@ pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     }
     let technique = jsonp::counted_as(call, &TECHNIQUE);
     // `hold_poll` does not read `sent_to`: a poll has a cursor, which may be `earliest`.
-    let subscription = call.subscription(technique, call.hub.constants().id(0));
-    match call.hub.hold_poll(&subscription, cursor, &form, wait, reply) {
+    let parameters = call.poll_parameters(technique, call.hub.constants().id(0));
+    match call.hub.hold_poll(&parameters, cursor, &form, wait, reply) {
         HoldOutcome::Held => {}
         HoldOutcome::Behind(missed, reply) => {
             call.hub.note_presence(&call.topics, call.client.as_ref(), technique);
             reply.send(form.answer_replay(&missed));
         }
         HoldOutcome::TooManyTopics(reply) => {
-            call.reject(reply, &PublishError::TooManyTopics.into());
+            call.reject(reply, &SubscribeError::TooManyTopics.into());
         }
     }
 }

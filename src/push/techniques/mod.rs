@@ -47,6 +47,42 @@ impl Hub {
 
     /// As [`handle`](Self::handle), with further techniques, which get the same checks and counters.
     /// A technique whose path one of [`TECHNIQUES`] has is never called.
+    ///
+    /// ```
+    /// use pushlab::push::{Call, Encoding, Endpoint, Hub, Mounted, Payload, Technique};
+    /// use pushlab::{Frame, Reply, Request, Response};
+    /// /// `GET {prefix}/{topics}/lines`: one line for each message, and three dots for a gap.
+    /// const LINES: Technique = Technique::new("lines", Endpoint { path: "lines", parameters: &["numbers"], serve });
+    /// const PLAIN: Encoding = Encoding { message: |message| line("", message.bytes()), gap: Some(|_| line("", b"...")) };
+    /// const NUMBERED: Encoding = Encoding {
+    ///     message: |message| line(&format!("{} ", message.id()), message.bytes()),
+    ///     gap: PLAIN.gap,
+    /// };
+    /// fn line(start: &str, text: &[u8]) -> Frame {
+    ///     Frame::chunk(&[start.as_bytes(), text, b"\n"].concat())
+    /// }
+    /// fn serve(call: &Call<'_>, reply: Reply<'_>) {
+    ///     let encoding = if call.parameter("numbers") == Some("1") { NUMBERED } else { PLAIN };
+    ///     match call.subscribe(encoding) {
+    ///         Ok(subscription) => {
+    ///             let mut stream = reply.stream(call.dress(Response::text("")));
+    ///             stream.heartbeat(b"\n");
+    ///             # stream.end_after(1);
+    ///             stream.feed(subscription);
+    ///         }
+    ///         Err(rejection) => call.reject(reply, &rejection),
+    ///     }
+    /// }
+    /// let hub = Hub::default();
+    /// hub.publish("news", Payload::text("it works"))?;
+    /// let app = move |request: &Request<'_>, reply: Reply<'_>| match hub.handle_with(&[&LINES], request, reply) {
+    ///     Mounted::Handled => {}
+    ///     Mounted::NotMine(reply) => reply.send(Response::status(404)),
+    /// };
+    /// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
+    /// # serve_once(app, &["/topics/news/lines?after=earliest&numbers=1", "/topics/news/lines?after=none", "/topics/news/poll"]);
+    /// # Ok::<(), pushlab::push::PublishError>(())
+    /// ```
     pub fn handle_with<'r>(&self, techniques: &[&Technique], request: &Request<'_>, reply: Reply<'r>) -> Mounted<'r> {
         Router { hub: self, own: TECHNIQUES, added: techniques }.handle(request, reply)
     }

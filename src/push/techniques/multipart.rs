@@ -42,6 +42,7 @@ fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
         content_type: format!("{}; boundary={boundary}", form.content_type).into(),
         preface: |call, _| format!("--{}\r\n", call.hub.constants().boundary).into_bytes(),
         encode_gap: Box::new(move |gap| {
+            let gap = gap.json();
             let head = format!("Content-Type: application/json\r\nX-Gap: 1\r\nContent-Length: {}\r\n\r\n", gap.len());
             Frame::chunk(format!("{head}{gap}\r\n--{boundary}\r\n").as_bytes())
         }),

@@ -51,7 +51,8 @@ fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
         // resumes at the right position even if the stream ends before its first message.
         preface: |call, from| encode(&Event::without_data().id(&from.to_string()).retry(call.hub.config().retry)),
         encode_gap: Box::new(move |gap| {
-            let event = Event::data(gap);
+            let gap = gap.json();
+            let event = Event::data(&gap);
             Frame::chunk(&encode(&if form.format == Format::Json { event } else { event.event("gap") }))
         }),
         limit_bytes: None,

@@ -45,7 +45,7 @@ fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
         wire_form: form.shared(),
         content_type: form.content_type.into(),
         preface,
-        encode_gap: Box::new(|gap| Frame::chunk(format!("{gap}\n").as_bytes())),
+        encode_gap: Box::new(|gap| Frame::chunk(format!("{}\n", gap.json()).as_bytes())),
         limit_bytes: Some(max_bytes(call)?),
     })
 }

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use crate::proto::Frame;
 use crate::proto::ws::Message;
-use crate::push::http::{Call, CatchUp, CatchUpStatus, EncodeGap, Endpoint, Form, GapForm, Rejection, Technique};
-use crate::push::hub::{Access, Hub, PublishError};
+use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, Technique};
+use crate::push::hub::{Access, EncodeGap, Hub, PublishError, Subscription, SubscriptionStatus};
 use crate::push::model::{Format, PRESENCE, Payload, SharedForm};
 use crate::session::{Reply, Socket, WebSocketHandler};
 
@@ -48,9 +48,9 @@ fn connection(call: &Call<'_>) -> Result<PushSocket, Rejection> {
     }
     let target = call.topics.first();
     let may_publish = !target.ends_with(PRESENCE) && call.hub.allows(call.request, Access::Publish, target);
-    let encode_gap: Option<EncodeGap> = if form.gap == GapForm::InBand { Some(Box::new(Frame::text)) } else { None };
-    let catch_up = CatchUp::new(call.hub, &call.topics, TECHNIQUE.name, form.shared(), encode_gap, missed).for_client(call.client.as_ref());
-    Ok(PushSocket { hub: call.hub.clone(), target: Arc::clone(target), may_publish, catch_up: Some(catch_up) })
+    let encode_gap: Option<EncodeGap> = if form.gap == GapForm::InBand { Some(Box::new(|gap| Frame::text(&gap.json()))) } else { None };
+    let subscription = call.subscription_after(missed, form.shared(), encode_gap);
+    Ok(PushSocket { hub: call.hub.clone(), target: Arc::clone(target), may_publish, subscription: Some(subscription) })
 }
 
 struct PushSocket {
@@ -59,19 +59,19 @@ struct PushSocket {
     target: Arc<str>,
     may_publish: bool,
     /// `None` after the client is subscribed.
-    catch_up: Option<CatchUp>,
+    subscription: Option<Subscription>,
 }
 
 impl PushSocket {
     fn catch_up(&mut self, socket: &mut Socket<'_>) {
-        let Some(catch_up) = &mut self.catch_up else { return };
-        match catch_up.advance(socket) {
-            CatchUpStatus::Behind => return,
-            CatchUpStatus::Subscribed => {}
-            CatchUpStatus::MessagesGone => close(socket, 4_410, "messages are missing"),
-            CatchUpStatus::TooManyTopics => close(socket, 1_013, "too many topics"),
+        let Some(subscription) = &mut self.subscription else { return };
+        match subscription.advance(socket) {
+            SubscriptionStatus::Behind => return,
+            SubscriptionStatus::Subscribed => {}
+            SubscriptionStatus::MessagesGone => close(socket, 4_410, "messages are missing"),
+            SubscriptionStatus::TooManyTopics => close(socket, 1_013, "too many topics"),
         }
-        self.catch_up = None;
+        self.subscription = None;
     }
 }
 

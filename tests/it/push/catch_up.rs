@@ -1,6 +1,6 @@
 //! Readers that are far behind: they reach the present on one connection, whatever the technique.
 //!
-//! Covers: push::http::catch_up, push::http::call, push::model::poll_form
+//! Covers: push::hub::subscription, push::http::call, push::model::poll_form
 
 use std::sync::{Arc, Weak};
 

@@ -8,6 +8,7 @@ mod hostile;
 mod http;
 mod listing;
 mod model;
+mod own;
 mod parameters;
 mod polls;
 mod presence;

@@ -1,6 +1,6 @@
 //! The wire facts of each technique, on a virtual clock.
 //!
-//! Covers: push::techniques, push::model::poll_form, push::model::wire_form, push::http::call, session::audience
+//! Covers: push::techniques, push::model::poll_form, push::model::wire_form, push::model::encoding, push::http::call, session::audience
 
 use std::sync::Arc;
 
