@@ -12,8 +12,9 @@
 //!  (Held)    (Audience)     (Audience)      (Audience)
 //! ```
 //!
-//! The directories import only downwards: `techniques` reads `http`, `http` reads `hub`, and `hub`
-//! reads `model`.
+//! The directories import only downwards, `techniques -> http -> hub -> log -> model`. The log gives
+//! out the ids and keeps the messages. The hub reads and appends by a few operations, so that another
+//! log can take the place of the one in memory.
 //!
 //! # One cursor
 //!
@@ -92,6 +93,7 @@
 
 mod http;
 mod hub;
+mod log;
 mod model;
 mod techniques;
 

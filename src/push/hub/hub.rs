@@ -13,6 +13,7 @@ use super::config::HubConfig;
 use super::publish::{PublishError, Published};
 use super::state::{Constants, State};
 use super::stats::{HubStats, Refused};
+use crate::push::log::{Kept, MemoryLog};
 use crate::push::model::{
     BadTopic, Cursor, Id, PRESENCE, Payload, PerTechnique, Replay, Topics, append_json_string, check_topic_name, is_valid_name,
 };
@@ -126,8 +127,9 @@ impl Hub {
 
     fn build(mut config: HubConfig, policy: Option<Policy>) -> Self {
         config.prefix = normalized_path(&config.prefix).into_owned();
-        let constants = Arc::new(Constants { config, epoch: clock::new_epoch(), boundary: format!("part-{:016x}", clock::new_epoch()) });
-        let state = Mutex::new(State::new(Arc::clone(&constants)));
+        let log = MemoryLog::new(clock::new_epoch(), config.history_bounds());
+        let constants = Arc::new(Constants { config, epoch: log.epoch(), boundary: format!("part-{:016x}", clock::new_epoch()) });
+        let state = Mutex::new(State::new(Arc::clone(&constants), log));
         Self(Arc::new(Inner { constants, state, policy, refused: Refused::default() }))
     }
 
@@ -179,11 +181,16 @@ impl Hub {
         let mut state = self.lock();
         state.expire_presence(now);
         let online = state.online(topic);
-        let found = state.topics.get_unexpired(topic, now, self.config().history_age);
+        let slot = state.topics.slot_of(topic);
+        let kept = match slot {
+            Some(slot) => state.log.kept(slot, now),
+            None => Kept { last: self.constants().id(0), messages: 0, bytes: 0 },
+        };
+        let found = slot.map(|slot| &state.topics[slot]);
         Ok(TopicInfo {
-            last: self.constants().id(found.map_or(0, |topic| topic.history.last())),
-            retained: found.map_or(0, |topic| topic.history.len()),
-            retained_bytes: found.map_or(0, |topic| topic.history.bytes()),
+            last: kept.last,
+            retained: kept.messages,
+            retained_bytes: kept.bytes,
             published: found.map_or(0, |topic| topic.published),
             gaps: found.map_or(0, |topic| topic.gaps),
             drops: found.map_or(0, |topic| topic.drops.load(Relaxed)),
@@ -210,8 +217,7 @@ impl Hub {
     /// The id of the last message of all topics: a cursor for the messages that are published after
     /// this call.
     pub fn last(&self) -> Id {
-        let state = self.lock();
-        self.constants().id(state.sequence)
+        self.lock().log.last()
     }
 
     /// Drops messages that are too old, and ends the presence of clients whose grace time is over.
@@ -222,7 +228,7 @@ impl Hub {
         let now = self.config().clock.now();
         let mut state = self.lock();
         state.expire_presence(now);
-        state.topics.expire(now, self.config().history_age);
+        state.log.expire(now);
     }
 
     /// The hub's configuration.

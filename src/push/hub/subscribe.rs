@@ -22,7 +22,7 @@ impl Hub {
         let now = self.config().clock.now();
         let mut state = self.lock();
         state.expire_presence(now);
-        let Some(slots) = state.topics.get_or_create_all(parameters.topics) else { return SubscribeOutcome::TooManyTopics };
+        let Some(slots) = state.slots_for(parameters.topics) else { return SubscribeOutcome::TooManyTopics };
         let missed =
             state.replay_slots(&slots, parameters.gaps_told_to, Cursor::After(parameters.sent_to), self.config().replay_bytes, now);
         if missed.gap || !missed.messages.is_empty() {
@@ -50,7 +50,7 @@ impl Hub {
         let now = self.config().clock.now();
         let mut state = self.lock();
         state.expire_presence(now);
-        let Some(slots) = state.topics.get_or_create_all(parameters.topics) else { return HoldOutcome::TooManyTopics(reply) };
+        let Some(slots) = state.slots_for(parameters.topics) else { return HoldOutcome::TooManyTopics(reply) };
         let missed = state.replay_slots(&slots, 0, cursor, self.config().replay_bytes, now);
         if missed.gap || !missed.messages.is_empty() {
             return HoldOutcome::Behind(missed, reply);

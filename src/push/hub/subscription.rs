@@ -208,7 +208,7 @@ impl Hub {
     pub(crate) fn first_piece(&self, topics: &Topics, cursor: Cursor) -> Result<Replay, SubscribeError> {
         let (now, limit_bytes) = (self.config().clock.now(), self.config().replay_bytes);
         let mut state = self.lock();
-        let slots = state.topics.get_or_create_all(topics).ok_or(SubscribeError::TooManyTopics)?;
+        let slots = state.slots_for(topics).ok_or(SubscribeError::TooManyTopics)?;
         Ok(state.replay_slots(&slots, 0, cursor, limit_bytes, now))
     }
 }

@@ -1,31 +1,26 @@
 //! One topic.
 //!
-//! Owns the topic's history, its counters, its users and its streams by wire form. Leaves to
-//! `topic_table` which topics exist.
+//! Owns the topic's counters, its users and its streams by wire form. Leaves to `topic_table` which
+//! topics exist, and messages to the log.
 
 use std::collections::HashMap;
 use std::ptr::fn_addr_eq;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Instant;
 
 use super::polls::Polls;
-use crate::push::model::{EncodeMessage, History, Message, PRESENCE, PerTechnique, SharedForm, WireForm};
+use crate::push::model::{EncodeMessage, Message, PRESENCE, PerTechnique, SharedForm, WireForm};
 use crate::session::{Audience, Pusher};
 
 /// A topic.
 pub(crate) struct Topic {
     pub(crate) name: Arc<str>,
-    pub(crate) history: History,
     pub(crate) published: u64,
     pub(crate) gaps: u64,
     /// Atomic, because a connection whose queue overflows counts its dropped messages without the
     /// hub's lock.
     pub(crate) drops: Arc<AtomicU64>,
     pub(super) users: Users,
-    /// When the topic table next looks for expired messages of this topic; `None` while there are
-    /// no messages.
-    pub(super) expires_at: Option<Instant>,
     audiences: [Audience; SharedForm::COUNT],
     scripts: HashMap<Arc<str>, Audience>,
     /// The streams and `WebSocket`s with encodings of the application. There are few encodings.
@@ -48,15 +43,13 @@ impl Users {
 }
 
 impl Topic {
-    pub(super) fn new(name: Arc<str>, history: History) -> Self {
+    pub(super) fn new(name: Arc<str>) -> Self {
         Self {
             name,
-            history,
             published: 0,
             gaps: 0,
             drops: Arc::default(),
             users: Users::default(),
-            expires_at: None,
             audiences: Default::default(),
             scripts: HashMap::new(),
             own: Vec::new(),

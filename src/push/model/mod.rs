@@ -1,15 +1,14 @@
 //! The values of `push`: names, messages, and the forms in which messages are sent.
 //!
-//! Owns everything that needs no lock. Leaves topics and subscribers to `hub`.
+//! Owns everything that needs no lock. Leaves ids and retained messages to `log`, and topics and
+//! subscribers to `hub`.
 
 mod answer_fields;
 mod cursor;
 mod encoding;
 mod envelope;
-mod history;
 mod id;
 mod json;
-mod merge;
 mod message;
 mod payload;
 mod per_technique;
@@ -32,8 +31,6 @@ pub use wire_form::Format;
 
 pub(crate) use answer_fields::AnswerFields;
 pub(crate) use encoding::{EncodeMessage, WireForm};
-pub(crate) use history::{History, HistoryBounds};
-pub(crate) use merge::Merge;
 pub(crate) use poll_form::PollForm;
 pub(crate) use topic_name::{PRESENCE, check_topic_name, is_valid_name};
 pub(crate) use wire_form::SharedForm;

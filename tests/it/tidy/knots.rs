@@ -1,5 +1,5 @@
 //! The files of `push` form a list: no file imports a file that imports it, and the directories of
-//! `push` import only downwards, `techniques -> http -> hub -> model`.
+//! `push` import only downwards, `techniques -> http -> hub -> log -> model`.
 //!
 //! An import is a path that names another file of `push`, in a `use` declaration or anywhere else.
 //! A `mod` declaration and the path of a visibility are no imports.
@@ -10,7 +10,7 @@ use super::lexer::{Token, UsedPath, matches, paths, tokens, without_tests};
 use super::{Finding, Source};
 
 /// The directories of `push`, lowest first.
-const DIRECTORIES: [&str; 4] = ["model", "hub", "http", "techniques"];
+const DIRECTORIES: [&str; 5] = ["model", "log", "hub", "http", "techniques"];
 
 /// One file that imports another.
 struct Import {
@@ -111,7 +111,7 @@ fn without_visibilities<'a>(code: &[Token<'a>]) -> Vec<Token<'a>> {
 
 /// Checks these files beside others that they may name.
 fn findings(files: &[(&str, &str)]) -> Vec<String> {
-    let others = ["mod", "model/mod", "model/id", "hub/mod", "hub/state", "http/mod", "techniques/mod"];
+    let others = ["mod", "model/mod", "model/id", "log/mod", "hub/mod", "hub/state", "http/mod", "techniques/mod"];
     let others = others.map(|name| format!("src/push/{name}.rs"));
     let others = others.iter().filter(|path| files.iter().all(|(given, _)| given != path));
     let others = others.map(|path| Source::new(path, ""));
@@ -124,6 +124,8 @@ fn imports_upwards_are_found() {
     for (path, text) in [
         ("src/push/model/a.rs", "use crate::push::hub::Hub;"),
         ("src/push/model/a.rs", "use super::super::hub::state::State;"),
+        ("src/push/model/a.rs", "use crate::push::log::MemoryLog;"),
+        ("src/push/log/a.rs", "use crate::push::hub::Hub;"),
         ("src/push/model/a.rs", "use crate::{proto::Frame, push::{model::Id, http::Call}};"),
         ("src/push/model/a.rs", "fn f() { crate::push::techniques::f() }"),
         ("src/push/model/a.rs", "use pushlab::push::Hub;"),
