@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use pushlab::Request;
-use pushlab::push::{Access, Cursor, Hub, HubConfig, Payload, PerTechnique, Technique, Topics};
+use pushlab::push::{Access, Cursor, Hub, HubConfig, Payload, PerTechnique, Topics};
 use serde_json::{Value, json};
 
 use crate::app::cookies;
@@ -66,7 +66,7 @@ struct Person {
     token: String,
     /// When the person joined. The first connection is expected within [`GRACE`] of it.
     since: Instant,
-    technique: Option<Technique>,
+    technique: Option<&'static str>,
 }
 
 pub(crate) struct Joined {
@@ -168,10 +168,10 @@ impl Room {
     pub(crate) fn people(&self) -> Arc<[u8]> {
         let mut people = lock(&self.people);
         let trace = self.trace();
-        if let Some((_, json)) = people.told.as_ref().filter(|(told, _)| Some(*told) == trace) {
+        if let Some((_, json)) = people.told.as_ref().filter(|(told, _)| Some(told) == trace.as_ref()) {
             return Arc::clone(json);
         }
-        let online = people.by_id.iter().filter_map(|(id, person)| Some((id, &person.name, self.technique(id)?.name())));
+        let online = people.by_id.iter().filter_map(|(id, person)| Some((id, &person.name, self.technique(id)?)));
         let mut online: Vec<_> = online.collect();
         online.sort_unstable_by_key(|(id, name, _)| (fold(name), *id));
         let list = online.iter().map(|(id, name, technique)| json!({ "id": id, "name": name, "technique": technique }));
@@ -180,9 +180,9 @@ impl Room {
         json
     }
 
-    fn technique(&self, id: &str) -> Option<Technique> {
+    fn technique(&self, id: &str) -> Option<&'static str> {
         let online = self.hub.info(&format!("private-{id}")).ok()?.online;
-        Technique::ALL.into_iter().find(|technique| online[*technique] > 0)
+        online.iter().next().map(|(technique, _)| technique)
     }
 
     /// Checks for people who left or changed their technique, for as long as the program runs.

@@ -12,8 +12,9 @@
 //!  (Held)    (Audience)     (Audience)      (Audience)
 //! ```
 //!
-//! The directories import only downwards: `techniques` reads `http`, `http` reads `hub`, and `hub`
-//! reads `model`.
+//! The directories import only downwards, `techniques -> http -> hub -> log -> model`. The log gives
+//! out the ids and keeps the messages. The hub reads and appends by a few operations, so that another
+//! log can take the place of the one in memory.
 //!
 //! # One cursor
 //!
@@ -61,6 +62,13 @@
 //!   a poll with the id before the gap. Its cursor is still the last id that it has received.
 //!   Topics count the dropped messages.
 //!
+//! # Techniques of an application
+//!
+//! [`TECHNIQUES`] are the techniques of every hub. [`Hub::handle_with`] serves further ones beside
+//! them, with the same checks and counters. [`Hub::subscribe`] subscribes a stream or a WebSocket
+//! that an application serves in its own way. Both send messages in an [`Encoding`] of the
+//! application, with the same promises: one cursor, no loss, and a gap where messages are missing.
+//!
 //! # Example
 //!
 //! ```
@@ -85,9 +93,15 @@
 
 mod http;
 mod hub;
+mod log;
 mod model;
 mod techniques;
 
-pub use http::Mounted;
-pub use hub::{Access, Clock, Hub, HubConfig, HubStats, PublishError, Published, TopicInfo};
-pub use model::{BadCursor, BadTopic, Cursor, Id, Message, Payload, PerTechnique, Replay, Technique, Topics, append_json_string};
+pub use http::{Call, Endpoint, Form, GapForm, Mounted, Rejection, Technique};
+pub use hub::{
+    Access, Clock, Hub, HubConfig, HubStats, PublishError, Published, SubscribeError, Subscription, SubscriptionStatus, TopicInfo,
+};
+pub use model::{
+    BadCursor, BadTopic, Cursor, Encoding, Format, Gap, Id, Message, Payload, PerTechnique, Replay, Topics, append_json_string,
+};
+pub use techniques::TECHNIQUES;

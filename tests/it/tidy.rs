@@ -3,7 +3,7 @@
 //! - `layers`: imports point downwards, `push -> session <- driver`, `session -> proto`, and never sideways between the two drivers;
 //!   `push` uses only the public API.
 //! - `knots`: the files of `push` and of `session` import no file that imports them, and the directories of `push` import only
-//!   downwards, `techniques -> http -> hub -> model`.
+//!   downwards, `techniques -> http -> hub -> log -> model`.
 //! - `purity`: no sockets, threads, locks, clocks or IO traits outside `driver` (`push` may lock, and has one
 //!   file for its clock).
 //! - `text`: file length, headers, nothing unfinished, no `unsafe`, no `unwrap`, only the dependencies that were agreed.

@@ -1,29 +1,18 @@
-//! One request to a technique's endpoint.
+//! What techniques have in common.
 //!
-//! Owns what every technique is given, the choice of the cursor, and the beginning of every stream.
-//! Leaves wire forms to the techniques, and the replay of a stream to `catch_up`.
+//! Owns the choice of the cursor among the fields and the query, and the beginning of every stream.
+//! Leaves the request itself to `technique`, wire forms to the techniques, and the replay of a
+//! stream to the hub.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::catch_up::{CatchUp, EncodeGap};
 use super::conditions::{IfNoneMatch, LastEventId};
-use super::query::Query;
 use super::rejection::Rejection;
-use crate::push::hub::{Hub, PublishError, Subscription};
-use crate::push::model::{AnswerFields, Cursor, Format, Id, Replay, Technique, Topics, WireForm};
-use crate::session::{Reply, Request, Response};
-
-/// A request to a technique's endpoint, after the checks that all techniques share.
-pub(crate) struct Call<'a> {
-    pub(crate) hub: &'a Hub,
-    pub(crate) request: &'a Request<'a>,
-    pub(crate) topics: Topics,
-    pub(crate) query: Query<'a>,
-    pub(crate) fields: AnswerFields,
-    pub(crate) client: Option<Arc<str>>,
-    pub(crate) callback: Option<Arc<str>>,
-}
+use super::technique::{Call, Form, GapForm};
+use crate::push::hub::{EncodeGap, SubscribeParameters, Subscription};
+use crate::push::model::{Cursor, Encoding, Id, Replay, WireForm};
+use crate::session::{Reply, Response};
 
 /// The answer to a poll without new messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,33 +23,22 @@ pub(crate) enum Unchanged {
     NotModified,
 }
 
-/// How a technique streams.
+/// How a technique streams to one client. The descriptor has the rest.
 pub(crate) struct StreamPlan {
-    pub(crate) technique: Technique,
+    pub(crate) form: &'static Form,
     pub(crate) wire_form: WireForm,
+    /// The media type of the form, with its parameters.
     pub(crate) content_type: Cow<'static, str>,
     /// Makes the first bytes of the body. The id is the position from which the stream has all
     /// messages.
     pub(crate) preface: fn(&Call<'_>, Id) -> Vec<u8>,
-    pub(crate) heartbeat: &'static [u8],
-    /// Encodes a gap; `None` if the format cannot express one. Then only the head can tell of a
-    /// gap, and a gap that opens later ends the stream.
-    pub(crate) encode_gap: Option<EncodeGap>,
+    /// Encodes a gap. It is not called if the form tells of a gap in the head only.
+    pub(crate) encode_gap: EncodeGap,
     /// The stream ends after this many bytes of messages, including those of the replay.
     pub(crate) limit_bytes: Option<usize>,
 }
 
 impl Call<'_> {
-    pub(crate) fn reject(&self, reply: Reply<'_>, rejection: &Rejection) {
-        rejection.send(self.hub, reply, &self.fields);
-    }
-
-    /// The cursor in the query, `after=`. A bad value is an error even if a field has precedence
-    /// over it, so that the validity of an address does not depend on the fields.
-    pub(crate) fn after(&self) -> Result<Cursor, Rejection> {
-        Ok(self.query.cursor("after")?.unwrap_or_default())
-    }
-
     /// The cursor of an event stream: the first of `Last-Event-ID`, `lastEventId=`,
     /// `last_event_id=` and `after=` that is present and not empty. The field comes first because
     /// the browser updates it with each event, while the address stays as the page wrote it.
@@ -102,22 +80,37 @@ impl Call<'_> {
         })
     }
 
-    pub(crate) fn format(&self, default: Format) -> Result<Format, Rejection> {
-        self.query.format(default)
-    }
-
-    /// The parameters of a subscription that continues after `sent_to`.
-    pub(crate) fn subscription(&self, technique: Technique, sent_to: Id) -> Subscription<'_> {
-        Subscription { topics: &self.topics, technique, client: self.client.as_ref(), sent_to, gaps_told_to: 0 }
+    /// The parameters of a poll that continues after `sent_to`.
+    pub(crate) fn poll_parameters(&self, technique: &'static str, sent_to: Id) -> SubscribeParameters<'_> {
+        SubscribeParameters { topics: &self.topics, technique, client: self.client.as_ref(), sent_to, gaps_told_to: 0 }
     }
 
     /// The first piece of the replay. Creates the topics, so that a connection can be subscribed to
     /// them.
     pub(crate) fn replay(&self, cursor: Cursor) -> Result<Replay, Rejection> {
-        let (now, limit_bytes) = (self.hub.config().clock.now(), self.hub.config().replay_bytes);
-        let mut state = self.hub.lock();
-        let slots = state.topics.get_or_create_all(&self.topics).ok_or(PublishError::TooManyTopics)?;
-        Ok(state.replay_slots(&slots, 0, cursor, limit_bytes, now))
+        Ok(self.hub.first_piece(&self.topics, cursor)?)
+    }
+
+    /// Subscribes a connection to the topics, from the cursor in the query.
+    ///
+    /// # Errors
+    /// A refusal with 400 when the cursor is not valid, and with 503 when the hub cannot create the
+    /// topics.
+    pub fn subscribe(&self, encoding: Encoding) -> Result<Subscription, Rejection> {
+        let subscription = self.hub.subscribe(self.technique.name, &self.topics, self.after()?, encoding)?;
+        Ok(self.with_client(subscription))
+    }
+
+    /// A subscription that continues after the first piece of its replay.
+    pub(crate) fn subscription_after(&self, missed: Replay, wire_form: WireForm, encode_gap: Option<EncodeGap>) -> Subscription {
+        self.with_client(Subscription::new(self.hub, &self.topics, self.technique.name, wire_form, encode_gap, missed))
+    }
+
+    fn with_client(&self, subscription: Subscription) -> Subscription {
+        match &self.client {
+            Some(token) => subscription.for_client(Arc::clone(token)),
+            None => subscription,
+        }
     }
 
     /// Serves a technique that streams.
@@ -136,19 +129,14 @@ impl Call<'_> {
             Err(rejection) => return self.reject(reply, &rejection),
         };
         let head = Response::new(plan.content_type, "");
-        let head = match plan.technique {
-            Technique::Sse => self.fields.apply_to_event_stream(head),
-            _ => self.fields.apply(head),
-        };
+        // The session adds fields of its own to an event stream, and tells its client at a shutdown
+        // when to reconnect.
+        let is_event_stream = plan.form.content_type == "text/event-stream";
+        let head = if is_event_stream { self.fields.apply_to_event_stream(head) } else { self.fields.apply(head) };
         let head = head.field("Pushlab-Resumed", &missed.from.to_string());
         let head = if missed.gap { head.field("Pushlab-Gap", &missed.from.to_string()) } else { head };
-        let mut stream = if plan.technique == Technique::Sse {
-            reply.event_stream_with(head)
-        } else {
-            let mut stream = reply.stream(head);
-            stream.heartbeat(plan.heartbeat);
-            stream
-        };
+        let mut stream = if is_event_stream { reply.event_stream_with(head) } else { reply.stream(head) };
+        stream.heartbeat(self.technique.heartbeat);
         if !stream.is_live() {
             return;
         }
@@ -156,8 +144,8 @@ impl Call<'_> {
         if let Some(bytes) = plan.limit_bytes {
             stream.end_after(bytes);
         }
-        let catch_up = CatchUp::new(self.hub, &self.topics, plan.technique, plan.wire_form, plan.encode_gap, missed);
-        stream.feed(catch_up.for_client(self.client.as_ref()));
+        let encode_gap = Some(plan.encode_gap).filter(|_| plan.form.gap == GapForm::InBand);
+        stream.feed(self.subscription_after(missed, plan.wire_form, encode_gap));
     }
 }
 

@@ -1,20 +1,20 @@
 //! From requests to operations of the hub.
 //!
-//! Owns what is the same for all techniques: the routing, the reading of requests, the catching up
-//! of streams, and refusals. Leaves what differs between techniques to `techniques`, and the
+//! Owns what is the same for all techniques: the routing, the reading of requests, the beginning of
+//! streams, and refusals. Leaves what differs between techniques to `techniques`, and the
 //! operations to `hub`.
 
 mod body;
 mod call;
-mod catch_up;
 mod conditions;
 mod query;
 mod rejection;
 mod router;
+mod technique;
 
+pub use rejection::Rejection;
 pub use router::Mounted;
+pub use technique::{Call, Endpoint, Form, GapForm, Technique};
 
-pub(crate) use call::{Call, StreamPlan, Unchanged};
-pub(crate) use catch_up::{CatchUp, CatchUpStatus, EncodeGap};
-pub(crate) use rejection::Rejection;
-pub(crate) use router::{Endpoint, Router};
+pub(crate) use call::{StreamPlan, Unchanged};
+pub(crate) use router::Router;

@@ -71,11 +71,11 @@ impl<'a> Query<'a> {
         }
     }
 
-    pub(crate) fn format(&self, default: Format) -> Result<Format, Rejection> {
+    pub(crate) fn format(&self) -> Result<Option<Format>, Rejection> {
         match self.value("format") {
-            None => Ok(default),
-            Some("json") => Ok(Format::Json),
-            Some("raw") => Ok(Format::Raw),
+            None => Ok(None),
+            Some("json") => Ok(Some(Format::Json)),
+            Some("raw") => Ok(Some(Format::Raw)),
             Some(_) => Err(Rejection::bad_request("`format` must be json or raw")),
         }
     }

@@ -3,18 +3,36 @@
 //! Owns the status, the sentence that explains it, and the answer. Leaves the reasons to the code
 //! that refuses.
 
-use crate::push::hub::{Hub, PublishError};
+use std::fmt;
+
+use crate::push::hub::{Hub, PublishError, SubscribeError};
 use crate::push::model::AnswerFields;
 use crate::session::{Reply, Response};
 
 /// A refusal: the status, and a sentence for the person who reads the answer.
+///
+/// ```
+/// use pushlab::push::Rejection;
+/// let rejection = Rejection::new(404, "there is no such feed");
+/// assert_eq!(rejection.to_string(), "there is no such feed");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Rejection {
+pub struct Rejection {
     pub(crate) status: u16,
     pub(crate) sentence: String,
 }
 
 impl Rejection {
+    /// A refusal with this status, which is 400 or higher.
+    pub fn new(status: u16, sentence: impl Into<String>) -> Self {
+        Self { status, sentence: sentence.into() }
+    }
+
+    /// The status.
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
     /// A refusal with status 400.
     pub(crate) fn bad_request(sentence: impl Into<String>) -> Self {
         Self { status: 400, sentence: sentence.into() }
@@ -28,6 +46,20 @@ impl Rejection {
 
     fn response(&self) -> Response {
         Response::text(format!("{}\n", self.sentence)).with_status(self.status)
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence)
+    }
+}
+
+impl std::error::Error for Rejection {}
+
+impl From<SubscribeError> for Rejection {
+    fn from(error: SubscribeError) -> Self {
+        PublishError::from(error).into()
     }
 }
 

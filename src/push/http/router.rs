@@ -2,14 +2,14 @@
 //!
 //! Owns paths, methods, publishing and topic counters over HTTP, and the checks that all techniques
 //! share. Returns the reply of a request outside of the hub's prefix. Leaves the list of techniques
-//! to `techniques::endpoints`.
+//! to `techniques`.
 
 use std::borrow::Cow;
 
 use super::body::PayloadKind;
-use super::call::Call;
 use super::query::{Query, UnknownParameters};
 use super::rejection::Rejection;
+use super::technique::{Call, Endpoint, Technique};
 use crate::proto::http1::Method;
 use crate::push::hub::{Access, Hub};
 use crate::push::model::{AnswerFields, PRESENCE, Topics, check_topic_name};
@@ -29,21 +29,16 @@ const TOPIC_METHODS: &str = "GET, HEAD, POST, OPTIONS";
 /// The methods of `{prefix}/{topics}/{technique}`.
 const SUBSCRIBE_METHODS: &str = "GET, HEAD, OPTIONS";
 
-/// The endpoint of a technique: the last segment of its path, the parameters that only it has, and
-/// the function that serves it.
-pub(crate) struct Endpoint {
-    pub(crate) name: &'static str,
-    pub(crate) parameters: &'static [&'static str],
-    pub(crate) serve: fn(&Call<'_>, Reply<'_>),
-}
-
 /// The parameters of every technique.
 const COMMON_PARAMETERS: &[&str] = &["after", "client", "presence"];
 
 /// The routing of one hub.
 pub(crate) struct Router<'h> {
     pub(crate) hub: &'h Hub,
-    pub(crate) endpoints: &'static [Endpoint],
+    /// The techniques of every hub.
+    pub(crate) own: &'h [&'h Technique],
+    /// The techniques that the application adds.
+    pub(crate) added: &'h [&'h Technique],
 }
 
 impl<'h> Router<'h> {
@@ -106,7 +101,8 @@ impl<'h> Router<'h> {
         self.query(request, &[])?;
         let topic = self.check_topic(request, topic, Access::Subscribe)?;
         let info = self.hub.info(&topic).map_err(|error| Rejection::bad_request(error.to_string()))?;
-        Ok(Response::json(info.json(&topic) + "\n"))
+        let techniques: Vec<_> = self.techniques().map(Technique::name).collect();
+        Ok(Response::json(info.json_in_order(&topic, &techniques) + "\n"))
     }
 
     fn check_topic(&self, request: &Request<'_>, name: &str, access: Access) -> Result<String, Rejection> {
@@ -127,8 +123,8 @@ impl<'h> Router<'h> {
     }
 
     fn serve_technique(&self, request: &Request<'_>, topics: &str, technique: &str, fields: &AnswerFields, reply: Reply<'_>) {
-        let Some(endpoint) = self.endpoints.iter().find(|endpoint| endpoint.name == technique) else {
-            let list = self.endpoints.iter().map(|endpoint| endpoint.name).collect::<Vec<_>>().join(", ");
+        let Some((technique, endpoint)) = self.endpoints().find(|(_, endpoint)| endpoint.path == technique) else {
+            let list = self.endpoints().map(|(_, endpoint)| endpoint.path).collect::<Vec<_>>().join(", ");
             let rejection = Rejection { status: 404, sentence: format!("there is no such technique; there are {list}") };
             return rejection.send(self.hub, reply, fields);
         };
@@ -137,10 +133,19 @@ impl<'h> Router<'h> {
             Method::Options => return reply.send(AnswerFields::options(request, SUBSCRIBE_METHODS)),
             _ => return reply.send(fields.apply(Response::method_not_allowed(SUBSCRIBE_METHODS))),
         }
-        match self.call(request, topics, endpoint.parameters, fields) {
+        match self.call(request, topics, technique, endpoint.parameters, fields) {
             Ok(call) => (endpoint.serve)(&call, reply),
             Err(rejection) => rejection.send(self.hub, reply, fields),
         }
+    }
+
+    /// The techniques that have an endpoint.
+    fn endpoints(&self) -> impl Iterator<Item = (&'h Technique, &'h Endpoint)> {
+        self.techniques().filter_map(|technique| Some((technique, technique.endpoint.as_ref()?)))
+    }
+
+    fn techniques(&self) -> impl Iterator<Item = &'h Technique> {
+        self.own.iter().chain(self.added).copied()
     }
 
     fn query<'a>(&self, request: &Request<'a>, known: &[&[&str]]) -> Result<Query<'a>, Rejection> {
@@ -152,7 +157,14 @@ impl<'h> Router<'h> {
     }
 
     /// Makes the checks that all techniques share, and reads the parameters that they share.
-    fn call<'a>(&self, request: &'a Request<'a>, topics: &str, parameters: &[&str], fields: &AnswerFields) -> Result<Call<'a>, Rejection>
+    fn call<'a>(
+        &self,
+        request: &'a Request<'a>,
+        topics: &str,
+        technique: &'h Technique,
+        parameters: &[&str],
+        fields: &AnswerFields,
+    ) -> Result<Call<'a>, Rejection>
     where
         'h: 'a,
     {
@@ -165,6 +177,6 @@ impl<'h> Router<'h> {
         let topics = if query.flag("presence")? { topics.with_presence() } else { topics };
         let client = query.client()?.map(Into::into);
         let callback = query.callback()?.map(Into::into);
-        Ok(Call { hub: self.hub, request, topics, query, fields: fields.clone(), client, callback })
+        Ok(Call { hub: self.hub, technique, request, topics, query, fields: fields.clone(), client, callback })
     }
 }

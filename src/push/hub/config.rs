@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::clock::Clock;
-use crate::push::model::HistoryBounds;
+use crate::push::log::HistoryBounds;
 
 /// A hub's configuration.
 ///

@@ -13,6 +13,7 @@ use super::config::HubConfig;
 use super::publish::{PublishError, Published};
 use super::state::{Constants, State};
 use super::stats::{HubStats, Refused};
+use crate::push::log::{Kept, MemoryLog};
 use crate::push::model::{
     BadTopic, Cursor, Id, PRESENCE, Payload, PerTechnique, Replay, Topics, append_json_string, check_topic_name, is_valid_name,
 };
@@ -30,7 +31,7 @@ pub enum Access {
 type Policy = Box<dyn Fn(&Request<'_>, Access, &str) -> bool + Send + Sync>;
 
 /// The counters of one topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicInfo {
     /// The id of the topic's last message; sequence number 0 if there was none.
     pub last: Id,
@@ -54,6 +55,12 @@ pub struct TopicInfo {
 impl TopicInfo {
     /// The counters as a JSON object. `GET {prefix}/{topic}` answers with it.
     pub fn json(&self, topic: &str) -> String {
+        self.json_in_order(topic, &[])
+    }
+
+    /// The counters as a JSON object, in which the counts of these techniques come first, in this
+    /// order.
+    pub(crate) fn json_in_order(&self, topic: &str, techniques: &[&str]) -> String {
         let mut text = String::from("{\"topic\":");
         append_json_string(topic, &mut text);
         let _ = write!(
@@ -61,9 +68,9 @@ impl TopicInfo {
             ",\"last\":\"{}\",\"retained\":{},\"bytes\":{},\"published\":{},\"gaps\":{},\"drops\":{},\"subscribers\":",
             self.last, self.retained, self.retained_bytes, self.published, self.gaps, self.drops
         );
-        self.subscribers.append_json(&mut text);
+        self.subscribers.append_json(techniques, &mut text);
         text.push_str(",\"online\":");
-        self.online.append_json(&mut text);
+        self.online.append_json(techniques, &mut text);
         text.push('}');
         text
     }
@@ -120,8 +127,9 @@ impl Hub {
 
     fn build(mut config: HubConfig, policy: Option<Policy>) -> Self {
         config.prefix = normalized_path(&config.prefix).into_owned();
-        let constants = Arc::new(Constants { config, epoch: clock::new_epoch(), boundary: format!("part-{:016x}", clock::new_epoch()) });
-        let state = Mutex::new(State::new(Arc::clone(&constants)));
+        let log = MemoryLog::new(clock::new_epoch(), config.history_bounds());
+        let constants = Arc::new(Constants { config, epoch: log.epoch(), boundary: format!("part-{:016x}", clock::new_epoch()) });
+        let state = Mutex::new(State::new(Arc::clone(&constants), log));
         Self(Arc::new(Inner { constants, state, policy, refused: Refused::default() }))
     }
 
@@ -173,15 +181,20 @@ impl Hub {
         let mut state = self.lock();
         state.expire_presence(now);
         let online = state.online(topic);
-        let found = state.topics.get_unexpired(topic, now, self.config().history_age);
+        let slot = state.topics.slot_of(topic);
+        let kept = match slot {
+            Some(slot) => state.log.kept(slot, now),
+            None => Kept { last: self.constants().id(0), messages: 0, bytes: 0 },
+        };
+        let found = slot.map(|slot| &state.topics[slot]);
         Ok(TopicInfo {
-            last: self.constants().id(found.map_or(0, |topic| topic.history.last())),
-            retained: found.map_or(0, |topic| topic.history.len()),
-            retained_bytes: found.map_or(0, |topic| topic.history.bytes()),
+            last: kept.last,
+            retained: kept.messages,
+            retained_bytes: kept.bytes,
             published: found.map_or(0, |topic| topic.published),
             gaps: found.map_or(0, |topic| topic.gaps),
             drops: found.map_or(0, |topic| topic.drops.load(Relaxed)),
-            subscribers: found.map_or_else(PerTechnique::default, |topic| topic.users().subscribers),
+            subscribers: found.map_or_else(PerTechnique::default, |topic| topic.users().subscribers.clone()),
             online,
         })
     }
@@ -204,8 +217,7 @@ impl Hub {
     /// The id of the last message of all topics: a cursor for the messages that are published after
     /// this call.
     pub fn last(&self) -> Id {
-        let state = self.lock();
-        self.constants().id(state.sequence)
+        self.lock().log.last()
     }
 
     /// Drops messages that are too old, and ends the presence of clients whose grace time is over.
@@ -216,7 +228,7 @@ impl Hub {
         let now = self.config().clock.now();
         let mut state = self.lock();
         state.expire_presence(now);
-        state.topics.expire(now, self.config().history_age);
+        state.log.expire(now);
     }
 
     /// The hub's configuration.

@@ -14,6 +14,7 @@ mod publish;
 mod state;
 mod stats;
 mod subscribe;
+mod subscription;
 mod topic;
 mod topic_table;
 
@@ -22,6 +23,7 @@ pub use config::HubConfig;
 pub use hub::{Access, Hub, TopicInfo};
 pub use publish::{PublishError, Published};
 pub use stats::HubStats;
+pub use subscription::{SubscribeError, Subscription, SubscriptionStatus};
 
-pub(crate) use state::Sink;
-pub(crate) use subscribe::{HoldOutcome, SubscribeOutcome, Subscription, SubscriptionGuard};
+pub(crate) use subscribe::{HoldOutcome, SubscribeParameters};
+pub(crate) use subscription::EncodeGap;

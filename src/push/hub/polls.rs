@@ -7,24 +7,35 @@
 /// So many keys of ended polls are not worth a sweep.
 const OVER: usize = 16;
 
-/// The keys of one topic.
+/// The polls of one topic.
 #[derive(Debug, Default)]
-pub(crate) struct Polls(Vec<u64>);
+pub(crate) struct Polls {
+    /// The keys of the polls that wait, and of some polls that have ended.
+    keys: Vec<u64>,
+    /// The polls that wait.
+    waiting: usize,
+}
 
 impl Polls {
-    /// Adds a key. `waiting` is the number of polls in the list that still wait, and `is_there`
-    /// tells whether a poll still waits. A sweep happens only after at least as many additions as
-    /// it keeps keys, so an addition takes constant time on average.
-    pub(crate) fn add(&mut self, key: u64, waiting: usize, is_there: impl Fn(u64) -> bool) {
-        if self.0.len() >= 2 * waiting + OVER {
-            self.0.retain(|key| is_there(*key));
+    /// Adds a poll. `is_there` tells whether the poll of a key still waits. A sweep happens only
+    /// after at least as many additions as it keeps keys, so an addition takes constant time on
+    /// average.
+    pub(crate) fn add(&mut self, key: u64, is_there: impl Fn(u64) -> bool) {
+        if self.keys.len() >= 2 * self.waiting + OVER {
+            self.keys.retain(|key| is_there(*key));
         }
-        self.0.push(key);
+        self.keys.push(key);
+        self.waiting += 1;
     }
 
-    /// Takes all keys, also those of polls that have ended.
+    /// Counts a poll that has ended. Its key stays in the list.
+    pub(crate) fn end_one(&mut self) {
+        self.waiting -= 1;
+    }
+
+    /// Takes all keys, also those of polls that have ended. The caller ends each poll that waits.
     pub(crate) fn take_all(&mut self) -> Vec<u64> {
-        std::mem::take(&mut self.0)
+        std::mem::take(&mut self.keys)
     }
 }
 
@@ -40,8 +51,11 @@ mod tests {
             let mut polls = Polls::default();
             for key in 0..10_000 {
                 let first = u64::saturating_sub(key, at_once);
-                polls.add(key, (key - first) as usize, |key| key >= first);
-                assert!(polls.0.len() <= 2 * at_once as usize + OVER + 1, "{} for {at_once}", polls.0.len());
+                if key > at_once {
+                    polls.end_one();
+                }
+                polls.add(key, |key| key >= first);
+                assert!(polls.keys.len() <= 2 * at_once as usize + OVER + 1, "{} for {at_once}", polls.keys.len());
             }
             let last: Vec<_> = (10_000 - at_once - 1..10_000).collect();
             assert!(polls.take_all().ends_with(&last), "those that wait are there, in order");

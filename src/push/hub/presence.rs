@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::proto::Limits;
-use crate::push::model::{PerTechnique, Technique};
+use crate::push::model::PerTechnique;
 
 /// A topic's name and a client's token.
 type MemberKey = (Arc<str>, Arc<str>);
@@ -26,7 +26,8 @@ type Departure = (Instant, u64);
 /// A client of one topic.
 #[derive(Debug)]
 struct Member {
-    technique: Technique,
+    /// The name of the technique that the member used last.
+    technique: &'static str,
     /// The member's requests and connections that have not ended.
     live: usize,
     /// The member's key in `Presence::leaving`, while the member is in its grace time.
@@ -46,11 +47,11 @@ pub(crate) struct Presence {
 
 impl Presence {
     /// Adds a subscription of a client. Returns whether the client was offline before.
-    pub(crate) fn enter(&mut self, topic: &Arc<str>, token: &Arc<str>, technique: Technique) -> bool {
+    pub(crate) fn enter(&mut self, topic: &Arc<str>, token: &Arc<str>, technique: &'static str) -> bool {
         let online = self.online.entry(Arc::clone(topic)).or_default();
-        online[technique] += 1;
+        online.add_one(technique);
         if let Some(member) = self.members.get_mut(&(Arc::clone(topic), Arc::clone(token))) {
-            online[member.technique] -= 1;
+            online.remove_one(member.technique);
             member.technique = technique;
             member.live += 1;
             if let Some(departure) = member.departure.take() {
@@ -79,7 +80,7 @@ impl Presence {
 
     /// Removes one member whose grace time is over, or that exceeds the `most` members that may be
     /// in their grace time. The caller repeats the call until it returns `None`.
-    pub(crate) fn expire(&mut self, now: Instant, most: usize) -> Option<(Arc<str>, Technique)> {
+    pub(crate) fn expire(&mut self, now: Instant, most: usize) -> Option<(Arc<str>, &'static str)> {
         let ((due, _), _) = self.leaving.first_key_value()?;
         let is_over = *due <= now;
         if !is_over && self.leaving.len() <= most {
@@ -97,17 +98,18 @@ impl Presence {
         self.crowded_out
     }
 
-    fn count_out(&mut self, topic: &Arc<str>, technique: Technique) {
+    fn count_out(&mut self, topic: &Arc<str>, technique: &'static str) {
         if let Some(online) = self.online.get_mut(topic) {
-            online[technique] -= 1;
-            if online.sum() == 0 {
+            online.remove_one(technique);
+            if online.is_empty() {
                 self.online.remove(topic);
             }
         }
     }
 
     /// The members of a topic that are online, by the technique that they used last.
-    pub(crate) fn online(&self, topic: &str) -> PerTechnique {
-        self.online.get(topic).copied().unwrap_or_default()
+    pub(crate) fn online(&self, topic: &str) -> &PerTechnique {
+        const NONE: &PerTechnique = &PerTechnique::none();
+        self.online.get(topic).unwrap_or(NONE)
     }
 }

@@ -1,9 +1,9 @@
 //! The state that the hub's lock protects.
 //!
-//! Owns the one sequence, the subscriptions, the replay after a cursor, and the shared answers of
-//! waiting polls. Each operation runs completely under the lock. No operation waits: delivering and
-//! releasing only post to the drivers of the connections. Leaves requests to `http`, and the form
-//! of answers to `model`.
+//! Owns the subscriptions, the delivery to them, and the shared answers of waiting polls. Each
+//! operation runs completely under the lock. No operation waits: delivering and releasing only post
+//! to the drivers of the connections. Leaves ids and retained messages to the log, requests to
+//! `http`, and the form of answers to `model`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,13 +15,15 @@ use super::config::HubConfig;
 use super::presence::Presence;
 use super::publish::PublishError;
 use super::topic_table::{TopicSlots, TopicTable};
-use crate::push::model::{Cursor, Id, Merge, Message, PRESENCE, Payload, PerTechnique, PollForm, Replay, Technique, Topics, WireForm};
+use crate::push::log::{MemoryLog, Reading};
+use crate::push::model::{Cursor, Id, Message, PRESENCE, Payload, PerTechnique, PollForm, Replay, Topics, WireForm};
 use crate::session::{Held, Pusher, Response};
 
 /// The values that never change after the hub is created. They are read without the lock.
 #[derive(Debug)]
 pub(crate) struct Constants {
     pub(crate) config: HubConfig,
+    /// The epoch of the log.
     pub(crate) epoch: u64,
     /// The boundary between the parts of multipart streams.
     pub(crate) boundary: String,
@@ -43,7 +45,8 @@ impl Constants {
 /// One subscription.
 pub(crate) struct Subscriber {
     slots: TopicSlots,
-    technique: Technique,
+    /// The technique's name in counters.
+    technique: &'static str,
     sink: Sink,
 }
 
@@ -68,7 +71,7 @@ pub(crate) type ClientKey = (Arc<str>, Topics);
 /// The state under the lock.
 pub(crate) struct State {
     pub(crate) constants: Arc<Constants>,
-    pub(crate) sequence: u64,
+    pub(crate) log: MemoryLog,
     pub(crate) topics: TopicTable,
     pub(crate) presence: Presence,
     /// The subscribers, by the lower half of their keys. The whole key stands beside each
@@ -83,11 +86,11 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(constants: Arc<Constants>) -> Self {
+    pub(crate) fn new(constants: Arc<Constants>, log: MemoryLog) -> Self {
         Self {
             topics: TopicTable::new(constants.config.topics),
             constants,
-            sequence: 0,
+            log,
             presence: Presence::default(),
             subscribers: Slab::new(),
             last_generation: 0,
@@ -99,19 +102,15 @@ impl State {
     /// Gives a payload its id, retains it, and delivers it to all subscribers of the topic. Returns
     /// the id and the number of subscribers.
     pub(crate) fn publish(&mut self, name: &Arc<str>, payload: Payload, now: Instant) -> Result<(Id, u64), PublishError> {
-        let constants = Arc::clone(&self.constants);
-        let id = constants.id(self.sequence + 1);
-        let slot = self.topics.get_or_create(name).ok_or(PublishError::TooManyTopics)?;
-        let message = Arc::new(Message::new(id, Arc::clone(name), payload, now));
-        self.topics.retain(slot, Arc::clone(&message), &constants.config.history_bounds());
+        let slot = self.topics.get_or_create(name, &mut self.log).ok_or(PublishError::TooManyTopics)?;
+        let message = self.log.append(slot, name, payload, now);
         let topic = &mut self.topics[slot];
         topic.published += 1;
         let reached = topic.users().subscribers.sum();
-        topic.deliver(&message, &constants.boundary);
+        topic.deliver(&message, &self.constants.boundary);
         let polls = topic.polls.take_all();
-        self.sequence = id.sequence;
         self.release(polls, &message);
-        Ok((id, reached))
+        Ok((message.id(), reached))
     }
 
     /// Answers the polls that waited for this message. Each of them has received all messages
@@ -150,8 +149,8 @@ impl State {
     /// exist are not created.
     pub(crate) fn replay(&mut self, topics: &Topics, cursor: Cursor, limit_bytes: usize, now: Instant) -> Replay {
         let slots = self.topics.slots_of(topics);
-        let gone_to = if slots.len() < topics.shared_names().len() { self.topics.forgotten_to() } else { 0 };
-        self.collect_missed(&slots, gone_to, 0, cursor, now, limit_bytes)
+        let includes_closed = slots.len() < topics.shared_names().len();
+        self.read(&slots, &Reading { cursor, gaps_told_to: 0, includes_closed, limit_bytes, now })
     }
 
     /// The messages after a cursor, for topics that exist. The client was already told of gaps up
@@ -164,79 +163,24 @@ impl State {
         limit_bytes: usize,
         now: Instant,
     ) -> Replay {
-        self.collect_missed(slots, 0, gaps_told_to, cursor, now, limit_bytes)
+        self.read(slots, &Reading { cursor, gaps_told_to, includes_closed: false, limit_bytes, now })
     }
 
-    /// Collects the messages after a cursor. `gone_to` is the sequence number up to which topics
-    /// that do not exist may have had messages.
-    fn collect_missed(
-        &mut self,
-        slots: &[usize],
-        mut gone_to: u64,
-        gaps_told_to: u64,
-        cursor: Cursor,
-        now: Instant,
-        limit_bytes: usize,
-    ) -> Replay {
-        let age = self.constants.config.history_age;
-        for slot in slots {
-            let history = &mut self.topics[*slot].history;
-            history.expire(now, age);
-            gone_to = gone_to.max(history.gone_to());
-        }
-        let (after, is_known) = match cursor {
-            Cursor::New => (self.sequence, true),
-            Cursor::Earliest => (0, true),
-            Cursor::After(id) if id.epoch != self.constants.epoch || id.sequence > self.sequence => (0, false),
-            Cursor::After(id) => (id.sequence, id.sequence.max(gaps_told_to) >= gone_to),
-        };
-        let from = if cursor == Cursor::Earliest || !is_known { gone_to.max(after) } else { after };
-        if !is_known {
+    /// Reads from the log, and counts a gap for each of the topics.
+    fn read(&mut self, slots: &[usize], reading: &Reading) -> Replay {
+        let replay = self.log.read(slots, reading);
+        if replay.gap {
             for slot in slots {
                 self.topics[*slot].gaps += 1;
             }
         }
-        // The histories are merged lazily: the replay stops at its limit, however many messages the
-        // topics retain.
-        let histories = slots.iter().map(|slot| self.topics[*slot].history.after(after));
-        let mut rest = Merge::new(histories).peekable();
-        let (mut missed, mut bytes) = (Vec::new(), 0);
-        while let Some(message) = rest.next_if(|message| bytes == 0 || bytes + message.bytes().len() <= limit_bytes) {
-            // An empty payload counts as one byte, so that `bytes == 0` holds only for the first
-            // message.
-            bytes += message.bytes().len().max(1);
-            missed.push(Arc::clone(message));
-        }
-        let is_whole = rest.peek().is_none();
-        let from = self.constants.id(from);
-        let last = missed.last().map_or(from, |message| message.id());
-        Replay { gap: !is_known, from, last, messages: missed, is_whole }
+        replay
     }
 
     /// The newest messages of these topics, at most `most` and up to a number of bytes. The result
     /// has at least one message if there are any.
     pub(crate) fn newest(&mut self, topics: &Topics, most: usize, limit_bytes: usize, now: Instant) -> Replay {
-        let mut from = 0;
-        let mut messages = Vec::new();
-        for slot in self.topics.slots_of(topics) {
-            let history = &mut self.topics[slot].history;
-            history.expire(now, self.constants.config.history_age);
-            from = from.max(history.gone_to());
-            messages.extend(history.after(0).rev().take(most.saturating_add(1)).cloned());
-        }
-        messages.sort_unstable_by_key(|message| message.id());
-        let mut bytes = 0_usize;
-        let fits = |message: &&Arc<Message>| {
-            let is_first = bytes == 0;
-            bytes += message.bytes().len().max(1);
-            is_first || bytes <= limit_bytes
-        };
-        let len = messages.iter().rev().take(most).take_while(fits).count();
-        let left_out = messages.len() - len;
-        from = messages[..left_out].last().map_or(from, |message| message.id().sequence);
-        messages.drain(..left_out);
-        let from = self.constants.id(from);
-        Replay { gap: false, from, last: messages.last().map_or(from, |message| message.id()), messages, is_whole: true }
+        self.log.newest(&self.topics.slots_of(topics), most, limit_bytes, now)
     }
 
     /// The key of the next subscriber, which the caller inserts before it gives up the lock. The
@@ -247,19 +191,23 @@ impl State {
         u64::from(self.last_generation) << 32 | self.subscribers.vacant_key() as u64
     }
 
-    /// Adds a subscriber. The slots must come from `get_or_create_all` under the same lock.
-    pub(crate) fn insert_subscriber(&mut self, key: u64, slots: &TopicSlots, technique: Technique, sink: Sink) {
+    /// The slots of these topics, which are created if they do not exist. They stay valid for as long
+    /// as the lock is held, and while the topics have users.
+    pub(crate) fn slots_for(&mut self, topics: &Topics) -> Option<TopicSlots> {
+        self.topics.get_or_create_all(topics, &mut self.log)
+    }
+
+    /// Adds a subscriber. The slots must come from `slots_for` under the same lock.
+    pub(crate) fn insert_subscriber(&mut self, key: u64, slots: &TopicSlots, technique: &'static str, sink: Sink) {
         for slot in &**slots {
-            self.topics.change_users(*slot, |users| users.subscribers[technique] += 1);
+            self.topics.change_users(*slot, |users| users.subscribers.add_one(technique));
             let topic = &mut self.topics[*slot];
             match &sink {
                 Sink::Stream { pusher, wire_form } => topic.add_stream(pusher, wire_form),
                 Sink::Poll(_) => {
-                    let subscribers = &topic.users().subscribers;
-                    let waiting = subscribers[Technique::LongPoll] + subscribers[Technique::Jsonp] - 1;
                     let subscribers = &self.subscribers;
                     let is_there = |key| subscribers.get(index_of(key)).is_some_and(|(found, _)| *found == key);
-                    topic.polls.add(key, waiting as usize, is_there);
+                    topic.polls.add(key, is_there);
                 }
             }
         }
@@ -290,9 +238,10 @@ impl State {
         self.subscribers.get(index_of(key)).filter(|(found, _)| *found == key)?;
         let (_, subscriber) = self.subscribers.remove(index_of(key));
         for slot in &*subscriber.slots {
-            self.topics.change_users(*slot, |users| users.subscribers[subscriber.technique] -= 1);
-            if let Sink::Stream { pusher, wire_form } = &subscriber.sink {
-                self.topics[*slot].remove_stream(pusher, wire_form);
+            self.topics.change_users(*slot, |users| users.subscribers.remove_one(subscriber.technique));
+            match &subscriber.sink {
+                Sink::Stream { pusher, wire_form } => self.topics[*slot].remove_stream(pusher, wire_form),
+                Sink::Poll(_) => self.topics[*slot].polls.end_one(),
             }
         }
         if let Sink::Poll(WaitingPoll { client: Some(client), .. }) = &subscriber.sink
@@ -304,16 +253,23 @@ impl State {
     }
 
     /// Counts a client without a token as online.
-    pub(crate) fn enter_anonymous(&mut self, slots: &TopicSlots, technique: Technique, now: Instant) {
-        self.count_anonymous(slots, technique, now, "join", |online| online[technique] += 1);
+    pub(crate) fn enter_anonymous(&mut self, slots: &TopicSlots, technique: &'static str, now: Instant) {
+        self.count_anonymous(slots, technique, now, "join", |online| online.add_one(technique));
     }
 
     /// Counts a client without a token as offline.
-    pub(crate) fn leave_anonymous(&mut self, slots: &TopicSlots, technique: Technique, now: Instant) {
-        self.count_anonymous(slots, technique, now, "leave", |online| online[technique] -= 1);
+    pub(crate) fn leave_anonymous(&mut self, slots: &TopicSlots, technique: &'static str, now: Instant) {
+        self.count_anonymous(slots, technique, now, "leave", |online| online.remove_one(technique));
     }
 
-    fn count_anonymous(&mut self, slots: &TopicSlots, technique: Technique, now: Instant, event: &str, change: impl Fn(&mut PerTechnique)) {
+    fn count_anonymous(
+        &mut self,
+        slots: &TopicSlots,
+        technique: &'static str,
+        now: Instant,
+        event: &str,
+        change: impl Fn(&mut PerTechnique),
+    ) {
         for slot in &**slots {
             self.topics.change_users(*slot, |users| change(&mut users.anonymous));
             if self.publishes_presence() {
@@ -324,7 +280,7 @@ impl State {
     }
 
     /// A client with a token begins a request or a connection.
-    pub(crate) fn enter_client(&mut self, (token, topics): &ClientKey, technique: Technique, now: Instant) {
+    pub(crate) fn enter_client(&mut self, (token, topics): &ClientKey, technique: &'static str, now: Instant) {
         for name in topics.shared_names().iter().filter(|name| !name.ends_with(PRESENCE)) {
             if self.presence.enter(name, token, technique) {
                 self.publish_presence(name, "join", technique, now);
@@ -343,8 +299,8 @@ impl State {
 
     /// The clients of a topic that are online, with and without a token.
     pub(crate) fn online(&self, name: &str) -> PerTechnique {
-        let anonymous = self.topics.get(name).map(|topic| topic.users().anonymous).unwrap_or_default();
-        anonymous.plus(&self.presence.online(name))
+        let anonymous = self.topics.get(name).map(|topic| topic.users().anonymous.clone()).unwrap_or_default();
+        anonymous.plus(self.presence.online(name))
     }
 
     /// Ends the presence of the clients whose grace time is over, and of those that exceed
@@ -364,13 +320,13 @@ impl State {
 
     /// Publishes that a client joined or left, if the presence topic exists or `presence_messages`
     /// is set.
-    fn publish_presence(&mut self, name: &str, event: &str, technique: Technique, now: Instant) {
+    fn publish_presence(&mut self, name: &str, event: &str, technique: &'static str, now: Instant) {
         if !self.publishes_presence() {
             return;
         }
         let companion: Arc<str> = format!("{name}{PRESENCE}").into();
         if self.constants.config.presence_messages || self.topics.get(&companion).is_some() {
-            let (online, technique) = (self.online(name).sum(), technique.name());
+            let online = self.online(name).sum();
             let text = format!(r#"{{"event":"{event}","technique":"{technique}","online":{online}}}"#);
             // It fails only if the presence topic does not exist and cannot be created. Then the
             // presence topic has no subscribers.

@@ -2,7 +2,7 @@
 //!
 //! Owns the step from a replay to a subscription, which loses and repeats no message, and the guard
 //! that ends a subscription. Leaves the changes of the state to `state`, and the pace of a replay
-//! to `http::catch_up`.
+//! to `subscription`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -11,29 +11,29 @@ use std::time::{Duration, Instant};
 use super::hub::Hub;
 use super::state::{ClientKey, Sink, State, WaitingPoll};
 use super::topic_table::TopicSlots;
-use crate::push::model::{Cursor, Id, PollForm, Replay, Technique, Topics};
+use crate::push::model::{Cursor, Id, PollForm, Replay, Topics};
 use crate::session::Reply;
 
 impl Hub {
-    /// Subscribes a connection that was sent all messages up to `subscription.sent_to`. If other
+    /// Subscribes a connection that was sent all messages up to `parameters.sent_to`. If other
     /// messages were published after it, returns those and does not subscribe. The check and the
     /// subscription happen under one lock, so no message falls between them.
-    pub(crate) fn subscribe(&self, subscription: &Subscription<'_>, sink: Sink) -> SubscribeOutcome {
+    pub(crate) fn subscribe_now(&self, parameters: &SubscribeParameters<'_>, sink: Sink) -> SubscribeOutcome {
         let now = self.config().clock.now();
         let mut state = self.lock();
         state.expire_presence(now);
-        let Some(slots) = state.topics.get_or_create_all(subscription.topics) else { return SubscribeOutcome::TooManyTopics };
+        let Some(slots) = state.slots_for(parameters.topics) else { return SubscribeOutcome::TooManyTopics };
         let missed =
-            state.replay_slots(&slots, subscription.gaps_told_to, Cursor::After(subscription.sent_to), self.config().replay_bytes, now);
+            state.replay_slots(&slots, parameters.gaps_told_to, Cursor::After(parameters.sent_to), self.config().replay_bytes, now);
         if missed.gap || !missed.messages.is_empty() {
             return SubscribeOutcome::Behind(missed);
         }
         let drops = DropCounters(slots.iter().map(|slot| Arc::clone(&state.topics[*slot].drops)).collect());
-        let guard = self.new_guard(&mut state, subscription, &slots);
-        state.insert_subscriber(guard.key, &slots, subscription.technique, sink);
+        let guard = self.new_guard(&mut state, parameters, &slots);
+        state.insert_subscriber(guard.key, &slots, parameters.technique, sink);
         // The subscriber is inserted before it counts as online: a subscriber of the presence topic
         // receives its own join message.
-        guard.identity.enter(&mut state, subscription.technique, now);
+        guard.identity.enter(&mut state, parameters.technique, now);
         SubscribeOutcome::Subscribed(guard, drops)
     }
 
@@ -41,7 +41,7 @@ impl Hub {
     /// returns those and does not hold the request.
     pub(crate) fn hold_poll<'r>(
         &self,
-        subscription: &Subscription<'_>,
+        parameters: &SubscribeParameters<'_>,
         cursor: Cursor,
         form: &PollForm,
         wait: Duration,
@@ -50,34 +50,34 @@ impl Hub {
         let now = self.config().clock.now();
         let mut state = self.lock();
         state.expire_presence(now);
-        let Some(slots) = state.topics.get_or_create_all(subscription.topics) else { return HoldOutcome::TooManyTopics(reply) };
+        let Some(slots) = state.slots_for(parameters.topics) else { return HoldOutcome::TooManyTopics(reply) };
         let missed = state.replay_slots(&slots, 0, cursor, self.config().replay_bytes, now);
         if missed.gap || !missed.messages.is_empty() {
             return HoldOutcome::Behind(missed, reply);
         }
-        let guard = self.new_guard(&mut state, subscription, &slots);
+        let guard = self.new_guard(&mut state, parameters, &slots);
         // `carry` and `hold` run under the lock, so that no message is published before the poll
         // waits. They call nothing of the application, and they do not drop the guard, which would
         // take the lock again.
         let (key, identity) = (guard.key, guard.identity.clone());
         reply.carry(guard);
         let held = reply.hold(wait, state.empty_answer(form, missed.last));
-        let poll = WaitingPoll { held, form: form.clone(), cursor: missed.last, client: subscription.client_key() };
-        state.insert_subscriber(key, &slots, subscription.technique, Sink::Poll(poll));
-        identity.enter(&mut state, subscription.technique, now);
+        let poll = WaitingPoll { held, form: form.clone(), cursor: missed.last, client: parameters.client_key() };
+        state.insert_subscriber(key, &slots, parameters.technique, Sink::Poll(poll));
+        identity.enter(&mut state, parameters.technique, now);
         HoldOutcome::Held
     }
 
     /// Reserves the key of the next subscriber. The caller inserts the subscriber under the same lock.
-    fn new_guard(&self, state: &mut State, subscription: &Subscription<'_>, slots: &TopicSlots) -> SubscriptionGuard {
+    fn new_guard(&self, state: &mut State, parameters: &SubscribeParameters<'_>, slots: &TopicSlots) -> SubscriptionGuard {
         let identity =
-            subscription.client_key().map_or_else(|| Identity::Anonymous(state.topics.without_presence_topics(slots)), Identity::Client);
-        SubscriptionGuard { hub: self.clone(), key: state.next_key(), technique: subscription.technique, identity }
+            parameters.client_key().map_or_else(|| Identity::Anonymous(state.topics.without_presence_topics(slots)), Identity::Client);
+        SubscriptionGuard { hub: self.clone(), key: state.next_key(), technique: parameters.technique, identity }
     }
 
     /// Notes that a client with a token has sent a request that is answered at once. Its grace time
     /// begins anew.
-    pub(crate) fn note_presence(&self, topics: &Topics, client: Option<&Arc<str>>, technique: Technique) {
+    pub(crate) fn note_presence(&self, topics: &Topics, client: Option<&Arc<str>>, technique: &'static str) {
         let Some(token) = client else { return };
         let client = (Arc::clone(token), topics.clone());
         let now = self.config().clock.now();
@@ -89,9 +89,10 @@ impl Hub {
 }
 
 /// The parameters of a subscription.
-pub(crate) struct Subscription<'a> {
+pub(crate) struct SubscribeParameters<'a> {
     pub(crate) topics: &'a Topics,
-    pub(crate) technique: Technique,
+    /// The technique's name in counters.
+    pub(crate) technique: &'static str,
     pub(crate) client: Option<&'a Arc<str>>,
     /// The connection was sent all messages up to this id.
     pub(crate) sent_to: Id,
@@ -99,7 +100,7 @@ pub(crate) struct Subscription<'a> {
     pub(crate) gaps_told_to: u64,
 }
 
-impl Subscription<'_> {
+impl SubscribeParameters<'_> {
     fn client_key(&self) -> Option<ClientKey> {
         self.client.map(|token| (Arc::clone(token), self.topics.clone()))
     }
@@ -116,14 +117,14 @@ enum Identity {
 }
 
 impl Identity {
-    fn enter(&self, state: &mut State, technique: Technique, now: Instant) {
+    fn enter(&self, state: &mut State, technique: &'static str, now: Instant) {
         match self {
             Self::Client(client) => state.enter_client(client, technique, now),
             Self::Anonymous(slots) => state.enter_anonymous(slots, technique, now),
         }
     }
 
-    fn leave(&self, state: &mut State, technique: Technique, now: Instant) {
+    fn leave(&self, state: &mut State, technique: &'static str, now: Instant) {
         match self {
             Self::Client(client) => state.leave_client(client, now),
             Self::Anonymous(slots) => state.leave_anonymous(slots, technique, now),
@@ -131,7 +132,7 @@ impl Identity {
     }
 }
 
-/// The result of [`Hub::subscribe`].
+/// The result of [`Hub::subscribe_now`].
 pub(crate) enum SubscribeOutcome {
     Subscribed(SubscriptionGuard, DropCounters),
     Behind(Replay),
@@ -160,7 +161,7 @@ impl DropCounters {
 pub(crate) struct SubscriptionGuard {
     hub: Hub,
     key: u64,
-    technique: Technique,
+    technique: &'static str,
     identity: Identity,
 }
 

@@ -1,32 +1,30 @@
 //! One topic.
 //!
-//! Owns the topic's history, its counters, its users and its streams by wire form. Leaves to
-//! `topic_table` which topics exist.
+//! Owns the topic's counters, its users and its streams by wire form. Leaves to `topic_table` which
+//! topics exist, and messages to the log.
 
 use std::collections::HashMap;
+use std::ptr::fn_addr_eq;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Instant;
 
 use super::polls::Polls;
-use crate::push::model::{History, Message, PRESENCE, PerTechnique, SharedForm, WireForm};
+use crate::push::model::{EncodeMessage, Message, PRESENCE, PerTechnique, SharedForm, WireForm};
 use crate::session::{Audience, Pusher};
 
 /// A topic.
 pub(crate) struct Topic {
     pub(crate) name: Arc<str>,
-    pub(crate) history: History,
     pub(crate) published: u64,
     pub(crate) gaps: u64,
     /// Atomic, because a connection whose queue overflows counts its dropped messages without the
     /// hub's lock.
     pub(crate) drops: Arc<AtomicU64>,
     pub(super) users: Users,
-    /// When the topic table next looks for expired messages of this topic; `None` while there are
-    /// no messages.
-    pub(super) expires_at: Option<Instant>,
     audiences: [Audience; SharedForm::COUNT],
     scripts: HashMap<Arc<str>, Audience>,
+    /// The streams and `WebSocket`s with encodings of the application. There are few encodings.
+    own: Vec<(EncodeMessage, Audience)>,
     pub(crate) polls: Polls,
 }
 
@@ -40,22 +38,21 @@ pub(crate) struct Users {
 
 impl Users {
     pub(super) fn is_empty(&self) -> bool {
-        self.subscribers.sum() + self.anonymous.sum() == 0
+        self.subscribers.is_empty() && self.anonymous.is_empty()
     }
 }
 
 impl Topic {
-    pub(super) fn new(name: Arc<str>, history: History) -> Self {
+    pub(super) fn new(name: Arc<str>) -> Self {
         Self {
             name,
-            history,
             published: 0,
             gaps: 0,
             drops: Arc::default(),
             users: Users::default(),
-            expires_at: None,
             audiences: Default::default(),
             scripts: HashMap::new(),
+            own: Vec::new(),
             polls: Polls::default(),
         }
     }
@@ -78,6 +75,9 @@ impl Topic {
         for (callback, audience) in &self.scripts {
             audience.push(&message.script(callback));
         }
+        for (encode, audience) in &self.own {
+            audience.push(&encode(message));
+        }
     }
 
     pub(crate) fn add_stream(&mut self, pusher: &Pusher, wire_form: &WireForm) {
@@ -87,8 +87,10 @@ impl Topic {
     pub(crate) fn remove_stream(&mut self, pusher: &Pusher, wire_form: &WireForm) {
         let audience = self.audience(wire_form);
         audience.remove(pusher);
-        if let (true, WireForm::Script(callback)) = (audience.is_empty(), wire_form) {
-            self.scripts.remove(callback);
+        match wire_form {
+            WireForm::Script(callback) if audience.is_empty() => _ = self.scripts.remove(callback),
+            WireForm::Own(_) if audience.is_empty() => self.own.retain(|(_, audience)| !audience.is_empty()),
+            _ => {}
         }
     }
 
@@ -96,6 +98,14 @@ impl Topic {
         match wire_form {
             WireForm::Shared(form) => &mut self.audiences[*form as usize],
             WireForm::Script(callback) => self.scripts.entry(Arc::clone(callback)).or_default(),
+            WireForm::Own(encode) => {
+                // Two addresses of one function would only make two audiences.
+                let index = self.own.iter().position(|(other, _)| fn_addr_eq(*other, *encode)).unwrap_or(self.own.len());
+                if index == self.own.len() {
+                    self.own.push((*encode, Audience::default()));
+                }
+                &mut self.own[index].1
+            }
         }
     }
 }

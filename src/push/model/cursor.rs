@@ -1,7 +1,7 @@
 //! The position from which a subscriber continues.
 //!
 //! Owns the three kinds of cursor and their text form. Leaves the search for the messages after a
-//! cursor to the hub.
+//! cursor to `log`.
 
 use std::fmt;
 use std::str::FromStr;

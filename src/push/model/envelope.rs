@@ -30,12 +30,26 @@ pub(crate) fn append_envelope(id: Id, topic: &str, payload: &Payload, out: &mut 
     }
 }
 
-/// The gap that a subscriber receives after its queue has dropped messages. It has no `from`: the
-/// missing messages are those between the ids before and after the gap.
-pub(crate) const DROPPED_GAP: &str = r#"{"gap":true}"#;
+/// Messages that are missing, as a subscriber is told in their place.
+///
+/// ```
+/// use pushlab::push::Gap;
+/// assert_eq!(Gap { from: "9f3a0c-17".parse().ok() }.json(), r#"{"gap":true,"from":"9f3a0c-17"}"#);
+/// assert_eq!(Gap { from: None }.json(), r#"{"gap":true}"#);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// All messages after this id follow. `None` if the subscriber's queue has dropped messages: the
+    /// missing messages are those between the ids before and after the gap.
+    pub from: Option<Id>,
+}
 
-/// The gap that a subscriber receives when messages before `from` are missing. All messages after
-/// `from` follow.
-pub(crate) fn gap_envelope(from: Id) -> String {
-    format!(r#"{{"gap":true,"from":"{from}"}}"#)
+impl Gap {
+    /// The gap as a JSON object, in which form the hub's own techniques send it.
+    pub fn json(self) -> String {
+        match self.from {
+            Some(from) => format!(r#"{{"gap":true,"from":"{from}"}}"#),
+            None => r#"{"gap":true}"#.to_owned(),
+        }
+    }
 }

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::envelope::append_envelope;
 use super::id::Id;
 use super::payload::Payload;
-use super::wire_form::{SharedForm, WireForm};
+use super::wire_form::SharedForm;
 use crate::proto::Frame;
 use crate::proto::sse::Event;
 
@@ -76,15 +76,8 @@ impl Message {
         self.text().map_or_else(|| STANDARD.encode(self.bytes()).into(), Into::into)
     }
 
-    /// The message in a wire form. `boundary` is the hub's boundary of multipart parts.
-    pub(crate) fn frame(&self, wire_form: &WireForm, boundary: &str) -> Frame {
-        match wire_form {
-            WireForm::Shared(form) => self.shared_frame(*form, boundary).clone(),
-            WireForm::Script(callback) => self.script(callback),
-        }
-    }
-
-    /// The message in a shared form, which is encoded at the first call.
+    /// The message in a shared form, which is encoded at the first call. `boundary` is the hub's
+    /// boundary of multipart parts.
     pub(crate) fn shared_frame(&self, form: SharedForm, boundary: &str) -> &Frame {
         self.frames[form as usize].get_or_init(|| self.encode(form, boundary))
     }

@@ -1,35 +1,36 @@
 //! The values of `push`: names, messages, and the forms in which messages are sent.
 //!
-//! Owns everything that needs no lock. Leaves topics and subscribers to `hub`.
+//! Owns everything that needs no lock. Leaves ids and retained messages to `log`, and topics and
+//! subscribers to `hub`.
 
 mod answer_fields;
 mod cursor;
+mod encoding;
 mod envelope;
-mod history;
 mod id;
 mod json;
-mod merge;
 mod message;
 mod payload;
+mod per_technique;
 mod poll_form;
 mod replay;
-mod technique;
 mod topic_name;
 mod wire_form;
 
 pub use cursor::Cursor;
+pub use encoding::Encoding;
+pub use envelope::Gap;
 pub use id::{BadCursor, Id};
 pub use json::append_json_string;
 pub use message::Message;
 pub use payload::Payload;
+pub use per_technique::PerTechnique;
 pub use replay::Replay;
-pub use technique::{PerTechnique, Technique};
 pub use topic_name::{BadTopic, Topics};
+pub use wire_form::Format;
 
 pub(crate) use answer_fields::AnswerFields;
-pub(crate) use envelope::{DROPPED_GAP, gap_envelope};
-pub(crate) use history::{History, HistoryBounds};
-pub(crate) use merge::Merge;
+pub(crate) use encoding::{EncodeMessage, WireForm};
 pub(crate) use poll_form::PollForm;
 pub(crate) use topic_name::{PRESENCE, check_topic_name, is_valid_name};
-pub(crate) use wire_form::{Format, SharedForm, WireForm};
+pub(crate) use wire_form::SharedForm;

@@ -1,6 +1,6 @@
 //! The messages after a cursor.
 //!
-//! Owns the result of a replay. Leaves the search for the messages to `hub`.
+//! Owns the result of a replay. Leaves the search for the messages to `log`.
 
 use std::sync::Arc;
 

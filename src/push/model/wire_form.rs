@@ -1,26 +1,17 @@
-//! The forms in which messages are sent.
+//! The forms of which a message has one for all subscribers.
 //!
-//! Owns the list of forms. Leaves the encoding to `message`, and the choice of a form to the
-//! techniques.
-
-use std::sync::Arc;
+//! Owns the list of these forms, and the formats by which a request chooses one. Leaves the encoding
+//! to `message`, forms that differ by subscriber to `encoding`, and the choice to the techniques.
 
 /// The value of the `format` parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// Each message is in an envelope.
+#[non_exhaustive]
+pub enum Format {
+    /// Each message has its id, its topic and its payload: the JSON envelope, or the same facts in
+    /// HTML.
     Json,
     /// Each message is its payload alone.
     Raw,
-}
-
-/// The form in which one subscriber receives messages.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum WireForm {
-    /// All subscribers with this form receive the same bytes.
-    Shared(SharedForm),
-    /// A script element that calls the function of this name.
-    Script(Arc<str>),
 }
 
 /// A wire form that a message has once for all subscribers.

@@ -10,11 +10,19 @@ use std::sync::Arc;
 
 use super::stream::max_bytes;
 use crate::proto::Frame;
-use crate::push::http::{Call, Rejection, StreamPlan};
-use crate::push::model::{Technique, WireForm};
+use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, StreamPlan, Technique};
+use crate::push::model::{Format, WireForm};
 use crate::session::Reply;
 
-pub(crate) const PARAMETERS: &[&str] = &["callback", "max_bytes"];
+pub(crate) const TECHNIQUE: Technique = Technique {
+    name: "iframe",
+    title: "hidden iframe (Pushlet)",
+    summary: "A hidden page without end has one script element per message.",
+    example: "iframe?after=earliest&callback=f",
+    endpoint: Some(Endpoint { path: "iframe", parameters: &["callback", "max_bytes"], serve }),
+    forms: &[Form { format: Format::Json, content_type: "text/html; charset=utf-8", messages: None, gap: GapForm::InBand }],
+    heartbeat: b"\n",
+};
 
 /// The length of the padded head. A browser shows nothing before it has chosen the page's encoding,
 /// for which it reads up to 1,024 bytes.
@@ -25,18 +33,18 @@ pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
 }
 
 fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
+    let form = call.form()?;
     let callback =
         call.callback.clone().ok_or_else(|| Rejection::bad_request("`callback` must name the function of the page around the frame"))?;
     Ok(StreamPlan {
-        technique: Technique::Iframe,
+        form,
         wire_form: WireForm::Script(Arc::clone(&callback)),
-        content_type: "text/html; charset=utf-8".into(),
+        content_type: form.content_type.into(),
         preface: |_, _| {
             let head = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>messages</title></head><body>\n";
             format!("{head:<HEAD_BYTES$}\n").into_bytes()
         },
-        heartbeat: b"\n",
-        encode_gap: Some(Box::new(move |gap| Frame::chunk(format!("<script>parent.{callback}({gap})</script>\n").as_bytes()))),
+        encode_gap: Box::new(move |gap| Frame::chunk(format!("<script>parent.{callback}({})</script>\n", gap.json()).as_bytes())),
         limit_bytes: Some(max_bytes(call)?),
     })
 }

@@ -9,14 +9,29 @@
 //! 2014). `nosniff` and the few characters that a callback may have protect against the same
 //! attack.
 
-use crate::push::http::{Call, Rejection};
+use crate::push::http::{Call, Form, GapForm, Rejection, Technique};
 use crate::push::model::{Format, PollForm};
 
+pub(crate) const TECHNIQUE: Technique = Technique {
+    name: "jsonp",
+    title: "JSONP",
+    summary: "A script element loads the answer to a short or a long poll, and the answer calls a function of the page.",
+    example: "poll?after=earliest&callback=f",
+    endpoint: None,
+    forms: &[Form { format: Format::Json, content_type: "application/javascript; charset=utf-8", messages: None, gap: GapForm::InBand }],
+    heartbeat: b"",
+};
 /// The form in which a poll is answered.
 pub(super) fn poll_form(call: &Call<'_>) -> Result<PollForm, Rejection> {
-    let format = call.format(Format::Json)?;
+    let format = call.form()?.format;
     if format == Format::Raw && call.callback.is_some() {
         return Err(Rejection::bad_request("`format` must be json with a callback: a bare payload is no script"));
     }
     Ok(PollForm { format, callback: call.callback.clone(), fields: call.fields.clone() })
+}
+
+/// The name under which a poll counts: that of JSONP for a poll with a callback, else that of
+/// `technique`.
+pub(super) const fn counted_as(call: &Call<'_>, technique: &Technique) -> &'static str {
+    if call.callback.is_some() { TECHNIQUE.name } else { technique.name }
 }

@@ -12,12 +12,23 @@ use std::time::Duration;
 
 use super::{jsonp, short_poll};
 use crate::proto::http1::Method;
-use crate::push::http::{Call, Rejection};
-use crate::push::hub::{HoldOutcome, PublishError};
-use crate::push::model::Technique;
+use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, Technique};
+use crate::push::hub::{HoldOutcome, SubscribeError};
+use crate::push::model::Format;
 use crate::session::Reply;
 
-pub(crate) const PARAMETERS: &[&str] = &["callback", "format", "wait"];
+pub(crate) const TECHNIQUE: Technique = Technique {
+    name: "long-poll",
+    title: "long polling",
+    summary: "The server holds a request until there is a message.",
+    example: "long-poll?wait=25",
+    endpoint: Some(Endpoint { path: "long-poll", parameters: &["callback", "format", "wait"], serve }),
+    forms: &[
+        Form { format: Format::Json, content_type: "application/json", messages: None, gap: GapForm::InBand },
+        Form { format: Format::Raw, content_type: "", messages: None, gap: GapForm::HeadOnly },
+    ],
+    heartbeat: b"",
+};
 
 pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     let read = jsonp::poll_form(call).and_then(|form| Ok((form, wait(call)?, call.poll_cursor()?.0)));
@@ -28,17 +39,17 @@ pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     if call.request.method() == Method::Head || wait.is_zero() {
         return short_poll::serve(call, reply);
     }
-    let technique = if call.callback.is_some() { Technique::Jsonp } else { Technique::LongPoll };
+    let technique = jsonp::counted_as(call, &TECHNIQUE);
     // `hold_poll` does not read `sent_to`: a poll has a cursor, which may be `earliest`.
-    let subscription = call.subscription(technique, call.hub.constants().id(0));
-    match call.hub.hold_poll(&subscription, cursor, &form, wait, reply) {
+    let parameters = call.poll_parameters(technique, call.hub.constants().id(0));
+    match call.hub.hold_poll(&parameters, cursor, &form, wait, reply) {
         HoldOutcome::Held => {}
         HoldOutcome::Behind(missed, reply) => {
             call.hub.note_presence(&call.topics, call.client.as_ref(), technique);
             reply.send(form.answer_replay(&missed));
         }
         HoldOutcome::TooManyTopics(reply) => {
-            call.reject(reply, &PublishError::TooManyTopics.into());
+            call.reject(reply, &SubscribeError::TooManyTopics.into());
         }
     }
 }

@@ -12,11 +12,19 @@
 
 use std::fmt::Write;
 
-use crate::push::http::{Call, Rejection};
-use crate::push::model::{Cursor, Replay, Technique};
+use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, Technique};
+use crate::push::model::{Cursor, Format, Replay};
 use crate::session::{Reply, Response};
 
-pub(crate) const PARAMETERS: &[&str] = &["every"];
+pub(crate) const TECHNIQUE: Technique = Technique {
+    name: "page",
+    title: "meta refresh",
+    summary: "A page without scripts loads itself again every few seconds.",
+    example: "page?every=5",
+    endpoint: Some(Endpoint { path: "page", parameters: &["every"], serve }),
+    forms: &[Form { format: Format::Json, content_type: "text/html; charset=utf-8", messages: None, gap: GapForm::InBand }],
+    heartbeat: b"",
+};
 
 /// Seconds between reloads, if the request has no `every`.
 const EVERY: u64 = 5;
@@ -29,7 +37,7 @@ const STYLE: &str =
 pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     match page(call) {
         Ok(text) => {
-            call.hub.note_presence(&call.topics, call.client.as_ref(), Technique::MetaRefresh);
+            call.hub.note_presence(&call.topics, call.client.as_ref(), TECHNIQUE.name);
             reply.send(call.fields.apply(Response::html(text)));
         }
         Err(rejection) => call.reject(reply, &rejection),

@@ -7,29 +7,45 @@
 //! for data, choose server-sent events.
 
 use crate::proto::Frame;
-use crate::push::http::{Call, Rejection, StreamPlan};
-use crate::push::model::{Format, SharedForm, Technique, WireForm};
+use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, StreamPlan, Technique};
+use crate::push::model::{Format, SharedForm};
 use crate::session::Reply;
 
-pub(crate) const PARAMETERS: &[&str] = &["format"];
+pub(crate) const TECHNIQUE: Technique = Technique {
+    name: "multipart",
+    title: "multipart",
+    summary: "Each part of a response without end replaces the part before it, as the pictures of a camera do.",
+    example: "multipart?after=earliest",
+    endpoint: Some(Endpoint { path: "multipart", parameters: &["format"], serve }),
+    forms: &[
+        Form { format: Format::Raw, content_type: "multipart/x-mixed-replace", messages: Some(SharedForm::Part), gap: GapForm::InBand },
+        Form {
+            format: Format::Json,
+            content_type: "multipart/x-mixed-replace",
+            messages: Some(SharedForm::JsonPart),
+            gap: GapForm::InBand,
+        },
+    ],
+    heartbeat: b"X-Heartbeat: 1\r\n",
+};
 
 pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     call.serve_stream(reply, plan(call), call.after());
 }
 
 fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
-    let is_json = call.format(Format::Raw)? == Format::Json;
+    let form = call.form()?;
     let boundary = call.hub.constants().boundary.clone();
     Ok(StreamPlan {
-        technique: Technique::Multipart,
-        wire_form: WireForm::Shared(if is_json { SharedForm::JsonPart } else { SharedForm::Part }),
-        content_type: format!("multipart/x-mixed-replace; boundary={boundary}").into(),
+        form,
+        wire_form: form.shared(),
+        content_type: format!("{}; boundary={boundary}", form.content_type).into(),
         preface: |call, _| format!("--{}\r\n", call.hub.constants().boundary).into_bytes(),
-        heartbeat: b"X-Heartbeat: 1\r\n",
-        encode_gap: Some(Box::new(move |gap| {
+        encode_gap: Box::new(move |gap| {
+            let gap = gap.json();
             let head = format!("Content-Type: application/json\r\nX-Gap: 1\r\nContent-Length: {}\r\n\r\n", gap.len());
             Frame::chunk(format!("{head}{gap}\r\n--{boundary}\r\n").as_bytes())
-        })),
+        }),
         limit_bytes: None,
     })
 }

@@ -13,17 +13,27 @@
 //! 200 for `after=`.
 
 use super::jsonp;
-use crate::push::http::{Call, Rejection, Unchanged};
-use crate::push::model::{PollForm, Technique};
+use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, Technique, Unchanged};
+use crate::push::model::{Format, PollForm};
 use crate::session::{Reply, Response};
 
-pub(crate) const PARAMETERS: &[&str] = &["callback", "format"];
+pub(crate) const TECHNIQUE: Technique = Technique {
+    name: "poll",
+    title: "short polling",
+    summary: "The client sends requests at intervals, and each is answered at once.",
+    example: "poll?after=earliest",
+    endpoint: Some(Endpoint { path: "poll", parameters: &["callback", "format"], serve }),
+    forms: &[
+        Form { format: Format::Json, content_type: "application/json", messages: None, gap: GapForm::InBand },
+        Form { format: Format::Raw, content_type: "", messages: None, gap: GapForm::HeadOnly },
+    ],
+    heartbeat: b"",
+};
 
 pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     match jsonp::poll_form(call).and_then(|form| answer(call, &form)) {
         Ok(response) => {
-            let technique = if call.callback.is_some() { Technique::Jsonp } else { Technique::ShortPoll };
-            call.hub.note_presence(&call.topics, call.client.as_ref(), technique);
+            call.hub.note_presence(&call.topics, call.client.as_ref(), jsonp::counted_as(call, &TECHNIQUE));
             reply.send(response);
         }
         Err(rejection) => call.reject(reply, &rejection),

@@ -20,30 +20,41 @@
 
 use crate::proto::Frame;
 use crate::proto::sse::Event;
-use crate::push::http::{Call, Rejection, StreamPlan};
-use crate::push::model::{Format, SharedForm, Technique, WireForm};
+use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, StreamPlan, Technique};
+use crate::push::model::{Format, SharedForm};
 use crate::session::Reply;
 
-pub(crate) const PARAMETERS: &[&str] = &["format", "last_event_id", "lastEventId"];
+pub(crate) const TECHNIQUE: Technique = Technique {
+    name: "events",
+    title: "server-sent events",
+    summary: "The browser reads a response without end, and resumes by itself after a cut.",
+    example: "events?after=earliest",
+    endpoint: Some(Endpoint { path: "events", parameters: &["format", "last_event_id", "lastEventId"], serve }),
+    forms: &[
+        Form { format: Format::Raw, content_type: "text/event-stream", messages: Some(SharedForm::Event), gap: GapForm::InBand },
+        Form { format: Format::Json, content_type: "text/event-stream", messages: Some(SharedForm::JsonEvent), gap: GapForm::InBand },
+    ],
+    heartbeat: b":\n\n",
+};
 
 pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     call.serve_stream(reply, plan(call), call.last_event_id());
 }
 
 fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
-    let is_json = call.format(Format::Raw)? == Format::Json;
+    let form = call.form()?;
     Ok(StreamPlan {
-        technique: Technique::Sse,
-        wire_form: WireForm::Shared(if is_json { SharedForm::JsonEvent } else { SharedForm::Event }),
-        content_type: "text/event-stream".into(),
+        form,
+        wire_form: form.shared(),
+        content_type: form.content_type.into(),
         // An event without data reaches no listener, but sets the browser's last id. So the browser
         // resumes at the right position even if the stream ends before its first message.
         preface: |call, from| encode(&Event::without_data().id(&from.to_string()).retry(call.hub.config().retry)),
-        heartbeat: b":\n\n",
-        encode_gap: Some(Box::new(move |gap| {
-            let event = Event::data(gap);
-            Frame::chunk(&encode(&if is_json { event } else { event.event("gap") }))
-        })),
+        encode_gap: Box::new(move |gap| {
+            let gap = gap.json();
+            let event = Event::data(&gap);
+            Frame::chunk(&encode(&if form.format == Format::Json { event } else { event.event("gap") }))
+        }),
         limit_bytes: None,
     })
 }

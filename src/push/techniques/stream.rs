@@ -8,11 +8,27 @@
 //! the first one or two kilobytes. Choose it for programs and scripts that read lines.
 
 use crate::proto::Frame;
-use crate::push::http::{Call, Rejection, StreamPlan};
-use crate::push::model::{Format, Id, SharedForm, Technique, WireForm};
+use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, StreamPlan, Technique};
+use crate::push::model::{Format, Id, SharedForm};
 use crate::session::Reply;
 
-pub(crate) const PARAMETERS: &[&str] = &["format", "max_bytes", "pad"];
+pub(crate) const TECHNIQUE: Technique = Technique {
+    name: "stream",
+    title: "XHR or fetch streaming",
+    summary: "A script reads a response without end, which has one message per line.",
+    example: "stream?after=earliest",
+    endpoint: Some(Endpoint { path: "stream", parameters: &["format", "max_bytes", "pad"], serve }),
+    forms: &[
+        Form { format: Format::Json, content_type: "application/x-ndjson", messages: Some(SharedForm::Line), gap: GapForm::InBand },
+        Form {
+            format: Format::Raw,
+            content_type: "text/plain; charset=utf-8",
+            messages: Some(SharedForm::RawLine),
+            gap: GapForm::HeadOnly,
+        },
+    ],
+    heartbeat: b"\n",
+};
 
 /// The maximum of `pad`, in bytes. It is larger than the threshold of any known browser.
 const PAD_MAX: u64 = 64 * 1024;
@@ -22,15 +38,14 @@ pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
 }
 
 fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
-    let is_json = call.format(Format::Json)? == Format::Json;
+    let form = call.form()?;
     call.query.whole_number("pad", 0..=PAD_MAX)?;
     Ok(StreamPlan {
-        technique: Technique::Stream,
-        wire_form: WireForm::Shared(if is_json { SharedForm::Line } else { SharedForm::RawLine }),
-        content_type: if is_json { "application/x-ndjson" } else { "text/plain; charset=utf-8" }.into(),
+        form,
+        wire_form: form.shared(),
+        content_type: form.content_type.into(),
         preface,
-        heartbeat: b"\n",
-        encode_gap: if is_json { Some(Box::new(|gap| Frame::chunk(format!("{gap}\n").as_bytes()))) } else { None },
+        encode_gap: Box::new(|gap| Frame::chunk(format!("{}\n", gap.json()).as_bytes())),
         limit_bytes: Some(max_bytes(call)?),
     })
 }

@@ -14,12 +14,23 @@ use std::sync::Arc;
 
 use crate::proto::Frame;
 use crate::proto::ws::Message;
-use crate::push::http::{Call, CatchUp, CatchUpStatus, EncodeGap, Rejection};
-use crate::push::hub::{Access, Hub, PublishError};
-use crate::push::model::{Format, PRESENCE, Payload, SharedForm, Technique, WireForm};
+use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, Technique};
+use crate::push::hub::{Access, EncodeGap, Hub, PublishError, Subscription, SubscriptionStatus};
+use crate::push::model::{Format, PRESENCE, Payload, SharedForm};
 use crate::session::{Reply, Socket, WebSocketHandler};
 
-pub(crate) const PARAMETERS: &[&str] = &["format"];
+pub(crate) const TECHNIQUE: Technique = Technique {
+    name: "ws",
+    title: "WebSocket",
+    summary: "Both sides send messages over one connection.",
+    example: "ws?after=earliest",
+    endpoint: Some(Endpoint { path: "ws", parameters: &["format"], serve }),
+    forms: &[
+        Form { format: Format::Json, content_type: "", messages: Some(SharedForm::WsJson), gap: GapForm::InBand },
+        Form { format: Format::Raw, content_type: "", messages: Some(SharedForm::WsRaw), gap: GapForm::Refused },
+    ],
+    heartbeat: b"",
+};
 
 pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     match connection(call) {
@@ -29,18 +40,17 @@ pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
 }
 
 fn connection(call: &Call<'_>) -> Result<PushSocket, Rejection> {
-    let is_json = call.format(Format::Json)? == Format::Json;
+    let form = call.form()?;
     let missed = call.replay(call.after()?)?;
-    if missed.gap && !is_json {
+    if missed.gap && form.gap == GapForm::Refused {
         let sentence = format!("messages behind the cursor are missing; those behind {} are there", missed.from);
         return Err(Rejection { status: 410, sentence });
     }
     let target = call.topics.first();
     let may_publish = !target.ends_with(PRESENCE) && call.hub.allows(call.request, Access::Publish, target);
-    let wire_form = WireForm::Shared(if is_json { SharedForm::WsJson } else { SharedForm::WsRaw });
-    let encode_gap: Option<EncodeGap> = if is_json { Some(Box::new(Frame::text)) } else { None };
-    let catch_up = CatchUp::new(call.hub, &call.topics, Technique::Ws, wire_form, encode_gap, missed).for_client(call.client.as_ref());
-    Ok(PushSocket { hub: call.hub.clone(), target: Arc::clone(target), may_publish, catch_up: Some(catch_up) })
+    let encode_gap: Option<EncodeGap> = if form.gap == GapForm::InBand { Some(Box::new(|gap| Frame::text(&gap.json()))) } else { None };
+    let subscription = call.subscription_after(missed, form.shared(), encode_gap);
+    Ok(PushSocket { hub: call.hub.clone(), target: Arc::clone(target), may_publish, subscription: Some(subscription) })
 }
 
 struct PushSocket {
@@ -49,19 +59,19 @@ struct PushSocket {
     target: Arc<str>,
     may_publish: bool,
     /// `None` after the client is subscribed.
-    catch_up: Option<CatchUp>,
+    subscription: Option<Subscription>,
 }
 
 impl PushSocket {
     fn catch_up(&mut self, socket: &mut Socket<'_>) {
-        let Some(catch_up) = &mut self.catch_up else { return };
-        match catch_up.advance(socket) {
-            CatchUpStatus::Behind => return,
-            CatchUpStatus::Subscribed => {}
-            CatchUpStatus::MessagesGone => close(socket, 4_410, "messages are missing"),
-            CatchUpStatus::TooManyTopics => close(socket, 1_013, "too many topics"),
+        let Some(subscription) = &mut self.subscription else { return };
+        match subscription.advance(socket) {
+            SubscriptionStatus::Behind => return,
+            SubscriptionStatus::Subscribed => {}
+            SubscriptionStatus::MessagesGone => close(socket, 4_410, "messages are missing"),
+            SubscriptionStatus::TooManyTopics => close(socket, 1_013, "too many topics"),
         }
-        self.catch_up = None;
+        self.subscription = None;
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use pushlab::push::{Payload, Technique};
+use pushlab::push::Payload;
 use pushlab::{Config, IoModel, SlowConsumer};
 
 use super::client::request;
@@ -46,10 +46,10 @@ fn vanished(lab: &Lab, target: &str) -> Client {
 }
 
 /// Subscribers of a technique, which are as many as are online.
-fn count(lab: &Lab, technique: Technique) -> u64 {
+fn count(lab: &Lab, technique: &str) -> u64 {
     let info = lab.app.hub.info("a").unwrap();
-    assert!(info.online[technique] >= info.subscribers[technique]);
-    info.subscribers[technique]
+    assert!(info.online.get(technique) >= info.subscribers.get(technique));
+    info.subscribers.get(technique)
 }
 
 #[track_caller]
@@ -69,9 +69,9 @@ both! {
         silent.upgrade("/topics/a/ws");
         silent.vanish();
         alive.upgrade("/topics/a/ws");
-        eventually("both are subscribed", || count(&lab, Technique::Ws) == 2);
+        eventually("both are subscribed", || count(&lab, "ws") == 2);
         let mut pings = 0;
-        while count(&lab, Technique::Ws) == 2 {
+        while count(&lab, "ws") == 2 {
             let ping = alive.frame();
             assert_eq!(ping.first, 0x89);
             alive.send_frame(0x8a, &ping.payload);
@@ -103,7 +103,7 @@ both! {
         let targets = ["events", "multipart", "stream?max_bytes=1000000000", "iframe?callback=f&max_bytes=1000000000"];
         let clients = targets.map(|target| vanished(&lab, target));
         eventually("all are subscribed", || lab.app.hub.info("a").unwrap().subscribers.sum() == 4);
-        for technique in [Technique::Sse, Technique::Multipart, Technique::Stream, Technique::Iframe] {
+        for technique in ["events", "multipart", "stream", "iframe"] {
             assert_eq!(count(&lab, technique), 1);
         }
         let text = "x".repeat(32 * 1024);
@@ -136,7 +136,7 @@ both! {
         let begun = Instant::now();
         let mut client = lab.connect();
         client.get("/topics/a/long-poll?wait=1");
-        eventually("it is subscribed", || count(&lab, Technique::LongPoll) == 1);
+        eventually("it is subscribed", || count(&lab, "long-poll") == 1);
         client.vanish();
         expect_nobody(&lab);
         assert!(begun.elapsed() >= Duration::from_secs(1));
@@ -149,7 +149,7 @@ both! {
         let lab = start(model, |config| config.settings.limits.write_timeout = HEARTBEAT);
         let mut client = lab.connect();
         client.send(request("/topics/a/long-poll") + &request("/topics/a/long-poll?after=earliest").repeat(100));
-        eventually("the first is held", || count(&lab, Technique::LongPoll) == 1);
+        eventually("the first is held", || count(&lab, "long-poll") == 1);
         client.vanish();
         let text = "x".repeat(60 * 1024);
         for _ in 0..16 {

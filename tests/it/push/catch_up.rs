@@ -1,11 +1,11 @@
 //! Readers that are far behind: they reach the present on one connection, whatever the technique.
 //!
-//! Covers: push::http::catch_up, push::http::call, push::model::poll_form
+//! Covers: push::hub::subscription, push::http::call, push::model::poll_form
 
 use std::sync::{Arc, Weak};
 
 use pushlab::proto::{CloseReason, Limits};
-use pushlab::push::{HubConfig, Message, Technique, Topics};
+use pushlab::push::{HubConfig, Message, Topics};
 use pushlab::session::{Ending, Settings};
 
 use super::readers::{self, Seen};
@@ -240,7 +240,7 @@ fn counted_from_the_present_on() {
     assert_eq!((subscribers(&world), world.hub.info("a").unwrap().online.sum()), (0, 0));
     rig.unblock();
     let info = world.hub.info("a").unwrap();
-    assert_eq!((info.subscribers[Technique::Sse], info.online[Technique::Sse]), (1, 1));
+    assert_eq!((info.subscribers.get("events"), info.online.get("events")), (1, 1));
     rig.eof();
     assert_eq!(subscribers(&world), 0);
 }

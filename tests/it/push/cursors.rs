@@ -1,6 +1,6 @@
 //! Every kind of cursor has a defined answer, and never a silent partial replay.
 //!
-//! Covers: push::model::id, push::model::cursor, push::model::merge, push::model::replay
+//! Covers: push::model::id, push::model::cursor, push::log::merge, push::model::replay
 //! Covers: push::hub::hub, push::hub::publish, push::hub::state, push::hub::subscribe
 
 use pushlab::push::{Cursor, Hub, HubConfig, Id, Payload, PublishError, Topics};

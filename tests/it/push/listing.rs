@@ -1,8 +1,8 @@
-//! Names: of topics, alone and in lists, and of techniques.
+//! Names of topics, alone and in lists.
 //!
-//! Covers: push::model::topic_name, push::model::technique
+//! Covers: push::model::topic_name
 
-use pushlab::push::{BadTopic, PerTechnique, Technique, Topics};
+use pushlab::push::{BadTopic, Topics};
 
 #[test]
 fn names_of_topics() {
@@ -25,14 +25,4 @@ fn lists_of_topics() {
         assert_eq!(names(list), Err(BadTopic::Name), "{list}");
     }
     assert_eq!(Topics::parse("b,a", 2).unwrap().to_string(), "b,a");
-}
-
-#[test]
-fn numbers_by_technique() {
-    let mut numbers = PerTechnique::default();
-    for (at, technique) in Technique::ALL.into_iter().enumerate() {
-        numbers[technique] += 1;
-        assert_eq!((numbers.sum(), numbers[technique]), (at as u64 + 1, 1));
-        assert_eq!(Technique::ALL.iter().filter(|other| other.name() == technique.name()).count(), 1);
-    }
 }

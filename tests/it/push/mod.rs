@@ -3,10 +3,12 @@
 mod catch_up;
 mod conditions;
 mod cursors;
+mod descriptors;
 mod hostile;
 mod http;
 mod listing;
 mod model;
+mod own;
 mod parameters;
 mod polls;
 mod presence;

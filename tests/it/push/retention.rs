@@ -1,6 +1,6 @@
 //! History at each of its bounds, and one past it.
 //!
-//! Covers: push::model::history
+//! Covers: push::log::history, push::log::memory_log
 
 use std::time::Duration;
 

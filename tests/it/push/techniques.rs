@@ -1,10 +1,10 @@
 //! The wire facts of each technique, on a virtual clock.
 //!
-//! Covers: push::techniques, push::model::poll_form, push::model::wire_form, push::http::call, session::audience
+//! Covers: push::techniques, push::model::poll_form, push::model::wire_form, push::model::encoding, push::http::call, session::audience
 
 use std::sync::Arc;
 
-use pushlab::push::{HubConfig, Payload, Technique};
+use pushlab::push::{HubConfig, Payload};
 
 use super::readers::{self, Seen};
 use super::world::World;
@@ -310,7 +310,7 @@ fn a_websocket_catches_up_at_its_own_pace() {
     let head = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
     let seen = readers::frames(&bytes[head..]);
     assert_eq!((seen.len(), seen[100].payload()), (101, &b"last"[..]));
-    assert_eq!(world.hub.info("a").unwrap().subscribers[Technique::Ws], 1);
+    assert_eq!(world.hub.info("a").unwrap().subscribers.get("ws"), 1);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The files of `push` form a list, and so do the files of `session`: no file imports a file that
 //! imports it, itself or by others. The directories of `push` import only downwards, `techniques ->
-//! http -> hub -> model`.
+//! http -> hub -> log -> model`.
 //!
 //! An import is a path that names another file of the same layer, in a `use` declaration or
 //! anywhere else. A name that a `mod.rs` re-exports is followed to the file that declares it. A
@@ -15,7 +15,7 @@ use super::{Finding, Source};
 const LAYERS: [&str; 2] = ["push", "session"];
 
 /// The directories of `push`, lowest first.
-const DIRECTORIES: [&str; 4] = ["model", "hub", "http", "techniques"];
+const DIRECTORIES: [&str; 5] = ["model", "log", "hub", "http", "techniques"];
 
 /// One file that imports another.
 struct Import {
@@ -157,7 +157,7 @@ fn without_visibilities<'a>(code: &[Token<'a>]) -> Vec<Token<'a>> {
 
 /// Checks these files beside others that they may name.
 fn findings(files: &[(&str, &str)]) -> Vec<String> {
-    let others = ["mod", "model/mod", "model/id", "hub/mod", "hub/state", "http/mod", "techniques/mod"];
+    let others = ["mod", "model/mod", "model/id", "log/mod", "hub/mod", "hub/state", "http/mod", "techniques/mod"];
     let others = others.map(|name| format!("src/push/{name}.rs"));
     let others = others.iter().filter(|path| files.iter().all(|(given, _)| given != path));
     let others = others.map(|path| Source::new(path, ""));
@@ -170,6 +170,8 @@ fn imports_upwards_are_found() {
     for (path, text) in [
         ("src/push/model/a.rs", "use crate::push::hub::Hub;"),
         ("src/push/model/a.rs", "use super::super::hub::state::State;"),
+        ("src/push/model/a.rs", "use crate::push::log::MemoryLog;"),
+        ("src/push/log/a.rs", "use crate::push::hub::Hub;"),
         ("src/push/model/a.rs", "use crate::{proto::Frame, push::{model::Id, http::Call}};"),
         ("src/push/model/a.rs", "fn f() { crate::push::techniques::f() }"),
         ("src/push/model/a.rs", "use pushlab::push::Hub;"),

@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 use std::iter::Peekable;
 use std::sync::Arc;
 
-use super::message::Message;
+use crate::push::model::Message;
 
 /// An iterator over the messages of several histories. Each history is in the order of publishing.
 pub(crate) struct Merge<'a, I: Iterator<Item = &'a Arc<Message>>> {

@@ -1,6 +1,6 @@
 //! The retained messages of one topic.
 //!
-//! Owns the messages and their three bounds: count, bytes and age. Leaves cursors to `hub`: a
+//! Owns the messages and their three bounds: count, bytes and age. Leaves cursors to `memory_log`: a
 //! history knows the messages after a sequence number, and the last sequence number whose message
 //! is gone.
 
@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::message::Message;
+use crate::push::model::Message;
 
 /// The bounds of a history.
 #[derive(Clone, Copy, Debug)]

@@ -1,0 +1,401 @@
+//! From a cursor to a subscription, at the pace of one client.
+//!
+//! Owns `Hub::subscribe` and the replay of every connection. The client receives the missed messages
+//! in pieces of [`HubConfig::replay_bytes`](crate::push::HubConfig::replay_bytes), as fast as it
+//! reads. The step from the last piece to the subscription loses and repeats no message. Leaves that
+//! step to `subscribe`, the encoding of messages to `model`, and the head of the response and the
+//! end of a connection that cannot continue to the techniques.
+//!
+//! ```text
+//!   replay --> piece: gap, messages --> sent as the client reads --> subscribe
+//!                 ^                                                   |     |
+//!                 +-------- messages were published meanwhile --------+     +--> subscribed
+//! ```
+
+use std::fmt;
+use std::sync::Arc;
+use std::vec;
+
+use super::hub::Hub;
+use super::publish::PublishError;
+use super::state::Sink;
+use super::subscribe::{SubscribeOutcome, SubscribeParameters, SubscriptionGuard};
+use crate::proto::Frame;
+use crate::push::model::{Cursor, Encoding, Gap, Id, Message, Replay, Topics, WireForm};
+use crate::session::{Feed, Outcome, Pusher, Socket, Stream, StreamSource};
+
+/// Encodes a gap in the format of a technique.
+pub(crate) type EncodeGap = Box<dyn Fn(Gap) -> Frame + Send>;
+
+/// The subscription of one connection, made by [`Hub::subscribe`]: the messages after a cursor, and
+/// then each message when it is published.
+///
+/// A stream takes it as its source ([`Stream::feed`]). A WebSocket calls [`advance`](Self::advance)
+/// when it opens and when its output was written. The connection carries the subscription from then
+/// on, and leaves the topics when it ends. A subscription that is dropped before has no effect.
+///
+/// ```
+/// use pushlab::push::{Cursor, Encoding, Hub, Subscription, SubscriptionStatus, Topics};
+/// use pushlab::{Frame, Message, Reply, Request, Response, Socket, WebSocketHandler};
+/// /// Sends each message as `topic=text`.
+/// struct Pairs(Subscription);
+/// impl Pairs {
+///     fn advance(&mut self, socket: &mut Socket<'_>) {
+///         if matches!(self.0.advance(socket), SubscriptionStatus::MessagesGone | SubscriptionStatus::TooManyTopics) {
+///             let _ = socket.close(1_013, "come back with your cursor");
+///         }
+///     }
+/// }
+/// impl WebSocketHandler for Pairs {
+///     fn open(&mut self, socket: &mut Socket<'_>) {
+///         self.advance(socket);
+///     }
+///     fn drained(&mut self, socket: &mut Socket<'_>) {
+///         self.advance(socket);
+///     }
+///     fn message(&mut self, _: Message<'_>, _: &mut Socket<'_>) {}
+/// }
+/// const PAIRS: Encoding = Encoding {
+///     message: |message| Frame::text(&format!("{}={}", message.topic(), message.text().unwrap_or_default())),
+///     gap: Some(|_| Frame::text("...")),
+/// };
+/// let hub = Hub::default();
+/// let topics = Topics::parse("news,sport", 2)?;
+/// let app = move |_: &Request<'_>, reply: Reply<'_>| match hub.subscribe("pairs", &topics, Cursor::New, PAIRS) {
+///     Ok(subscription) => reply.upgrade(Pairs(subscription)),
+///     Err(_) => reply.send(Response::status(503)),
+/// };
+/// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
+/// # serve_once(app, &["/"]);
+/// # Ok::<(), pushlab::push::BadTopic>(())
+/// ```
+pub struct Subscription {
+    hub: Hub,
+    topics: Topics,
+    technique: &'static str,
+    /// The client's token, for its presence.
+    client: Option<Arc<str>>,
+    wire_form: WireForm,
+    /// `None` if the format cannot express a gap.
+    encode_gap: Option<EncodeGap>,
+    /// The position from which the client has all messages after the first gap.
+    from: Id,
+    /// Whether messages between the cursor and `from` may be missing.
+    begins_with_gap: bool,
+    status: SubscriptionStatus,
+    piece: Piece,
+    /// The sequence number up to which the client was told of gaps. With several topics, one topic
+    /// may have dropped messages that are newer than the last message of a piece. Without this
+    /// number, the next piece would begin with the same gap again.
+    gaps_told_to: u64,
+}
+
+/// A piece of the replay that the hub has returned and the connection has not sent completely.
+struct Piece {
+    /// The position of a gap that is sent before the messages.
+    gap: Option<Id>,
+    messages: vec::IntoIter<Arc<Message>>,
+    /// All messages up to this id were sent or are in `messages`.
+    last: Id,
+}
+
+impl From<Replay> for Piece {
+    fn from(replay: Replay) -> Self {
+        Self { gap: replay.gap.then_some(replay.from), messages: replay.messages.into_iter(), last: replay.last }
+    }
+}
+
+/// The state of a subscription after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubscriptionStatus {
+    /// The client has to read before more messages can be sent.
+    Behind,
+    /// The connection is subscribed, and the hub delivers each new message to it.
+    Subscribed,
+    /// The history has dropped messages that the client has not received, and the encoding cannot
+    /// express a gap. The connection must end.
+    MessagesGone,
+    /// The hub already has [`HubConfig::topics`](crate::push::HubConfig::topics) topics, and all of
+    /// them have subscribers. The connection must end.
+    TooManyTopics,
+}
+
+/// Why a subscription was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// The hub already has [`HubConfig::topics`](crate::push::HubConfig::topics) topics, and all of
+    /// them have subscribers.
+    TooManyTopics,
+}
+
+impl fmt::Display for SubscribeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        PublishError::from(*self).fmt(f)
+    }
+}
+
+impl std::error::Error for SubscribeError {}
+
+impl From<SubscribeError> for PublishError {
+    fn from(error: SubscribeError) -> Self {
+        match error {
+            SubscribeError::TooManyTopics => Self::TooManyTopics,
+        }
+    }
+}
+
+impl Hub {
+    /// Subscribes a connection of a technique that the application writes: the messages of these
+    /// topics after a cursor, and then each message when it is published. No message falls between
+    /// the two, and none comes twice. `technique` is the technique's name in counters and presence
+    /// messages.
+    ///
+    /// The subscription sends when the connection gives it the opportunity: [`Stream::feed`] for a
+    /// stream, [`Subscription::advance`] for a WebSocket. The application's policy is not asked. A
+    /// technique behind [`Hub::handle_with`] calls [`Call::subscribe`](crate::push::Call::subscribe)
+    /// instead.
+    ///
+    /// # Errors
+    /// [`SubscribeError::TooManyTopics`] when the hub cannot create the topics.
+    ///
+    /// ```
+    /// use pushlab::push::{Cursor, Encoding, Hub, Payload, Topics};
+    /// use pushlab::{Frame, Reply, Request, Response};
+    /// /// A technique of this application: a line `id topic text` for each message.
+    /// const LINES: Encoding = Encoding {
+    ///     message: |message| {
+    ///         let text = message.text().unwrap_or("(bytes)");
+    ///         Frame::chunk(format!("{} {} {text}\n", message.id(), message.topic()).as_bytes())
+    ///     },
+    ///     gap: Some(|gap| Frame::chunk(gap.from.map_or("gap\n".into(), |from| format!("gap {from}\n")).as_bytes())),
+    /// };
+    /// let hub = Hub::default();
+    /// hub.publish("news", Payload::text("it works"))?;
+    /// let app = move |request: &Request<'_>, reply: Reply<'_>| {
+    ///     let topics = Topics::parse("news,sport", 2).expect("two names");
+    ///     let cursor = request.query().map_or(Ok(Cursor::Earliest), str::parse);
+    ///     match cursor.map(|cursor| hub.subscribe("lines", &topics, cursor, LINES)) {
+    ///         Ok(Ok(subscription)) => {
+    ///             let mut stream = reply.stream(Response::text("").unbuffered());
+    ///             stream.heartbeat(b"\n");
+    ///             // The client continues with its last id as the query.
+    ///             stream.end_after(20);
+    ///             stream.feed(subscription);
+    ///         }
+    ///         Ok(Err(error)) => reply.send(Response::text(error.to_string()).with_status(503)),
+    ///         Err(error) => reply.send(Response::text(error.to_string()).with_status(400)),
+    ///     }
+    /// };
+    /// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
+    /// # serve_once(app, &["/lines", "/lines?1-1", "/lines?none"]);
+    /// # Ok::<(), pushlab::push::PublishError>(())
+    /// ```
+    pub fn subscribe(
+        &self,
+        technique: &'static str,
+        topics: &Topics,
+        cursor: Cursor,
+        encoding: Encoding,
+    ) -> Result<Subscription, SubscribeError> {
+        let missed = self.first_piece(topics, cursor)?;
+        let encode_gap = encoding.gap.map(|encode| Box::new(encode) as EncodeGap);
+        Ok(Subscription::new(self, topics, technique, WireForm::Own(encoding.message), encode_gap, missed))
+    }
+
+    /// The first piece of a replay. Creates the topics, so that a connection can be subscribed to
+    /// them.
+    pub(crate) fn first_piece(&self, topics: &Topics, cursor: Cursor) -> Result<Replay, SubscribeError> {
+        let (now, limit_bytes) = (self.config().clock.now(), self.config().replay_bytes);
+        let mut state = self.lock();
+        let slots = state.slots_for(topics).ok_or(SubscribeError::TooManyTopics)?;
+        Ok(state.replay_slots(&slots, 0, cursor, limit_bytes, now))
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription").field("topics", &self.topics).field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+/// A connection that can be subscribed: a stream or a WebSocket.
+trait PushConnection {
+    fn send_frame(&mut self, frame: &Frame) -> Outcome;
+    fn pusher(&mut self) -> Pusher;
+    fn carry(&mut self, guard: SubscriptionGuard);
+    fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static);
+}
+
+impl Subscription {
+    /// Begins with the first piece. If the format cannot express a gap, the caller must tell the
+    /// client of the gap of this piece.
+    pub(crate) fn new(
+        hub: &Hub,
+        topics: &Topics,
+        technique: &'static str,
+        wire_form: WireForm,
+        encode_gap: Option<EncodeGap>,
+        missed: Replay,
+    ) -> Self {
+        let (from, begins_with_gap) = (missed.from, missed.gap);
+        let mut piece = Piece::from(missed);
+        if encode_gap.is_none() {
+            piece.gap = None;
+        }
+        Self {
+            hub: hub.clone(),
+            topics: topics.clone(),
+            technique,
+            client: None,
+            wire_form,
+            encode_gap,
+            from,
+            begins_with_gap,
+            status: SubscriptionStatus::Behind,
+            piece,
+            gaps_told_to: from.sequence,
+        }
+    }
+
+    /// Sets the token by which the client names itself. The client then counts once, however many
+    /// connections it has, and stays online for
+    /// [`HubConfig::presence_grace`](crate::push::HubConfig::presence_grace) after the last one.
+    #[must_use]
+    pub fn for_client(mut self, token: impl Into<Arc<str>>) -> Self {
+        self.client = Some(token.into());
+        self
+    }
+
+    /// The position from which the client receives all messages.
+    pub const fn from(&self) -> Id {
+        self.from
+    }
+
+    /// Whether messages between the cursor and [`from`](Self::from) may be missing. If the encoding
+    /// cannot express a gap, only the application can tell the client of this one.
+    pub const fn begins_with_gap(&self) -> bool {
+        self.begins_with_gap
+    }
+
+    /// Sends missed messages until the output of the WebSocket is full, and subscribes the WebSocket
+    /// when all of them are sent. Call it in [`WebSocketHandler::open`](crate::WebSocketHandler::open)
+    /// and in [`WebSocketHandler::drained`](crate::WebSocketHandler::drained), until the status is
+    /// not `Behind`.
+    pub fn advance(&mut self, socket: &mut Socket<'_>) -> SubscriptionStatus {
+        self.advance_on(socket)
+    }
+
+    fn advance_on(&mut self, connection: &mut impl PushConnection) -> SubscriptionStatus {
+        if self.status == SubscriptionStatus::Behind {
+            self.status = self.send_and_subscribe(connection);
+        }
+        self.status
+    }
+
+    fn send_and_subscribe(&mut self, connection: &mut impl PushConnection) -> SubscriptionStatus {
+        loop {
+            if self.send_piece(connection) != Outcome::Sent {
+                return SubscriptionStatus::Behind;
+            }
+            // Messages are sent without the hub's lock, so others may be published meanwhile.
+            // `subscribe_now` checks for them and subscribes under one lock.
+            let parameters = SubscribeParameters {
+                topics: &self.topics,
+                technique: self.technique,
+                client: self.client.as_ref(),
+                sent_to: self.piece.last,
+                gaps_told_to: self.gaps_told_to,
+            };
+            let sink = Sink::Stream { pusher: connection.pusher(), wire_form: self.wire_form.clone() };
+            match self.hub.subscribe_now(&parameters, sink) {
+                SubscribeOutcome::Subscribed(guard, drops) => {
+                    let told = self.encode_gap.as_ref().map(|encode_gap| encode_gap(Gap { from: None }));
+                    connection.on_drop(move |count| {
+                        drops.add(count);
+                        told.clone()
+                    });
+                    connection.carry(guard);
+                    return SubscriptionStatus::Subscribed;
+                }
+                SubscribeOutcome::Behind(missed) if missed.gap && self.encode_gap.is_none() => {
+                    self.hub.count_refused(410);
+                    return SubscriptionStatus::MessagesGone;
+                }
+                SubscribeOutcome::Behind(missed) => {
+                    self.gaps_told_to = self.gaps_told_to.max(missed.from.sequence);
+                    self.piece = missed.into();
+                }
+                SubscribeOutcome::TooManyTopics => {
+                    self.hub.count_refused(503);
+                    return SubscriptionStatus::TooManyTopics;
+                }
+            }
+        }
+    }
+
+    /// Sends the rest of the piece. Returns `Sent` if the whole piece was sent and the
+    /// connection accepts more.
+    fn send_piece(&mut self, connection: &mut impl PushConnection) -> Outcome {
+        if let (Some(from), Some(encode_gap)) = (self.piece.gap.take(), &self.encode_gap) {
+            let sent = connection.send_frame(&encode_gap(Gap { from: Some(from) }));
+            if sent != Outcome::Sent {
+                return sent;
+            }
+        }
+        let boundary = &self.hub.constants().boundary;
+        for message in self.piece.messages.by_ref() {
+            let sent = connection.send_frame(&self.wire_form.encode(&message, boundary));
+            if sent != Outcome::Sent {
+                return sent;
+            }
+        }
+        Outcome::Sent
+    }
+}
+
+impl StreamSource for Subscription {
+    fn feed(&mut self, stream: &mut Stream<'_>) -> Feed {
+        match self.advance_on(stream) {
+            SubscriptionStatus::Behind => Feed::Continue,
+            SubscriptionStatus::Subscribed => Feed::Done,
+            SubscriptionStatus::MessagesGone | SubscriptionStatus::TooManyTopics => Feed::End,
+        }
+    }
+}
+
+impl PushConnection for Stream<'_> {
+    fn send_frame(&mut self, frame: &Frame) -> Outcome {
+        Stream::send_frame(self, frame)
+    }
+
+    fn pusher(&mut self) -> Pusher {
+        Stream::pusher(self)
+    }
+
+    fn carry(&mut self, guard: SubscriptionGuard) {
+        Stream::carry(self, guard);
+    }
+
+    fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static) {
+        Stream::on_drop(self, call);
+    }
+}
+
+impl PushConnection for Socket<'_> {
+    fn send_frame(&mut self, frame: &Frame) -> Outcome {
+        Socket::send_frame(self, frame)
+    }
+
+    fn pusher(&mut self) -> Pusher {
+        Socket::pusher(self)
+    }
+
+    fn carry(&mut self, guard: SubscriptionGuard) {
+        Socket::carry(self, guard);
+    }
+
+    fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static) {
+        Socket::on_drop(self, call);
+    }
+}

@@ -1,0 +1,62 @@
+//! The form in which one subscriber receives messages and gaps.
+//!
+//! Owns the choice between the shared forms, a form with the subscriber's callback, and an encoding
+//! of the application. Leaves the bytes of the hub's own forms to `message`.
+
+use std::sync::Arc;
+
+use super::envelope::Gap;
+use super::message::Message;
+use super::wire_form::SharedForm;
+use crate::proto::Frame;
+
+/// How a technique of an application encodes what it sends.
+///
+/// The functions make the frames of the connection's kind: [`Frame::chunk`] for a stream,
+/// [`Frame::text`] or [`Frame::binary`] for a WebSocket. They run while the hub is locked, so they
+/// must not call the hub, and each publisher waits for them.
+///
+/// ```
+/// use pushlab::Frame;
+/// use pushlab::push::Encoding;
+/// /// One line for each message. Three dots stand for a gap.
+/// const LINES: Encoding = Encoding {
+///     message: |message| Frame::chunk(&[message.bytes(), b"\n"].concat()),
+///     gap: Some(|_| Frame::chunk(b"...\n")),
+/// };
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Encoding {
+    /// Encodes a message. The hub calls it once for a publish and all subscribers of one topic with
+    /// this function, and once for each missed message that one subscriber receives.
+    pub message: fn(&Message) -> Frame,
+    /// Encodes a gap. `None` if the format cannot express one. Then a gap that opens before the
+    /// client has received all missed messages ends the stream, and messages that the slow-consumer
+    /// policy drops are counted only.
+    pub gap: Option<fn(Gap) -> Frame>,
+}
+
+/// Encodes a message in the format of an application.
+pub(crate) type EncodeMessage = fn(&Message) -> Frame;
+
+/// The form in which one subscriber receives messages.
+#[derive(Clone, Debug)]
+pub(crate) enum WireForm {
+    /// All subscribers with this form receive the same bytes.
+    Shared(SharedForm),
+    /// A script element that calls the function of this name.
+    Script(Arc<str>),
+    /// An encoding of the application.
+    Own(EncodeMessage),
+}
+
+impl WireForm {
+    /// A message in this form. `boundary` is the hub's boundary of multipart parts.
+    pub(crate) fn encode(&self, message: &Message, boundary: &str) -> Frame {
+        match self {
+            Self::Shared(form) => message.shared_frame(*form, boundary).clone(),
+            Self::Script(callback) => message.script(callback),
+            Self::Own(encode) => encode(message),
+        }
+    }
+}
