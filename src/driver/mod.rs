@@ -26,6 +26,7 @@ mod listen;
 mod mailbox;
 mod outboxes;
 mod permits;
+mod read_time_out;
 mod server;
 mod stop;
 mod sync;

@@ -178,7 +178,7 @@ impl Connection {
         let peeked = self.socket.peek(&mut [0]);
         // A read of the other thread that ends early because of this is started again.
         let _ = self.socket.set_nonblocking(false);
-        if peeked.is_err_and(|error| is_timeout(&error)) { Mode::AtOnce } else { Mode::Never }
+        if peeked.as_ref().is_err_and(is_timeout) { Mode::AtOnce } else { Mode::Never }
     }
 
     /// If the reader cannot read and will wait, makes the server's thread watch for the peer's end.
@@ -247,8 +247,8 @@ impl Connection {
         // thread begins a write that ends early. A read that ends early is started again.
         let _ = self.socket.set_nonblocking(true);
         let io = Io { reads, ..Io::NON_BLOCKING };
-        let mut helper = Helper { share: ThreadShare::new(self, io, Some(state)), clock };
-        let rest = drive(&mut helper, &mut AtOnce(&self.socket));
+        let mut helper = WriteSide { share: ThreadShare::new(self, io, Some(state)), clock };
+        let rest = drive(&mut helper, &mut WriteOnly(self, Mode::AtOnce));
         let _ = self.socket.set_nonblocking(false);
         drop(helper);
         if let Rest::Close(reason) = rest {
@@ -316,19 +316,19 @@ impl Connection {
         let _ = self.socket.shutdown(Shutdown::Both);
     }
 
-    /// Writes once, and waits for the socket's write time-out at most.
-    pub(super) fn write(&self, out: &mut Outbox) -> io::Result<(usize, Ready)> {
-        let written = write_once(&*self.socket, out).or_else(|error| {
-            if !is_timeout(&error) {
-                return Err(error);
-            }
+    /// Writes once. If the thread may wait, waits for the socket's write time-out at most.
+    pub(super) fn write(&self, out: &mut Outbox, mode: Mode) -> io::Result<(usize, Ready)> {
+        let mut written = write_once(&*self.socket, out);
+        if mode == Mode::Waiting && written.as_ref().is_err_and(is_timeout) {
             // The write time-out may have passed while the whole process was stopped, and the peer
             // may have taken output meanwhile.
             let _ = self.socket.set_nonblocking(true);
-            let written = write_once(&*self.socket, out);
+            written = write_once(&*self.socket, out);
             let _ = self.socket.set_nonblocking(false);
-            written.map_err(|error| if is_timeout(&error) { ErrorKind::TimedOut.into() } else { error })
-        });
+            if written.as_ref().is_err_and(is_timeout) {
+                return Err(ErrorKind::TimedOut.into());
+            }
+        }
         written.map(|(taken, _)| (taken, Ready::Perhaps))
     }
 }
@@ -384,13 +384,14 @@ impl<'a> ThreadShare<'a> {
     }
 }
 
-/// The server's thread, which helps a connection to end.
-struct Helper<'a> {
-    share: ThreadShare<'a>,
-    clock: &'a Clock,
+/// The side of a thread that does not read: the writer, or the server's thread, which helps a
+/// connection to end.
+pub(super) struct WriteSide<'a> {
+    pub(super) share: ThreadShare<'a>,
+    pub(super) clock: &'a Clock,
 }
 
-impl Side for Helper<'_> {
+impl Side for WriteSide<'_> {
     fn step(&mut self, done: Done, need: Need) -> Option<Next> {
         Some(self.share.step(done, &mut [], need, self.clock, |_, _| ()))
     }
@@ -404,20 +405,21 @@ impl Side for Helper<'_> {
     }
 }
 
-/// A socket that is non-blocking for now, and is only written to.
-struct AtOnce<'a>(&'a TcpStream);
+/// The socket of a connection, for a thread that does not read. What a read would find is known
+/// when the session asks for one: nothing.
+pub(super) struct WriteOnly<'a>(pub(super) &'a Connection, pub(super) Mode);
 
-impl Transport for AtOnce<'_> {
+impl Transport for WriteOnly<'_> {
     fn read(&mut self, _: &mut [u8], _: Option<Duration>) -> io::Result<(usize, Ready)> {
         Err(ErrorKind::WouldBlock.into())
     }
 
     fn write(&mut self, out: &mut Outbox) -> io::Result<(usize, Ready)> {
-        write_once(self.0, out).map(|(taken, _)| (taken, Ready::Perhaps))
+        self.0.write(out, self.1)
     }
 
     fn end_sending(&mut self) -> io::Result<()> {
-        self.0.shutdown(Shutdown::Write)
+        self.0.socket.shutdown(Shutdown::Write)
     }
 }
 

@@ -18,8 +18,9 @@ use super::connection::{Connection, ThreadShare, is_timeout};
 use super::writer;
 use crate::driver::clock::Clock;
 use crate::driver::drive::{Done, Rest, Side, Transport, drive};
+use crate::driver::read_time_out::ReadTimeOut;
 use crate::proto::Outbox;
-use crate::session::{Io, Need, Next, Ready};
+use crate::session::{Io, Mode, Need, Next, Ready};
 
 /// The size of a quiet connection's receive buffer: the head of a browser's request, or an Ethernet
 /// segment. Together with the three pages of stack that a thread touches, a quiet connection stays
@@ -27,23 +28,6 @@ use crate::session::{Io, Need, Next, Ready};
 const QUIET_BYTES: usize = 1_536;
 /// After so many short reads in a row, the buffer shrinks to [`QUIET_BYTES`].
 const SHORT_READS: u32 = 4;
-
-/// How late a read time-out may end, for a deadline of any distance.
-const LATE_MAX: Duration = Duration::from_millis(50);
-
-/// Whether a read with the time-out `set` returns in time for `wanted`. Linux keeps socket
-/// time-outs in a wheel whose slots become wider with the distance. So a long time-out ends late by
-/// up to an eighth (`kernel/time/timer.c`), such as 2 s for 25 s.
-fn is_in_time(set: Duration, wanted: Duration) -> bool {
-    set + set / 8 <= wanted + LATE_MAX
-}
-
-/// The time-out to set for a deadline in `wanted`. For a far deadline it is shorter, and the reader
-/// sets it again for the rest. This also saves system calls where each read brings the deadline
-/// nearer, as with the next ping of a busy WebSocket.
-fn time_out_for(wanted: Duration) -> Duration {
-    if wanted / 4 <= LATE_MAX { wanted } else { wanted / 4 * 3 }
-}
 
 /// Serves a connection until it is over.
 pub(super) fn run(connection: &Arc<Connection>) {
@@ -56,7 +40,7 @@ pub(super) fn run(connection: &Arc<Connection>) {
         patience: None,
         has_writer: false,
     };
-    let mut socket = Socket { connection, time_out: None, timed_out: false };
+    let mut socket = Socket { connection, time_out: ReadTimeOut::default() };
     let reason = loop {
         match drive(&mut reader, &mut socket) {
             Rest::Close(reason) => break reason,
@@ -169,21 +153,20 @@ impl Reader<'_> {
 /// The socket of a connection, for its reader.
 struct Socket<'a> {
     connection: &'a Connection,
-    /// The socket's read time-out.
-    time_out: Option<Duration>,
-    /// Whether the last read ended because of the time-out.
-    timed_out: bool,
+    time_out: ReadTimeOut,
 }
 
 impl Transport for Socket<'_> {
     fn read(&mut self, room: &mut [u8], patience: Option<Duration>) -> io::Result<(usize, Ready)> {
-        self.set_time_out(patience)?;
+        if let Some(time_out) = self.time_out.change_for(patience) {
+            self.connection.socket.set_read_timeout(time_out)?;
+        }
         match (&*self.connection.socket).read(room) {
             // A socket that this side has shut down reads as the end of file, too.
             Ok(0) if self.connection.own_end().is_some() => Err(ErrorKind::ConnectionAborted.into()),
             Ok(len) => Ok((len, if len == room.len() { Ready::Perhaps } else { Ready::No })),
             Err(error) if is_timeout(&error) => {
-                self.timed_out = true;
+                self.time_out.has_ended();
                 Err(ErrorKind::WouldBlock.into())
             }
             Err(error) => Err(error),
@@ -191,73 +174,10 @@ impl Transport for Socket<'_> {
     }
 
     fn write(&mut self, out: &mut Outbox) -> io::Result<(usize, Ready)> {
-        self.connection.write(out)
+        self.connection.write(out, Mode::Waiting)
     }
 
     fn end_sending(&mut self) -> io::Result<()> {
         self.connection.socket.shutdown(Shutdown::Write)
-    }
-}
-
-impl Socket<'_> {
-    /// Sets the read time-out. This costs a system call, so a time-out that is too short stays
-    /// until it has ended one read too early.
-    fn set_time_out(&mut self, wanted: Option<Duration>) -> io::Result<()> {
-        let timed_out = std::mem::take(&mut self.timed_out);
-        let wakes_in_time = match (self.time_out, wanted) {
-            (Some(set), Some(wanted)) => is_in_time(set, wanted) && !timed_out,
-            (Some(_), None) => !timed_out,
-            (None, wanted) => wanted.is_none(),
-        };
-        if !wakes_in_time {
-            self.time_out = wanted.map(time_out_for);
-            self.connection.socket.set_read_timeout(self.time_out)?;
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Reads with time-outs that end as late as the system allows, until the deadline. Returns how
-    /// late the deadline is met, and how many reads it took.
-    fn sleep_until(wanted: Duration) -> (Duration, usize) {
-        let (mut left, mut reads) = (wanted, 0);
-        loop {
-            let set = time_out_for(left);
-            assert!(is_in_time(set, left), "{left:?}");
-            reads += 1;
-            let slept = set + set / 8;
-            match left.checked_sub(slept) {
-                Some(rest) if !rest.is_zero() => left = rest,
-                _ => return (slept.saturating_sub(left), reads),
-            }
-        }
-    }
-
-    #[test]
-    fn deadlines_are_met_whatever_the_system_adds() {
-        for ms in [1, 5, 50, 200, 201, 399, 400, 1_000, 2_100, 25_000, 75_000, 365 * 86_400_000] {
-            let (late, reads) = sleep_until(Duration::from_millis(ms));
-            assert!(late <= LATE_MAX, "{ms} ms: late by {late:?}");
-            assert!(reads <= 20, "{ms} ms: {reads} reads");
-        }
-        assert!(!is_in_time(Duration::from_millis(2_300), Duration::from_millis(2_100)));
-        assert!(is_in_time(time_out_for(Duration::MAX / 2), Duration::MAX / 2));
-    }
-
-    /// With a message each millisecond, the time-out is set far less often than messages come.
-    #[test]
-    fn a_deadline_that_comes_nearer() {
-        let (mut set, mut count) = (Duration::MAX / 2, 0);
-        for left in (1..=25_000).rev().map(Duration::from_millis) {
-            if !is_in_time(set, left) {
-                set = time_out_for(left);
-                count += 1;
-            }
-        }
-        assert!(count <= 50, "{count} system calls");
     }
 }

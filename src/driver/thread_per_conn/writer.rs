@@ -3,16 +3,11 @@
 //! Owns waiting for mail, how many commands go into one write, and the deadlines that came nearer
 //! while the reader was in a read. Leaves reading to `reader`, and the session to `connection`.
 
-use std::io::{self, ErrorKind};
-use std::net::Shutdown;
-use std::time::Duration;
-
-use super::connection::{Connection, ThreadShare};
+use super::connection::{Connection, ThreadShare, WriteOnly, WriteSide};
 use crate::driver::clock::Clock;
-use crate::driver::drive::{Done, Rest, Side, Transport, drive};
+use crate::driver::drive::{Rest, drive};
 use crate::driver::mailbox::Mail;
-use crate::proto::Outbox;
-use crate::session::{Io, Need, Next, Ready};
+use crate::session::{Io, Mode};
 
 /// Carries out commands and writes, until the connection is over.
 pub(super) fn run(connection: &Connection) {
@@ -33,8 +28,8 @@ pub(super) fn run(connection: &Connection) {
             next = if has_room { connection.mailbox.try_take() } else { None };
         }
         let io = Io { reads: connection.reads_for_reader(&mut state, &clock), ..Io::BLOCKING };
-        let mut writer = Writer { share: ThreadShare::new(connection, io, Some(state)), clock: &clock };
-        deadline = match drive(&mut writer, &mut WriteOnly(connection)) {
+        let mut writer = WriteSide { share: ThreadShare::new(connection, io, Some(state)), clock: &clock };
+        deadline = match drive(&mut writer, &mut WriteOnly(connection, Mode::Waiting)) {
             Rest::Wait(until) => {
                 let late = writer.share.lock().late_deadline(&clock);
                 until.into_iter().chain(late).min()
@@ -47,42 +42,5 @@ pub(super) fn run(connection: &Connection) {
             }
             Rest::Again => None,
         };
-    }
-}
-
-struct Writer<'a> {
-    share: ThreadShare<'a>,
-    clock: &'a Clock,
-}
-
-impl Side for Writer<'_> {
-    fn step(&mut self, done: Done, need: Need) -> Option<Next> {
-        Some(self.share.step(done, &mut [], need, self.clock, |_, _| ()))
-    }
-
-    /// Any room will do: [`WriteOnly`] reads nothing.
-    fn room(&mut self, _: usize) -> &mut [u8] {
-        &mut []
-    }
-
-    fn output(&mut self) -> &mut Outbox {
-        &mut self.share.lent
-    }
-}
-
-/// The socket, for the thread that does not read.
-struct WriteOnly<'a>(&'a Connection);
-
-impl Transport for WriteOnly<'_> {
-    fn read(&mut self, _: &mut [u8], _: Option<Duration>) -> io::Result<(usize, Ready)> {
-        Err(ErrorKind::WouldBlock.into())
-    }
-
-    fn write(&mut self, out: &mut Outbox) -> io::Result<(usize, Ready)> {
-        self.0.write(out)
-    }
-
-    fn end_sending(&mut self) -> io::Result<()> {
-        self.0.socket.shutdown(Shutdown::Write)
     }
 }

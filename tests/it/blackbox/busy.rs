@@ -1,6 +1,6 @@
 //! Deadlines while a client sends without a pause: its own, and those of everybody else.
 //!
-//! Covers: driver::event_loop, driver::thread_per_conn, driver::timers
+//! Covers: driver::event_loop, driver::thread_per_conn, driver::timers, driver::read_time_out
 
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};

@@ -99,7 +99,7 @@ both! {
 
     /// A connection waits with the time-out of a hold, not with the one for the next request:
     /// neither a longer nor a shorter `keep_alive_timeout` moves the answer. How exactly a deadline
-    /// is met is tested on a virtual clock (`driver::timers`, `driver::thread_per_conn::reader`).
+    /// is met is tested on a virtual clock (`driver::timers`, `driver::read_time_out`).
     fn answers_itself_in_time(model) {
         const HOLD: Duration = Duration::from_millis(300);
         for keep_alive in [2 * NET, HOLD / 6] {

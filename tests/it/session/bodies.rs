@@ -52,6 +52,25 @@ fn however_it_is_cut_it_is_the_same() {
     }
 }
 
+/// With a layer between the transport and the system, the bytes come and go in other parts at other times.
+#[test]
+fn a_layer_in_between_changes_nothing() {
+    for conversation in conversations() {
+        let run = |mut rig: Rig| {
+            rig.send(&conversation);
+            rig.eof();
+            rig.close(CloseReason::Transport);
+            let mut stats = rig.stats();
+            stats.writes = 0;
+            (rig.shelf.calls(), rig.text_lossy(), stats)
+        };
+        let expected = run(Rig::new());
+        for seed in 1..=40 {
+            assert_eq!(run(Rig::new().layered(seed)), expected, "{:?}, seed {seed}", String::from_utf8_lossy(&conversation));
+        }
+    }
+}
+
 #[test]
 fn cut_at_every_byte_once() {
     let conversation = format!("{}{}", post("/echo", "body"), get("/hello"));

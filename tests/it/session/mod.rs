@@ -13,6 +13,7 @@ mod closing;
 mod deadlines;
 mod handshakes;
 mod holds;
+pub mod layer;
 mod model;
 mod origin;
 mod panics;

@@ -17,11 +17,14 @@ use pushlab::session::{
 };
 
 use super::app::{Shelf, app};
+use super::layer::Layer;
 use super::wire::{self, Answer};
 
 const SLOT: u32 = 7;
 /// More calls than any test needs. A deadline that does not move when it is handled would be handled for ever.
 const CALLS_MAX: usize = 10_000;
+/// A layer that has input gives some of it in one of so many calls.
+const IDLE_MAX: usize = 20;
 
 /// Commands that were posted and not yet carried out.
 #[derive(Default)]
@@ -70,7 +73,7 @@ impl World {
 
 /// The client, and the system between it and the session.
 #[derive(Default)]
-struct Peer {
+pub struct Peer {
     /// Input that was not read.
     incoming: Vec<u8>,
     /// The client has ended its side.
@@ -85,6 +88,11 @@ struct Peer {
 }
 
 impl Peer {
+    /// Whether a read would give something.
+    pub const fn has_input(&self) -> bool {
+        !self.incoming.is_empty() || self.is_ended
+    }
+
     fn count_call(&mut self) {
         self.calls += 1;
         assert!(self.calls < CALLS_MAX, "the session works for ever");
@@ -135,6 +143,7 @@ pub struct Rig {
     driven: Driven,
     out: Outbox,
     peer: Peer,
+    layer: Option<Layer>,
     /// Messages are delivered together this time, not one by one.
     bursts: bool,
     pub shelf: Arc<Shelf>,
@@ -164,7 +173,13 @@ impl Rig {
         let remote = Remote { posted: Arc::default(), serial: Cell::new(0) };
         let world = World { app: Box::new(handler), settings, stats: Stats::default(), now, remote };
         let session = Session::new("192.0.2.1:4711".parse().unwrap(), &world.cx());
-        Self { world, driven: Driven::new(session), out: Outbox::new(), peer: Peer::default(), bursts: false, shelf }
+        Self { world, driven: Driven::new(session), out: Outbox::new(), peer: Peer::default(), layer: None, bursts: false, shelf }
+    }
+
+    /// A rig whose transport has a layer above it.
+    pub fn layered(mut self, seed: u64) -> Self {
+        self.layer = Some(Layer::new(seed));
+        self
     }
 
     /// The client sends.
@@ -188,21 +203,39 @@ impl Rig {
     /// What a driver does after everything. Returns why the connection is to be closed, if it is.
     pub fn work(&mut self) -> Option<CloseReason> {
         self.peer.calls = 0;
-        let cx = self.world.cx();
-        let mut buffer = [0; 4 * 1024];
-        let mut turn = Turn { driven: &mut self.driven, out: &mut self.out, buffer: &mut buffer, share: Share::UNLIMITED, cx: &cx };
-        match drive(&mut turn, &mut self.peer) {
-            Rest::Wait(until) => {
-                assert_eq!(until, self.driven.session.deadline());
-                None
+        let mut idle = 0;
+        loop {
+            let before = self.moved();
+            let cx = self.world.cx();
+            let mut buffer = [0; 4 * 1024];
+            let mut turn = Turn { driven: &mut self.driven, out: &mut self.out, buffer: &mut buffer, share: Share::UNLIMITED, cx: &cx };
+            let rest = match &mut self.layer {
+                None => drive(&mut turn, &mut self.peer),
+                Some(layer) => drive(&mut turn, &mut layer.over(&mut self.peer)),
+            };
+            match rest {
+                Rest::Wait(until) => assert_eq!(until, self.driven.session.deadline()),
+                Rest::Close(reason) => {
+                    // Nobody reads it any more.
+                    self.peer.incoming.clear();
+                    return Some(reason);
+                }
+                Rest::Again => panic!("there is no bound to the share"),
             }
-            Rest::Close(reason) => {
-                // Nobody reads it any more.
-                self.peer.incoming.clear();
-                Some(reason)
+            idle = if self.moved() == before { idle + 1 } else { 0 };
+            if self.layer.is_none() || idle > IDLE_MAX {
+                return None;
             }
-            Rest::Again => panic!("there is no bound to the share"),
+            // A layer gives now and then nothing although it has some.
+            self.driven.session.may_read();
+            self.driven.session.may_write();
         }
+    }
+
+    /// What changes when bytes move.
+    fn moved(&self) -> [usize; 4] {
+        let (read, held) = self.layer.as_ref().map_or((0, 0), |layer| (layer.read_len(), layer.held_len()));
+        [self.peer.incoming.len(), self.peer.taken.len(), read, held]
     }
 
     /// From now on the system takes nothing.
