@@ -119,7 +119,7 @@
 //!   an eighth late.
 //! - With threads, a connection keeps its one or two threads for as long as it is open. Once
 //!   [`Config::max_threads`] are taken, an idle connection keeps new ones waiting for up to
-//!   [`Limits::keep_alive_timeout`].
+//!   [`proto::Limits::keep_alive_timeout`].
 //! - With threads, no thread reads while a last answer is written. The write time-out ends a client that
 //!   sends more than the system buffers before it reads that answer. The event loop reads on.
 //! - With threads, two queues can wait for one reader: the publishers fill one, and the other stands
@@ -151,7 +151,7 @@ pub mod session;
 pub use driver::{Config, IoModel, Server, Stopper};
 pub use proto::http1::Method;
 pub use proto::ws::Message;
-pub use proto::{CloseReason, Frame, Limits};
+pub use proto::{CloseReason, Frame};
 pub use session::{
-    HalfClose, Handler, Held, Pusher, Reply, Request, Response, Settings, SlowConsumer, Socket, Stats, Upgrade, WebSocketHandler,
+    HalfClose, Handler, Held, Limits, Pusher, Reply, Request, Response, Settings, SlowConsumer, Socket, Stats, Upgrade, WebSocketHandler,
 };

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use pushlab::push::{Hub, HubConfig, Mounted};
-use pushlab::{Config, IoModel, Limits, Message, Reply, Request, Response, Server, Settings, Socket, Stats, WebSocketHandler};
+use pushlab::{Config, IoModel, Limits, Message, Reply, Request, Response, Server, Settings, Socket, Stats, WebSocketHandler, proto};
 use socket2::{Domain, Type};
 
 use crate::Result;
@@ -49,10 +49,14 @@ fn listen() -> io::Result<TcpListener> {
 }
 
 fn config(max_threads: usize) -> Config {
-    let limits = Limits {
+    let protocol = proto::Limits {
         head_timeout: Duration::from_secs(2),
         body_timeout: Duration::from_secs(2),
         keep_alive_timeout: Duration::from_secs(5),
+        ..proto::Limits::default()
+    };
+    let limits = Limits {
+        protocol,
         write_timeout: Duration::from_secs(2),
         pong_timeout: Duration::from_secs(1),
         close_timeout: Duration::from_secs(1),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use pushlab::{Config, IoModel, Limits, Message, Pusher, Reply, Request, Response, Server, Settings, Socket, WebSocketHandler};
+use pushlab::{Config, IoModel, Limits, Message, Pusher, Reply, Request, Response, Server, Settings, Socket, WebSocketHandler, proto};
 
 use crate::Result;
 use crate::interrupt;
@@ -42,7 +42,8 @@ pub(crate) fn serve(model: IoModel) -> Result<()> {
 
 fn config() -> Config {
     // Connections must stay open while the other IO model is measured.
-    let limits = Limits { keep_alive_timeout: Duration::from_secs(3_600), ..Limits::default() };
+    let protocol = proto::Limits { keep_alive_timeout: Duration::from_secs(3_600), ..proto::Limits::default() };
+    let limits = Limits { protocol, ..Limits::default() };
     Config {
         settings: Settings { limits, ..Settings::default() },
         max_connections: 65_536,

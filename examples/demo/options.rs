@@ -66,9 +66,9 @@ pub(crate) fn take(flag: &str, arguments: &mut Arguments, config: &mut Config, o
         "--slow-consumer" => config.settings.slow_consumer = arguments.value("disconnect, drop-oldest or keep-latest")?,
         "--publish-token" => own.publish_token.set(Some(arguments.value("8 to 128 letters, digits, `-`, `_` and `.`")?)),
         "--max-payload-bytes" => own.payload_bytes.set(Some(arguments.number("a whole number of bytes", 1..=BYTES_MAX)?)),
-        "--max-message-bytes" => limits.message_bytes = arguments.number("a whole number of bytes", 1..=BYTES_MAX)?,
-        "--max-fragments" => limits.message_fragments = arguments.number("a whole number", 1..=COUNT_MAX)?,
-        "--max-body-bytes" => limits.body_bytes = arguments.number("a whole number of bytes", 1..=BYTES_MAX)?,
+        "--max-message-bytes" => limits.protocol.message_bytes = arguments.number("a whole number of bytes", 1..=BYTES_MAX)?,
+        "--max-fragments" => limits.protocol.message_fragments = arguments.number("a whole number", 1..=COUNT_MAX)?,
+        "--max-body-bytes" => limits.protocol.body_bytes = arguments.number("a whole number of bytes", 1..=BYTES_MAX)?,
         "--max-connections" => config.max_connections = arguments.number("a whole number", 1..=COUNT_MAX)?,
         "--max-threads" => config.max_threads = arguments.number("a whole number", 1..=COUNT_MAX)?,
         _ => return Ok(false),
@@ -76,8 +76,8 @@ pub(crate) fn take(flag: &str, arguments: &mut Arguments, config: &mut Config, o
     // A payload arrives as a request body or as a WebSocket message, so these limits must not be
     // smaller. Every option runs this code, so that the order of the options does not matter.
     let payload_bytes = own.payload_bytes.get().unwrap_or(0);
-    limits.body_bytes = limits.body_bytes.max(payload_bytes);
-    limits.message_bytes = limits.message_bytes.max(payload_bytes);
+    limits.protocol.body_bytes = limits.protocol.body_bytes.max(payload_bytes);
+    limits.protocol.message_bytes = limits.protocol.message_bytes.max(payload_bytes);
     Ok(true)
 }
 

@@ -12,7 +12,7 @@ use crate::session::Settings;
 /// ```
 /// use pushlab::Config;
 /// let config = Config { max_connections: 1_000, ..Config::default() };
-/// assert_eq!(config.settings.limits.body_bytes, 1024 * 1024);
+/// assert_eq!(config.settings.limits.protocol.body_bytes, 1024 * 1024);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Config {

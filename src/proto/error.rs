@@ -317,7 +317,8 @@ pub enum CloseReason {
     /// The peer read more slowly than messages arrived, and the slow-consumer policy is to
     /// disconnect.
     SlowConsumer,
-    /// The socket accepted no byte for [`Limits::write_timeout`](super::Limits::write_timeout).
+    /// The socket accepted no byte for
+    /// [`session::Limits::write_timeout`](crate::session::Limits::write_timeout).
     WriteStalled,
     /// The transport failed, for example by a reset or a broken pipe.
     Transport,

@@ -1,14 +1,17 @@
-//! The bounds of one connection, each with its default and the precedent for the default.
+//! The bounds of the protocols, each with its default and the precedent for the default.
 //!
-//! Owns the numbers, and the range to which a server clamps them. Leaves the reaction at a bound to
-//! the code that enforces the bound. This layer enforces the bounds of heads, bodies, WebSocket
-//! messages and keep-alive time. The session and the drivers enforce the bounds of output, queues
-//! and stalled writes, and the times of heartbeats, pongs and closing.
+//! Owns the numbers that this layer reads, and the range to which a server clamps them: the bounds
+//! of heads, bodies, pipelined input and WebSocket messages, and the times of heads, bodies and
+//! keep-alive. Leaves the reaction at a bound to the code that reads the bound. Leaves the bounds
+//! of output and queues, and the times of writing, heartbeats, pongs and closing, to the session.
 
 use std::time::Duration;
 
-/// The bounds of one connection. Every connection has all of them. A bound cannot be switched off,
-/// but it can be raised. Drivers may fire a timeout up to 1/8 late.
+/// The bounds of HTTP/1.1 and WebSocket on one connection. Every connection has all of them. A bound
+/// cannot be switched off, but it can be raised. Drivers may fire a timeout up to 1/8 late.
+///
+/// A server takes these bounds in [`pushlab::Limits::protocol`](crate::Limits::protocol).
+/// [`pushlab::Limits`](crate::Limits) holds all bounds of a connection.
 ///
 /// ```
 /// use pushlab::proto::Limits;
@@ -37,12 +40,6 @@ pub struct Limits {
     /// The largest number of bytes of pipelined input that are kept while a response is in
     /// progress. While so many are kept, the socket is not read. Default 16 KiB (one head).
     pub pipeline_bytes: usize,
-    /// Bytes of unsent output. From this number on, the server does not process further input. At
-    /// least 1. Default 256 KiB (libwebsockets and uWebSockets also pause).
-    pub output_bytes: usize,
-    /// Bytes of messages queued for one slow reader. Above this number the slow-consumer policy
-    /// acts. Default 1 MiB (Centrifugo `client_queue_max_size` 1 MiB).
-    pub queue_bytes: usize,
     /// Bytes of one WebSocket message, all fragments together. A larger message gets close code
     /// 1009. Default 1 MiB (python-websockets `max_size` 1 MiB).
     pub message_bytes: usize,
@@ -61,19 +58,6 @@ pub struct Limits {
     /// Time between two requests of a connection. After it the server closes the connection without
     /// an answer. Default 75 s (nginx `keepalive_timeout 75s`).
     pub keep_alive_timeout: Duration,
-    /// Time in which the socket accepts no byte while output waits. After it the server ends the
-    /// connection. Default 30 s (half of nginx `send_timeout` 60 s, because a push server holds
-    /// output for more clients).
-    pub write_timeout: Duration,
-    /// Time from a ping until the server ends a WebSocket whose peer sends nothing. Default 20 s
-    /// (python-websockets `ping_timeout` 20 s).
-    pub pong_timeout: Duration,
-    /// Time for the peer's half of a close: its close frame after ours, or its end of file after
-    /// our last response. Default 5 s (nginx `lingering_timeout 5s`).
-    pub close_timeout: Duration,
-    /// Time between heartbeats of a stream, an event stream or a WebSocket. `None` sends no
-    /// heartbeats. Default 25 s (RFC 6202, section 5.5: 30 s is safe; `SockJS`, Engine.IO 25 s).
-    pub heartbeat: Option<Duration>,
 }
 
 impl Limits {
@@ -86,21 +70,11 @@ impl Limits {
 
     /// Returns these limits in the range that a server supports. Timeouts are at most
     /// [`TIMEOUT_MAX`](Self::TIMEOUT_MAX), so that `Duration::MAX` can mean "for ever".
-    /// `output_bytes` is at least 1, because with 0 the server would never process any input.
     #[must_use]
     pub fn clamped(mut self) -> Self {
-        self.output_bytes = self.output_bytes.max(1);
-        for time in [
-            &mut self.head_timeout,
-            &mut self.body_timeout,
-            &mut self.keep_alive_timeout,
-            &mut self.write_timeout,
-            &mut self.pong_timeout,
-            &mut self.close_timeout,
-        ] {
+        for time in [&mut self.head_timeout, &mut self.body_timeout, &mut self.keep_alive_timeout] {
             *time = Self::TIMEOUT_MAX.min(*time);
         }
-        self.heartbeat = self.heartbeat.map(|every| every.min(Self::TIMEOUT_MAX));
         self
     }
 }
@@ -114,18 +88,12 @@ impl Default for Limits {
             body_bytes: 1024 * 1024,
             chunk_line_bytes: 4 * 1024,
             pipeline_bytes: 16 * 1024,
-            output_bytes: 256 * 1024,
-            queue_bytes: 1024 * 1024,
             message_bytes: 1024 * 1024,
             message_fragments: 1_024,
             head_timeout: Duration::from_secs(20),
             body_timeout: Duration::from_secs(20),
             body_rate: 500,
             keep_alive_timeout: Duration::from_secs(75),
-            write_timeout: Duration::from_secs(30),
-            pong_timeout: Duration::from_secs(20),
-            close_timeout: Duration::from_secs(5),
-            heartbeat: Some(Duration::from_secs(25)),
         }
     }
 }

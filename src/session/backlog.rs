@@ -18,8 +18,8 @@ const WEIGHT_MIN: usize = 2;
 
 /// What happens when a reader is slower than its messages and its queue is full.
 ///
-/// [`Limits::queue_bytes`](crate::proto::Limits::queue_bytes) bounds the queue. Answers to the
-/// client's own requests are never dropped.
+/// [`Limits::queue_bytes`](crate::Limits::queue_bytes) bounds the queue. Answers to the client's
+/// own requests are never dropped.
 ///
 /// ```
 /// use pushlab::SlowConsumer;

@@ -36,7 +36,12 @@ pub(super) struct Http {
 
 impl Http {
     pub(super) fn new(cx: &Surroundings<'_>) -> Self {
-        Self { conn: Conn::new(cx.now.instant(), &cx.settings.limits), exchange: Exchange::Idle, come_back_ms: None, ended_handle: false }
+        Self {
+            conn: Conn::new(cx.now.instant(), &cx.settings.limits.protocol),
+            exchange: Exchange::Idle,
+            come_back_ms: None,
+            ended_handle: false,
+        }
     }
 
     /// Works on the next event of the input.
@@ -45,7 +50,7 @@ impl Http {
         if let Exchange::Partial(_) = self.exchange {
             return self.continue_body(input, peer, out, cx);
         }
-        match self.conn.next_event(cx.now.instant(), input, out, &cx.settings.limits) {
+        match self.conn.next_event(cx.now.instant(), input, out, &cx.settings.limits.protocol) {
             Ok((used, Next::Event(Event::Head(head)))) if head.content() == Content::None => {
                 (used, self.dispatch(head, b"", peer, out, cx))
             }
@@ -63,7 +68,7 @@ impl Http {
     fn continue_body(&mut self, input: &[u8], peer: SocketAddr, out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
         let mut used = 0;
         loop {
-            let (more, next) = match self.conn.next_event(cx.now.instant(), &input[used..], out, &cx.settings.limits) {
+            let (more, next) = match self.conn.next_event(cx.now.instant(), &input[used..], out, &cx.settings.limits.protocol) {
                 Ok(next) => next,
                 Err(error) => return (used, self.fail(error, out, cx)),
             };
@@ -74,7 +79,7 @@ impl Http {
                 Next::Event(Event::End) => {
                     let Partial { head, body } = std::mem::take(&mut **partial);
                     self.exchange = Exchange::Idle;
-                    let head = Head::parse(&head, &cx.settings.limits).expect("the same head was parsed before");
+                    let head = Head::parse(&head, &cx.settings.limits.protocol).expect("the same head was parsed before");
                     return (used, self.dispatch(head, &body, peer, out, cx));
                 }
                 Next::Event(Event::Head(_)) => unreachable!("a body comes to its end before the next head"),
@@ -88,7 +93,7 @@ impl Http {
     fn take_body(&mut self, head: Head<'_>, input: &[u8], peer: SocketAddr, out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
         let (mut used, mut whole, mut collected) = (0, &b""[..], Vec::new());
         loop {
-            let next = match self.conn.next_event(cx.now.instant(), &input[used..], out, &cx.settings.limits) {
+            let next = match self.conn.next_event(cx.now.instant(), &input[used..], out, &cx.settings.limits.protocol) {
                 Ok((more, next)) => {
                     used += more;
                     next

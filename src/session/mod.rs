@@ -21,7 +21,7 @@
 //! Each file imports only files that stand before it in this list:
 //!
 //! - values: `stats`, `outcome`, `backlog`, `burst`, `authority`, `cookies`, `peer`, `response`;
-//! - what the settings allow: `settings`, `origin`, `cors`, `request`;
+//! - what the settings allow: `limits`, `settings`, `origin`, `cors`, `request`;
 //! - what other threads hold: `post`, `contract`, `handles`, `audience`;
 //! - what a hold, a stream and a WebSocket use: `surroundings`, `link`, `stream`, `socket`;
 //! - one request and its answer: `exchange`, `progress`, `reply`, `handler`, `context`;
@@ -41,6 +41,7 @@ mod exchange;
 mod handler;
 mod handles;
 mod http;
+mod limits;
 mod link;
 mod next;
 mod origin;
@@ -70,6 +71,7 @@ pub use cookies::Cookies;
 pub use cors::Cors;
 pub use handler::Handler;
 pub use handles::{Held, Pusher};
+pub use limits::Limits;
 pub use origin::Origin;
 pub use outcome::Outcome;
 pub(crate) use peer::canonical;

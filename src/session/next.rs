@@ -171,9 +171,9 @@ impl Session {
         match &self.phase {
             // Reading goes on while an answer is awaited, within a bound, because only a read shows
             // that the client has left.
-            Phase::Http(http) if http.is_answering() => limits.pipeline_bytes.saturating_sub(unused),
+            Phase::Http(http) if http.is_answering() => limits.protocol.pipeline_bytes.saturating_sub(unused),
             Phase::Http(_) | Phase::WebSocket(_) if out_len >= limits.output_bytes => 0,
-            Phase::Http(http) => http.wanted_bytes(limits).saturating_sub(unused),
+            Phase::Http(http) => http.wanted_bytes(&limits.protocol).saturating_sub(unused),
             Phase::Over(Over { ending: Ending::Abort, .. }) | Phase::Closed(_) => 0,
             // Input is read before a plain close, too: input that arrives after the close is
             // answered with a reset.

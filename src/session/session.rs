@@ -262,8 +262,8 @@ impl Session {
     /// take more.
     ///
     /// A non-blocking transport that takes nothing until the
-    /// [write time-out](crate::proto::Limits::write_timeout) ends the connection. A blocking
-    /// transport has a write time-out of its own.
+    /// [write time-out](crate::Limits::write_timeout) ends the connection. A blocking transport has
+    /// a write time-out of its own.
     #[inline(always)]
     pub fn wrote(&mut self, bytes: usize, ready: Ready, out: &mut Outbox, cx: &Context<'_>) {
         if bytes > 0 {

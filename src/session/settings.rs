@@ -1,10 +1,9 @@
 //! The settings that all sessions of a server share.
 //!
-//! Owns the settings and their defaults. Leaves the protocol's bounds to [`Limits`], and the rules
-//! that read a setting to the files that apply it.
+//! Owns the settings and their defaults. Leaves the bounds of a connection to [`Limits`], and the
+//! rules that read a setting to the files that apply it.
 
-use super::SlowConsumer;
-use crate::proto::Limits;
+use super::{Limits, SlowConsumer};
 
 /// The settings that all connections of a server share, under both IO models.
 ///

@@ -75,7 +75,7 @@ impl WebSocket {
         let given = input.len();
         let Conn { reader, writer } = &mut self.conn;
         let close_is_ours = writer.is_closing();
-        let (used, event) = match reader.next_event(input, writer, out, &cx.settings.limits) {
+        let (used, event) = match reader.next_event(input, writer, out, &cx.settings.limits.protocol) {
             Ok((used, Next::Event(event))) => {
                 self.heard = true;
                 (used, event)

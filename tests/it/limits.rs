@@ -1,31 +1,32 @@
 //! The default bounds, and that they fit together.
 //!
-//! Covers: proto::limits
+//! Covers: proto::limits, session::limits
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use pushlab::proto::Limits;
+use pushlab::{Limits, proto};
 
 #[test]
 fn the_defaults_fit_together() {
     let limits = Limits::default();
-    assert!(limits.head_fields <= Limits::HEAD_FIELDS_MAX);
-    assert!(limits.head_bytes <= 65_535, "as its documentation says");
-    assert!(limits.target_bytes >= 8_000, "RFC 9112, section 3 recommends to support at least 8,000 bytes");
-    assert!(limits.target_bytes < limits.head_bytes, "a target at its limit leaves room for fields");
-    assert!(limits.pipeline_bytes >= limits.head_bytes, "a pipelined head at its limit can be completed");
-    assert!(limits.chunk_line_bytes <= limits.head_bytes);
-    assert!(limits.queue_bytes >= limits.message_bytes, "one message at its limit can be echoed");
-    assert!(limits.message_fragments >= 1 && limits.body_rate >= 1);
+    let protocol = &limits.protocol;
+    assert!(protocol.head_fields <= proto::Limits::HEAD_FIELDS_MAX);
+    assert!(protocol.head_bytes <= 65_535, "as its documentation says");
+    assert!(protocol.target_bytes >= 8_000, "RFC 9112, section 3 recommends to support at least 8,000 bytes");
+    assert!(protocol.target_bytes < protocol.head_bytes, "a target at its limit leaves room for fields");
+    assert!(protocol.pipeline_bytes >= protocol.head_bytes, "a pipelined head at its limit can be completed");
+    assert!(protocol.chunk_line_bytes <= protocol.head_bytes);
+    assert!(limits.queue_bytes >= protocol.message_bytes, "one message at its limit can be echoed");
+    assert!(protocol.message_fragments >= 1 && protocol.body_rate >= 1);
 }
 
 #[test]
 fn no_default_wait_is_zero_or_endless() {
     let limits = Limits::default();
     for wait in [
-        limits.head_timeout,
-        limits.body_timeout,
-        limits.keep_alive_timeout,
+        limits.protocol.head_timeout,
+        limits.protocol.body_timeout,
+        limits.protocol.keep_alive_timeout,
         limits.write_timeout,
         limits.pong_timeout,
         limits.close_timeout,
@@ -39,18 +40,26 @@ fn no_default_wait_is_zero_or_endless() {
 
 #[test]
 fn endless_times_are_clamped_and_others_left_alone() {
-    let endless = Limits {
-        head_timeout: Duration::MAX,
-        body_timeout: Duration::MAX,
-        keep_alive_timeout: Duration::MAX,
-        write_timeout: Duration::MAX,
-        pong_timeout: Duration::MAX,
-        close_timeout: Duration::MAX,
-        heartbeat: Some(Duration::MAX),
+    const ENDLESS: Duration = Duration::MAX;
+    const LONGEST: Duration = Limits::TIMEOUT_MAX;
+    let with = |time| Limits {
+        protocol: proto::Limits { head_timeout: time, body_timeout: time, keep_alive_timeout: time, ..proto::Limits::default() },
+        write_timeout: time,
+        pong_timeout: time,
+        close_timeout: time,
+        heartbeat: Some(time),
         ..Limits::default()
     };
-    let clamped = endless.clamped();
-    assert_eq!((clamped.head_timeout, clamped.heartbeat), (Limits::TIMEOUT_MAX, Some(Limits::TIMEOUT_MAX)));
-    assert!(std::time::Instant::now().checked_add(clamped.close_timeout).is_some());
+    assert_eq!(with(ENDLESS).clamped(), with(LONGEST));
+    assert_eq!(with(ENDLESS).protocol.clamped(), with(LONGEST).protocol, "a program on the protocols alone");
+    assert!(Instant::now().checked_add(LONGEST).is_some());
+    assert_eq!(with(LONGEST).clamped(), with(LONGEST));
     assert_eq!(Limits::default().clamped(), Limits::default());
+}
+
+#[test]
+fn a_server_without_output_would_not_process_input() {
+    let limits = |output_bytes| Limits { output_bytes, ..Limits::default() };
+    assert_eq!(limits(0).clamped(), limits(1));
+    assert_eq!(limits(1).clamped(), limits(1));
 }

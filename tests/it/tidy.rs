@@ -7,6 +7,7 @@
 //! - `purity`: no sockets, threads, locks, clocks or IO traits outside `driver` (`push` may lock, and has one
 //!   file for its clock).
 //! - `text`: file length, headers, nothing unfinished, no `unsafe`, no `unwrap`, only the dependencies that were agreed.
+//! - `limits`: every field of a limits type is read by the layer of that type.
 //! - `covers`: every module of `src` is named by a test module, in header lines like `Covers: proto::sse::event, proto::sse::decoder`.
 //!   A directory's name (`proto::stomp`) covers all of its files; a layer's name alone covers nothing. `mod.rs` and `lib.rs` need no cover.
 //!
@@ -16,6 +17,7 @@ mod covers;
 mod knots;
 mod layers;
 mod lexer;
+mod limits;
 mod purity;
 mod text;
 
@@ -120,6 +122,11 @@ fn the_text_is_tidy() {
 fn the_dependencies_are_the_agreed_ones() {
     let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
     expect_none(&text::check_dependencies(&Source::new("Cargo.toml", &manifest)));
+}
+
+#[test]
+fn every_limit_is_read_by_its_layer() {
+    expect_none(&limits::check(&sources(&["src"])));
 }
 
 #[test]

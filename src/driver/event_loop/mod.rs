@@ -64,7 +64,7 @@ pub(crate) fn run(listening: Listening, app: impl Handler) -> io::Result<()> {
     let Listening { poll, listener, config, stats, stop, .. } = listening;
     let clock = Clock::new();
     let tools = Tools {
-        receive: vec![0; config.receive_buffer_bytes.max(config.settings.limits.head_bytes * 2)],
+        receive: vec![0; config.receive_buffer_bytes.max(config.settings.limits.protocol.head_bytes * 2)],
         share: Share::UNLIMITED,
         outboxes: Outboxes::default(),
         empty: Outbox::new(),

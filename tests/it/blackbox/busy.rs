@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use pushlab::proto::RemoteError;
 use pushlab::proto::ws::Message;
-use pushlab::proto::{Limits, RemoteError};
 use pushlab::session::{Outcome, Socket, WebSocketHandler};
-use pushlab::{CloseReason, Frame, IoModel, Response};
+use pushlab::{CloseReason, Frame, IoModel, Limits, Response};
 
 use super::client::{frame, request};
 use super::{Client, Lab, NET, both, eventually};
@@ -50,7 +50,7 @@ fn pongs() -> Vec<u8> {
 fn start(model: IoModel, set: impl FnOnce(&mut Limits)) -> Lab {
     Lab::with(model, |config| {
         config.receive_buffer_bytes = 4 * 1024;
-        config.settings.limits.head_bytes = 2 * 1024;
+        config.settings.limits.protocol.head_bytes = 2 * 1024;
         set(&mut config.settings.limits);
     })
 }
@@ -132,7 +132,7 @@ both! {
         let lab = Lab::with(model, |config| {
             config.receive_buffer_bytes = 16 * 1024 * 1024;
             config.settings.limits.write_timeout = SOON;
-            config.settings.limits.pipeline_bytes = usize::MAX;
+            config.settings.limits.protocol.pipeline_bytes = usize::MAX;
             config.settings.limits.queue_bytes = 64 * 1024 * 1024;
         });
         let mut client = Client::connect_with_little_room(lab.address);
@@ -148,7 +148,7 @@ both! {
         let lab = Lab::with(model, |config| {
             config.receive_buffer_bytes = 16 * 1024 * 1024;
             config.settings.limits.heartbeat = Some(SOON);
-            config.settings.limits.pipeline_bytes = usize::MAX;
+            config.settings.limits.protocol.pipeline_bytes = usize::MAX;
         });
         let mut client = lab.connect();
         client.get("/brief?ms=50");
@@ -169,7 +169,7 @@ both! {
 
     fn head_and_body(model) {
         let lab = Lab::with(model, |config| {
-            let limits = &mut config.settings.limits;
+            let limits = &mut config.settings.limits.protocol;
             (limits.head_timeout, limits.body_timeout, limits.body_rate) = (SOON, SOON, u32::MAX);
             (limits.head_bytes, limits.target_bytes) = (65_535, 65_000);
         });

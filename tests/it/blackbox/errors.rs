@@ -68,8 +68,8 @@ both! {
 
     fn slow_heads_and_bodies(model) {
         let lab = Lab::with(model, |config| {
-            config.settings.limits.head_timeout = Duration::from_millis(50);
-            config.settings.limits.body_timeout = Duration::from_millis(50);
+            config.settings.limits.protocol.head_timeout = Duration::from_millis(50);
+            config.settings.limits.protocol.body_timeout = Duration::from_millis(50);
         });
         for (before, part) in [
             ("", "GET /hel"),
@@ -89,7 +89,7 @@ both! {
 
     /// A byte now and then does not prolong the time of a head.
     fn trickled_head(model) {
-        let lab = Lab::with(model, |config| config.settings.limits.head_timeout = Duration::from_millis(60));
+        let lab = Lab::with(model, |config| config.settings.limits.protocol.head_timeout = Duration::from_millis(60));
         let mut client = lab.connect();
         client.stream.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
         let start = Instant::now();

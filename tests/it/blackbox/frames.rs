@@ -40,7 +40,7 @@ both! {
     fn every_case_is_answered(model) {
         let mut labs = HashMap::new();
         for case in read().into_iter().filter(|case| !is_closing(case)) {
-            let lab = labs.entry(case.settings.clone()).or_insert_with(|| Lab::with(model, |config| config.settings.limits = limits(&case)));
+            let lab = labs.entry(case.settings.clone()).or_insert_with(|| Lab::with(model, |config| config.settings.limits.protocol = limits(&case)));
             let (wire, is_over) = expected(&case);
             let mut client = lab.connect();
             client.upgrade("/ws");

@@ -103,7 +103,7 @@ both! {
     fn answers_itself_in_time(model) {
         const HOLD: Duration = Duration::from_millis(300);
         for keep_alive in [2 * NET, HOLD / 6] {
-            let lab = Lab::with(model, |config| config.settings.limits.keep_alive_timeout = keep_alive);
+            let lab = Lab::with(model, |config| config.settings.limits.protocol.keep_alive_timeout = keep_alive);
             let mut client = lab.connect();
             let begun = Instant::now();
             assert_eq!(client.fetch(&format!("/brief?ms={}", HOLD.as_millis())).status, 204);
@@ -153,7 +153,7 @@ both! {
     /// The buffer is smaller than what may be pipelined.
     fn client_that_goes_away_behind_a_full_buffer(model) {
         let lab = Lab::with(model, |config| {
-            config.settings.limits.head_bytes = 1024;
+            config.settings.limits.protocol.head_bytes = 1024;
             config.receive_buffer_bytes = 1024;
         });
         let mut client = lab.connect();

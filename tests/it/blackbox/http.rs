@@ -159,7 +159,7 @@ both! {
 
     fn quiet_connections_end(model) {
         // A loaded machine still sends the one request in this time.
-        let lab = Lab::with(model, |config| config.settings.limits.keep_alive_timeout = std::time::Duration::from_secs(1));
+        let lab = Lab::with(model, |config| config.settings.limits.protocol.keep_alive_timeout = std::time::Duration::from_secs(1));
         let (mut fresh, mut used) = (lab.connect(), lab.connect());
         assert_eq!(used.fetch("/hello").status, 200);
         fresh.expect_end();

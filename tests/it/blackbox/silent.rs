@@ -132,7 +132,7 @@ both! {
 
     /// A held poll lasts as long as it may, and its connection as long as an idle one.
     fn poll(model) {
-        let lab = start(model, |config| config.settings.limits.keep_alive_timeout = HEARTBEAT);
+        let lab = start(model, |config| config.settings.limits.protocol.keep_alive_timeout = HEARTBEAT);
         let begun = Instant::now();
         let mut client = lab.connect();
         client.get("/topics/a/long-poll?wait=1");

@@ -67,9 +67,9 @@ both! {
         for _ in 0..20 {
             assert_eq!(client.fetch("/brief?ms=0").status, 204);
         }
-        let lab = Lab::with(model, |config| config.settings.limits.keep_alive_timeout = Duration::ZERO);
+        let lab = Lab::with(model, |config| config.settings.limits.protocol.keep_alive_timeout = Duration::ZERO);
         lab.connect().expect_end();
-        let lab = Lab::with(model, |config| config.settings.limits.head_timeout = Duration::ZERO);
+        let lab = Lab::with(model, |config| config.settings.limits.protocol.head_timeout = Duration::ZERO);
         let mut client = lab.connect();
         client.send("G");
         assert_eq!(client.answer().status, 408);

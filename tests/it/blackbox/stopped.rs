@@ -29,11 +29,11 @@ fn configure(config: &mut Config, deadline: Duration) {
     let limits = &mut config.settings.limits;
     limits.heartbeat = Some(Duration::from_millis(5));
     // A body that comes does not prolong its time.
-    limits.body_rate = u32::MAX;
+    limits.protocol.body_rate = u32::MAX;
     for time in [
-        &mut limits.head_timeout,
-        &mut limits.body_timeout,
-        &mut limits.keep_alive_timeout,
+        &mut limits.protocol.head_timeout,
+        &mut limits.protocol.body_timeout,
+        &mut limits.protocol.keep_alive_timeout,
         &mut limits.write_timeout,
         &mut limits.pong_timeout,
         &mut limits.close_timeout,

@@ -24,7 +24,7 @@ fn expect_closed(socket: &mut WebSocket<TcpStream>) {
 
 both! {
     fn echo_of_every_size(model) {
-        let lab = Lab::with(model, |config| config.settings.limits.message_bytes = 4 * 1024 * 1024);
+        let lab = Lab::with(model, |config| config.settings.limits.protocol.message_bytes = 4 * 1024 * 1024);
         let mut socket = open(&lab, lab.connect());
         for len in [0, 1, 125, 126, 65_535, 65_536, 1024 * 1024, 3_000_000, 7] {
             let message = Message::binary((0..len).map(|n: usize| (n % 251) as u8).collect::<Vec<_>>());

@@ -4,9 +4,9 @@
 
 use std::sync::{Arc, Weak};
 
-use pushlab::proto::{CloseReason, Limits};
+use pushlab::proto::CloseReason;
 use pushlab::push::{HubConfig, Message, Topics};
-use pushlab::session::{Ending, Settings};
+use pushlab::session::{Ending, Limits, Settings};
 
 use super::readers::{self, Seen};
 use super::slow::{TECHNIQUES, read, sequence};

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use pushlab::proto::{Frame, Limits};
+use pushlab::proto::Frame;
 use pushlab::push::{Call, Encoding, Endpoint, Hub, HubConfig, Message, Mounted, Subscription, SubscriptionStatus, Technique};
-use pushlab::session::{Ending, Handler, Reply, Request, Response, Settings, SlowConsumer, Socket, WebSocketHandler};
+use pushlab::session::{Ending, Handler, Limits, Reply, Request, Response, Settings, SlowConsumer, Socket, WebSocketHandler};
 
 use super::slow::sequence;
 use super::world::World;

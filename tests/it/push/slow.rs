@@ -2,8 +2,7 @@
 //!
 //! Covers: session::backlog, session::link
 
-use pushlab::proto::Limits;
-use pushlab::session::{Ending, Settings, SlowConsumer};
+use pushlab::session::{Ending, Limits, Settings, SlowConsumer};
 
 use super::readers::{self, Seen};
 use super::world::World;

@@ -292,8 +292,7 @@ fn websockets() {
 /// What was missed is larger than all queues together: it comes as the client reads, and then what was published meanwhile.
 #[test]
 fn a_websocket_catches_up_at_its_own_pace() {
-    use pushlab::proto::Limits;
-    use pushlab::session::Settings;
+    use pushlab::session::{Limits, Settings};
     let world = World::new();
     for n in 0..100 {
         world.publish("a", &format!("{n:0>1000}"));

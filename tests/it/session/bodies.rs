@@ -2,8 +2,8 @@
 //!
 //! Covers: session::http, session::exchange
 
-use pushlab::proto::{CloseReason, Limits};
-use pushlab::session::{Ending, Settings};
+use pushlab::proto::{self, CloseReason};
+use pushlab::session::{Ending, Limits, Settings};
 
 use super::rig::Rig;
 use super::wire::{Answer, get, post, text_frame, upgrade};
@@ -98,7 +98,8 @@ fn expect_is_answered_before_the_body_comes() {
 
 #[test]
 fn a_body_at_the_limit_and_one_past_it() {
-    let settings = || Settings { limits: Limits { body_bytes: 10, ..Limits::default() }, ..Settings::default() };
+    let limits = Limits { protocol: proto::Limits { body_bytes: 10, ..proto::Limits::default() }, ..Limits::default() };
+    let settings = || Settings { limits: limits.clone(), ..Settings::default() };
     assert_eq!(Rig::with(settings()).ask(post("/echo", "0123456789"))[0].text(), "0123456789");
     assert_eq!(Rig::with(settings()).ask(post("/echo", "0123456789x"))[0].status, 413);
     let chunked = |chunks: &str| format!("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");

@@ -2,8 +2,8 @@
 //!
 //! Covers: session::burst
 
-use pushlab::proto::{Frame, Limits};
-use pushlab::session::{Burst, Command, Settings};
+use pushlab::proto::Frame;
+use pushlab::session::{Burst, Command, Limits, Settings};
 
 use super::rig::Rig;
 use super::wire::{get, text_frame};

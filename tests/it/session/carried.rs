@@ -2,8 +2,8 @@
 //!
 //! Covers: session::link, session::exchange
 
-use pushlab::proto::{CloseReason, Frame, Limits};
-use pushlab::session::{Response, Settings, SlowConsumer};
+use pushlab::proto::{CloseReason, Frame};
+use pushlab::session::{Limits, Response, Settings, SlowConsumer};
 
 use super::rig::Rig;
 use super::wire::{close_frame, get, text_frame, upgrade};

@@ -2,8 +2,8 @@
 //!
 //! Covers: session::session, session::progress
 
-use pushlab::proto::{Frame, Limits};
-use pushlab::session::{Ending, Response, Settings};
+use pushlab::proto::Frame;
+use pushlab::session::{Ending, Limits, Response, Settings};
 
 use super::rig::Rig;
 use super::wire::{close_frame, get, text_frame};

@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-use pushlab::proto::{CloseReason, Frame, Limits};
-use pushlab::session::{Ending, Held, Pusher, Response, Settings, SlowConsumer};
+use pushlab::proto::{self, CloseReason, Frame};
+use pushlab::session::{Ending, Held, Limits, Pusher, Response, Settings, SlowConsumer};
 
 use super::rig::Rig;
 use super::wire::{self, get, text_frame, upgrade};
@@ -35,9 +35,9 @@ impl Run {
     fn new(seed: u64) -> Self {
         let mut numbers = Seeded::new(seed);
         let limits = Limits {
+            protocol: proto::Limits { pipeline_bytes: 100, ..proto::Limits::default() },
             output_bytes: 50 + numbers.below(500),
             queue_bytes: 50 + numbers.below(500),
-            pipeline_bytes: 100,
             heartbeat: [None, Some(Duration::from_secs(3)), Some(Duration::from_secs(25))][numbers.below(3)],
             ..Limits::default()
         };

@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use pushlab::proto::{CloseReason, Frame, Limits, ws::Message};
-use pushlab::session::{Ending, Reply, Request, Response, Settings, Socket, WebSocketHandler};
+use pushlab::proto::{CloseReason, Frame, ws::Message};
+use pushlab::session::{Ending, Limits, Reply, Request, Response, Settings, Socket, WebSocketHandler};
 
 use super::app::{HOLD, Shelf};
 use super::rig::Rig;

@@ -2,8 +2,8 @@
 //!
 //! Covers: session::session, session::http
 
-use pushlab::proto::Limits;
-use pushlab::session::{Response, Settings};
+use pushlab::proto;
+use pushlab::session::{Limits, Response, Settings};
 
 use super::rig::Rig;
 use super::wire::{self, Answer, get};
@@ -54,7 +54,8 @@ fn what_is_behind_a_stream_waits_for_its_end() {
 
 #[test]
 fn a_client_far_ahead_is_not_read() {
-    let settings = Settings { limits: Limits { pipeline_bytes: 100, ..Limits::default() }, ..Settings::default() };
+    let protocol = proto::Limits { pipeline_bytes: 100, ..proto::Limits::default() };
+    let settings = Settings { limits: Limits { protocol, ..Limits::default() }, ..Settings::default() };
     let ahead = get("/hello").repeat(9);
     for path in ["/hold", "/stream"] {
         let mut rig = Rig::with(settings.clone());
@@ -108,11 +109,14 @@ fn full_output_stops_the_work_and_room_lets_it_go_on() {
 
 #[test]
 fn no_more_is_read_ahead_than_can_be_of_use() {
-    let limits = Limits { head_bytes: 200, pipeline_bytes: 100, output_bytes: 1_000, ..Limits::default() };
-    let with = |limits: &Limits| Rig::with(Settings { limits: limits.clone(), ..Settings::default() });
-    let mut rig = with(&limits);
+    let protocol = proto::Limits { head_bytes: 200, pipeline_bytes: 100, ..proto::Limits::default() };
+    let with = |protocol: &proto::Limits| {
+        let limits = Limits { protocol: protocol.clone(), output_bytes: 1_000, ..Limits::default() };
+        Rig::with(Settings { limits, ..Settings::default() })
+    };
+    let mut rig = with(&protocol);
     assert_eq!(rig.wanted_bytes(), 201, "the byte past the largest head refuses it");
-    let mut other = with(&limits);
+    let mut other = with(&protocol);
     other.send(&get(&"/".repeat(150))[..150]);
     assert_eq!(other.wanted_bytes(), 51);
     rig.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n");
@@ -132,6 +136,6 @@ fn no_more_is_read_ahead_than_can_be_of_use() {
     assert_eq!(rig.wanted_bytes(), 60);
 
     // Many small requests come in few reads where they may wait, too.
-    let mut rig = with(&Limits { pipeline_bytes: 10_000, ..limits });
+    let mut rig = with(&proto::Limits { pipeline_bytes: 10_000, ..protocol });
     assert_eq!(rig.wanted_bytes(), 10_000);
 }

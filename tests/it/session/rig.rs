@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use pushlab::driver::drive::{Driven, Rest, Share, Transport, Turn, drive};
-use pushlab::proto::{CloseReason, Frame, Limits, Now, Outbox};
+use pushlab::proto::{CloseReason, Frame, Now, Outbox};
 use pushlab::session::{
-    Address, Burst, Command, Context, Delivered, Delivery, Ending, Handler, Io, Next, PeerEnd, Post, Ready, RemoteSource, Session,
+    Address, Burst, Command, Context, Delivered, Delivery, Ending, Handler, Io, Limits, Next, PeerEnd, Post, Ready, RemoteSource, Session,
     Settings, Snapshot, Stats, Surroundings,
 };
 

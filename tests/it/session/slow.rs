@@ -2,8 +2,8 @@
 //!
 //! Covers: session::backlog, session::link, session::socket
 
-use pushlab::proto::{Frame, Limits};
-use pushlab::session::{Ending, Settings, SlowConsumer};
+use pushlab::proto::Frame;
+use pushlab::session::{Ending, Limits, Settings, SlowConsumer};
 
 use super::rig::Rig;
 use super::wire::{get, text, text_frame, upgrade};

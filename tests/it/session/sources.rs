@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pushlab::proto::{Frame, Limits};
-use pushlab::session::{Ending, Feed, Outcome, Reply, Request, Response, Settings, SlowConsumer, Stream, StreamSource};
+use pushlab::proto::Frame;
+use pushlab::session::{Ending, Feed, Limits, Outcome, Reply, Request, Response, Settings, SlowConsumer, Stream, StreamSource};
 
 use super::app::{Shelf, Token};
 use super::rig::Rig;

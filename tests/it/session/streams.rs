@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use pushlab::proto::{Frame, Limits, LocalError, sse};
-use pushlab::session::{Ending, Pusher, Reply, Request, Response, Settings, SlowConsumer};
+use pushlab::proto::{Frame, LocalError, sse};
+use pushlab::session::{Ending, Limits, Pusher, Reply, Request, Response, Settings, SlowConsumer};
 
 use super::rig::Rig;
 use super::wire::get;

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use pushlab::proto::{CloseReason, Frame, Limits};
-use pushlab::session::{Command, Ending, Settings};
+use pushlab::proto::{CloseReason, Frame};
+use pushlab::session::{Command, Ending, Limits, Settings};
 
 use super::rig::Rig;
 use super::wire::{CLOSE, PING, PONG, close, close_frame, frame, text, text_frame};

@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime};
 
 use pushlab::driver::drive::{Driven, Rest, Share, Turn, drive};
-use pushlab::proto::{CloseReason, Frame, Limits, Now, Outbox};
+use pushlab::proto::{self, CloseReason, Frame, Now, Outbox};
 use pushlab::session::{
-    Command, Context, Delivered, Delivery, Ending, HalfClose, PeerEnd, Response, Session, Settings, SlowConsumer, Stats, Surroundings,
+    Command, Context, Delivered, Delivery, Ending, HalfClose, Limits, PeerEnd, Response, Session, Settings, SlowConsumer, Stats,
+    Surroundings,
 };
 
 use super::super::remote::Remote;
@@ -64,26 +65,29 @@ macro_rules! call {
 impl World {
     pub(super) fn new(kind: Kind) -> Self {
         let Kind { slow_consumer, half_close, has_heartbeats, is_layered, .. } = kind;
-        let limits = Limits {
+        let protocol = proto::Limits {
             head_bytes: 300,
             head_fields: 9,
             target_bytes: 30,
             body_bytes: 150,
             chunk_line_bytes: 30,
             pipeline_bytes: 300,
-            output_bytes: 500,
-            queue_bytes: 1_000,
             message_bytes: 400,
             message_fragments: 3,
             head_timeout: Duration::from_secs(2),
             body_timeout: Duration::from_secs(2),
             keep_alive_timeout: Duration::from_secs(5),
+            ..proto::Limits::default()
+        };
+        let limits = Limits {
+            protocol,
+            output_bytes: 500,
+            queue_bytes: 1_000,
             pong_timeout: Duration::from_secs(2),
             close_timeout: Duration::from_secs(1),
             // Blocked output has its own tests.
             write_timeout: Limits::TIMEOUT_MAX,
             heartbeat: has_heartbeats.then_some(Duration::from_secs(3)),
-            ..Limits::default()
         };
         let (settings, stats, app) =
             (Settings { limits, slow_consumer, half_close, ..Settings::default() }, Stats::default(), App::default());
