@@ -29,10 +29,10 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// An empty history of a topic that may have had messages up to `gone_to` before it was
-    /// evicted.
-    pub(crate) fn unknown_to(gone_to: u64) -> Self {
-        Self { gone_to, ..Self::default() }
+    /// Notes that the topic of this empty history may have had messages up to `gone_to`, before it
+    /// was evicted.
+    pub(crate) const fn set_gone_to(&mut self, gone_to: u64) {
+        self.gone_to = gone_to;
     }
 
     /// Appends a message, and drops the oldest messages until all bounds hold. A message that is

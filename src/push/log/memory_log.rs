@@ -87,14 +87,15 @@ impl MemoryLog {
         if slot >= self.topics.len() {
             self.topics.resize_with(slot + 1, Entry::default);
         }
-        self.topics[slot].history = History::unknown_to(self.closed_to);
+        self.topics[slot].history.set_gone_to(self.closed_to);
     }
 
     /// Ends a topic, and drops its messages.
     pub(crate) fn close(&mut self, slot: usize) {
-        let Entry { history, expires_at } = std::mem::take(&mut self.topics[slot]);
-        self.closed_to = self.closed_to.max(history.last());
-        if let Some(at) = expires_at {
+        let entry = &mut self.topics[slot];
+        self.closed_to = self.closed_to.max(entry.history.last());
+        entry.history = History::default();
+        if let Some(at) = entry.expires_at.take() {
             self.expiries.remove(&(at, slot));
         }
     }

@@ -5,6 +5,7 @@
 //! the hub knows of a technique.
 
 use std::fmt::Write;
+use std::ptr;
 
 use super::json::append_json_string;
 
@@ -32,7 +33,7 @@ impl PerTechnique {
 
     /// The count of a technique. It is 0 for an unknown name.
     pub fn get(&self, technique: &str) -> u64 {
-        self.iter().find(|(name, _)| *name == technique).map_or(0, |(_, count)| count)
+        self.index_of(technique).map_or(0, |index| self.counts[index].1)
     }
 
     /// The names and the counts that are not 0, in the order of the names.
@@ -56,16 +57,24 @@ impl PerTechnique {
     }
 
     fn add(&mut self, technique: &'static str, more: u64) {
-        let index = self.counts.iter().position(|(name, _)| *name >= technique).unwrap_or(self.counts.len());
-        match self.counts.get_mut(index) {
-            Some((name, count)) if *name == technique => *count += more,
-            _ => self.counts.insert(index, (technique, more)),
+        if let Some(index) = self.index_of(technique) {
+            self.counts[index].1 += more;
+        } else {
+            let index = self.counts.partition_point(|(name, _)| *name < technique);
+            self.counts.insert(index, (technique, more));
         }
+    }
+
+    /// The index of a technique's count.
+    fn index_of(&self, technique: &str) -> Option<usize> {
+        // The name nearly always comes from the same constant, so most searches compare addresses
+        // and no text.
+        self.counts.iter().position(|(name, _)| ptr::eq(*name, technique) || *name == technique)
     }
 
     /// Subtracts 1 from the count of a technique, which must not be 0.
     pub(crate) fn remove_one(&mut self, technique: &str) {
-        let index = self.counts.iter().position(|(name, _)| *name == technique).expect("each removal follows an addition");
+        let index = self.index_of(technique).expect("each removal follows an addition");
         self.counts[index].1 -= 1;
         if self.counts[index].1 == 0 {
             self.counts.remove(index);
