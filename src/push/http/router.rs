@@ -16,6 +16,18 @@ use crate::push::model::{AnswerFields, PRESENCE, Topics, check_topic_name};
 use crate::session::{Reply, Request, Response};
 
 /// Whether a hub has taken a request.
+///
+/// ```
+/// use pushlab::push::{Hub, Mounted};
+/// use pushlab::{Reply, Request, Response};
+/// let hub = Hub::default();
+/// let app = move |request: &Request<'_>, reply: Reply<'_>| match hub.handle(request, reply) {
+///     Mounted::Handled => {}
+///     Mounted::NotMine(reply) => reply.send(Response::text("the application's own page\n")),
+/// };
+/// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
+/// # serve_once(app, &["/topics/news", "/"]);
+/// ```
 #[must_use = "a request outside of the hub's prefix still has to be answered"]
 pub enum Mounted<'a> {
     /// The hub has answered the request, or will answer it.

@@ -49,6 +49,14 @@ pub struct Endpoint {
 }
 
 /// One form in which a technique sends messages.
+///
+/// ```
+/// use pushlab::push::{Format, GapForm, TECHNIQUES};
+/// let stream = TECHNIQUES.iter().find(|technique| technique.name() == "stream").expect("every hub has it");
+/// let [json, raw] = stream.forms() else { panic!("a stream has two formats") };
+/// assert_eq!((json.format, json.content_type, json.gap), (Format::Json, "application/x-ndjson", GapForm::InBand));
+/// assert_eq!((raw.format, raw.gap), (Format::Raw, GapForm::HeadOnly));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Form {
     /// The value of the `format` parameter. A technique with one form does not have the parameter.

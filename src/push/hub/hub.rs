@@ -20,6 +20,22 @@ use crate::push::model::{
 use crate::session::{Request, normalized_path};
 
 /// What a request asks to do with a topic.
+///
+/// ```
+/// use pushlab::push::{Access, Hub, HubConfig, Mounted};
+/// use pushlab::{Reply, Request, Response};
+/// // Each request may subscribe, and only one with this token may publish.
+/// let hub = Hub::with_policy(HubConfig::default(), |request, access, topic| match access {
+///     Access::Publish => request.field_text("Authorization") == Some("Bearer secret"),
+///     Access::Subscribe => topic != "hidden",
+/// });
+/// let app = move |request: &Request<'_>, reply: Reply<'_>| match hub.handle(request, reply) {
+///     Mounted::Handled => {}
+///     Mounted::NotMine(reply) => reply.send(Response::status(404)),
+/// };
+/// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
+/// # serve_once(app, &["/topics/news/poll", "/topics/hidden/poll"]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Publish a message to the topic.
@@ -31,6 +47,16 @@ pub enum Access {
 type Policy = Box<dyn Fn(&Request<'_>, Access, &str) -> bool + Send + Sync>;
 
 /// The counters of one topic.
+///
+/// ```
+/// use pushlab::push::{Hub, Payload};
+/// let hub = Hub::default();
+/// let published = hub.publish("news", Payload::text("12345"))?;
+/// let info = hub.info("news").expect("a valid name");
+/// assert_eq!((info.last, info.retained, info.retained_bytes), (published.id, 1, 5));
+/// assert_eq!((info.subscribers.sum(), info.online.sum()), (0, 0));
+/// # Ok::<(), pushlab::push::PublishError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicInfo {
     /// The id of the topic's last message; sequence number 0 if there was none.

@@ -8,6 +8,13 @@ use std::fmt;
 use crate::push::model::{BadTopic, Id};
 
 /// Why a payload was not published.
+///
+/// ```
+/// use pushlab::push::{BadTopic, Hub, Payload, PublishError};
+/// let hub = Hub::default();
+/// assert_eq!(hub.publish("a b", Payload::text("x")), Err(PublishError::BadTopic(BadTopic::Name)));
+/// assert_eq!(hub.publish("a", Payload::text("x").event("gap")), Err(PublishError::BadEvent));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PublishError {
     /// The topic's name is not a valid topic name.
@@ -48,6 +55,14 @@ impl PublishError {
 }
 
 /// A payload that was published.
+///
+/// ```
+/// use pushlab::push::{Hub, Payload};
+/// let hub = Hub::default();
+/// let published = hub.publish("news", Payload::text("x"))?;
+/// assert_eq!((published.id, published.subscribers), (hub.last(), 0));
+/// # Ok::<(), pushlab::push::PublishError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Published {
     /// The message's id.

@@ -13,8 +13,8 @@ use crate::proto::Frame;
 /// How a technique of an application encodes what it sends.
 ///
 /// The functions make the frames of the connection's kind: [`Frame::chunk`] for a stream,
-/// [`Frame::text`] or [`Frame::binary`] for a WebSocket. They run while the hub is locked, so they
-/// must not call the hub, and each publisher waits for them.
+/// [`Frame::text`] or [`Frame::binary`] for a WebSocket. A publish calls `message` while it holds the
+/// hub's lock: the function must not call the hub, must not panic, and every publisher waits for it.
 ///
 /// ```
 /// use pushlab::Frame;

@@ -17,6 +17,17 @@ use crate::proto::Frame;
 use crate::proto::sse::Event;
 
 /// A published message.
+///
+/// ```
+/// use pushlab::push::{Cursor, Hub, Payload, Topics};
+/// let hub = Hub::default();
+/// let id = hub.publish("news", Payload::text("it works").event("good"))?.id;
+/// let replay = hub.replay(&Topics::parse("news", 1).expect("a valid name"), Cursor::Earliest);
+/// let message = &replay.messages[0];
+/// assert_eq!((message.id(), message.topic(), message.event(), message.text()), (id, "news", Some("good"), Some("it works")));
+/// assert_eq!(message.json(), format!(r#"{{"id":"{id}","topic":"news","event":"good","data":"it works"}}"#));
+/// # Ok::<(), pushlab::push::PublishError>(())
+/// ```
 pub struct Message {
     id: Id,
     topic: Arc<str>,

@@ -8,6 +8,18 @@ use super::id::Id;
 use super::message::Message;
 
 /// The messages after a cursor.
+///
+/// ```
+/// use pushlab::push::{Cursor, Hub, HubConfig, Payload, Topics};
+/// let hub = Hub::new(HubConfig { history_messages: 2, ..HubConfig::default() });
+/// let ids = ["one", "two", "three", "four"].map(|text| hub.publish("news", Payload::text(text)).expect("a valid name").id);
+/// let topics = Topics::parse("news", 1)?;
+/// // The hub has dropped "two", which the client has not received.
+/// let replay = hub.replay(&topics, Cursor::After(ids[0]));
+/// assert_eq!((replay.gap, replay.from, replay.last, replay.messages.len()), (true, ids[1], ids[3], 2));
+/// assert!(!hub.replay(&topics, Cursor::After(replay.last)).gap);
+/// # Ok::<(), pushlab::push::BadTopic>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Replay {
     /// Whether messages between the cursor and `from` may be missing.

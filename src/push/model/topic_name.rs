@@ -13,6 +13,12 @@ pub(crate) const NAME_BYTES_MAX: usize = 64;
 pub(crate) const PRESENCE: &str = ".presence";
 
 /// Why a topic's name, or a list of names, is refused.
+///
+/// ```
+/// use pushlab::push::{BadTopic, Topics};
+/// assert_eq!(Topics::parse("a,b c", 2), Err(BadTopic::Name));
+/// assert_eq!(Topics::parse("a,b,c", 2), Err(BadTopic::TooMany(2)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadTopic {
     /// The name does not have 1 to 64 characters of letters, digits, `_`, `.` and `-`.
