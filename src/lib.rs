@@ -137,7 +137,8 @@
 //! 1. `examples/sansio.rs`: a server in sixty lines, made of [`proto`] and one blocking socket. The page
 //!    of [`proto`] has the contract.
 //! 2. [`proto::http1::Conn`] and [`proto::ws::Conn`]: two state machines each, drawn beside their enums.
-//! 3. [`session::Session`]: from a head to an answered request.
+//! 3. [`session::Session`]: how to drive a session, and from a head to an answered request.
+//!    [`driver::drive`]: the one loop that does what sessions ask for.
 //! 4. `driver/event_loop/mod.rs`: one turn. Then `driver/thread_per_conn/connection.rs`: the same in two
 //!    threads.
 //! 5. `examples/ticker.rs`: pushing from a thread to every kind of client.

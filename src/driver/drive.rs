@@ -157,6 +157,7 @@ impl Driven {
     }
 
     /// The input that waits to be used.
+    #[inline]
     pub fn unused(&self) -> &[u8] {
         &self.unused[self.skipped..]
     }
@@ -223,6 +224,7 @@ impl Driven {
     }
 
     /// Tells the session the time, if its deadline has passed.
+    #[inline]
     pub fn keep_time(&mut self, out: &mut Outbox, cx: &Context<'_>) {
         if self.session.deadline().is_some_and(|deadline| deadline <= cx.now.instant()) {
             self.session.timed_out(out, cx);

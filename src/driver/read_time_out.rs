@@ -31,10 +31,10 @@ pub(crate) struct ReadTimeOut {
 }
 
 impl ReadTimeOut {
-    /// The time-out that the socket must get for a read that may wait for `wanted`; `None` if it
-    /// can keep the one that it has. Setting it costs a system call, so a time-out that is too short
-    /// stays until it has ended one read too early.
-    pub(crate) fn change_for(&mut self, wanted: Option<Duration>) -> Option<Option<Duration>> {
+    /// Calls `set` with the time-out that the socket must get for a read that may wait for `wanted`.
+    /// That costs a system call, so a time-out that is too short stays until it has ended one read
+    /// too early.
+    pub(crate) fn fit<E>(&mut self, wanted: Option<Duration>, set: impl FnOnce(Option<Duration>) -> Result<(), E>) -> Result<(), E> {
         let has_ended = std::mem::take(&mut self.has_ended);
         let wakes_in_time = match (self.set, wanted) {
             (Some(set), Some(wanted)) => is_in_time(set, wanted) && !has_ended,
@@ -42,10 +42,10 @@ impl ReadTimeOut {
             (None, wanted) => wanted.is_none(),
         };
         if wakes_in_time {
-            return None;
+            return Ok(());
         }
         self.set = wanted.map(time_out_for);
-        Some(self.set)
+        set(self.set)
     }
 
     /// The last read ended because of the time-out.

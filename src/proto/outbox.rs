@@ -189,6 +189,7 @@ impl Outbox {
     ///
     /// # Panics
     /// If bytes are lent already: two writers would mix their bytes.
+    #[inline]
     #[must_use = "bytes that are lent and not given back stay unsent"]
     pub fn lend(&mut self) -> Self {
         assert!(!self.is_lent(), "one writer at a time");
@@ -199,13 +200,14 @@ impl Outbox {
 
     /// Takes back what is left of the bytes that were lent. It stands before the bytes that were
     /// appended meanwhile.
+    #[inline]
     pub fn give_back(&mut self, mut rest: Self) {
         self.len -= self.lent;
         self.lent = 0;
         if self.len > 0 {
             rest.append(self);
         }
-        *self = rest;
+        std::mem::swap(self, &mut rest);
     }
 
     /// Whether bytes are lent.

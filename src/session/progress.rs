@@ -7,7 +7,7 @@ use super::Outcome;
 use super::exchange::Upgraded;
 use crate::proto::CloseReason;
 
-/// How a driver ends a connection.
+/// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// Write the output that waits, then close. If there is still input to read by then, read it

@@ -142,6 +142,7 @@ impl Connection {
     }
 
     /// Calls the session.
+    #[inline(always)]
     pub(super) fn call<T>(&self, state: &mut State, clock: &Clock, call: impl FnOnce(&mut Driven, &mut Outbox, &Context<'_>) -> T) -> T {
         let remote = Remote { mailbox: &self.mailbox, issued: Cell::new(state.issued) };
         let result = call(&mut state.driven, &mut state.out, &self.shared.context(clock, &remote));
@@ -364,11 +365,23 @@ impl<'a> ThreadShare<'a> {
             }
         }
         let io = Io { need, ..self.io };
-        connection.call(&mut state, clock, |driven, out, cx| driven.report(done, room, out, cx));
-        while connection.call(&mut state, clock, Driven::resume) {}
-        let next = connection.call(&mut state, clock, |driven, out, cx| {
-            driven.keep_time(out, cx);
+        // The clock is not read after a write.
+        let may_be_late = !matches!(done, Done::Wrote(..));
+        let ask = |driven: &mut Driven, out: &mut Outbox, cx: &Context<'_>| {
+            if may_be_late {
+                driven.keep_time(out, cx);
+            }
             driven.session.next(io, out, cx)
+        };
+        let next = connection.call(&mut state, clock, |driven, out, cx| {
+            driven.report(done, room, out, cx);
+            driven.unused().is_empty().then(|| ask(driven, out, cx))
+        });
+        let next = next.unwrap_or_else(|| {
+            // In calls of their own, so that the handles of an answered request are retired before
+            // the next one is worked on.
+            while connection.call(&mut state, clock, Driven::resume) {}
+            connection.call(&mut state, clock, ask)
         });
         match next {
             Next::Write => self.lent = state.out.lend(),

@@ -75,7 +75,10 @@ impl Side for Reader<'_> {
         }
         let Self { share, clock, buffer, patience, .. } = self;
         let mut has_handles = false;
-        let next = share.step(done, buffer, need, clock, |_, state| {
+        let next = share.step(done, buffer, need, clock, |next, state| {
+            if next == Next::Write {
+                return;
+            }
             *patience = state.driven.session.read_deadline().map(|deadline| clock.until(deadline));
             has_handles = state.has_handles();
         });
@@ -158,9 +161,7 @@ struct Socket<'a> {
 
 impl Transport for Socket<'_> {
     fn read(&mut self, room: &mut [u8], patience: Option<Duration>) -> io::Result<(usize, Ready)> {
-        if let Some(time_out) = self.time_out.change_for(patience) {
-            self.connection.socket.set_read_timeout(time_out)?;
-        }
+        self.time_out.fit(patience, |time_out| self.connection.socket.set_read_timeout(time_out))?;
         match (&*self.connection.socket).read(room) {
             // A socket that this side has shut down reads as the end of file, too.
             Ok(0) if self.connection.own_end().is_some() => Err(ErrorKind::ConnectionAborted.into()),

@@ -43,7 +43,7 @@ impl Run {
         };
         let policy = [SlowConsumer::Disconnect, SlowConsumer::DropOldest, SlowConsumer::KeepLatest][numbers.below(3)];
         let rig = Rig::with(Settings { limits, slow_consumer: policy, ..Settings::default() });
-        let rig = if seed % 3 == 0 { rig.layered(seed) } else { rig };
+        let rig = if seed.is_multiple_of(3) { rig.layered(seed) } else { rig };
         Self { seed, numbers, rig, held: Vec::new(), pushers: Vec::new(), policy, last: 0, pushed: Vec::new(), wire: Vec::new() }
     }
 
