@@ -145,21 +145,27 @@ pub fn drive(side: &mut impl Side, transport: &mut impl Transport) -> Rest {
 pub struct Driven {
     /// The session.
     pub session: Session,
-    unused: Vec<u8>,
-    /// The bytes of `unused` that were used since. The rest moves once, and not after each answer.
+    unused: Option<Box<Unused>>,
+}
+
+/// Input that a session has not used. It is boxed, because most connections have none.
+struct Unused {
+    bytes: Vec<u8>,
+    /// So many bytes at the front have been used since. The rest moves once, and not after each
+    /// answer.
     skipped: usize,
 }
 
 impl Driven {
     /// A session of which no input waits.
     pub const fn new(session: Session) -> Self {
-        Self { session, unused: Vec::new(), skipped: 0 }
+        Self { session, unused: None }
     }
 
     /// The input that waits to be used.
     #[inline]
     pub fn unused(&self) -> &[u8] {
-        &self.unused[self.skipped..]
+        self.unused.as_ref().map_or(&[], |unused| &unused.bytes[unused.skipped..])
     }
 
     /// Reports the last step of [`drive`] to the session. `room` is where the read bytes are.
@@ -182,16 +188,21 @@ impl Driven {
     #[inline(always)]
     fn take_in(&mut self, fresh: &mut [u8], ready: Ready, out: &mut Outbox, cx: &Context<'_>) {
         cx.stats.bytes_in.add(fresh.len() as u64);
-        if self.unused.is_empty() {
-            let used = self.session.received(fresh, ready, out, cx);
-            if used < fresh.len() {
-                self.unused = fresh[used..].to_vec();
-            }
-            return;
+        if self.unused.is_some() {
+            return self.take_in_behind(fresh, ready, out, cx);
         }
-        self.unused.drain(..self.skipped);
-        self.unused.extend_from_slice(fresh);
-        self.skipped = self.session.received(&mut self.unused, ready, out, cx);
+        let used = self.session.received(fresh, ready, out, cx);
+        if used < fresh.len() {
+            self.unused = Some(Box::new(Unused { bytes: fresh[used..].to_vec(), skipped: 0 }));
+        }
+    }
+
+    /// The session gets its input in one piece, so fresh input goes behind the unused.
+    fn take_in_behind(&mut self, fresh: &[u8], ready: Ready, out: &mut Outbox, cx: &Context<'_>) {
+        let Some(unused) = &mut self.unused else { return };
+        unused.bytes.drain(..unused.skipped);
+        unused.bytes.extend_from_slice(fresh);
+        unused.skipped = self.session.received(&mut unused.bytes, ready, out, cx);
         self.forget_used();
     }
 
@@ -199,19 +210,15 @@ impl Driven {
     /// there may be more to go on with.
     #[inline(always)]
     pub fn resume(&mut self, out: &mut Outbox, cx: &Context<'_>) -> bool {
-        if self.unused.is_empty() {
-            return false;
-        }
-        let used = self.session.resume(&mut self.unused[self.skipped..], out, cx);
-        self.skipped += used;
+        let Some(unused) = &mut self.unused else { return false };
+        let used = self.session.resume(&mut unused.bytes[unused.skipped..], out, cx);
+        unused.skipped += used;
         self.forget_used();
         used > 0
     }
 
     fn forget_used(&mut self) {
-        if self.skipped == self.unused.len() {
-            (self.unused, self.skipped) = (Vec::new(), 0);
-        }
+        self.unused.take_if(|unused| unused.skipped == unused.bytes.len());
     }
 
     /// Delivers to the session. Returns the bytes that the driver may write directly; if it does

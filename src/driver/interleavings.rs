@@ -16,7 +16,7 @@ use super::permits::Permits;
 use super::stop::Stop;
 use super::sync::Waker;
 use crate::proto::Frame;
-use crate::session::{Address, Command, Post, RemoteSource, SlowConsumer};
+use crate::session::{Address, Command, Post, SlowConsumer};
 
 const ADDRESS: Address = Address { slot: 1, serial: 1 };
 

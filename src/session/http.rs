@@ -5,6 +5,7 @@
 //! and the end of the connection to `session`.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
@@ -29,7 +30,7 @@ pub(super) struct Http {
     exchange: Exchange,
     /// Set while the server shuts down: after how many milliseconds clients of unfinished requests
     /// should come back.
-    come_back_ms: Option<u32>,
+    come_back_ms: Option<NonZeroU32>,
     /// An exchange that had given out a handle has ended.
     ended_handle: bool,
 }
@@ -161,7 +162,7 @@ impl Http {
             }
         }
         match self.come_back_ms {
-            Some(come_back_ms) => self.end_for_shutdown(come_back_ms, out, cx),
+            Some(come_back_ms) => self.end_for_shutdown(come_back_ms.get(), out, cx),
             None => self.end_if_finished(out, cx),
         }
     }
@@ -383,7 +384,7 @@ impl Http {
             return Progress::End(ending_while_idle(out), CloseReason::Shutdown);
         }
         let come_back_ms = u32::try_from(come_back_ms).unwrap_or(u32::MAX);
-        self.come_back_ms = Some(come_back_ms);
+        self.come_back_ms = NonZeroU32::new(come_back_ms.max(1));
         self.end_for_shutdown(come_back_ms, out, cx)
     }
 

@@ -38,8 +38,9 @@ use crate::proto::{CloseReason, Outbox};
 ///    - After [`Write`](super::Next::Write), report with [`wrote`](Self::wrote) how much the transport
 ///      took.
 ///    - After [`EndSending`](super::Next::EndSending), there is nothing to report.
-/// 3. `received` returns how many bytes were used. Keep the rest, and give it again, in front of
-///    the next input, after every report and every delivery.
+/// 3. `received` returns how many bytes were used. Keep the rest, and put it in front of the next
+///    input. After every report and every delivery, give it to [`resume`](Self::resume) until that
+///    uses nothing: an answer or room in the output may have been all that it waited for.
 /// 4. While the session waits, come back when the transport is ready, with
 ///    [`may_read`](Self::may_read) or [`may_write`](Self::may_write); when another thread posts,
 ///    with [`deliver`](Self::deliver); and at the [`deadline`](Self::deadline), with

@@ -173,3 +173,47 @@ fn nobody_sends_more_than_there_is() {
 fn a_shared_range_is_within_its_bytes() {
     Outbox::new().push_shared(&Arc::from([0; 4_000]), 1_000..4_001);
 }
+
+/// One thread writes lent bytes while others append. The rest of the lent bytes comes back before what was appended.
+#[test]
+fn lent_bytes_come_back_in_front() {
+    for seed in 1..=200 {
+        let mut numbers = Seeded::new(seed);
+        let mut pair = Pair::new();
+        for round in 0..10 {
+            (0..numbers.below(4)).for_each(|_| pair.push(&mut numbers));
+            let mut lent = pair.out.lend();
+            assert_eq!((lent.len(), pair.out.len(), pair.out.is_lent()), (pair.model.len(), pair.model.len(), !pair.model.is_empty()));
+            assert_eq!(pair.out.chunks().count(), 0, "they are lent");
+            let sent = numbers.below(pair.model.len() + 1);
+            (0..numbers.below(3)).for_each(|_| pair.push(&mut numbers));
+            assert_eq!(pair.out.len(), pair.model.len(), "lent bytes are unsent");
+            lent.advance(sent);
+            pair.model.drain(..sent);
+            pair.out.give_back(lent);
+            assert!(!pair.out.is_lent());
+            pair.check(&format!("seed {seed}, round {round}"));
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "one writer at a time")]
+fn bytes_are_lent_once() {
+    let mut out = Outbox::new();
+    out.extend(b"x");
+    let _lent = out.lend();
+    let _ = out.lend();
+}
+
+#[test]
+fn what_is_lent_is_not_cleared() {
+    let mut out = Outbox::new();
+    out.extend(b"lent");
+    let lent = out.lend();
+    out.extend(b"cleared");
+    out.clear();
+    assert_eq!(out.len(), 4);
+    out.give_back(lent);
+    assert_eq!(out.chunks().collect::<Vec<_>>().concat(), b"lent");
+}
