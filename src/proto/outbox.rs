@@ -183,7 +183,7 @@ impl Outbox {
     /// out.extend(b"three");
     /// lent.advance(4); // the system took `one `
     /// assert_eq!(out.len(), 13);
-    /// out.give_back(lent);
+    /// out.give_back(&mut lent);
     /// assert_eq!(out.chunks().collect::<Vec<_>>().concat(), b"two three");
     /// ```
     ///
@@ -199,15 +199,16 @@ impl Outbox {
     }
 
     /// Takes back what is left of the bytes that were lent. It stands before the bytes that were
-    /// appended meanwhile.
+    /// appended meanwhile. `rest` is empty then.
     #[inline]
-    pub fn give_back(&mut self, mut rest: Self) {
+    pub fn give_back(&mut self, rest: &mut Self) {
         self.len -= self.lent;
         self.lent = 0;
         if self.len > 0 {
             rest.append(self);
         }
-        std::mem::swap(self, &mut rest);
+        // `self` is empty, so a swap moves no byte.
+        std::mem::swap(self, rest);
     }
 
     /// Whether bytes are lent.

@@ -190,7 +190,7 @@ fn lent_bytes_come_back_in_front() {
             assert_eq!(pair.out.len(), pair.model.len(), "lent bytes are unsent");
             lent.advance(sent);
             pair.model.drain(..sent);
-            pair.out.give_back(lent);
+            pair.out.give_back(&mut lent);
             assert!(!pair.out.is_lent());
             pair.check(&format!("seed {seed}, round {round}"));
         }
@@ -210,10 +210,10 @@ fn bytes_are_lent_once() {
 fn what_is_lent_is_not_cleared() {
     let mut out = Outbox::new();
     out.extend(b"lent");
-    let lent = out.lend();
+    let mut lent = out.lend();
     out.extend(b"cleared");
     out.clear();
     assert_eq!(out.len(), 4);
-    out.give_back(lent);
+    out.give_back(&mut lent);
     assert_eq!(out.chunks().collect::<Vec<_>>().concat(), b"lent");
 }

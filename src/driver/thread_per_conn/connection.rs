@@ -75,6 +75,11 @@ impl State {
         self.issued > 0
     }
 
+    /// Whether a thread that does not read has known that the peer is late.
+    pub(super) const fn is_known_late(&self) -> bool {
+        self.late_since.is_some()
+    }
+
     /// When a thread that does not read must look at a late peer. The reader sleeps in a read for
     /// longer than the deadline allows, if the deadline came nearer meanwhile.
     pub(super) fn late_deadline(&mut self, clock: &Clock) -> Option<Instant> {
@@ -157,6 +162,7 @@ impl Connection {
     }
 
     /// Carries out a posted command. Returns whether the output has room for more.
+    #[inline]
     pub(super) fn deliver(&self, state: &mut State, serial: u64, command: Command, clock: &Clock) -> bool {
         self.call(state, clock, |driven, out, cx| {
             if let Delivered::Shared(wire) = driven.session.deliver(serial, Delivery::Command(command), out, cx) {
@@ -355,11 +361,12 @@ impl<'a> ThreadShare<'a> {
 
     /// Reports the last step to the session, and asks it for the next one. `after` sees the state
     /// that belongs to the answer. The lock is kept if the thread will not read or write.
+    #[inline(always)]
     pub(super) fn step(&mut self, done: Done, room: &mut [u8], need: Need, clock: &Clock, after: impl FnOnce(Next, &mut State)) -> Next {
         let connection = self.connection;
         let mut state = self.lock();
         if let Done::Wrote(..) = done {
-            state.out.give_back(std::mem::take(&mut self.lent));
+            state.out.give_back(&mut self.lent);
             if state.out.is_empty() && state.out.capacity() > OUTBOX_BYTES_KEPT {
                 state.out = Outbox::new();
             }

@@ -68,29 +68,31 @@ struct Reader<'a> {
 }
 
 impl Side for Reader<'_> {
-    fn step(&mut self, done: Done, need: Need) -> Option<Next> {
-        // After a write, the time of the read before it is exact enough.
-        if !matches!(done, Done::Wrote(..)) {
-            self.clock.read();
-        }
-        let Self { share, clock, buffer, patience, .. } = self;
-        let mut has_handles = false;
-        let next = share.step(done, buffer, need, clock, |next, state| {
-            if next == Next::Write {
-                return;
+    #[inline(always)]
+    fn step(&mut self, mut done: Done, need: Need) -> Option<Next> {
+        loop {
+            // After a write, the time of the read before it is exact enough.
+            if !matches!(done, Done::Wrote(..)) {
+                self.clock.read();
             }
-            *patience = state.driven.session.read_deadline().map(|deadline| clock.until(deadline));
-            has_handles = state.has_handles();
-        });
-        if let Done::Read(len, _) = done {
-            self.fit_buffer(len);
-        }
-        // The first output is written first, because starting a thread takes long.
-        if has_handles && !self.has_writer && matches!(next, Next::Read(_) | Next::Wait(_)) {
+            let Self { share, clock, buffer, patience, .. } = self;
+            let mut has_handles = false;
+            let next = share.step(done, buffer, need, clock, |next, state| {
+                if let Next::Read(_) = next {
+                    *patience = state.driven.session.read_deadline().map(|deadline| clock.until(deadline));
+                }
+                has_handles = state.has_handles();
+            });
+            if let Done::Read(len, _) = done {
+                self.fit_buffer(len);
+            }
+            // The first output is written first, because starting a thread takes long.
+            if !has_handles || self.has_writer || !matches!(next, Next::Read(_) | Next::Wait(_)) {
+                return Some(next);
+            }
             self.start_writer();
-            return self.step(Done::Nothing, need);
+            done = Done::Nothing;
         }
-        Some(next)
     }
 
     fn room(&mut self, most: usize) -> &mut [u8] {

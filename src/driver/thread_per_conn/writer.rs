@@ -27,7 +27,8 @@ pub(super) fn run(connection: &Connection) {
             let has_room = connection.deliver(&mut state, serial, command, &clock);
             next = if has_room { connection.mailbox.try_take() } else { None };
         }
-        let io = Io { reads: connection.reads_for_reader(&mut state, &clock), ..Io::BLOCKING };
+        let reads = if state.is_known_late() { connection.reads_for_reader(&mut state, &clock) } else { Mode::Never };
+        let io = Io { reads, ..Io::BLOCKING };
         let mut writer = WriteSide { share: ThreadShare::new(connection, io, Some(state)), clock: &clock };
         deadline = match drive(&mut writer, &mut WriteOnly(connection, Mode::Waiting)) {
             Rest::Wait(until) => {

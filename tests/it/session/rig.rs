@@ -263,8 +263,8 @@ impl Rig {
     }
 
     /// The other thread has written nothing of it.
-    pub fn give_back(&mut self, lent: Outbox) {
-        self.out.give_back(lent);
+    pub fn give_back(&mut self, mut lent: Outbox) {
+        self.out.give_back(&mut lent);
     }
 
     /// The client ends its side.
