@@ -59,7 +59,8 @@ impl Session {
         if over.ending == Ending::Abort {
             return Some(Next::Close(over.reason));
         }
-        if !out.is_empty() || io.need == Need::Write {
+        let is_sending_ended = over.until.is_some();
+        if !is_sending_ended && (!out.is_empty() || io.need == Need::Write) {
             return None;
         }
         if over.ending == Ending::Flush {
@@ -77,7 +78,8 @@ impl Session {
             over.until = Some(cx.now.instant() + cx.settings.limits.close_timeout);
             return Some(Next::EndSending);
         }
-        None
+        // A layer may still want to write for itself. It can send nothing any more.
+        Some(if self.can_read(io) { Next::Read(usize::MAX) } else { Next::Wait(self.deadline()) })
     }
 
     /// Acts on the peer's end when all input before it was worked on. With [`HalfClose::Waits`], it
