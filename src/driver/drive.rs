@@ -15,7 +15,7 @@
 //! | User | Side | Transport |
 //! |---|---|---|
 //! | the event loop | [`Turn`] | a non-blocking socket |
-//! | a connection's reader and writer threads | one each, under the connection's lock | a blocking socket |
+//! | reader and writer threads | one each, under the connection's lock | a blocking socket |
 //! | the tests of sessions, and their fuzzers | [`Turn`] | byte buffers on a virtual clock |
 //! | `examples/third_driver.rs` | its own | a blocking socket with a time-out |
 
@@ -23,7 +23,7 @@ use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
 use crate::proto::{CloseReason, Outbox};
-use crate::session::{Context, Delivered, Delivery, Io, Need, Next, PeerEnd, Ready, Session};
+use crate::session::{Burst, Context, Delivered, Delivery, Io, Need, Next, PeerEnd, Ready, Session};
 
 /// Moves bytes to and from one peer.
 ///
@@ -67,11 +67,12 @@ pub trait Transport {
 pub enum Done {
     /// There was no step yet, or it has no result.
     Nothing,
-    /// So many bytes were read into the room of the side; 0 if there are none now.
+    /// The read put this number of bytes into the room of the side. It is 0 if the transport has no
+    /// input now.
     Read(usize, Ready),
     /// The end of the peer's input was read.
     PeerEnd,
-    /// So many bytes have left the output of the side.
+    /// This number of bytes has left the output of the side.
     Wrote(usize, Ready),
 }
 
@@ -221,13 +222,20 @@ impl Driven {
         self.unused.take_if(|unused| unused.skipped == unused.bytes.len());
     }
 
-    /// Delivers to the session. Returns the bytes that the driver may write directly; if it does
-    /// not, they belong at the end of `out`.
-    ///
-    /// Only a burst of several messages can be refused with [`Delivered::OneByOne`].
+    /// Delivers to the session, and puts what is sent at the end of `out`. A driver that writes
+    /// shared bytes directly calls [`Session::deliver`] instead.
     #[inline]
-    pub fn deliver<'b>(&mut self, serial: u64, delivery: Delivery<'b>, out: &mut Outbox, cx: &Context<'_>) -> Delivered<'b> {
-        self.session.deliver(serial, delivery, out, cx)
+    pub fn deliver(&mut self, serial: u64, delivery: Delivery<'_>, out: &mut Outbox, cx: &Context<'_>) {
+        let burst = if let Delivery::Messages(burst) = delivery { Some(burst) } else { None };
+        match self.session.deliver(serial, delivery, out, cx) {
+            Delivered::Taken => {}
+            Delivered::Shared(wire) => out.push_shared(wire, 0..wire.len()),
+            Delivered::OneByOne => {
+                for frame in burst.into_iter().flat_map(Burst::frames) {
+                    self.deliver(serial, Delivery::Messages(&Burst::one(frame)), out, cx);
+                }
+            }
+        }
     }
 
     /// Tells the session the time, if its deadline has passed.

@@ -27,7 +27,7 @@ pub(crate) struct Mailbox {
 #[derive(Default)]
 struct Inner {
     /// The serial of the current hold, stream or WebSocket. Commands for earlier ones are too late.
-    /// 0 while there is none.
+    /// The value is 0 while the connection has none of the three.
     serial: u64,
     /// The last serial that was given out; 0 before the first.
     issued: u64,

@@ -20,7 +20,7 @@ use crate::proto::ws::close::NORMAL_CLOSURE;
 /// ```
 /// use std::sync::Mutex;
 /// use pushlab::{Held, Response};
-/// /// Everybody who waits for the next piece of news.
+/// /// The requests that wait for the next piece of news.
 /// static WAITING: Mutex<Vec<Held>> = Mutex::new(Vec::new());
 /// fn publish(news: &str) {
 ///     let waiting = std::mem::take(&mut *WAITING.lock().expect("no holder of the lock panics"));

@@ -160,9 +160,7 @@ impl Connection {
     #[inline]
     pub(super) fn deliver(&mut self, serial: u64, delivery: Delivery<'_>, slot: u32, env: &Env, tools: &mut Tools) -> bool {
         let out = self.output.get_or_insert_with(|| tools.outboxes.take());
-        if let Delivered::Shared(wire) = self.driven.session.deliver(serial, delivery, out, &context!(env, slot)) {
-            out.push_shared(wire, 0..wire.len());
-        }
+        self.driven.deliver(serial, delivery, out, &context!(env, slot));
         out.len() < env.config.settings.limits.output_bytes
     }
 

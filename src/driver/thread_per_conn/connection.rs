@@ -5,8 +5,8 @@
 //! and what to do next to the session.
 //!
 //! ```text
-//!   reader: read ─────▶ lock ─▶ session ─▶ write ─▶ lock ─▶ session ─▶ read ...    always
-//!   writer: mailbox ──▶ lock ─▶ session ─▶ write ─▶ lock ─▶ session ─▶ mailbox ... from the first handle on
+//!   reader, always:                 read ────▶ lock ─▶ session ─▶ write ─▶ lock ─▶ session ─▶ read
+//!   writer, from the first handle:  mailbox ─▶ lock ─▶ session ─▶ write ─▶ lock ─▶ session ─▶ mailbox
 //! ```
 //!
 //! The thread that makes output writes it, without the lock: it is lent the output. If output is
@@ -30,7 +30,7 @@ use crate::driver::drive::{Done, Driven, Rest, Side, Transport, drive};
 use crate::driver::mailbox::Mailbox;
 use crate::driver::write::write_once;
 use crate::proto::{CloseReason, Outbox};
-use crate::session::{Command, Context, Delivered, Delivery, Io, Mode, Need, Next, PeerEnd, Post, Ready, RemoteSource, Session};
+use crate::session::{Command, Context, Delivery, Io, Mode, Need, Next, PeerEnd, Post, Ready, RemoteSource, Session};
 
 /// An outbox larger than this is not kept between two answers.
 const OUTBOX_BYTES_KEPT: usize = 4 * 1024;
@@ -165,9 +165,7 @@ impl Connection {
     #[inline]
     pub(super) fn deliver(&self, state: &mut State, serial: u64, command: Command, clock: &Clock) -> bool {
         self.call(state, clock, |driven, out, cx| {
-            if let Delivered::Shared(wire) = driven.session.deliver(serial, Delivery::Command(command), out, cx) {
-                out.push_shared(wire, 0..wire.len());
-            }
+            driven.deliver(serial, Delivery::Command(command), out, cx);
             out.len() < cx.settings.limits.output_bytes
         })
     }

@@ -10,7 +10,7 @@ use pushlab::proto::Frame;
 use pushlab::push::{Call, Encoding, Endpoint, Hub, HubConfig, Message, Mounted, Subscription, SubscriptionStatus, Technique};
 use pushlab::session::{Ending, Handler, Limits, Reply, Request, Response, Settings, SlowConsumer, Socket, WebSocketHandler};
 
-use super::slow::sequence;
+use super::slow::{publish_in_rounds, sequence};
 use super::world::World;
 use crate::session::rig::Rig;
 use crate::session::wire;
@@ -185,16 +185,7 @@ fn a_slow_reader_is_told_of_each_hole() {
     for target in TARGETS {
         let world = World::new();
         let mut rig = connect_with(&world, SlowConsumer::DropOldest, limits.clone(), target);
-        let mut sent = 0;
-        for round in [3, 60, 2, 50, 1] {
-            rig.block();
-            for _ in 0..round {
-                world.publish("a", "0123456789");
-                sent += 1;
-                rig.deliver();
-            }
-            rig.unblock();
-        }
+        let sent = publish_in_rounds(&world, &mut rig, [3, 60, 2, 50, 1]);
         let (mut last, mut missing, mut is_declared) = (0, 0, false);
         for seen in read(target, &rig.bytes()) {
             if seen == "gap here" {

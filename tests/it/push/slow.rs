@@ -36,22 +36,26 @@ pub fn sequence(id: &str) -> u64 {
     id.split_once('-').unwrap().1.parse().unwrap()
 }
 
+/// In each round, publishes so many messages while the client takes nothing, and then lets the client read. Returns how many there were.
+pub fn publish_in_rounds(world: &World, rig: &mut Rig, rounds: [u64; 5]) -> u64 {
+    for round in rounds {
+        rig.block();
+        for _ in 0..round {
+            world.publish("a", "0123456789");
+            rig.deliver();
+        }
+        rig.unblock();
+    }
+    rounds.iter().sum()
+}
+
 #[test]
 fn every_hole_is_declared_and_counted() {
     for policy in [SlowConsumer::DropOldest, SlowConsumer::KeepLatest] {
         for technique in TECHNIQUES {
             let world = World::new();
             let mut rig = connect(&world, policy, &format!("/topics/a/{technique}"));
-            let mut sent = 0;
-            for round in [3, 40, 2, 30, 1] {
-                rig.block();
-                for _ in 0..round {
-                    world.publish("a", "0123456789");
-                    sent += 1;
-                    rig.deliver();
-                }
-                rig.unblock();
-            }
+            let sent = publish_in_rounds(&world, &mut rig, [3, 40, 2, 30, 1]);
             let (mut last, mut delivered, mut missing, mut is_declared) = (0, 0, 0, false);
             for seen in read(technique, &rig.bytes()) {
                 let Seen::Message(id, ..) = seen else {
