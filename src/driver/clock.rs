@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::proto::Now;
 
 /// The current time, as of the last [`Clock::read`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Clock(Now);
 
 impl Clock {

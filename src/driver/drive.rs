@@ -22,7 +22,7 @@
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
-use crate::proto::{CloseReason, Outbox};
+use crate::proto::{CloseReason, Frame, Outbox};
 use crate::session::{Burst, Context, Delivered, Delivery, Io, Need, Next, PeerEnd, Ready, Session};
 
 /// Moves bytes to and from one peer.
@@ -224,22 +224,24 @@ impl Driven {
 
     /// Delivers to the session, and puts what is sent at the end of `out`. A driver that writes
     /// shared bytes directly calls [`Session::deliver`] instead.
-    #[inline]
+    #[inline(always)]
     pub fn deliver(&mut self, serial: u64, delivery: Delivery<'_>, out: &mut Outbox, cx: &Context<'_>) {
-        let burst = if let Delivery::Messages(burst) = delivery { Some(burst) } else { None };
+        let burst = if let Delivery::Messages(burst) = delivery { burst.frames() } else { &[] };
         match self.session.deliver(serial, delivery, out, cx) {
             Delivered::Taken => {}
             Delivered::Shared(wire) => out.push_shared(wire, 0..wire.len()),
-            Delivered::OneByOne => {
-                for frame in burst.into_iter().flat_map(Burst::frames) {
-                    self.deliver(serial, Delivery::Messages(&Burst::one(frame)), out, cx);
-                }
-            }
+            Delivered::OneByOne => self.deliver_one_by_one(serial, burst, out, cx),
+        }
+    }
+
+    fn deliver_one_by_one(&mut self, serial: u64, burst: &[Frame], out: &mut Outbox, cx: &Context<'_>) {
+        for frame in burst {
+            self.deliver(serial, Delivery::Messages(&Burst::one(frame)), out, cx);
         }
     }
 
     /// Tells the session the time, if its deadline has passed.
-    #[inline]
+    #[inline(always)]
     pub fn keep_time(&mut self, out: &mut Outbox, cx: &Context<'_>) {
         if self.session.deadline().is_some_and(|deadline| deadline <= cx.now.instant()) {
             self.session.timed_out(out, cx);

@@ -11,7 +11,7 @@ use loom::thread;
 
 use super::Config;
 use super::inbox::{Inbox, Posting};
-use super::mailbox::{Mail, Mailbox};
+use super::mailbox::{Mail, Mailbox, Posted};
 use super::permits::Permits;
 use super::stop::Stop;
 use super::sync::Waker;
@@ -123,8 +123,8 @@ fn loom_mailbox_hands_over_everything() {
         let mut taken = Vec::new();
         loop {
             match mailbox.wait(None) {
-                Mail::Command(_, Command::Close(_)) => break,
-                Mail::Command(_, command) => taken.extend(payload(&command)),
+                Mail::Command(Posted { command: Command::Close(_), .. }) => break,
+                Mail::Command(posted) => taken.extend(payload(&posted.command)),
                 Mail::Nothing | Mail::Closed => panic!("there is no deadline, and nobody closes"),
             }
         }
@@ -157,11 +157,11 @@ fn loom_mailbox_forgets_what_comes_too_late() {
         let posting = Arc::clone(&mailbox);
         let poster = thread::spawn(move || post(&*posting, early, push(b"a")));
         let late = mailbox.issue_serial();
-        assert!(mailbox.try_take().is_none());
+        assert!(matches!(mailbox.try_take(), Mail::Nothing));
         poster.join().expect("it posts");
-        assert!(mailbox.try_take().is_none());
+        assert!(matches!(mailbox.try_take(), Mail::Nothing));
         post(&*mailbox, Address { slot: 1, serial: late }, push(b"b"));
-        assert!(mailbox.try_take().is_some_and(|(serial, command)| serial == late && payload(&command) == Some(b'b')));
+        assert!(matches!(mailbox.try_take(), Mail::Command(posted) if posted.serial == late && payload(&posted.command) == Some(b'b')));
     });
 }
 

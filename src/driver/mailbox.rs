@@ -43,11 +43,20 @@ struct Inner {
 
 /// What the writer gets from the mailbox.
 pub(crate) enum Mail {
-    Command(u64, Command),
-    /// No command came before the deadline.
+    Command(Posted),
+    /// No command is there, or none came before the deadline.
     Nothing,
     /// The connection is over.
     Closed,
+}
+
+/// A command with what it is for.
+pub(crate) struct Posted {
+    /// The hold, stream or WebSocket that the command is for.
+    pub serial: u64,
+    pub command: Command,
+    /// Whether further commands wait. So the lock is not taken only to find that there are none.
+    pub has_more: bool,
 }
 
 impl Mailbox {
@@ -86,8 +95,8 @@ impl Mailbox {
             if inner.closed {
                 return Mail::Closed;
             }
-            if let Some((serial, command)) = inner.take() {
-                return Mail::Command(serial, command);
+            if let Some(posted) = inner.take() {
+                return Mail::Command(posted);
             }
             // Set under the lock that a post takes, so that no wake-up is lost.
             inner.writer_waits = true;
@@ -101,8 +110,8 @@ impl Mailbox {
     }
 
     /// Takes the next command without waiting, so that one write takes all commands that are there.
-    pub(crate) fn try_take(&self) -> Option<(u64, Command)> {
-        self.lock().take()
+    pub(crate) fn try_take(&self) -> Mail {
+        self.lock().take().map_or(Mail::Nothing, Mail::Command)
     }
 
     /// The connection is over: the writer ends, and the mailbox takes nothing more.
@@ -131,14 +140,11 @@ impl Inner {
         self.last = None;
     }
 
-    fn take(&mut self) -> Option<(u64, Command)> {
+    fn take(&mut self) -> Option<Posted> {
         // Dropped messages stood before all frames that are left.
         let lost = self.frames.take_lost();
-        if lost > 0 {
-            return Some((self.serial, Command::Lost(lost)));
-        }
-        let command = self.frames.dequeue().map(Command::Push).or_else(|| self.last.take())?;
-        Some((self.serial, command))
+        let command = if lost > 0 { Command::Lost(lost) } else { self.frames.dequeue().map(Command::Push).or_else(|| self.last.take())? };
+        Some(Posted { serial: self.serial, command, has_more: !self.frames.is_empty() || self.last.is_some() })
     }
 }
 

@@ -104,7 +104,7 @@ impl Outbox {
     ///
     /// # Panics
     /// If `range` is not within `bytes`.
-    #[inline]
+    #[inline(always)]
     pub fn push_shared(&mut self, bytes: &Arc<[u8]>, range: Range<usize>) {
         if range.len() <= COPY_BYTES {
             return self.extend(&bytes[range]);
@@ -172,14 +172,16 @@ impl Outbox {
         self.copied_sent += sent;
     }
 
-    /// Takes the unsent bytes out, so that one thread can write them while others append. Until
-    /// [`give_back`](Self::give_back), they still count as unsent.
+    /// Moves the unsent bytes to `to`, which is empty, so that one thread can write them while
+    /// others append. Until [`give_back`](Self::give_back), they still count as unsent. The two
+    /// outboxes keep their buffers.
     ///
     /// ```
     /// use pushlab::proto::Outbox;
     /// let mut out = Outbox::new();
     /// out.extend(b"one two ");
-    /// let mut lent = out.lend();
+    /// let mut lent = Outbox::new();
+    /// out.lend(&mut lent);
     /// out.extend(b"three");
     /// lent.advance(4); // the system took `one `
     /// assert_eq!(out.len(), 13);
@@ -188,14 +190,13 @@ impl Outbox {
     /// ```
     ///
     /// # Panics
-    /// If bytes are lent already: two writers would mix their bytes.
+    /// If bytes are lent already, because two writers would mix their bytes, and if `to` is not
+    /// empty.
     #[inline]
-    #[must_use = "bytes that are lent and not given back stay unsent"]
-    pub fn lend(&mut self) -> Self {
-        assert!(!self.is_lent(), "one writer at a time");
-        let lent = std::mem::take(self);
-        (self.len, self.lent) = (lent.len, lent.len);
-        lent
+    pub fn lend(&mut self, to: &mut Self) {
+        assert!(!self.is_lent() && to.len == 0, "one writer at a time, which has written everything that it was lent before");
+        std::mem::swap(self, to);
+        (self.len, self.lent) = (to.len, to.len);
     }
 
     /// Takes back what is left of the bytes that were lent. It stands before the bytes that were

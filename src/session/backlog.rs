@@ -87,6 +87,7 @@ impl Backlog {
     /// Queues a frame under the policy, or refuses it if the queue is full and the policy is to end
     /// the connection. A frame that exceeds the limit alone is queued if the queue
     /// is empty: then the message is large, and the reader is not slow.
+    #[inline(always)]
     pub fn enqueue(&mut self, frame: Frame, limit_bytes: usize, policy: SlowConsumer) -> Outcome {
         let len = weigh(&frame);
         let mut dropped = 0;

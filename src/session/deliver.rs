@@ -61,7 +61,7 @@ impl Session {
         Some(wire)
     }
 
-    #[inline]
+    #[inline(always)]
     fn deliver_one(&mut self, serial: u64, frame: &Frame, out: &mut Outbox, cx: &Context<'_>) {
         let outcome = match &mut self.phase {
             Phase::Http(http) => http.send_message(serial, frame, out, cx),

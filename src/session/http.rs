@@ -270,6 +270,7 @@ impl Http {
     }
 
     /// Lets the stream's source send.
+    #[inline(always)]
     fn feed(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         if let Exchange::Stream(stream) = &mut self.exchange {
             if stream::feed(&mut self.conn, stream, out, cx).is_err() {
@@ -286,16 +287,18 @@ impl Http {
     /// was its last exchange.
     #[inline]
     fn end_if_finished(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
-        // The common case first: a whole answer that is not the last one.
-        if !self.is_answering() && !self.conn.is_closing() { Progress::More } else { self.end_finished(out, cx) }
+        match &self.exchange {
+            // The common cases first: a stream that goes on, and a whole answer that is not the
+            // last one.
+            Exchange::Stream(stream) if !stream.link.is_ending() || !stream.link.is_free() => Progress::Wait,
+            _ if !self.is_answering() && !self.conn.is_closing() => Progress::More,
+            _ => self.end_finished(out, cx),
+        }
     }
 
     fn end_finished(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         let mut was_stream = false;
-        if let Exchange::Stream(stream) = &self.exchange {
-            if !stream.link.is_ending() || !stream.link.is_free() {
-                return Progress::Wait;
-            }
+        if let Exchange::Stream(_) = &self.exchange {
             self.conn.send_end(cx.now, out).expect("a live stream can be ended");
             self.drop_exchange(cx);
             was_stream = true;

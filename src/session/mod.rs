@@ -26,7 +26,7 @@
 //! - what a hold, a stream and a WebSocket use: `surroundings`, `link`, `stream`, `socket`;
 //! - one request and its answer: `exchange`, `progress`, `reply`, `handler`, `context`;
 //! - the phases of a connection: `websocket`, `http`;
-//! - the connection: `session`, `next`, `deliver`.
+//! - the connection: `session`, `next`, `deliver`, `deadlines`.
 
 mod audience;
 mod authority;
@@ -36,6 +36,7 @@ mod context;
 mod contract;
 mod cookies;
 mod cors;
+mod deadlines;
 mod deliver;
 mod exchange;
 mod handler;

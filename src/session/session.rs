@@ -123,7 +123,7 @@ pub struct Session {
     /// The transport may take output.
     pub(super) writable: bool,
     /// When to give up a peer that takes no output.
-    stalled_until: Option<Instant>,
+    pub(super) stalled_until: Option<Instant>,
     pub(super) overdue: Option<Overdue>,
 }
 
@@ -341,51 +341,6 @@ impl Session {
         self.advance(progress, out, cx);
     }
 
-    /// Whether a deadline has passed that ends the connection because the peer sent nothing in
-    /// time. Every other deadline only makes output.
-    pub fn is_overdue(&self, out: &Outbox, now: Instant) -> bool {
-        let ends_peer = match &self.phase {
-            Phase::Http(http) => !http.is_answering(),
-            Phase::WebSocket(websocket) => websocket.timeout_ends_peer(!out.is_empty()),
-            Phase::Over(_) => true,
-            Phase::Closed(_) => false,
-        };
-        ends_peer && self.phase_deadline().is_some_and(|deadline| deadline <= now)
-    }
-
-    /// Whether the transport has taken no output for the whole write time-out. One more write
-    /// decides.
-    pub fn is_stalled(&self, now: Instant) -> bool {
-        self.stalled_until.is_some_and(|until| until <= now)
-    }
-
-    /// When [`timed_out`](Self::timed_out) must be called. There is no deadline while the session
-    /// waits for the read that follows a deadline.
-    #[inline(always)]
-    pub fn deadline(&self) -> Option<Instant> {
-        let phase = if self.overdue.is_some() { None } else { self.phase_deadline() };
-        match (phase, self.stalled_until) {
-            (Some(phase), Some(stalled)) => Some(phase.min(stalled)),
-            (one, other) => one.or(other),
-        }
-    }
-
-    /// When a read that waits must return: at the [`deadline`](Self::deadline), or at once if a
-    /// deadline has passed.
-    pub fn read_deadline(&self) -> Option<Instant> {
-        if self.overdue.is_some() { self.phase_deadline() } else { self.deadline() }
-    }
-
-    #[inline(always)]
-    fn phase_deadline(&self) -> Option<Instant> {
-        match &self.phase {
-            Phase::Http(http) => http.deadline(),
-            Phase::WebSocket(websocket) => websocket.deadline(),
-            Phase::Over(Over { ending: Ending::Linger, until, .. }) => *until,
-            Phase::Over(_) | Phase::Closed(_) => None,
-        }
-    }
-
     /// Ends the connection because the server shuts down, in the way of its phase. `come_back_ms`
     /// is the time after which the client should return.
     pub fn shut_down(&mut self, come_back_ms: u64, out: &mut Outbox, cx: &Context<'_>) {
@@ -462,7 +417,14 @@ impl Session {
         }
     }
 
+    #[inline]
     pub(super) fn advance(&mut self, progress: Progress, out: &mut Outbox, cx: &Context<'_>) {
+        if !matches!(progress, Progress::More | Progress::Wait) {
+            self.change_phase(progress, out, cx);
+        }
+    }
+
+    fn change_phase(&mut self, progress: Progress, out: &mut Outbox, cx: &Context<'_>) {
         match progress {
             Progress::More | Progress::Wait => {}
             Progress::End(ending, reason) => self.end(ending, reason, cx),
@@ -470,9 +432,7 @@ impl Session {
                 let mut websocket = Box::new(WebSocket::new(*upgraded, cx));
                 let progress = websocket.open(out, cx);
                 self.phase = Phase::WebSocket(websocket);
-                if let Progress::End(ending, reason) = progress {
-                    self.end(ending, reason, cx);
-                }
+                self.advance(progress, out, cx);
             }
         }
     }

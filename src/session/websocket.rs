@@ -130,6 +130,10 @@ impl WebSocket {
     /// it was asked for and no message waits, and its timer.
     #[inline]
     fn close_if_asked(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
+        if self.overflow || self.link.is_ending() || self.conn.writer.is_closing() { self.begin_close(out, cx) } else { Progress::More }
+    }
+
+    fn begin_close(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         if self.overflow {
             return Progress::End(Ending::Abort, CloseReason::SlowConsumer);
         }

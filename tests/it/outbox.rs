@@ -179,10 +179,10 @@ fn a_shared_range_is_within_its_bytes() {
 fn lent_bytes_come_back_in_front() {
     for seed in 1..=200 {
         let mut numbers = Seeded::new(seed);
-        let mut pair = Pair::new();
+        let (mut pair, mut lent) = (Pair::new(), Outbox::new());
         for round in 0..10 {
             (0..numbers.below(4)).for_each(|_| pair.push(&mut numbers));
-            let mut lent = pair.out.lend();
+            pair.out.lend(&mut lent);
             assert_eq!((lent.len(), pair.out.len(), pair.out.is_lent()), (pair.model.len(), pair.model.len(), !pair.model.is_empty()));
             assert_eq!(pair.out.chunks().count(), 0, "they are lent");
             let sent = numbers.below(pair.model.len() + 1);
@@ -202,15 +202,16 @@ fn lent_bytes_come_back_in_front() {
 fn bytes_are_lent_once() {
     let mut out = Outbox::new();
     out.extend(b"x");
-    let _lent = out.lend();
-    let _ = out.lend();
+    out.lend(&mut Outbox::new());
+    out.lend(&mut Outbox::new());
 }
 
 #[test]
 fn what_is_lent_is_not_cleared() {
     let mut out = Outbox::new();
     out.extend(b"lent");
-    let mut lent = out.lend();
+    let mut lent = Outbox::new();
+    out.lend(&mut lent);
     out.extend(b"cleared");
     out.clear();
     assert_eq!(out.len(), 4);

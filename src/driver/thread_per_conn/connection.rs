@@ -27,10 +27,10 @@ use mio::{Interest, Token};
 use super::Shared;
 use crate::driver::clock::Clock;
 use crate::driver::drive::{Done, Driven, Rest, Side, Transport, drive};
-use crate::driver::mailbox::Mailbox;
+use crate::driver::mailbox::{Mailbox, Posted};
 use crate::driver::write::write_once;
 use crate::proto::{CloseReason, Outbox};
-use crate::session::{Command, Context, Delivery, Io, Mode, Need, Next, PeerEnd, Post, Ready, RemoteSource, Session};
+use crate::session::{Context, Delivery, Io, Mode, Need, Next, PeerEnd, Post, Ready, RemoteSource, Session};
 
 /// An outbox larger than this is not kept between two answers.
 const OUTBOX_BYTES_KEPT: usize = 4 * 1024;
@@ -82,6 +82,7 @@ impl State {
 
     /// When a thread that does not read must look at a late peer. The reader sleeps in a read for
     /// longer than the deadline allows, if the deadline came nearer meanwhile.
+    #[inline]
     pub(super) fn late_deadline(&mut self, clock: &Clock) -> Option<Instant> {
         let now = clock.now().instant();
         if !self.driven.session.is_overdue(&self.out, now) {
@@ -161,11 +162,18 @@ impl Connection {
         result
     }
 
+    /// Goes on with the unused input, in calls of their own: the handles of an answered request are
+    /// retired before the next one is worked on.
+    fn resume_and_ask(&self, state: &mut State, io: Io, is_clock_read: bool, clock: &Clock) -> Next {
+        while self.call(state, clock, Driven::resume) {}
+        self.call(state, clock, |driven, out, cx| ask(driven, io, is_clock_read, out, cx))
+    }
+
     /// Carries out a posted command. Returns whether the output has room for more.
     #[inline]
-    pub(super) fn deliver(&self, state: &mut State, serial: u64, command: Command, clock: &Clock) -> bool {
+    pub(super) fn deliver(&self, state: &mut State, posted: Posted, clock: &Clock) -> bool {
         self.call(state, clock, |driven, out, cx| {
-            driven.deliver(serial, Delivery::Command(command), out, cx);
+            driven.deliver(posted.serial, Delivery::Command(posted.command), out, cx);
             out.len() < cx.settings.limits.output_bytes
         })
     }
@@ -252,7 +260,8 @@ impl Connection {
         // thread begins a write that ends early. A read that ends early is started again.
         let _ = self.socket.set_nonblocking(true);
         let io = Io { reads, ..Io::NON_BLOCKING };
-        let mut helper = WriteSide { share: ThreadShare::new(self, io, Some(state)), clock };
+        let mut helper = WriteSide { share: ThreadShare::new(self, io), clock: clock.clone() };
+        helper.share.keep(state);
         let rest = drive(&mut helper, &mut WriteOnly(self, Mode::AtOnce));
         let _ = self.socket.set_nonblocking(false);
         drop(helper);
@@ -322,20 +331,35 @@ impl Connection {
     }
 
     /// Writes once. If the thread may wait, waits for the socket's write time-out at most.
+    #[inline]
     pub(super) fn write(&self, out: &mut Outbox, mode: Mode) -> io::Result<(usize, Ready)> {
-        let mut written = write_once(&*self.socket, out);
-        if mode == Mode::Waiting && written.as_ref().is_err_and(is_timeout) {
-            // The write time-out may have passed while the whole process was stopped, and the peer
-            // may have taken output meanwhile.
-            let _ = self.socket.set_nonblocking(true);
-            written = write_once(&*self.socket, out);
-            let _ = self.socket.set_nonblocking(false);
-            if written.as_ref().is_err_and(is_timeout) {
-                return Err(ErrorKind::TimedOut.into());
-            }
+        match write_once(&*self.socket, out) {
+            Err(error) if mode == Mode::Waiting && is_timeout(&error) => self.write_after_time_out(out),
+            written => written.map(|(taken, _)| (taken, Ready::Perhaps)),
         }
-        written.map(|(taken, _)| (taken, Ready::Perhaps))
     }
+
+    /// The write time-out may have passed while the whole process was stopped, and the peer may
+    /// have taken output meanwhile. So one more write decides.
+    #[cold]
+    fn write_after_time_out(&self, out: &mut Outbox) -> io::Result<(usize, Ready)> {
+        let _ = self.socket.set_nonblocking(true);
+        let written = write_once(&*self.socket, out);
+        let _ = self.socket.set_nonblocking(false);
+        match written {
+            Err(error) if is_timeout(&error) => Err(ErrorKind::TimedOut.into()),
+            written => written.map(|(taken, _)| (taken, Ready::Perhaps)),
+        }
+    }
+}
+
+/// Tells the session the time, if the caller has read the clock, and asks it for the next step.
+#[inline(always)]
+fn ask(driven: &mut Driven, io: Io, is_clock_read: bool, out: &mut Outbox, cx: &Context<'_>) -> Next {
+    if is_clock_read {
+        driven.keep_time(out, cx);
+    }
+    driven.session.next(io, out, cx)
 }
 
 /// What one thread has of a connection while it drives it: the lock, or the output that it writes.
@@ -348,13 +372,23 @@ pub(super) struct ThreadShare<'a> {
 }
 
 impl<'a> ThreadShare<'a> {
-    pub(super) const fn new(connection: &'a Connection, io: Io, held: Option<Guard<'a>>) -> Self {
-        Self { connection, io, held, lent: Outbox::new() }
+    pub(super) const fn new(connection: &'a Connection, io: Io) -> Self {
+        Self { connection, io, held: None, lent: Outbox::new() }
+    }
+
+    /// Keeps the lock for the next step.
+    pub(super) fn keep(&mut self, state: Guard<'a>) {
+        self.held = Some(state);
     }
 
     /// The lock.
     pub(super) fn lock(&mut self) -> Guard<'a> {
         self.held.take().unwrap_or_else(|| self.connection.lock())
+    }
+
+    /// Gives the lock back.
+    pub(super) fn release(&mut self) {
+        self.held = None;
     }
 
     /// Reports the last step to the session, and asks it for the next one. `after` sees the state
@@ -365,38 +399,32 @@ impl<'a> ThreadShare<'a> {
         let mut state = self.lock();
         if let Done::Wrote(..) = done {
             state.out.give_back(&mut self.lent);
-            if state.out.is_empty() && state.out.capacity() > OUTBOX_BYTES_KEPT {
-                state.out = Outbox::new();
+            for out in [&mut state.out, &mut self.lent] {
+                if out.is_empty() && out.capacity() > OUTBOX_BYTES_KEPT {
+                    *out = Outbox::new();
+                }
             }
         }
         let io = Io { need, ..self.io };
         // The clock is not read after a write.
-        let may_be_late = !matches!(done, Done::Wrote(..));
-        let ask = |driven: &mut Driven, out: &mut Outbox, cx: &Context<'_>| {
-            if may_be_late {
-                driven.keep_time(out, cx);
-            }
-            driven.session.next(io, out, cx)
-        };
+        let is_clock_read = !matches!(done, Done::Wrote(..));
         let next = connection.call(&mut state, clock, |driven, out, cx| {
             driven.report(done, room, out, cx);
-            driven.unused().is_empty().then(|| ask(driven, out, cx))
+            driven.unused().is_empty().then(|| ask(driven, io, is_clock_read, out, cx))
         });
-        let next = next.unwrap_or_else(|| {
-            // In calls of their own, so that the handles of an answered request are retired before
-            // the next one is worked on.
-            while connection.call(&mut state, clock, Driven::resume) {}
-            connection.call(&mut state, clock, ask)
-        });
+        let next = match next {
+            Some(next) => next,
+            None => connection.resume_and_ask(&mut state, io, is_clock_read, clock),
+        };
         match next {
-            Next::Write => self.lent = state.out.lend(),
+            Next::Write => state.out.lend(&mut self.lent),
             Next::Read(_) => connection.unwatch(&mut state),
             Next::EndSending | Next::Wait(_) | Next::Close(_) => {}
         }
         connection.wake_reader(&state);
         after(next, &mut state);
         if let Next::EndSending | Next::Wait(_) | Next::Close(_) = next {
-            self.held = Some(state);
+            self.keep(state);
         }
         next
     }
@@ -406,12 +434,13 @@ impl<'a> ThreadShare<'a> {
 /// connection to end.
 pub(super) struct WriteSide<'a> {
     pub(super) share: ThreadShare<'a>,
-    pub(super) clock: &'a Clock,
+    pub(super) clock: Clock,
 }
 
 impl Side for WriteSide<'_> {
+    #[inline(always)]
     fn step(&mut self, done: Done, need: Need) -> Option<Next> {
-        Some(self.share.step(done, &mut [], need, self.clock, |_, _| ()))
+        Some(self.share.step(done, &mut [], need, &self.clock, |_, _| ()))
     }
 
     fn room(&mut self, _: usize) -> &mut [u8] {

@@ -33,7 +33,7 @@ const SHORT_READS: u32 = 4;
 pub(super) fn run(connection: &Arc<Connection>) {
     let mut reader = Reader {
         connection,
-        share: ThreadShare::new(connection, Io::BLOCKING, None),
+        share: ThreadShare::new(connection, Io::BLOCKING),
         clock: Clock::new(),
         buffer: vec![0; QUIET_BYTES],
         short_reads: 0,

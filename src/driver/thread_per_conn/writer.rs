@@ -11,33 +11,34 @@ use crate::session::{Io, Mode};
 
 /// Carries out commands and writes, until the connection is over.
 pub(super) fn run(connection: &Connection) {
-    let mut clock = Clock::new();
+    let mut writer = WriteSide { share: ThreadShare::new(connection, Io::BLOCKING), clock: Clock::new() };
     let mut deadline = None;
     loop {
-        let mut next = match connection.mailbox.wait(deadline) {
-            Mail::Closed => return,
-            Mail::Nothing => None,
-            Mail::Command(serial, command) => Some((serial, command)),
-        };
-        clock.read();
+        let mut mail = connection.mailbox.wait(deadline);
+        if let Mail::Closed = mail {
+            return;
+        }
+        writer.clock.read();
         let mut state = connection.lock();
         // One write sends all commands that have come. If the output is full, it is written first,
         // so that further messages stay in the mailbox, which is bounded.
-        while let Some((serial, command)) = next {
-            let has_room = connection.deliver(&mut state, serial, command, &clock);
-            next = if has_room { connection.mailbox.try_take() } else { None };
+        while let Mail::Command(posted) = mail {
+            let has_more = posted.has_more;
+            let has_room = connection.deliver(&mut state, posted, &writer.clock);
+            mail = if has_more && has_room { connection.mailbox.try_take() } else { Mail::Nothing };
         }
-        let reads = if state.is_known_late() { connection.reads_for_reader(&mut state, &clock) } else { Mode::Never };
-        let io = Io { reads, ..Io::BLOCKING };
-        let mut writer = WriteSide { share: ThreadShare::new(connection, io, Some(state)), clock: &clock };
+        let is_late = state.is_known_late();
+        let reads = if is_late { connection.reads_for_reader(&mut state, &writer.clock) } else { Mode::Never };
+        writer.share.io.reads = reads;
+        writer.share.keep(state);
         deadline = match drive(&mut writer, &mut WriteOnly(connection, Mode::Waiting)) {
             Rest::Wait(until) => {
-                let late = writer.share.lock().late_deadline(&clock);
+                let late = writer.share.lock().late_deadline(&writer.clock);
                 until.into_iter().chain(late).min()
             }
             Rest::Close(reason) => {
-                drop(writer);
-                connection.fail(reason, &clock);
+                writer.share.release();
+                connection.fail(reason, &writer.clock);
                 // From now on, this thread waits until the reader closes the mailbox.
                 None
             }

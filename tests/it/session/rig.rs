@@ -1,7 +1,7 @@
 //! The driver of these tests.
 //!
 //! Covers: session::context, session::surroundings, session::post
-//! Covers: session::stats, session::contract, session::next, session::deliver, driver::drive
+//! Covers: session::stats, session::contract, session::next, session::deliver, session::deadlines, driver::drive
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind};
@@ -259,7 +259,9 @@ impl Rig {
 
     /// Another thread takes the output to write it.
     pub fn lend(&mut self) -> Outbox {
-        self.out.lend()
+        let mut lent = Outbox::new();
+        self.out.lend(&mut lent);
+        lent
     }
 
     /// The other thread has written nothing of it.

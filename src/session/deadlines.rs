@@ -1,0 +1,58 @@
+//! When a session must be asked again, and whether its peer is late.
+//!
+//! Owns the questions about deadlines. Leaves the deadlines themselves to the phases, and what
+//! happens when one has passed to `session` and `next`.
+
+use std::time::Instant;
+
+use super::progress::Ending;
+use super::session::{Over, Phase, Session};
+use crate::proto::Outbox;
+
+impl Session {
+    /// Whether a deadline has passed that ends the connection because the peer sent nothing in
+    /// time. Every other deadline only makes output.
+    #[inline]
+    pub fn is_overdue(&self, out: &Outbox, now: Instant) -> bool {
+        let ends_peer = match &self.phase {
+            Phase::Http(http) => !http.is_answering(),
+            Phase::WebSocket(websocket) => websocket.timeout_ends_peer(!out.is_empty()),
+            Phase::Over(_) => true,
+            Phase::Closed(_) => false,
+        };
+        ends_peer && self.phase_deadline().is_some_and(|deadline| deadline <= now)
+    }
+
+    /// Whether the transport has taken no output for the whole write time-out. One more write
+    /// decides.
+    pub fn is_stalled(&self, now: Instant) -> bool {
+        self.stalled_until.is_some_and(|until| until <= now)
+    }
+
+    /// When [`timed_out`](Self::timed_out) must be called. There is no deadline while the session
+    /// waits for the read that follows a deadline.
+    #[inline(always)]
+    pub fn deadline(&self) -> Option<Instant> {
+        let phase = if self.overdue.is_some() { None } else { self.phase_deadline() };
+        match (phase, self.stalled_until) {
+            (Some(phase), Some(stalled)) => Some(phase.min(stalled)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// When a read that waits must return: at the [`deadline`](Self::deadline), or at once if a
+    /// deadline has passed.
+    pub fn read_deadline(&self) -> Option<Instant> {
+        if self.overdue.is_some() { self.phase_deadline() } else { self.deadline() }
+    }
+
+    #[inline(always)]
+    pub(super) fn phase_deadline(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Http(http) => http.deadline(),
+            Phase::WebSocket(websocket) => websocket.deadline(),
+            Phase::Over(Over { ending: Ending::Linger, until, .. }) => *until,
+            Phase::Over(_) | Phase::Closed(_) => None,
+        }
+    }
+}
