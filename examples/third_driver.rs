@@ -41,22 +41,22 @@ fn main() -> ExitCode {
         };
         let listener = TcpListener::bind(address).map_err(|error| io::Error::other(format!("cannot listen on {address}: {error}")))?;
         small::say(&format!("listening on http://{}/hello", listener.local_addr()?))?;
-        serve(&listener, Pool { settings: Settings::default(), stats: Stats::default(), app: Box::new(app) })
+        serve(&listener, THREADS, Pool { settings: Settings::default(), stats: Stats::default(), app: Box::new(app) })
     })
 }
 
 /// What all connections share.
-struct Pool {
-    settings: Settings,
-    stats: Stats,
-    app: Box<dyn Handler>,
+pub(crate) struct Pool {
+    pub(crate) settings: Settings,
+    pub(crate) stats: Stats,
+    pub(crate) app: Box<dyn Handler>,
 }
 
 /// Accepts connections for the threads of the pool, until the listening socket fails.
-fn serve(listener: &TcpListener, pool: Pool) -> io::Result<()> {
+pub(crate) fn serve(listener: &TcpListener, threads: usize, pool: Pool) -> io::Result<()> {
     let (queue, accepted) = sync_channel(ACCEPT_QUEUE);
     let shared = Arc::new((pool, Mutex::new(accepted)));
-    for _ in 0..THREADS {
+    for _ in 0..threads {
         let shared = Arc::clone(&shared);
         thread::spawn(move || {
             let next = || shared.1.lock().unwrap_or_else(PoisonError::into_inner).recv();

@@ -52,6 +52,18 @@ impl Arguments {
         self.value_where(&format!("{what} from {} to {}", bounds.start(), bounds.end()), |number| bounds.contains(number))
     }
 
+    /// All values up to the next option, at least one.
+    #[allow(dead_code, reason = "not every example has an option with several values")]
+    pub(crate) fn values<T: FromStr>(&mut self, expected: &str) -> Result<Vec<T>, String> {
+        let flag = &self.flag;
+        let texts = self.parser.values().map_err(|_| format!("{flag} needs a value: {expected}"))?;
+        let parse = |text: OsString| {
+            let parsed = text.to_str().and_then(|text| text.parse().ok());
+            parsed.ok_or_else(|| format!("{flag} `{}` is not understood; expected {expected}", text.display()))
+        };
+        texts.map(parse).collect()
+    }
+
     fn value_where<T: FromStr>(&mut self, expected: &str, is_good: impl Fn(&T) -> bool) -> Result<T, String> {
         let flag = &self.flag;
         let text = self.parser.value().map_err(|_| format!("{flag} needs a value: {expected}"))?;

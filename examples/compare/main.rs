@@ -1,28 +1,29 @@
-//! Compares both IO models under the same load on this machine.
+//! Tests what textbooks say about server push, and about blocking and non-blocking IO.
 //!
-//! `cargo run --release --example compare` starts a server process for each IO model. It measures
-//! the cost of an idle connection and the speed of requests and echoes, and prints one table.
-//! Reading order: this file; `server` (the measured server); `idle` and `load` (the measurements);
-//! `proc` (the source of the figures); `report` and `table` (the output).
+//! `cargo run --release --example compare` starts a server process for each IO model, measures the
+//! claims, and judges each of them by a rule that was written before the run. Reading order: this
+//! file; `claims` (what is tested); `run` (how a verdict comes about); `lab` (the tools); `server`
+//! (the measured server); `findings` (the figures); `report` (the output).
 
 #![allow(clippy::cast_precision_loss, reason = "figures have three digits that count")]
+#![allow(clippy::cast_sign_loss, reason = "times and counts are not negative")]
 
 #[path = "../common/arguments.rs"]
 mod arguments;
-mod client;
-mod idle;
+mod claims;
+mod findings;
 mod interrupt;
-mod load;
+mod lab;
 mod options;
-mod proc;
-mod process;
 mod progress;
 mod report;
+mod run;
 mod server;
-mod table;
 #[path = "../common/terminal.rs"]
 mod terminal;
-mod wire;
+#[path = "../third_driver.rs"]
+#[allow(dead_code, reason = "it is an example of its own, with a main function")]
+mod third_driver;
 
 use std::error::Error;
 use std::fs::File;
@@ -31,8 +32,6 @@ use std::process::ExitCode;
 
 use arguments::{Arguments, refuse};
 use options::{Command, Options};
-use progress::Progress;
-use report::Report;
 use terminal::{end, say, version};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -41,7 +40,10 @@ fn main() -> ExitCode {
     match options::parse(Arguments::new(std::env::args_os())) {
         Ok(Command::Help) => end(say(options::HELP)),
         Ok(Command::Version) => end(say(&version())),
-        Ok(Command::Serve(model)) => end(server::serve(model)),
+        Ok(Command::List) => end(say(&report::terminal::list())),
+        Ok(Command::Explain(claim)) => end(say(&report::terminal::explain(claim))),
+        Ok(Command::Serve(setup)) => end(server::serve(&setup)),
+        Ok(Command::Merge(files, out)) => end(merge(&files, &out)),
         Ok(Command::Compare(options)) => match compare(&options) {
             Ok(()) if interrupt::is_asked() => ExitCode::from(interrupt::EXIT_INTERRUPTED),
             done => end(done),
@@ -51,24 +53,24 @@ fn main() -> ExitCode {
 }
 
 fn compare(options: &Options) -> Result<()> {
-    // The file is opened before the measurement: an error shows at once, and not after a minute.
-    let json = match &options.json {
-        Some(path) => Some(File::create(path).map_err(|error| format!("--json: cannot write {}: {error}", path.display()))?),
-        None => None,
-    };
+    // The files are opened before the measurement: an error shows at once, and not after minutes.
+    let json = options.json.as_deref().map(|path| create("--json", path)).transpose()?;
     interrupt::catch()?;
-    let limits = proc::descriptor_limits();
-    let points = load::points(limits)?;
-    let mut progress = Progress::new(idle::steps(options) + load::steps(options, &points));
-    let idle = idle::measure(options, limits, &mut progress)?;
-    let load = load::measure(options, points, &mut progress)?;
-    progress.finish();
-
-    let is_interrupted = interrupt::is_asked();
-    let report = Report { is_interrupted, machine: proc::Machine::this(), limits, settings: options.clone(), idle, load };
-    say(table::text(&report).trim_end())?;
+    let report = run::run(options)?;
+    say(&report::terminal::text(&report))?;
     if let Some(mut file) = json {
-        writeln!(file, "{:#}", report.json())?;
+        writeln!(file, "{}", report.json())?;
     }
     Ok(())
+}
+
+fn merge(files: &[std::path::PathBuf], _out: &std::path::Path) -> Result<()> {
+    for file in files {
+        say(&report::terminal::text(&report::Report::read(file)?))?;
+    }
+    Ok(())
+}
+
+fn create(flag: &str, path: &std::path::Path) -> Result<File> {
+    Ok(File::create(path).map_err(|error| format!("{flag}: cannot write {}: {error}", path.display()))?)
 }

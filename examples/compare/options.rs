@@ -1,94 +1,191 @@
 //! The command line.
 //!
-//! Owns the options, their bounds and the help. Leaves reading options and values to
-//! `common/arguments.rs`. The defaults are the same on every machine.
+//! Owns the options and the help. Leaves reading options and values to `common/arguments.rs`. The
+//! defaults are the same on every machine.
 
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
-
-use pushlab::IoModel;
 
 use crate::arguments::Arguments;
+use crate::claims::{CLAIMS, Claim};
+use crate::lab::Effort;
+use crate::lab::model::Model;
+use crate::server::Setup;
 
 pub(crate) const HELP: &str = "\
-Compares pushlab's two IO models on this machine: the cost of an idle connection, and the speed
-of requests and echoes.
+Tests what textbooks say about server push, and about blocking and non-blocking IO, on this
+machine. Each claim has a source, and a rule that was written before the run. The verdict is
+`holds`, `does not hold`, or `not shown`.
 
 Usage: compare [OPTIONS]
 
-  --seconds S      how long each load point is measured on each IO model, 0.1 to 600   [5]
-  --idle N,N,N     numbers of idle connections; `ulimit -n` limits them   [100,1000,5000]
-  --json FILE      also write every figure to FILE as JSON
-  --quick          a short run with rough figures: `--seconds 0.3 --idle 100`, one round
-  --help           print this text
-  --version        print the name and the version
+  --quick              all claims in about 90 s, with rough figures (default)
+  --full               all claims in about 25 min
+  --claims C5,C6       only these claims
+  --models A,B         the IO models to measure, beside those that a claim needs: event-loop,
+                       threads, pool, loops, workers, poll   [event-loop,threads]
+  --out FILE           the page to write   [target/compare.html]
+  --json FILE          also write all figures to FILE
+  --count              also count instructions (valgrind) and system calls (strace), if installed
+  --poll-binary FILE   a build of this program over poll(2), for the model `poll`
+  --server HOST:PORT   also measure a server that is not pushlab's
+  --merge A.json B.json
+                       show the figures of several files side by side, without a run
+  --list               print all claims
+  --explain C8         print how a claim is measured and judged, without a run
+  --help               print this text
+  --version            print the name and the version
 
-A run takes 60 to 90 seconds. Without --release the figures mean nothing. Ctrl-C prints the
-finished figures, writes them to FILE, and ends with exit code 130; a second Ctrl-C ends at once.";
-
-/// The upper bound catches a slip of the finger.
-const SECONDS: std::ops::RangeInclusive<f64> = 0.1..=600.0;
-/// About as many ports as one client address has towards one server port.
-const IDLE_MAX: usize = 60_000;
+Without --release the figures mean nothing. Ctrl-C keeps the finished claims and ends with exit
+code 130; a second Ctrl-C ends at once.";
 
 /// What the command line asks for.
 pub(crate) enum Command {
     Compare(Options),
     /// Run as the measured server. The help does not list it: this program starts that process
     /// itself.
-    Serve(IoModel),
+    Serve(Setup),
+    Merge(Vec<PathBuf>, PathBuf),
+    List,
+    Explain(&'static Claim),
     Help,
     Version,
 }
 
-/// The amount of measurement.
-#[derive(Clone, Debug)]
+/// What to measure, and where to write it.
+#[derive(Clone)]
 pub(crate) struct Options {
-    /// The time of measured load, for each load point and IO model.
-    pub(crate) seconds: f64,
-    /// The number of rounds into which `seconds` is divided.
-    pub(crate) rounds: usize,
-    pub(crate) warm_up: Duration,
-    /// Ascending, without repetitions.
-    pub(crate) idle: Vec<usize>,
+    pub(crate) effort: Effort,
+    pub(crate) claims: Vec<&'static Claim>,
+    pub(crate) models: Vec<Model>,
+    pub(crate) out: PathBuf,
     pub(crate) json: Option<PathBuf>,
+    pub(crate) count: bool,
+    pub(crate) poll_binary: Option<PathBuf>,
+    pub(crate) server: Option<SocketAddr>,
 }
 
 /// The error is a sentence for the person at the terminal.
 pub(crate) fn parse(mut arguments: Arguments) -> Result<Command, String> {
-    let (mut seconds, mut idle, mut json, mut quick) = (None, None, None, false);
+    let mut options = Options {
+        effort: Effort::Quick,
+        claims: CLAIMS.to_vec(),
+        models: vec![Model::EventLoop, Model::Threads],
+        out: PathBuf::from("target/compare.html"),
+        json: None,
+        count: false,
+        poll_binary: None,
+        server: None,
+    };
+    let mut merged = Vec::new();
     while let Some(flag) = arguments.next_flag()? {
         match &*flag {
-            "--seconds" => seconds = Some(arguments.number("a number", SECONDS)?),
-            "--idle" => idle = Some(arguments.value::<Counts>(&format!("whole numbers from 1 to {IDLE_MAX}, as in 100,1000,5000"))?.0),
-            "--json" => json = Some(arguments.value("a file")?),
-            "--quick" => quick = true,
+            "--quick" => options.effort = Effort::Quick,
+            "--full" => options.effort = Effort::Full,
+            "--claims" => options.claims = arguments.value::<Claims>("names from --list, as in C5,C6")?.0,
+            "--models" => options.models = arguments.value::<Models>(MODELS)?.0,
+            "--out" => options.out = arguments.value("a file")?,
+            "--json" => options.json = Some(arguments.value("a file")?),
+            "--count" => options.count = true,
+            "--poll-binary" => options.poll_binary = Some(arguments.value("a file")?),
+            "--server" => options.server = Some(arguments.value::<Address>("HOST:PORT or http://HOST:PORT, which must exist")?.0),
+            "--merge" => merged = arguments.values("two or more JSON files")?,
+            "--list" => return Ok(Command::List),
+            "--explain" => return Ok(Command::Explain(arguments.value::<OneClaim>("a name from --list, as in C8")?.0)),
             "--help" => return Ok(Command::Help),
             "--version" => return Ok(Command::Version),
-            "--serve" => return Ok(Command::Serve(arguments.value("event-loop or threads")?)),
+            "--serve" => {
+                let settings: String = arguments.value("settings")?;
+                let settings: Vec<String> = settings.split_whitespace().map(str::to_owned).collect();
+                return Ok(Command::Serve(Setup::parse(&settings)?));
+            }
             _ => return Err(arguments.unknown()),
         }
     }
-    let options = if quick {
-        Options { seconds: 0.3, rounds: 1, warm_up: Duration::from_millis(100), idle: vec![100], json }
-    } else {
-        Options { seconds: 5.0, rounds: 5, warm_up: Duration::from_millis(200), idle: vec![100, 1_000, 5_000], json }
-    };
-    Ok(Command::Compare(Options { seconds: seconds.unwrap_or(options.seconds), idle: idle.unwrap_or(options.idle), ..options }))
+    if !merged.is_empty() {
+        return Ok(Command::Merge(merged, options.out));
+    }
+    if options.server.is_some() {
+        options.models.push(Model::Foreign);
+    }
+    Ok(Command::Compare(options))
 }
 
-/// Ascending, without repetitions.
-struct Counts(Vec<usize>);
+const MODELS: &str = "names of models, as in event-loop,threads,pool,loops,workers,poll";
 
-impl FromStr for Counts {
+struct Models(Vec<Model>);
+
+impl FromStr for Models {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let one = |part: &str| part.trim().parse().ok().filter(|count| (1..=IDLE_MAX).contains(count)).ok_or(());
-        let mut counts = text.split(',').map(one).collect::<Result<Vec<usize>, _>>()?;
-        counts.sort_unstable();
-        counts.dedup();
-        Ok(Self(counts))
+        let mut models = text.split(',').map(|name| name.trim().parse()).collect::<Result<Vec<Model>, ()>>()?;
+        models.sort_unstable();
+        models.dedup();
+        Ok(Self(models))
+    }
+}
+
+struct OneClaim(&'static Claim);
+
+impl FromStr for OneClaim {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        CLAIMS.iter().find(|claim| claim.id.eq_ignore_ascii_case(text.trim())).map(|claim| Self(claim)).ok_or(())
+    }
+}
+
+struct Claims(Vec<&'static Claim>);
+
+impl FromStr for Claims {
+    type Err = ();
+
+    /// The claims come in the order of the report, each one once.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let wanted = text.split(',').map(|id| id.parse().map(|OneClaim(claim)| claim.id)).collect::<Result<Vec<_>, ()>>()?;
+        Ok(Self(CLAIMS.iter().copied().filter(|claim| wanted.contains(&claim.id)).collect()))
+    }
+}
+
+struct Address(SocketAddr);
+
+impl FromStr for Address {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let text = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+        text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next()).map(Self).ok_or(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsString;
+
+    fn options(words: &[&str]) -> Result<Options, String> {
+        match parse(Arguments::new(["compare"].iter().chain(words).map(OsString::from)))? {
+            Command::Compare(options) => Ok(options),
+            _ => Err("no run".to_owned()),
+        }
+    }
+
+    #[test]
+    fn claims_and_models_are_sorted_and_single() {
+        let options = options(&["--claims", "c15,C8,C15", "--models", "threads,pool,threads"]).unwrap_or_else(|why| panic!("{why}"));
+        assert_eq!(options.claims.iter().map(|claim| claim.id).collect::<Vec<_>>(), ["C8", "C15"]);
+        assert_eq!(options.models, [Model::Threads, Model::Pool]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let told = |words: &[&str]| options(words).err().unwrap_or_default();
+        assert_eq!(told(&["--claims", "C5,C99"]), "--claims `C5,C99` is not understood; expected names from --list, as in C5,C6");
+        assert_eq!(told(&["--models", "epoll"]), format!("--models `epoll` is not understood; expected {MODELS}"));
+        assert_eq!(told(&["--fast"]), "`--fast` is not an option");
+        assert_eq!(told(&["--merge"]), "--merge needs a value: two or more JSON files");
+        assert!(told(&["--server", "nowhere"]).starts_with("--server `nowhere` is not understood"));
     }
 }

@@ -7,32 +7,59 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// `USER_HZ`: 100 on every Linux that Rust's standard library supports.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// A process (not a thread) at one moment.
-pub(crate) struct Process {
-    /// The user and system time of all threads, including those that have ended.
-    pub(crate) cpu_seconds: f64,
-    pub(crate) threads: u64,
+/// The user and system time of all threads of a process, including those that have ended, in
+/// seconds. The clock counts nanoseconds.
+pub(crate) fn cpu_seconds(id: u32) -> Option<f64> {
+    imp::cpu_seconds(id)
 }
 
-/// Reads `/proc/PID/stat` (proc(5)). The command's name may contain spaces and parentheses, so the
-/// fields are counted from the last `)`.
-pub(crate) fn process(id: u32) -> Option<Process> {
-    let text = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    let (_, fields) = text.rsplit_once(')')?;
-    let field = |at: usize| fields.split_whitespace().nth(at - 3)?.parse::<u64>().ok();
-    Some(Process { cpu_seconds: (field(14)? + field(15)?) as f64 / TICKS_PER_SECOND, threads: field(20)? })
+/// The processor time of this process and of its children that have ended, in seconds.
+pub(crate) fn family_cpu_seconds() -> Option<f64> {
+    imp::family_cpu_seconds()
 }
 
-/// The processor time of all programs and the kernel since the system started, in seconds. Time
-/// that a hypervisor took does not count.
+/// The number of threads of a process.
+pub(crate) fn threads(id: u32) -> Option<u64> {
+    number(&fs::read_to_string(format!("/proc/{id}/status")).ok()?, "Threads:")
+}
+
+/// The memory of one process, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Memory {
+    /// The size of the address space.
+    pub(crate) address_space: u64,
+    /// What the process has written and shares with no other process.
+    pub(crate) private_dirty: u64,
+    /// The page tables of the process.
+    pub(crate) page_tables: u64,
+}
+
+pub(crate) fn memory(id: u32) -> Option<Memory> {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    Some(Memory {
+        address_space: number(&status, "VmSize:")? * 1024,
+        private_dirty: private_dirty_bytes(id)?,
+        page_tables: number(&status, "VmPTE:")? * 1024,
+    })
+}
+
+/// The bytes of kernel stacks of all threads of the system.
+pub(crate) fn kernel_stack_bytes() -> Option<u64> {
+    Some(number(&fs::read_to_string("/proc/meminfo").ok()?, "KernelStack:")? * 1024)
+}
+
+/// The processor time of all programs, the kernel and other virtual machines since the system
+/// started, in seconds.
 pub(crate) fn system_cpu_seconds() -> Option<f64> {
     let text = fs::read_to_string("/proc/stat").ok()?;
     let ticks = text.lines().next()?.split_whitespace().skip(1).map(|word| word.parse::<u64>().ok()).collect::<Option<Vec<_>>>()?;
-    // user, nice, system; idle and iowait are left out; irq, softirq.
-    Some([0, 1, 2, 5, 6].into_iter().map(|at| ticks.get(at)).sum::<Option<u64>>()? as f64 / TICKS_PER_SECOND)
+    // user, nice, system; idle and iowait are left out; irq, softirq, steal.
+    Some([0, 1, 2, 5, 6, 7].into_iter().map(|at| ticks.get(at)).sum::<Option<u64>>()? as f64 / TICKS_PER_SECOND)
 }
 
 /// How many times a thread of the process gave up its processor or lost it. Threads that have ended
@@ -95,7 +122,7 @@ pub(crate) fn descriptor_limits() -> DescriptorLimits {
 }
 
 /// The machine on which the figures were measured.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Machine {
     pub(crate) cpu: String,
     pub(crate) cores: usize,
@@ -119,4 +146,38 @@ impl Machine {
 fn number(text: &str, name: &str) -> Option<u64> {
     let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
     rest.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use nix::sys::resource::{UsageWho, getrusage};
+    use nix::time::clock_getcpuclockid;
+    use nix::unistd::Pid;
+
+    pub(super) fn cpu_seconds(id: u32) -> Option<f64> {
+        let clock = clock_getcpuclockid(Pid::from_raw(id.try_into().ok()?)).ok()?;
+        let time = clock.now().ok()?;
+        Some(time.tv_sec() as f64 + time.tv_nsec() as f64 / 1e9)
+    }
+
+    pub(super) fn family_cpu_seconds() -> Option<f64> {
+        let mut sum = 0.0;
+        for usage in [getrusage(UsageWho::RUSAGE_SELF).ok()?, getrusage(UsageWho::RUSAGE_CHILDREN).ok()?] {
+            for time in [usage.user_time(), usage.system_time()] {
+                sum += time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
+            }
+        }
+        Some(sum)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    pub(super) fn cpu_seconds(_: u32) -> Option<f64> {
+        None
+    }
+
+    pub(super) fn family_cpu_seconds() -> Option<f64> {
+        None
+    }
 }
