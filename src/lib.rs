@@ -119,7 +119,7 @@
 //!   an eighth late.
 //! - With threads, a connection keeps its one or two threads for as long as it is open. Once
 //!   [`Config::max_threads`] are taken, an idle connection keeps new ones waiting for up to
-//!   [`proto::Limits::keep_alive_timeout`].
+//!   [`proto::ProtocolLimits::keep_alive_timeout`].
 //! - With threads, no thread reads while a last answer is written. The write time-out ends a client that
 //!   sends more than the system buffers before it reads that answer. The event loop reads on.
 //! - With threads, two queues can wait for one reader: the publishers fill one, and the other stands

@@ -42,7 +42,7 @@ pub(crate) fn serve(model: IoModel) -> Result<()> {
 
 fn config() -> Config {
     // Connections must stay open while the other IO model is measured.
-    let protocol = proto::Limits { keep_alive_timeout: Duration::from_secs(3_600), ..proto::Limits::default() };
+    let protocol = proto::ProtocolLimits { keep_alive_timeout: Duration::from_secs(3_600), ..proto::ProtocolLimits::default() };
     let limits = Limits { protocol, ..Limits::default() };
     Config {
         settings: Settings { limits, ..Settings::default() },
