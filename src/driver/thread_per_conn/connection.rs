@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use mio::{Interest, Token};
 
 use super::Shared;
-use crate::driver::clock::Clock;
+use crate::driver::clock::CachedClock;
 use crate::driver::drive::{Done, Driven, Rest, Side, Transport, drive};
 use crate::driver::mailbox::{Mailbox, Posted};
 use crate::driver::write::write_once;
@@ -41,7 +41,7 @@ const READER_GRACE: Duration = Duration::from_millis(50);
 
 /// A connection. Its reader, its writer and the server's list share it; the list is for the
 /// shutdown.
-pub(super) struct Connection {
+pub(super) struct SharedConnection {
     pub(super) shared: Arc<Shared>,
     pub(super) socket: Arc<TcpStream>,
     pub(super) mailbox: Arc<Mailbox>,
@@ -83,7 +83,7 @@ impl State {
     /// When a thread that does not read must look at a late peer. The reader sleeps in a read for
     /// longer than the deadline allows, if the deadline came nearer meanwhile.
     #[inline]
-    pub(super) fn late_deadline(&mut self, clock: &Clock) -> Option<Instant> {
+    pub(super) fn late_deadline(&mut self, clock: &CachedClock) -> Option<Instant> {
         let now = clock.now().instant();
         if !self.driven.session.is_overdue(&self.out, now) {
             self.late_since = None;
@@ -116,8 +116,8 @@ impl RemoteSource for Remote<'_> {
     }
 }
 
-impl Connection {
-    pub(super) fn new(socket: TcpStream, peer: SocketAddr, slot: u32, shared: &Arc<Shared>, clock: &Clock) -> Self {
+impl SharedConnection {
+    pub(super) fn new(socket: TcpStream, peer: SocketAddr, slot: u32, shared: &Arc<Shared>, clock: &CachedClock) -> Self {
         let socket = Arc::new(socket);
         let mailbox = Arc::new(Mailbox::new(slot, Arc::clone(&shared.config), Arc::clone(&shared.stats), Arc::downgrade(&socket)));
         let remote = Remote { mailbox: &mailbox, issued: Cell::new(0) };
@@ -149,7 +149,12 @@ impl Connection {
 
     /// Calls the session.
     #[inline(always)]
-    pub(super) fn call<T>(&self, state: &mut State, clock: &Clock, call: impl FnOnce(&mut Driven, &mut Outbox, &Context<'_>) -> T) -> T {
+    pub(super) fn call<T>(
+        &self,
+        state: &mut State,
+        clock: &CachedClock,
+        call: impl FnOnce(&mut Driven, &mut Outbox, &Context<'_>) -> T,
+    ) -> T {
         let remote = Remote { mailbox: &self.mailbox, issued: Cell::new(state.issued) };
         let result = call(&mut state.driven, &mut state.out, &self.shared.context(clock, &remote));
         state.issued = remote.issued.get();
@@ -164,14 +169,14 @@ impl Connection {
 
     /// Goes on with the unused input, in calls of their own: the handles of an answered request are
     /// retired before the next one is worked on.
-    fn resume_and_ask(&self, state: &mut State, io: Io, is_clock_read: bool, clock: &Clock) -> Next {
+    fn resume_and_ask(&self, state: &mut State, io: Io, is_clock_read: bool, clock: &CachedClock) -> Next {
         while self.call(state, clock, Driven::resume) {}
         self.call(state, clock, |driven, out, cx| ask(driven, io, is_clock_read, out, cx))
     }
 
     /// Carries out a posted command. Returns whether the output has room for more.
     #[inline]
-    pub(super) fn deliver(&self, state: &mut State, posted: Posted, clock: &Clock) -> bool {
+    pub(super) fn deliver(&self, state: &mut State, posted: Posted, clock: &CachedClock) -> bool {
         self.call(state, clock, |driven, out, cx| {
             driven.deliver(posted.serial, Delivery::Command(posted.command), out, cx);
             out.len() < cx.settings.limits.output_bytes
@@ -180,7 +185,7 @@ impl Connection {
 
     /// How a thread that does not read may act on a late peer: it may report a read that finds
     /// nothing, if the system has neither input for this connection nor the peer's end.
-    pub(super) fn reads_for_reader(&self, state: &mut State, clock: &Clock) -> Mode {
+    pub(super) fn reads_for_reader(&self, state: &mut State, clock: &CachedClock) -> Mode {
         let now = clock.now().instant();
         // While output is lent, the socket must not become non-blocking.
         if state.late_deadline(clock).is_none_or(|late| late > now) || state.out.is_lent() {
@@ -196,7 +201,7 @@ impl Connection {
 
     /// If the reader cannot read and will wait, makes the server's thread watch for the peer's end.
     /// If the process has no descriptor left for this, the end is noticed at the next write.
-    pub(super) fn watch(&self, state: &mut State, clock: &Clock) {
+    pub(super) fn watch(&self, state: &mut State, clock: &CachedClock) {
         if state.watched.is_some() || !self.call(state, clock, |driven, out, cx| driven.session.awaits_peer_end(out, cx)) {
             return;
         }
@@ -245,7 +250,7 @@ impl Connection {
     /// Called by the server's thread during a shutdown. The first call begins the connection's
     /// shutdown, and each call acts on its deadline. Does nothing if a thread holds the lock: a
     /// peer that does not read must not delay the others.
-    pub(super) fn try_shut_down(&self, clock: &Clock) {
+    pub(super) fn try_shut_down(&self, clock: &CachedClock) {
         let Some(mut state) = self.try_lock() else { return };
         if !std::mem::replace(&mut state.shutdown_begun, true) {
             self.end_session(&mut state, clock);
@@ -272,11 +277,11 @@ impl Connection {
 
     /// No thread is available to write for this connection. The connection ends as in a shutdown,
     /// and its client is told to come back.
-    pub(super) fn refuse(&self, clock: &Clock) {
+    pub(super) fn refuse(&self, clock: &CachedClock) {
         self.end_session(&mut self.lock(), clock);
     }
 
-    fn end_session(&self, state: &mut State, clock: &Clock) {
+    fn end_session(&self, state: &mut State, clock: &CachedClock) {
         let come_back_ms = self.shared.config.come_back_ms(self.mailbox.slot());
         self.call(state, clock, |driven, out, cx| driven.session.shut_down(come_back_ms, out, cx));
     }
@@ -300,7 +305,7 @@ impl Connection {
     }
 
     /// A thread that does not read has found the end of the connection. The reader closes it.
-    pub(super) fn fail(&self, reason: CloseReason, clock: &Clock) {
+    pub(super) fn fail(&self, reason: CloseReason, clock: &CachedClock) {
         let reason = self.own_end().unwrap_or(reason);
         let mut state = self.lock();
         if reason != CloseReason::Shutdown {
@@ -311,7 +316,7 @@ impl Connection {
     }
 
     /// Ends the connection. The reader calls this last.
-    pub(super) fn close(&self, reason: CloseReason, clock: &Clock) {
+    pub(super) fn close(&self, reason: CloseReason, clock: &CachedClock) {
         let mut state = self.lock();
         if reason == CloseReason::Shutdown && (state.driven.session.is_owing() || !state.out.is_empty()) {
             self.shared.stats.cut.add(1);
@@ -364,7 +369,7 @@ fn ask(driven: &mut Driven, io: Io, is_clock_read: bool, out: &mut Outbox, cx: &
 
 /// What one thread has of a connection while it drives it: the lock, or the output that it writes.
 pub(super) struct ThreadShare<'a> {
-    connection: &'a Connection,
+    connection: &'a SharedConnection,
     pub(super) io: Io,
     /// The lock, between two steps that need it.
     held: Option<Guard<'a>>,
@@ -372,7 +377,7 @@ pub(super) struct ThreadShare<'a> {
 }
 
 impl<'a> ThreadShare<'a> {
-    pub(super) const fn new(connection: &'a Connection, io: Io) -> Self {
+    pub(super) const fn new(connection: &'a SharedConnection, io: Io) -> Self {
         Self { connection, io, held: None, lent: Outbox::new() }
     }
 
@@ -394,7 +399,14 @@ impl<'a> ThreadShare<'a> {
     /// Reports the last step to the session, and asks it for the next one. `after` sees the state
     /// that belongs to the answer. The lock is kept if the thread will not read or write.
     #[inline(always)]
-    pub(super) fn step(&mut self, done: Done, room: &mut [u8], need: Need, clock: &Clock, after: impl FnOnce(Next, &mut State)) -> Next {
+    pub(super) fn step(
+        &mut self,
+        done: Done,
+        room: &mut [u8],
+        need: Need,
+        clock: &CachedClock,
+        after: impl FnOnce(Next, &mut State),
+    ) -> Next {
         let connection = self.connection;
         let mut state = self.lock();
         if let Done::Wrote(..) = done {
@@ -434,7 +446,7 @@ impl<'a> ThreadShare<'a> {
 /// connection to end.
 pub(super) struct WriteSide<'a> {
     pub(super) share: ThreadShare<'a>,
-    pub(super) clock: Clock,
+    pub(super) clock: CachedClock,
 }
 
 impl Side for WriteSide<'_> {
@@ -454,7 +466,7 @@ impl Side for WriteSide<'_> {
 
 /// The socket of a connection, for a thread that does not read. What a read would find is known
 /// when the session asks for one: nothing.
-pub(super) struct WriteOnly<'a>(pub(super) &'a Connection, pub(super) Mode);
+pub(super) struct WriteOnly<'a>(pub(super) &'a SharedConnection, pub(super) Mode);
 
 impl Transport for WriteOnly<'_> {
     fn read(&mut self, _: &mut [u8], _: Option<Duration>) -> io::Result<(usize, Ready)> {

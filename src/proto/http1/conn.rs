@@ -275,8 +275,8 @@ impl Conn {
         match head_end(&input[..input.len().min(largest)], usize::from(self.scanned)) {
             HeadEnd::At(end) => Ok(Some(end)),
             HeadEnd::After(_) if input.len() > largest => Err(Head::too_large(input, limits)),
-            HeadEnd::After(place) => {
-                self.scanned = place as u16;
+            HeadEnd::After(index) => {
+                self.scanned = index as u16;
                 Ok(None)
             }
         }
