@@ -79,7 +79,7 @@ fn utf8(criterion: &mut Criterion) {
             bencher.iter(|| {
                 let mut validator = Utf8Validator::new();
                 for piece in black_box(text.as_bytes()).chunks(333) {
-                    validator.push(piece).expect("text");
+                    validator.check(piece).expect("text");
                 }
                 validator.finish().expect("the text is whole");
             });

@@ -23,7 +23,7 @@ pub struct Address {
 #[non_exhaustive]
 pub enum Command {
     /// Send a message on a stream or WebSocket.
-    Push(Frame),
+    Send(Frame),
     /// Report that so many messages were dropped. They stood before all later commands.
     Lost(usize),
     /// Answer a held request. `None` means that the handle was dropped.
@@ -59,7 +59,7 @@ pub trait Post: Send + Sync {
     /// and is not copied.
     fn post_many(&self, addresses: Arc<Vec<Address>>, frame: &Frame) {
         for address in &*addresses {
-            self.post(*address, Command::Push(frame.clone()));
+            self.post(*address, Command::Send(frame.clone()));
         }
     }
 

@@ -21,9 +21,9 @@ const SMALLEST_BYTES: usize = 64;
 /// use pushlab::proto::{ProtocolLimits, ws::{Message, Opcode, assembler::Assembler}};
 /// let (mut assembler, limits) = (Assembler::new(), ProtocolLimits::default());
 /// assembler.admit(Opcode::Text, 2, &limits)?;
-/// assembler.push(b"Hi", None)?;
+/// assembler.append(b"Hi", None)?;
 /// assembler.admit(Opcode::Continuation, 1, &limits)?;
-/// assembler.push(b"!", Some(1))?;
+/// assembler.append(b"!", Some(1))?;
 /// assembler.finish()?;
 /// assert_eq!(assembler.message(), Message::Text("Hi!"));
 /// # Ok::<_, pushlab::proto::RemoteError>(())
@@ -105,10 +105,10 @@ impl Assembler {
         check_size(payload_len.saturating_add(self.len() as u64), limits)
     }
 
-    /// Adds unmasked payload. `announced` is the number of bytes that the last frame of the message
-    /// has still to bring, including these bytes. It is `None` if this frame is not the last one.
-    /// With it, the memory does not grow beyond the size of the message.
-    pub fn push(&mut self, bytes: &[u8], announced: Option<u64>) -> Result<(), RemoteError> {
+    /// Appends unmasked payload. `announced` is the number of bytes that the last frame of the
+    /// message has still to bring, including these bytes. It is `None` if this frame is not the
+    /// last one. With it, the memory does not grow beyond the size of the message.
+    pub fn append(&mut self, bytes: &[u8], announced: Option<u64>) -> Result<(), RemoteError> {
         let len = self.len();
         let needed = len + bytes.len();
         let expected = announced.and_then(|announced| usize::try_from(announced).ok()).map_or(usize::MAX, |rest| len.saturating_add(rest));

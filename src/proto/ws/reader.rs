@@ -276,7 +276,7 @@ impl Partial {
             if frame.opcode.is_control() {
                 self.control.extend_from_slice(payload);
             } else {
-                self.message.push(payload, frame.fin.then_some(frame.remaining))?;
+                self.message.append(payload, frame.fin.then_some(frame.remaining))?;
             }
         }
         frame.offset = (usize::from(frame.offset) + len) as u8 & 3;

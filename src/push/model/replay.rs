@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::id::Id;
-use super::message::Message;
+use super::topic_message::TopicMessage;
 
 /// The messages after a cursor.
 ///
@@ -29,7 +29,7 @@ pub struct Replay {
     /// The cursor from which the client continues.
     pub last: Id,
     /// The messages, oldest first.
-    pub messages: Vec<Arc<Message>>,
+    pub messages: Vec<Arc<TopicMessage>>,
     /// `false` if there are more messages after `last`, because the replay has reached its limit of
     /// bytes.
     pub is_whole: bool,

@@ -14,7 +14,7 @@ fn fragments_are_one_message() {
     assert!(!assembler.is_open() && assembler.is_empty());
     for (opcode, payload) in [(Opcode::Binary, &b"ab"[..]), (Opcode::Continuation, b""), (Opcode::Continuation, b"c")] {
         assembler.admit(opcode, payload.len() as u64, &limits).unwrap();
-        assembler.push(payload, None).unwrap();
+        assembler.append(payload, None).unwrap();
         assert!(assembler.is_open());
     }
     assembler.finish().unwrap();
@@ -70,7 +70,7 @@ fn memory_stops_at_what_the_last_frame_brings() {
     let mut assembler = Assembler::new();
     assembler.admit(Opcode::Binary, 1000, &ProtocolLimits::default()).unwrap();
     for n in 0..10 {
-        assembler.push(&[0; 100], Some(1000 - n * 100)).unwrap();
+        assembler.append(&[0; 100], Some(1000 - n * 100)).unwrap();
     }
     assert_eq!((assembler.len(), assembler.capacity()), (1000, 1000));
 }
