@@ -8,12 +8,14 @@
 //!   file for its clock).
 //! - `text`: file length, headers, nothing unfinished, no `unsafe`, no `unwrap`, only the dependencies that were agreed.
 //! - `limits`: every field of a limits type is read by the layer of that type.
+//! - `errors`: an enum that is an error can grow.
 //! - `covers`: every module of `src` is named by a test module, in header lines like `Covers: proto::sse::event, proto::sse::decoder`.
 //!   A directory's name (`proto::stomp`) covers all of its files; a layer's name alone covers nothing. `mod.rs` and `lib.rs` need no cover.
 //!
 //! Every checker takes text and returns findings, and is tested on text that it must find fault with.
 
 mod covers;
+mod errors;
 mod knots;
 mod layers;
 mod lexer;
@@ -127,6 +129,11 @@ fn the_dependencies_are_the_agreed_ones() {
 #[test]
 fn every_limit_is_read_by_its_layer() {
     expect_none(&limits::check(&sources(&["src"])));
+}
+
+#[test]
+fn errors_can_grow() {
+    expect_none(&sources(&["src"]).iter().flat_map(errors::check).collect::<Vec<_>>());
 }
 
 #[test]

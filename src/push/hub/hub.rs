@@ -58,6 +58,7 @@ type Policy = Box<dyn Fn(&Request<'_>, Access, &str) -> bool + Send + Sync>;
 /// # Ok::<(), pushlab::push::PublishError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TopicInfo {
     /// The id of the topic's last message; sequence number 0 if there was none.
     pub last: Id,

@@ -16,6 +16,7 @@ use crate::push::model::{BadTopic, Id};
 /// assert_eq!(hub.publish("a", Payload::text("x").event("gap")), Err(PublishError::BadEvent));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PublishError {
     /// The topic's name is not a valid topic name.
     BadTopic(BadTopic),
@@ -64,6 +65,7 @@ impl PublishError {
 /// # Ok::<(), pushlab::push::PublishError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Published {
     /// The message's id.
     pub id: Id,

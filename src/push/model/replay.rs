@@ -21,6 +21,7 @@ use super::topic_message::TopicMessage;
 /// # Ok::<(), pushlab::push::BadTopic>(())
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Replay {
     /// Whether messages between the cursor and `from` may be missing.
     pub gap: bool,

@@ -20,6 +20,7 @@ pub(crate) const PRESENCE: &str = ".presence";
 /// assert_eq!(Topics::parse("a,b,c", 2), Err(BadTopic::TooMany(2)));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BadTopic {
     /// The name does not have 1 to 64 characters of letters, digits, `_`, `.` and `-`.
     Name,
