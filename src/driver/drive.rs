@@ -29,6 +29,8 @@ use crate::session::{Burst, Context, Delivered, Delivery, Io, Need, Next, PeerEn
 ///
 /// There may be a layer between the transport and the system, such as TLS. Such a layer reports
 /// with [`need`](Self::need) that it wants to write or to read for itself.
+///
+/// The example of [`drive`] implements it.
 pub trait Transport {
     /// Reads once into `room`, which is not empty. Returns the number of bytes, 0 at the end of
     /// input, and whether there may be more. A transport that waits for input waits no longer than
@@ -77,7 +79,7 @@ pub enum Done {
 }
 
 /// One caller of the loop: it holds the session and the buffers, and shares them with other threads
-/// if it must.
+/// if it must. [`Turn`] is one, and `examples/third_driver.rs` has another.
 pub trait Side {
     /// Reports the last step to the session, and asks it for the next one. Returns `None` if the
     /// next one has to wait for another turn.
@@ -107,6 +109,71 @@ pub enum Rest {
 
 /// Does what the session of `side` asks for, until it waits or is over, or the side has no share
 /// left.
+///
+/// This driver has two byte buffers instead of a socket:
+///
+/// ```
+/// use std::io::{self, Read};
+/// use std::time::{Duration, Instant, SystemTime};
+/// use pushlab::driver::drive::{Driven, Rest, Share, Transport, Turn, drive};
+/// use pushlab::proto::{Now, Outbox};
+/// use pushlab::session::{Context, Ready, Session, Surroundings};
+/// use pushlab::{Reply, Request, Response, Settings, Stats};
+/// # use pushlab::session::{Address, Command, Post, RemoteSource};
+/// # struct NoPosts;
+/// # impl Post for NoPosts {
+/// #     fn post(&self, _: Address, _: Command) {}
+/// # }
+/// # impl RemoteSource for NoPosts {
+/// #     fn post(&self) -> std::sync::Arc<dyn Post> {
+/// #         std::sync::Arc::new(NoPosts)
+/// #     }
+/// #     fn slot(&self) -> u32 {
+/// #         0
+/// #     }
+/// #     fn issue_serial(&self) -> u64 {
+/// #         1
+/// #     }
+/// # }
+///
+/// struct Buffers {
+///     from_peer: &'static [u8],
+///     to_peer: Vec<u8>,
+/// }
+///
+/// impl Transport for Buffers {
+///     fn read(&mut self, room: &mut [u8], _: Option<Duration>) -> io::Result<(usize, Ready)> {
+///         Ok((self.from_peer.read(room)?, Ready::Perhaps))
+///     }
+///     fn write(&mut self, out: &mut Outbox) -> io::Result<(usize, Ready)> {
+///         let len = out.len();
+///         self.to_peer.extend(out.chunks().flatten());
+///         out.advance(len);
+///         Ok((len, Ready::Perhaps))
+///     }
+///     fn end_sending(&mut self) -> io::Result<()> {
+///         Ok(())
+///     }
+/// }
+///
+/// let (settings, stats) = (Settings::default(), Stats::default());
+/// let now = Now::new(Instant::now(), SystemTime::now());
+/// let app = |request: &Request<'_>, reply: Reply<'_>| reply.send(Response::text(format!("you asked for {}\n", request.path())));
+/// let cx = Context { app: &app, surroundings: Surroundings { now: &now, settings: &settings, stats: &stats, remote: &NoPosts } };
+///
+/// let mut buffers = Buffers { from_peer: b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n", to_peer: Vec::new() };
+/// let mut driven = Driven::new(Session::new(([127, 0, 0, 1], 4711).into(), &cx));
+/// driven.session.may_read();
+/// let (mut out, mut buffer) = (Outbox::new(), [0; 1024]);
+/// let mut turn = Turn { driven: &mut driven, out: &mut out, buffer: &mut buffer, share: Share::UNLIMITED, cx: &cx };
+/// let Rest::Close(reason) = drive(&mut turn, &mut buffers) else { panic!("this peer sends everything at once, and ends") };
+/// driven.session.close(reason, &cx);
+/// assert!(buffers.to_peer.ends_with(b"you asked for /x\n"));
+/// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
+/// # serve_once(app, &["/x"]);
+/// ```
+///
+/// `examples/third_driver.rs` is a whole driver.
 #[inline]
 pub fn drive(side: &mut impl Side, transport: &mut impl Transport) -> Rest {
     let mut done = Done::Nothing;
@@ -143,6 +210,8 @@ pub fn drive(side: &mut impl Side, transport: &mut impl Transport) -> Rest {
 }
 
 /// A session with the input that it has not used yet. An idle connection has no such input.
+///
+/// The example of [`drive`] has one.
 pub struct Driven {
     /// The session.
     pub session: Session,
@@ -266,6 +335,8 @@ impl Share {
 }
 
 /// The side of a driver that never waits in a read or a write, for one connection in one turn.
+///
+/// The example of [`drive`] makes one.
 pub struct Turn<'a> {
     /// The session and its unused input.
     pub driven: &'a mut Driven,

@@ -15,6 +15,12 @@ use crate::proto::ProtocolLimits;
 use crate::session::{Handler, Stats, canonical};
 
 /// How connections use the system.
+///
+/// ```
+/// use pushlab::IoModel;
+/// assert_eq!("threads".parse(), Ok(IoModel::ThreadPerConnection));
+/// assert_eq!(IoModel::ALL.map(|model| model.to_string()), ["event-loop", "threads"]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum IoModel {
     /// One thread with non-blocking sockets. The system tells which of them are ready (epoll,

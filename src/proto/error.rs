@@ -249,6 +249,11 @@ impl fmt::Display for RemoteError {
 impl std::error::Error for RemoteError {}
 
 /// This side tried to send something that the protocol does not allow.
+///
+/// ```
+/// use pushlab::proto::{Frame, LocalError, sse::Event};
+/// assert_eq!(Frame::event(&Event::data("x").event("two\nlines")).err(), Some(LocalError::BadEvent));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LocalError {

@@ -9,7 +9,8 @@ use super::Response;
 use crate::proto::Frame;
 
 /// Where a command goes: to one hold, stream or WebSocket of one connection. Each serial is given
-/// out once. So a late command cannot reach a newer connection in the same slot.
+/// out once. So a late command cannot reach a newer connection in the same slot. [`Post`] has an
+/// example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Address {
     /// The connection's slot in its driver.
@@ -18,7 +19,7 @@ pub struct Address {
     pub serial: u64,
 }
 
-/// What a handle tells a connection to do.
+/// What a handle tells a connection to do. [`Post`] and [`Delivery`](super::Delivery) have examples.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Command {

@@ -9,7 +9,7 @@
 use super::super::{ProtocolLimits, RemoteError};
 use super::syntax::{is_token_byte, is_value_byte};
 
-/// What the decoder found.
+/// What the decoder found. [`ChunkedDecoder`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChunkedEvent<'a> {
     /// Bytes of the body, at least one. The caller cannot see the borders of chunks.

@@ -16,7 +16,7 @@ use super::head::Head;
 use super::method::{Method, Version};
 use super::scan::{HeadEnd, head_end};
 
-/// What the peer sent.
+/// What the peer sent. [`Conn`] has an example.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
     /// The head of a request. From here on a response is owed.
@@ -28,7 +28,7 @@ pub enum Event<'a> {
     End,
 }
 
-/// What the caller does next.
+/// What the caller does next. [`Conn`] has an example.
 #[derive(Clone, Copy, Debug)]
 pub enum Next<'a> {
     /// Handle this event. The rest of the input may contain more.

@@ -105,7 +105,7 @@ impl From<Replay> for Piece {
     }
 }
 
-/// The state of a subscription after a step.
+/// The status of a subscription after a step. [`Subscription`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubscriptionStatus {
     /// The client has to read before more messages can be sent.

@@ -1,7 +1,7 @@
 //! The form in which one subscriber receives messages and gaps.
 //!
 //! Owns the choice between the shared forms, a form with the subscriber's callback, and an encoding
-//! of the application. Leaves the bytes of the hub's own forms to `message`.
+//! of the application. Leaves the bytes of the hub's own forms to `topic_message`.
 
 use std::sync::Arc;
 

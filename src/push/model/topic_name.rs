@@ -55,6 +55,7 @@ pub(crate) fn check_topic_name(name: &str) -> Result<(), BadTopic> {
 }
 
 /// A list of topics without duplicates, in the order in which the topics were named.
+/// [`parse`](Self::parse) has an example.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Topics(List);
 
@@ -68,7 +69,8 @@ enum List {
 impl Topics {
     /// Reads names separated by commas.
     ///
-    /// # Errors When a name is not a valid topic name, or when the list has more than `most` names.
+    /// # Errors
+    /// When a name is not a valid topic name, or when the list has more than `most` names.
     ///
     /// ```
     /// use pushlab::push::{BadTopic, Topics};

@@ -35,6 +35,10 @@ pub fn check(source: &Source) -> Vec<Finding> {
         if words.any(|word| NOTES.contains(&word)) {
             findings.push(Finding::new(source, line, "is unfinished"));
         }
+        let heading = text.trim_start().strip_prefix("/// # ");
+        if heading.is_some_and(|heading| ["Errors ", "Panics "].iter().any(|word| heading.starts_with(word))) {
+            findings.push(Finding::new(source, line, "continues the line of a heading"));
+        }
     }
     findings.extend(if is_library { unserved_examples(source) } else { Vec::new() });
     let code = tokens(&source.text);
@@ -149,6 +153,7 @@ fn untidy_text_is_found() {
         "//! X.\nunsafe fn f() {}",
         "//! X.\nfn f() { x.unwrap() }",
         "//! X.\nfn f() { x.map(Option::unwrap) }",
+        "//! X.\n/// # Errors When it fails.\nfn f() {}",
     ] {
         assert_eq!(check(&Source::new("src/a.rs", text)).len(), 1, "{text}");
     }
