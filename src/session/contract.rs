@@ -17,7 +17,7 @@ pub enum Next {
     Read(usize),
     /// Write once from the output.
     Write,
-    /// End the sending side of the connection (TCP's FIN). It is asked for once.
+    /// End the sending side of the connection (TCP's FIN). The session asks for this once.
     EndSending,
     /// Do nothing until the transport is ready, a command comes, or this time is reached.
     Wait(Option<Instant>),
@@ -53,7 +53,7 @@ pub enum Need {
 ///
 /// ```
 /// use pushlab::session::{Io, Mode, Need};
-/// /// The answer to each question of a driver whose transport may need a write or a read of its own.
+/// /// For a transport that may need a write or a read of its own.
 /// fn io(need: Need) -> Io {
 ///     Io { need, ..Io::NON_BLOCKING }
 /// }

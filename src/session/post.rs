@@ -19,7 +19,8 @@ pub struct Address {
     pub serial: u64,
 }
 
-/// What a handle tells a connection to do. [`Post`] and [`Delivery`](super::Delivery) have examples.
+/// What a handle tells a connection to do. [`Post`] and [`Delivery`](super::Delivery) have
+/// examples.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Command {

@@ -6,7 +6,8 @@
 //!   downwards, `techniques -> http -> hub -> log -> model`.
 //! - `purity`: no sockets, threads, locks, clocks or IO traits outside `driver` (`push` may lock, and has one
 //!   file for its clock).
-//! - `text`: file length, headers, nothing unfinished, no `unsafe`, no `unwrap`, only the dependencies that were agreed.
+//! - `text`: file length, headers, nothing unfinished, no `unsafe`, no `unwrap`, only the dependencies that were agreed, and no file in
+//!   the README that does not exist.
 //! - `limits`: every field of a limits type is read by the layer of that type.
 //! - `errors`: an enum that is an error can grow.
 //! - `covers`: every module of `src` is named by a test module, in header lines like `Covers: proto::sse::event, proto::sse::decoder`.
@@ -124,6 +125,13 @@ fn the_text_is_tidy() {
 fn the_dependencies_are_the_agreed_ones() {
     let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
     expect_none(&text::check_dependencies(&Source::new("Cargo.toml", &manifest)));
+}
+
+#[test]
+fn the_files_that_the_readme_names_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    expect_none(&text::check_paths(&Source::new("README.md", &readme), |path| root.join(path).exists()));
 }
 
 #[test]

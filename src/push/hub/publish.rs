@@ -1,6 +1,6 @@
 //! The result of a publish.
 //!
-//! Owns the success and the errors, each with its HTTP status. Leaves the publish itself to
+//! Owns the result of a success, and the errors with their HTTP statuses. Leaves publishing to
 //! `state`.
 
 use std::fmt;
@@ -55,7 +55,7 @@ impl PublishError {
     }
 }
 
-/// A payload that was published.
+/// The result of publishing a payload.
 ///
 /// ```
 /// use pushlab::push::{Hub, Payload};

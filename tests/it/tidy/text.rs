@@ -58,6 +58,14 @@ pub fn check(source: &Source) -> Vec<Finding> {
     findings
 }
 
+/// Checks that the files and directories of `src` that a text names exist.
+pub fn check_paths(source: &Source, exists: impl Fn(&str) -> bool) -> Vec<Finding> {
+    let named =
+        (1..).zip(source.text.lines()).flat_map(|(line, text)| text.split('`').skip(1).step_by(2).map(move |quoted| (line, quoted)));
+    let missing = named.filter(|(_, quoted)| quoted.starts_with("src/") && !exists(quoted));
+    missing.map(|(line, quoted)| Finding::new(source, line, format!("names {quoted}, which does not exist"))).collect()
+}
+
 /// Examples in the documentation that have a handler, and do not run it. An example that is only
 /// compiled may hang its reader's program.
 fn unserved_examples(source: &Source) -> Vec<Finding> {
@@ -136,6 +144,13 @@ pub fn check_dependencies(manifest: &Source) -> Vec<Finding> {
 
 fn is_optional(value: &str) -> bool {
     value.split_whitespace().collect::<String>().contains("optional=true")
+}
+
+#[test]
+fn a_path_that_does_not_exist_is_found() {
+    let text = "| A | `src/a.rs`, `src/b.rs` |\nsrc/c.rs, `curl`, `tests/d.rs` and `src/e/`";
+    let findings = check_paths(&Source::new("README.md", text), |path| path == "src/a.rs");
+    assert_eq!(findings.iter().map(|finding| finding.line).collect::<Vec<_>>(), [1, 2]);
 }
 
 #[test]
