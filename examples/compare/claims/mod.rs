@@ -7,7 +7,11 @@
 //! To add a claim, write its file and add it to [`CLAIMS`].
 
 mod c08_blocking;
+mod c11_two_connections;
+mod c12_buffering;
 mod c15_faster;
+mod c21_storm;
+mod c22_six_tabs;
 
 use std::borrow::Cow;
 
@@ -19,7 +23,14 @@ use crate::lab::Lab;
 use crate::lab::model::Model;
 
 /// All claims, in the order of the report.
-pub(crate) const CLAIMS: &[&Claim] = &[&c08_blocking::CLAIM, &c15_faster::CLAIM];
+pub(crate) const CLAIMS: &[&Claim] = &[
+    &c08_blocking::CLAIM,
+    &c11_two_connections::CLAIM,
+    &c12_buffering::CLAIM,
+    &c15_faster::CLAIM,
+    &c21_storm::CLAIM,
+    &c22_six_tabs::CLAIM,
+];
 
 /// One claim.
 pub(crate) struct Claim {

@@ -3,15 +3,19 @@
 //! Owns what a claim measures with: [`Lab`], which starts servers, takes turns between models, and
 //! knows how much effort the user allows. Each tool is a file: `model` (what is compared),
 //! `process` (a server), `cores` (where it runs), `proc` (its figures), `load` (a closed loop), `open_loop` (a fixed rate),
-//! `wire` (the client's bytes), `samples` (medians and ratios). Leaves sentences and verdicts to
+//! `wire` (the client's bytes), `browser` (a limit of
+//! connections), `returning` (clients that reconnect), `nginx` (a proxy), `samples` (medians and ratios). Leaves sentences and verdicts to
 //! `claims`.
 
+pub(crate) mod browser;
 pub(crate) mod cores;
 pub(crate) mod load;
 pub(crate) mod model;
+pub(crate) mod nginx;
 pub(crate) mod open_loop;
 pub(crate) mod proc;
 pub(crate) mod process;
+pub(crate) mod returning;
 pub(crate) mod samples;
 pub(crate) mod wire;
 

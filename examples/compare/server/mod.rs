@@ -133,7 +133,7 @@ impl Setup {
 
     fn config(&self) -> Config {
         // Connections must stay open while another model is measured.
-        let protocol = proto::Limits { keep_alive_timeout: Duration::from_secs(3_600), ..proto::Limits::default() };
+        let protocol = proto::ProtocolLimits { keep_alive_timeout: Duration::from_secs(3_600), ..proto::ProtocolLimits::default() };
         let heartbeat = (self.heartbeat_ms > 0).then(|| Duration::from_millis(self.heartbeat_ms));
         let limits = Limits { protocol, heartbeat, ..Limits::default() };
         Config {

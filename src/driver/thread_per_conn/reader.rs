@@ -14,9 +14,9 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::connection::{Connection, ThreadShare, is_timeout};
+use super::connection::{SharedConnection, ThreadShare, is_timeout};
 use super::writer;
-use crate::driver::clock::Clock;
+use crate::driver::clock::CachedClock;
 use crate::driver::drive::{Done, Rest, Side, Transport, drive};
 use crate::driver::read_time_out::ReadTimeOut;
 use crate::proto::Outbox;
@@ -30,17 +30,17 @@ const QUIET_BYTES: usize = 1_536;
 const SHORT_READS: u32 = 4;
 
 /// Serves a connection until it is over.
-pub(super) fn run(connection: &Arc<Connection>) {
-    let mut reader = Reader {
+pub(super) fn run(connection: &Arc<SharedConnection>) {
+    let mut reader = ReadSide {
         connection,
         share: ThreadShare::new(connection, Io::BLOCKING),
-        clock: Clock::new(),
+        clock: CachedClock::new(),
         buffer: vec![0; QUIET_BYTES],
         short_reads: 0,
         patience: None,
         has_writer: false,
     };
-    let mut socket = Socket { connection, time_out: ReadTimeOut::default() };
+    let mut socket = ReaderSocket { connection, time_out: ReadTimeOut::default() };
     let reason = loop {
         match drive(&mut reader, &mut socket) {
             Rest::Close(reason) => break reason,
@@ -55,10 +55,10 @@ pub(super) fn run(connection: &Arc<Connection>) {
 }
 
 /// The reader's side of a connection.
-struct Reader<'a> {
-    connection: &'a Arc<Connection>,
+struct ReadSide<'a> {
+    connection: &'a Arc<SharedConnection>,
     share: ThreadShare<'a>,
-    clock: Clock,
+    clock: CachedClock,
     buffer: Vec<u8>,
     short_reads: u32,
     /// How long the next read may wait.
@@ -67,7 +67,7 @@ struct Reader<'a> {
     has_writer: bool,
 }
 
-impl Side for Reader<'_> {
+impl Side for ReadSide<'_> {
     #[inline(always)]
     fn step(&mut self, mut done: Done, need: Need) -> Option<Next> {
         loop {
@@ -109,7 +109,7 @@ impl Side for Reader<'_> {
     }
 }
 
-impl Reader<'_> {
+impl ReadSide<'_> {
     /// Nothing is to be read or written by this thread. Waits until that changes.
     fn wait(&mut self) {
         self.clock.read();
@@ -156,12 +156,12 @@ impl Reader<'_> {
 }
 
 /// The socket of a connection, for its reader.
-struct Socket<'a> {
-    connection: &'a Connection,
+struct ReaderSocket<'a> {
+    connection: &'a SharedConnection,
     time_out: ReadTimeOut,
 }
 
-impl Transport for Socket<'_> {
+impl Transport for ReaderSocket<'_> {
     fn read(&mut self, room: &mut [u8], patience: Option<Duration>) -> io::Result<(usize, Ready)> {
         self.time_out.fit(patience, |time_out| self.connection.socket.set_read_timeout(time_out))?;
         match (&*self.connection.socket).read(room) {

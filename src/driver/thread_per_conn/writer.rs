@@ -3,15 +3,15 @@
 //! Owns waiting for mail, how many commands go into one write, and the deadlines that came nearer
 //! while the reader was in a read. Leaves reading to `reader`, and the session to `connection`.
 
-use super::connection::{Connection, ThreadShare, WriteOnly, WriteSide};
-use crate::driver::clock::Clock;
+use super::connection::{SharedConnection, ThreadShare, WriteOnly, WriteSide};
+use crate::driver::clock::CachedClock;
 use crate::driver::drive::{Rest, drive};
 use crate::driver::mailbox::Mail;
 use crate::session::{Io, Mode};
 
 /// Carries out commands and writes, until the connection is over.
-pub(super) fn run(connection: &Connection) {
-    let mut writer = WriteSide { share: ThreadShare::new(connection, Io::BLOCKING), clock: Clock::new() };
+pub(super) fn run(connection: &SharedConnection) {
+    let mut writer = WriteSide { share: ThreadShare::new(connection, Io::BLOCKING), clock: CachedClock::new() };
     let mut deadline = None;
     loop {
         let mut mail = connection.mailbox.wait(deadline);
