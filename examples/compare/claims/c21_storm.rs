@@ -142,10 +142,7 @@ fn judge(findings: &Findings, noise: &Noise) -> Ruling {
         Verdict::NotShown
     };
     let each = models.iter().zip(&ratios).map(|(model, ratio)| format!("{:.1} times on `{model}`", ratio.median));
-    Ruling::new(
-        verdict,
-        format!("The slowest answer takes {} as long as with a spread return.", each.collect::<Vec<_>>().join(" and ")),
-    )
+    Ruling::new(verdict, format!("The slowest answer takes {} as long as with a spread return.", each.collect::<Vec<_>>().join(" and ")))
 }
 
 #[cfg(test)]

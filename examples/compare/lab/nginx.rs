@@ -59,7 +59,9 @@ impl Nginx {
             while TcpStream::connect(address).is_err() {
                 if Instant::now() > end || self.child.try_wait()?.is_some() {
                     let log = fs::read_to_string(self.directory.join("error.log")).unwrap_or_default();
-                    return Err(format!("nginx does not listen on {address}: {}", log.lines().last().unwrap_or("it wrote no reason")).into());
+                    return Err(
+                        format!("nginx does not listen on {address}: {}", log.lines().last().unwrap_or("it wrote no reason")).into()
+                    );
                 }
                 thread::sleep(Duration::from_millis(10));
             }

@@ -107,7 +107,11 @@ impl Returning {
                 }
             }
         }
-        Ok(Return { seconds: begin.elapsed().as_secs_f64(), most_within_100_ms: most_within(&attempts, Duration::from_millis(100)), failed })
+        Ok(Return {
+            seconds: begin.elapsed().as_secs_f64(),
+            most_within_100_ms: most_within(&attempts, Duration::from_millis(100)),
+            failed,
+        })
     }
 
     /// Begins to connect.
