@@ -86,6 +86,7 @@ fn conditions(options: &Options) -> Result<Conditions> {
         poll_binary,
         foreign: options.server,
         count: options.count,
+        defect: options.defect,
         cores: Cores::divide(cores::available()),
         limits: proc::descriptor_limits(),
     })

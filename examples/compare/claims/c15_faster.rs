@@ -4,6 +4,7 @@ use super::{Chart, Claim};
 use crate::Result;
 use crate::findings::{Findings, Noise, Quantity, Ruling, Verdict};
 use crate::lab::Lab;
+use crate::lab::count;
 use crate::lab::load::{Load, Round};
 use crate::lab::model::Model;
 use crate::lab::samples::{Ratio, Side};
@@ -13,6 +14,8 @@ const RATE: Quantity = Quantity { name: "operations per second", unit: "/s" };
 const CPU: Quantity = Quantity { name: "server CPU per operation", unit: "µs" };
 const P99: Quantity = Quantity { name: "99th percentile of the latency", unit: "µs" };
 
+const INSTRUCTIONS: Quantity = Quantity { name: "instructions per operation", unit: "" };
+const SYSTEM_CALLS: Quantity = Quantity { name: "system calls per operation", unit: "" };
 const BUSY: Quantity = Quantity { name: "share of the load's core that is busy", unit: "" };
 
 /// From this share on, the load may be what limits the throughput.
@@ -77,7 +80,28 @@ fn measure(lab: &mut Lab<'_>) -> Result<Findings> {
             }
         }
     }
+    drop(servers);
+    if lab.conditions.count {
+        count(lab, &mut findings)?;
+    }
     Ok(findings)
+}
+
+/// Counts for each model and load. They do not depend on the machine's speed.
+fn count(lab: &mut Lab<'_>, findings: &mut Findings) -> Result<()> {
+    for model in lab.models().into_iter().filter(|model| *model != Model::Foreign) {
+        for (x, exchange) in LOADS.into_iter().enumerate() {
+            let counts = count::count(lab, model, exchange)?;
+            if let (Some(instructions), Some(system_calls)) = (counts.instructions, counts.system_calls) {
+                findings.add(INSTRUCTIONS, model, exchange.name(), x as f64, vec![instructions]);
+                findings.add(SYSTEM_CALLS, model, exchange.name(), x as f64, vec![system_calls]);
+            } else {
+                findings.notes.push(count::HOW_TO_GET.to_owned());
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
 }
 
 fn judge(findings: &Findings, noise: &Noise) -> Ruling {

@@ -8,6 +8,7 @@ mod workers;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
 
@@ -55,10 +56,31 @@ pub(crate) struct Setup {
 pub(crate) enum Defect {
     #[default]
     None,
-    /// Each request sleeps for a millisecond in its handler.
+    /// Each handler sleeps for a millisecond.
     Sleeps,
     /// Every tenth published message is not published.
     Loses,
+}
+
+impl Defect {
+    const ALL: [Self; 3] = [Self::None, Self::Sleeps, Self::Loses];
+
+    /// The name on the command line.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Sleeps => "sleeps",
+            Self::Loses => "loses",
+        }
+    }
+}
+
+impl FromStr for Defect {
+    type Err = ();
+
+    fn from_str(text: &str) -> std::result::Result<Self, ()> {
+        Self::ALL.into_iter().find(|defect| defect.name() == text).ok_or(())
+    }
 }
 
 impl Setup {
@@ -80,11 +102,6 @@ impl Setup {
     /// The arguments of the server process.
     pub(crate) fn arguments(&self) -> Vec<String> {
         let cores = self.cores.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
-        let defect = match self.defect {
-            Defect::None => "none",
-            Defect::Sleeps => "sleeps",
-            Defect::Loses => "loses",
-        };
         vec![
             format!("model={}", self.model),
             format!("cores={cores}"),
@@ -94,7 +111,7 @@ impl Setup {
             format!("loops={}", self.loops),
             format!("spread_ms={}", self.spread_ms),
             format!("port={}", self.port),
-            format!("defect={defect}"),
+            format!("defect={}", self.defect.name()),
         ]
     }
 
@@ -117,14 +134,7 @@ impl Setup {
                 "loops" => setup.loops = number()? as usize,
                 "spread_ms" => setup.spread_ms = number()?,
                 "port" => setup.port = value.parse().map_err(|_| wrong())?,
-                "defect" => {
-                    setup.defect = match value {
-                        "none" => Defect::None,
-                        "sleeps" => Defect::Sleeps,
-                        "loses" => Defect::Loses,
-                        _ => return Err(wrong()),
-                    }
-                }
+                "defect" => setup.defect = value.parse().map_err(|()| wrong())?,
                 _ => return Err(wrong()),
             }
         }
