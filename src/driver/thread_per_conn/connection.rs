@@ -30,7 +30,7 @@ use super::Shared;
 use crate::driver::clock::CachedClock;
 use crate::driver::drive::{Done, Driven, Rest, Side, Transport, drive};
 use crate::driver::mailbox::{Mail, Mailbox};
-use crate::driver::write::write_once;
+use crate::driver::write::{is_timeout, write};
 use crate::proto::{CloseReason, Outbox};
 use crate::session::{Context, Delivery, Io, Mode, Need, Next, PeerEnd, Post, Ready, RemoteSource, Session};
 
@@ -330,28 +330,6 @@ impl SharedConnection {
         // An error means that the peer ended the connection first.
         let _ = self.socket.shutdown(Shutdown::Both);
     }
-
-    /// Writes once. A thread that may wait waits no longer than the socket's write time-out.
-    #[inline]
-    pub(super) fn write(&self, out: &mut Outbox, mode: Mode) -> io::Result<(usize, Ready)> {
-        match write_once(&*self.socket, out) {
-            Err(error) if mode == Mode::Waiting && is_timeout(&error) => self.write_after_time_out(out),
-            written => written.map(|(taken, _)| (taken, Ready::Perhaps)),
-        }
-    }
-
-    /// The write time-out may have passed while the whole process was stopped, and the peer may
-    /// have taken output meanwhile. So one more write decides.
-    #[cold]
-    fn write_after_time_out(&self, out: &mut Outbox) -> io::Result<(usize, Ready)> {
-        let _ = self.socket.set_nonblocking(true);
-        let written = write_once(&*self.socket, out);
-        let _ = self.socket.set_nonblocking(false);
-        match written {
-            Err(error) if is_timeout(&error) => Err(ErrorKind::TimedOut.into()),
-            written => written.map(|(taken, _)| (taken, Ready::Perhaps)),
-        }
-    }
 }
 
 /// Tells the session the time, if the caller has read the clock, and asks it for the next step.
@@ -492,15 +470,10 @@ impl Transport for WriteOnly<'_> {
     }
 
     fn write(&mut self, out: &mut Outbox) -> io::Result<(usize, Ready)> {
-        self.0.write(out, self.1)
+        write(&self.0.socket, out, self.1)
     }
 
     fn end_sending(&mut self) -> io::Result<()> {
         self.0.socket.shutdown(Shutdown::Write)
     }
-}
-
-/// Whether a blocking call ended because of its time-out: `EAGAIN` on Unix, `TimedOut` elsewhere.
-pub(super) fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }

@@ -14,11 +14,12 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::connection::{SharedConnection, ThreadShare, is_timeout};
+use super::connection::{SharedConnection, ThreadShare};
 use super::writer;
 use crate::driver::clock::CachedClock;
 use crate::driver::drive::{Done, Driven, Rest, Side, Transport, drive};
 use crate::driver::read_time_out::ReadTimeOut;
+use crate::driver::write::{is_timeout, write};
 use crate::proto::Outbox;
 use crate::session::{Context, Io, Mode, Need, Next, Ready};
 
@@ -178,7 +179,7 @@ impl Transport for ReaderSocket<'_> {
     }
 
     fn write(&mut self, out: &mut Outbox) -> io::Result<(usize, Ready)> {
-        self.connection.write(out, Mode::Waiting)
+        write(&self.connection.socket, out, Mode::Waiting)
     }
 
     fn end_sending(&mut self) -> io::Result<()> {
