@@ -273,7 +273,7 @@ impl Http {
     #[inline(always)]
     fn feed(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         if let Exchange::Stream(stream) = &mut self.exchange {
-            if stream::feed(&mut self.conn, stream, out, cx).is_err() {
+            if stream.source.is_some() && stream::feed(&mut self.conn, stream, out, cx).is_err() {
                 return self.end_after_panic(cx);
             }
             if stream.source.is_none() {

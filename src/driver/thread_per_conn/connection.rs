@@ -29,8 +29,8 @@ use mio::{Interest, Token};
 use super::Shared;
 use crate::driver::clock::CachedClock;
 use crate::driver::drive::{Done, Driven, Rest, Side, Transport, drive};
-use crate::driver::mailbox::{Mailbox, Posted};
-use crate::driver::write::write_once;
+use crate::driver::mailbox::{Mail, Mailbox};
+use crate::driver::write::{is_timeout, write};
 use crate::proto::{CloseReason, Outbox};
 use crate::session::{Context, Delivery, Io, Mode, Need, Next, PeerEnd, Post, Ready, RemoteSource, Session};
 
@@ -177,15 +177,6 @@ impl SharedConnection {
         self.call(state, clock, |driven, out, cx| ask(driven, io, is_clock_read, out, cx))
     }
 
-    /// Carries out a posted command. Returns whether the output has room for more.
-    #[inline]
-    pub(super) fn deliver(&self, state: &mut State, posted: Posted, clock: &CachedClock) -> bool {
-        self.call(state, clock, |driven, out, cx| {
-            driven.deliver(posted.serial, Delivery::Command(posted.command), out, cx);
-            out.len() < cx.settings.limits.output_bytes
-        })
-    }
-
     /// How a thread that does not read answers if the session asks it for a read from a late peer.
     /// When the reader has had its time, and the system has neither input nor the peer's end, the
     /// thread reports a read without input. Otherwise it reports none.
@@ -270,7 +261,7 @@ impl SharedConnection {
         // thread begins a write that ends early. A read that ends early is started again.
         let _ = self.socket.set_nonblocking(true);
         let io = Io { reads, ..Io::NON_BLOCKING };
-        let mut helper = WriteSide { share: ThreadShare::new(self, io), clock: clock.clone() };
+        let mut helper = WriteSide { share: ThreadShare::new(self, io), clock: clock.clone(), mail: Mail::Nothing };
         helper.share.keep(state);
         let rest = drive(&mut helper, &mut WriteOnly(self, Mode::AtOnce));
         let _ = self.socket.set_nonblocking(false);
@@ -339,28 +330,6 @@ impl SharedConnection {
         // An error means that the peer ended the connection first.
         let _ = self.socket.shutdown(Shutdown::Both);
     }
-
-    /// Writes once. A thread that may wait waits no longer than the socket's write time-out.
-    #[inline]
-    pub(super) fn write(&self, out: &mut Outbox, mode: Mode) -> io::Result<(usize, Ready)> {
-        match write_once(&*self.socket, out) {
-            Err(error) if mode == Mode::Waiting && is_timeout(&error) => self.write_after_time_out(out),
-            written => written.map(|(taken, _)| (taken, Ready::Perhaps)),
-        }
-    }
-
-    /// The write time-out may have passed while the whole process was stopped, and the peer may
-    /// have taken output meanwhile. So one more write decides.
-    #[cold]
-    fn write_after_time_out(&self, out: &mut Outbox) -> io::Result<(usize, Ready)> {
-        let _ = self.socket.set_nonblocking(true);
-        let written = write_once(&*self.socket, out);
-        let _ = self.socket.set_nonblocking(false);
-        match written {
-            Err(error) if is_timeout(&error) => Err(ErrorKind::TimedOut.into()),
-            written => written.map(|(taken, _)| (taken, Ready::Perhaps)),
-        }
-    }
 }
 
 /// Tells the session the time, if the caller has read the clock, and asks it for the next step.
@@ -402,15 +371,16 @@ impl<'a> ThreadShare<'a> {
         self.held = None;
     }
 
-    /// Reports the last step to the session, and asks for the next one. `after` gets the next step
-    /// and the state, under the lock. The lock is kept if the thread will neither read nor write.
+    /// Reports the last step to the session with `report`, and asks for the next one. `after` gets
+    /// the next step and the state, under the lock. The lock is kept if the thread will neither
+    /// read nor write.
     #[inline(always)]
     pub(super) fn step(
         &mut self,
         done: Done,
-        room: &mut [u8],
         need: Need,
         clock: &CachedClock,
+        report: impl FnOnce(&mut Driven, &mut Outbox, &Context<'_>),
         after: impl FnOnce(Next, &mut State),
     ) -> Next {
         let connection = self.connection;
@@ -427,7 +397,7 @@ impl<'a> ThreadShare<'a> {
         // The clock is not read after a write.
         let is_clock_read = !matches!(done, Done::Wrote(..));
         let next = connection.call(&mut state, clock, |driven, out, cx| {
-            driven.report(done, room, out, cx);
+            report(driven, out, cx);
             driven.unused().is_empty().then(|| ask(driven, io, is_clock_read, out, cx))
         });
         let next = match next {
@@ -453,12 +423,32 @@ impl<'a> ThreadShare<'a> {
 pub(super) struct WriteSide<'a> {
     pub(super) share: ThreadShare<'a>,
     pub(super) clock: CachedClock,
+    /// What the writer has taken from the mailbox.
+    pub(super) mail: Mail,
 }
 
 impl Side for WriteSide<'_> {
     #[inline(always)]
     fn step(&mut self, done: Done, need: Need) -> Option<Next> {
-        Some(self.share.step(done, &mut [], need, &self.clock, |_, _| ()))
+        let Self { share, clock, mail } = self;
+        let mailbox = &share.connection.mailbox;
+        Some(share.step(
+            done,
+            need,
+            clock,
+            |driven, out, cx| {
+                driven.report(done, &mut [], out, cx);
+                // One write sends all commands that have come. If the output is full, it is written
+                // first, so that further messages stay in the mailbox, which is bounded.
+                while let Mail::Command(posted) = std::mem::replace(mail, Mail::Nothing) {
+                    driven.deliver(posted.serial, Delivery::Command(posted.command), out, cx);
+                    if posted.has_more && out.len() < cx.settings.limits.output_bytes {
+                        *mail = mailbox.try_take();
+                    }
+                }
+            },
+            |_, _| (),
+        ))
     }
 
     fn room(&mut self, _: usize) -> &mut [u8] {
@@ -480,15 +470,10 @@ impl Transport for WriteOnly<'_> {
     }
 
     fn write(&mut self, out: &mut Outbox) -> io::Result<(usize, Ready)> {
-        self.0.write(out, self.1)
+        write(&self.0.socket, out, self.1)
     }
 
     fn end_sending(&mut self) -> io::Result<()> {
         self.0.socket.shutdown(Shutdown::Write)
     }
-}
-
-/// Whether a blocking call ended because of its time-out: `EAGAIN` on Unix, `TimedOut` elsewhere.
-pub(super) fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }

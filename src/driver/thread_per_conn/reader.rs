@@ -14,13 +14,14 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::connection::{SharedConnection, ThreadShare, is_timeout};
+use super::connection::{SharedConnection, ThreadShare};
 use super::writer;
 use crate::driver::clock::CachedClock;
-use crate::driver::drive::{Done, Rest, Side, Transport, drive};
+use crate::driver::drive::{Done, Driven, Rest, Side, Transport, drive};
 use crate::driver::read_time_out::ReadTimeOut;
+use crate::driver::write::{is_timeout, write};
 use crate::proto::Outbox;
-use crate::session::{Io, Mode, Need, Next, Ready};
+use crate::session::{Context, Io, Mode, Need, Next, Ready};
 
 /// The size of a quiet connection's receive buffer: the head of a browser's request, or an Ethernet
 /// segment. Together with the three pages of stack that a thread touches, a quiet connection stays
@@ -77,7 +78,8 @@ impl Side for ReadSide<'_> {
             }
             let Self { share, clock, buffer, patience, .. } = self;
             let mut has_handles = false;
-            let next = share.step(done, buffer, need, clock, |next, state| {
+            let report = |driven: &mut Driven, out: &mut Outbox, cx: &Context<'_>| driven.report(done, buffer, out, cx);
+            let next = share.step(done, need, clock, report, |next, state| {
                 if let Next::Read(_) = next {
                     *patience = state.driven.session.read_deadline().map(|deadline| clock.until(deadline));
                 }
@@ -177,7 +179,7 @@ impl Transport for ReaderSocket<'_> {
     }
 
     fn write(&mut self, out: &mut Outbox) -> io::Result<(usize, Ready)> {
-        self.connection.write(out, Mode::Waiting)
+        write(&self.connection.socket, out, Mode::Waiting)
     }
 
     fn end_sending(&mut self) -> io::Result<()> {
