@@ -5,6 +5,7 @@
 //! file; `claims` (what is tested); `run` (how a verdict comes about); `lab` (the tools); `server`
 //! (the measured server); `findings` (the figures); `report` (the output).
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
 #![allow(clippy::cast_precision_loss, reason = "figures have three digits that count")]
 #![allow(clippy::cast_sign_loss, reason = "times and counts are not negative")]
 

@@ -298,7 +298,7 @@ pub(crate) mod tests {
         let rows = rows(&reports);
         assert_eq!(rows.len(), CLAIMS.len() + 1);
         let row = |id: &str| rows.iter().find(|row| row.claim.id == id).unwrap();
-        assert_eq!(row(&last.id).entries.iter().map(|entry| entry.is_some()).collect::<Vec<_>>(), [false, true]);
+        assert_eq!(row(&last.id).entries.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true]);
         assert_eq!(rows.last().unwrap().claim.id, "C99", "C99 comes after all others");
     }
 

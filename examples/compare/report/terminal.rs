@@ -103,9 +103,9 @@ fn verdicts(reports: &[Named], rows: &[Row<'_>]) -> String {
         table.set_header(["", "claim"].into_iter().chain(reports.iter().map(|named| &*named.name)));
     }
     for Row { claim, entries } in rows {
-        let verdict = |entry: &Option<&Entry>| entry.map_or_else(|| "n/a".to_owned(), |entry| entry.ruling.verdict.to_string());
+        let verdict = |entry: Option<&Entry>| entry.map_or_else(|| "n/a".to_owned(), |entry| entry.ruling.verdict.to_string());
         let start = [claim.id.clone(), claim.sentence.clone()];
-        table.add_row(start.into_iter().chain(entries.iter().map(verdict)));
+        table.add_row(start.into_iter().chain(entries.iter().copied().map(verdict)));
     }
     if let Some(column) = table.column_mut(0) {
         column.set_padding((0, 1));

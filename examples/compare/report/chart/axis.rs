@@ -11,7 +11,7 @@ use plotters::coord::types::RangedCoordf64;
 use crate::lab::samples::grouped;
 
 /// The most ticks of an axis.
-const TICKS_MAX: usize = 7;
+const TICKS_MAX: u8 = 7;
 
 #[derive(Debug)]
 pub(super) struct Axis {
@@ -36,7 +36,7 @@ impl Axis {
         // The longest bar ends a little before the axis.
         const ROOM: f64 = 1.03;
         let (low, high) = if range.is_empty() { (0.0, 1.0) } else { (range.start * ROOM, range.end * ROOM) };
-        let ticks = RangedCoordf64::from(low..high).key_points(BoldPoints(TICKS_MAX));
+        let ticks = RangedCoordf64::from(low..high).key_points(BoldPoints(TICKS_MAX.into()));
         Self { low, high, ticks, is_log: false }
     }
 
@@ -47,7 +47,7 @@ impl Axis {
         /// So few decades also have ticks at 2 and 5.
         const FEW: i32 = 2;
         let (low, high) = ((range.start.log10() - ROOM).floor() as i32, range.end.log10().ceil() as i32);
-        let step = (high - low) / TICKS_MAX as i32 + 1;
+        let step = (high - low) / i32::from(TICKS_MAX) + 1;
         let mut ticks: Vec<f64> = (low..=high).step_by(step.unsigned_abs() as usize).map(|decade| 10_f64.powi(decade)).collect();
         if high - low <= FEW {
             ticks.extend((low..high).flat_map(|decade| [2.0, 5.0].map(|factor| factor * 10_f64.powi(decade))));

@@ -7,7 +7,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
 use super::axis::Axis;
-use super::{Area, GAP, LABELS, LINE, MUTED, TEXT, TITLE, WHISKER, WIDTH, cut, look, text, width};
+use super::{Area, GAP, LABELS, LINE, MUTED, TEXT, TITLE, WHISKER, WIDTH, cut, look, rows, text, width};
 use crate::Result;
 use crate::claims::Chart;
 use crate::report::grid::{self, Grid};
@@ -28,7 +28,7 @@ pub(super) fn height(grid: &Grid<'_>) -> i32 {
 }
 
 fn bars(grid: &Grid<'_>) -> i32 {
-    let group = ROW * grid.columns.len() as i32 + GROUP_GAP;
+    let group = rows(grid, ROW) + GROUP_GAP;
     grid.settings.iter().map(|setting| heading(setting.at) + group).sum()
 }
 

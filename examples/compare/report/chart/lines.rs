@@ -7,7 +7,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
 use super::axis::Axis;
-use super::{Area, GAP, Ink, LABELS, LINE, MUTED, TEXT, TITLE, WHISKER, WIDTH, cut, look, text, width};
+use super::{Area, GAP, Ink, LABELS, LINE, MUTED, TEXT, TITLE, WHISKER, WIDTH, cut, look, rows, text, width};
 use crate::Result;
 use crate::claims::Chart;
 use crate::report::grid::{Grid, Setting};
@@ -31,7 +31,7 @@ const TICKS_APART: [i32; 2] = [60, 24];
 type Points = [(i32, i32); 3];
 
 fn between(grid: &Grid<'_>) -> i32 {
-    HEIGHT.max(NAME * grid.columns.len() as i32)
+    HEIGHT.max(rows(grid, NAME))
 }
 
 pub(super) fn height(grid: &Grid<'_>) -> i32 {

@@ -118,6 +118,11 @@ fn text(ink: &'static Ink, horizontal: HPos, vertical: VPos) -> TextStyle<'stati
     style.color(&ink.colour).pos(Pos::new(horizontal, vertical))
 }
 
+/// The height of a row for each column.
+fn rows(grid: &Grid<'_>, height: i32) -> i32 {
+    grid.columns.iter().map(|_| height).sum()
+}
+
 /// The width of the longest text, in pixels.
 fn width<'a>(texts: impl IntoIterator<Item = &'a str>) -> i32 {
     let longest = texts.into_iter().map(|text| text.chars().count()).max().unwrap_or(0);
