@@ -5,6 +5,7 @@
 //! file; `claims` (what is tested); `run` (how a verdict comes about); `lab` (the tools); `server`
 //! (the measured server); `findings` (the figures); `report` (the output).
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
 #![allow(clippy::cast_precision_loss, reason = "figures have three digits that count")]
 #![allow(clippy::cast_sign_loss, reason = "times and counts are not negative")]
 
@@ -15,6 +16,7 @@ mod findings;
 mod interrupt;
 mod lab;
 mod options;
+mod output;
 mod progress;
 mod report;
 mod run;
@@ -26,12 +28,13 @@ mod terminal;
 mod third_driver;
 
 use std::error::Error;
-use std::fs::File;
-use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use arguments::{Arguments, refuse};
 use options::{Command, Options};
+use output::Output;
+use report::Named;
 use terminal::{end, say, version};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -53,24 +56,26 @@ fn main() -> ExitCode {
 }
 
 fn compare(options: &Options) -> Result<()> {
+    let conditions = run::conditions(options)?;
     // The files are opened before the measurement: an error shows at once, and not after minutes.
-    let json = options.json.as_deref().map(|path| create("--json", path)).transpose()?;
+    let page = output::open_page(&options.out)?;
+    let json = options.json.as_deref().map(|path| Output::open("--json", path)).transpose()?;
     interrupt::catch()?;
-    let report = run::run(options)?;
-    say(&report::terminal::text(&report))?;
-    if let Some(mut file) = json {
-        writeln!(file, "{}", report.json())?;
-    }
-    Ok(())
+    let report = run::run(options, &conditions)?;
+    show(&[Named { name: "this machine".to_owned(), report }], page, json)
 }
 
-fn merge(files: &[std::path::PathBuf], _out: &std::path::Path) -> Result<()> {
-    for file in files {
-        say(&report::terminal::text(&report::Report::read(file)?))?;
-    }
-    Ok(())
+fn merge(files: &[PathBuf], out: &Path) -> Result<()> {
+    let reports = Named::read_all(files)?;
+    show(&reports, output::open_page(out)?, None)
 }
 
-fn create(flag: &str, path: &std::path::Path) -> Result<File> {
-    Ok(File::create(path).map_err(|error| format!("{flag}: cannot write {}: {error}", path.display()))?)
+fn show(reports: &[Named], mut page: Output, json: Option<Output>) -> Result<()> {
+    // If one form cannot be written, the others still have the figures.
+    let said = say(&report::terminal::text(reports));
+    let kept = json.zip(reports.first()).map_or(Ok(()), |(mut json, named)| json.write(&named.report.json()));
+    page.write(&report::html::page(reports)?)?;
+    kept?;
+    said?;
+    Ok(say(&format!("The page with all charts is {}.", page.path.display()))?)
 }

@@ -33,7 +33,8 @@ Usage: compare [OPTIONS]
   --defect NAME        break the model event-loop on purpose, to see the claims notice: `sleeps` for
                        1 ms in each handler, or `loses` every tenth published message
   --merge A.json B.json
-                       show the figures of several files side by side, without a run
+                       show the figures of several machines side by side, without a run; the
+                       files are of --json, and the page goes to --out
   --list               print all claims
   --explain C8         print how a claim is measured and judged, without a run
   --help               print this text
@@ -41,6 +42,9 @@ Usage: compare [OPTIONS]
 
 Without --release the figures mean nothing. Ctrl-C keeps the finished claims and ends with exit
 code 130; a second Ctrl-C ends at once.";
+
+/// Where the page goes if the command line does not say.
+pub(crate) const OUT: &str = "target/compare.html";
 
 /// What the command line asks for.
 pub(crate) enum Command {
@@ -75,7 +79,7 @@ pub(crate) fn parse(mut arguments: Arguments) -> Result<Command, String> {
         effort: Effort::Quick,
         claims: CLAIMS.to_vec(),
         models: vec![Model::EventLoop, Model::Threads],
-        out: PathBuf::from("target/compare.html"),
+        out: PathBuf::from(OUT),
         json: None,
         count: false,
         defect: Defect::None,
@@ -110,6 +114,9 @@ pub(crate) fn parse(mut arguments: Arguments) -> Result<Command, String> {
     }
     if !merged.is_empty() {
         return Ok(Command::Merge(merged, options.out));
+    }
+    if options.json.as_ref() == Some(&options.out) {
+        return Err(format!("--json and --out name the same file, {}", options.out.display()));
     }
     if options.server.is_some() {
         options.models.push(Model::Foreign);
@@ -191,6 +198,7 @@ mod tests {
         assert_eq!(told(&["--models", "epoll"]), format!("--models `epoll` is not understood; expected {MODELS}"));
         assert_eq!(told(&["--fast"]), "`--fast` is not an option");
         assert_eq!(told(&["--merge"]), "--merge needs a value: two or more JSON files");
+        assert_eq!(told(&["--json", "a", "--out", "a"]), "--json and --out name the same file, a");
         assert!(told(&["--server", "nowhere"]).starts_with("--server `nowhere` is not understood"));
     }
 }

@@ -13,12 +13,13 @@ use crate::interrupt;
 use crate::lab::cores::{self, Cores};
 use crate::lab::load::{Load, Round};
 use crate::lab::model::Model;
+use crate::lab::proc::DescriptorLimits;
 use crate::lab::samples::Ratio;
 use crate::lab::wire::Exchange;
 use crate::lab::{Conditions, Lab, proc};
 use crate::options::Options;
 use crate::progress::Progress;
-use crate::report::{Entry, Report};
+use crate::report::{DESCRIPTORS_FULL, Entry, Report};
 
 /// From this number of busy processors on, other programs disturb a timed claim.
 const OTHERS_BUSY: f64 = 0.15;
@@ -31,8 +32,16 @@ const POLL_BINARY: &str = "target/poll/release/examples/compare";
 pub(crate) const POLL_COMMAND: &str =
     "RUSTFLAGS=\"--cfg mio_unsupported_force_poll_poll\" cargo build --release --example compare --target-dir target/poll";
 
-pub(crate) fn run(options: &Options) -> Result<Report> {
-    let conditions = conditions(options)?;
+/// The descriptors that a claim needs for each model: the load of `c15_faster` is connected to all
+/// models at once. Claims that want more connections ask for the limit.
+const DESCRIPTORS_PER_MODEL: usize = 256;
+
+/// Measures the claims, and judges them.
+///
+/// # Errors
+/// If the run cannot begin, or if the noise cannot be measured. An error of a claim is a part of
+/// the report.
+pub(crate) fn run(options: &Options, conditions: &Conditions) -> Result<Report> {
     let effort = options.effort;
     let is_timed = options.claims.iter().any(|claim| claim.is_timed);
     let [quick, full] = NOISE_SECONDS;
@@ -47,7 +56,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     report.descriptors = conditions.limits.soft;
     if is_timed {
         progress.part("noise: event-loop against itself", noise_seconds);
-        match measure_noise(&mut Lab::new(&conditions, vec![Model::EventLoop], &mut progress)) {
+        match measure_noise(&mut Lab::new(conditions, vec![Model::EventLoop], &mut progress)) {
             Err(_) if interrupt::is_asked() => {}
             noise => report.noise = Some(noise?),
         }
@@ -57,7 +66,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
             break;
         }
         progress.part(&format!("{} {}", claim.id, claim.sentence), seconds(claim));
-        let entry = measure(claim, &conditions, report.noise, &mut progress);
+        let entry = measure(claim, conditions, report.noise, &mut progress);
         // What was being measured when the interrupt came is incomplete, and is not reported.
         if !interrupt::is_asked() {
             report.entries.push(entry);
@@ -69,7 +78,14 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     Ok(report)
 }
 
-fn conditions(options: &Options) -> Result<Conditions> {
+/// What the command line and the machine allow.
+///
+/// # Errors
+/// If something is missing that the run needs. The error says what to type.
+pub(crate) fn conditions(options: &Options) -> Result<Conditions> {
+    let limits = proc::descriptor_limits();
+    let models = options.claims.iter().map(|claim| claim.models(&options.models).len()).max().unwrap_or(0);
+    check_descriptors(limits, models * DESCRIPTORS_PER_MODEL)?;
     let binary = std::env::current_exe()?;
     let poll_binary = match &options.poll_binary {
         Some(path) if !path.is_file() => return Err(format!("--poll-binary: {} is not a file", path.display()).into()),
@@ -88,8 +104,20 @@ fn conditions(options: &Options) -> Result<Conditions> {
         count: options.count,
         defect: options.defect,
         cores: Cores::divide(cores::available()),
-        limits: proc::descriptor_limits(),
+        limits,
     })
+}
+
+fn check_descriptors(limits: DescriptorLimits, least: usize) -> Result<()> {
+    if limits.soft >= least {
+        return Ok(());
+    }
+    let advice = if limits.hard >= least {
+        format!("type `ulimit -n {}` first", limits.hard.min(DESCRIPTORS_FULL))
+    } else {
+        format!("the hard limit is {}, so an administrator must raise it; or measure fewer models with --models", limits.hard)
+    };
+    Err(format!("a process may have only {} descriptors here, and this run needs {least}: {advice}", limits.soft).into())
 }
 
 fn measure(claim: &Claim, conditions: &Conditions, noise: Option<Noise>, progress: &mut Progress) -> Entry {
@@ -169,6 +197,15 @@ fn measure_noise(lab: &mut Lab<'_>) -> Result<Noise> {
 mod tests {
     use super::*;
     use crate::claims::CLAIMS;
+
+    #[test]
+    fn too_few_descriptors_are_refused_with_advice() {
+        let told = |soft, hard| check_descriptors(DescriptorLimits { soft, hard }, 1_024).err().map(|error| error.to_string());
+        assert_eq!(told(1_024, 1_024), None);
+        assert!(told(1_023, 1_048_576).is_some_and(|told| told.ends_with("this run needs 1024: type `ulimit -n 20000` first")));
+        assert!(told(256, 4_096).is_some_and(|told| told.ends_with("type `ulimit -n 4096` first")));
+        assert!(told(256, 512).is_some_and(|told| told.contains("the hard limit is 512")));
+    }
 
     #[test]
     fn an_obstacle_hides_a_verdict_and_not_its_figures() {

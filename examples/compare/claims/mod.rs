@@ -67,12 +67,12 @@ pub(crate) struct Claim {
 /// What the claim's chart shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Chart {
-    /// The name of the quantity on the vertical axis.
+    /// The name of the quantity that the bars or the lines show.
     pub(crate) quantity: Cow<'static, str>,
-    /// The name of the horizontal axis.
+    /// What the settings are, such as `connections`: the name of the horizontal axis of lines.
     pub(crate) x: Cow<'static, str>,
     pub(crate) form: Form,
-    /// Whether the vertical axis is logarithmic.
+    /// Whether the axis of the quantity is logarithmic.
     pub(crate) is_log: bool,
 }
 
@@ -99,7 +99,7 @@ impl Chart {
         Self { quantity: Cow::Borrowed(quantity.name), x: Cow::Borrowed(x), form, is_log: false }
     }
 
-    /// With a logarithmic vertical axis.
+    /// With a logarithmic axis of the quantity.
     pub(crate) const fn log(mut self) -> Self {
         self.is_log = true;
         self

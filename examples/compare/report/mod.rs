@@ -1,11 +1,15 @@
 //! The results of a run, and their forms.
 //!
-//! Owns [`Report`], which is everything that a page or a table shows, and its JSON. Leaves the
-//! table to `terminal`, and the page to `html`.
+//! Owns [`Report`], which is everything that a page or a table shows, and its JSON. Several reports
+//! are shown side by side, so one report is a list of one. Leaves the tables of a terminal to
+//! `terminal`, the page to `html`, and the pictures to `chart`.
 
+mod chart;
+mod grid;
+pub(crate) mod html;
 pub(crate) mod terminal;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +21,8 @@ use crate::lab::proc::Machine;
 
 /// Which files this program can read. It changes when a field changes its meaning.
 const FORMAT: u32 = 1;
+/// With so many descriptors, a process can have all connections of each claim.
+pub(crate) const DESCRIPTORS_FULL: usize = 20_000;
 
 /// A whole run on one machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -106,14 +112,16 @@ impl Report {
 
     /// Reads a file that `--json` has written.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        let told = |why: &dyn std::fmt::Display| format!("--merge: {}: {why}", path.display());
+        let told = |why: &dyn std::fmt::Display| {
+            format!("--merge: {}: {why}; expected a file that `compare --json` has written, with \"format\": {FORMAT}", path.display())
+        };
         let text = std::fs::read_to_string(path).map_err(|error| told(&error))?;
         let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| told(&error))?;
-        let format = value.get("format").and_then(serde_json::Value::as_u64);
-        if format != Some(u64::from(FORMAT)) {
-            return Err(told(&format!("expected a file of `compare --json` with \"format\": {FORMAT}")).into());
+        match value.get("format").and_then(serde_json::Value::as_u64) {
+            Some(format) if format == u64::from(FORMAT) => Ok(serde_json::from_value(value).map_err(|error| told(&error))?),
+            Some(format) => Err(told(&format!("the format is {format}")).into()),
+            None => Err(told(&"there is no \"format\"").into()),
         }
-        Ok(serde_json::from_value(value).map_err(|error| told(&error))?)
     }
 
     /// The number of claims that hold, that do not hold, and that are not shown.
@@ -131,38 +139,96 @@ impl Report {
         })
     }
 
-    /// How the figures were measured, for readers of a table or a page.
+    /// On what the figures were measured.
+    pub(crate) fn place(&self) -> String {
+        let Machine { cpu, cores, system } = &self.machine;
+        let processors = if *cores == 1 { "processor" } else { "processors" };
+        format!("Measured on {cpu}, {cores} {processors}, {system}, over the loopback interface.")
+    }
+
+    /// How the figures were measured.
     pub(crate) fn method(&self) -> Vec<String> {
         let mut lines = vec![format!(
-            "Measured on {}, {} processors, {}, over the loopback interface.",
-            self.machine.cpu, self.machine.cores, self.machine.system
-        )];
-        lines.push(format!(
-            "Each figure is the median of {} rounds. Models are measured in turn; a round of a load takes {} s.",
+            "Each figure is the median of {} rounds, if a claim does not say otherwise. Models are measured in turn; a round of a load takes \
+             {} s.",
             self.rounds, self.round_seconds
-        ));
+        )];
         lines.push(if self.is_pinned {
             "The server runs on one core and the load on another one.".to_owned()
         } else {
             "The server and the load share the processors, because they could not be pinned to cores.".to_owned()
         });
-        if let Some(noise) = self.noise {
-            let percent = |factor: f64| format!("{:.1} %", (factor - 1.0) * 100.0);
+        if self.descriptors < DESCRIPTORS_FULL {
             lines.push(format!(
-                "Noise, from `event-loop` against itself: {} for operations per second, {} for server CPU, {} for latency.",
-                percent(noise.rate),
-                percent(noise.cpu),
-                percent(noise.latency)
+                "A process may have {} descriptors here. Claims that want more connections stop there; `ulimit -n {DESCRIPTORS_FULL}` allows all.",
+                self.descriptors
             ));
-        }
-        if !self.is_release_build {
-            lines.push("This is a debug build: its figures mean nothing. Add --release.".to_owned());
-        }
-        if self.is_interrupted {
-            lines.push("The run was interrupted: claims are missing.".to_owned());
         }
         lines
     }
+
+    /// By how much `event-loop` differs from itself.
+    pub(crate) fn noise_text(&self) -> Option<String> {
+        let percent = |factor: f64| format!("{:.1} %", (factor - 1.0) * 100.0);
+        self.noise.map(|noise| {
+            format!(
+                "{} for operations per second, {} for server CPU, {} for latency",
+                percent(noise.rate),
+                percent(noise.cpu),
+                percent(noise.latency)
+            )
+        })
+    }
+
+    /// What is wrong with the whole run.
+    pub(crate) fn warnings(&self) -> Vec<&'static str> {
+        let debug = (!self.is_release_build).then_some("This is a debug build: its figures mean nothing. Add --release.");
+        let interrupted = self.is_interrupted.then_some("The run was interrupted: claims are missing.");
+        debug.into_iter().chain(interrupted).collect()
+    }
+}
+
+/// A report with the name under which it is shown beside others.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) report: Report,
+}
+
+impl Named {
+    /// Reads several files. A report has the name of its file, with the directory if two files have
+    /// the same name.
+    pub(crate) fn read_all(paths: &[PathBuf]) -> Result<Vec<Self>> {
+        let stem = |path: &Path| path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let name = |path: &PathBuf| {
+            let is_unique = paths.iter().filter(|other| stem(other) == stem(path)).count() == 1;
+            if is_unique { stem(path) } else { path.display().to_string() }
+        };
+        paths.iter().map(|path| Ok(Self { name: name(path), report: Report::read(path)? })).collect()
+    }
+}
+
+/// One claim in several reports.
+pub(crate) struct Row<'a> {
+    /// The entry of the first report that has the claim.
+    pub(crate) claim: &'a Entry,
+    /// By report. `None` if the report lacks the claim.
+    pub(crate) entries: Vec<Option<&'a Entry>>,
+}
+
+/// All claims of all reports, in the order of their numbers.
+pub(crate) fn rows<'a>(reports: &'a [Named]) -> Vec<Row<'a>> {
+    let number = |id: &str| id.trim_start_matches('C').parse::<u32>().unwrap_or(u32::MAX);
+    let mut claims: Vec<&Entry> = Vec::new();
+    for entry in reports.iter().flat_map(|named| &named.report.entries) {
+        if claims.iter().all(|claim| claim.id != entry.id) {
+            claims.push(entry);
+        }
+    }
+    claims.sort_by_key(|claim| number(&claim.id));
+    let entry = |named: &'a Named, id: &str| named.report.entries.iter().find(|entry| entry.id == id);
+    let row = |claim: &'a Entry| Row { claim, entries: reports.iter().map(|named| entry(named, &claim.id)).collect() };
+    claims.into_iter().map(row).collect()
 }
 
 #[cfg(test)]
@@ -190,17 +256,30 @@ pub(crate) mod tests {
         report
     }
 
+    pub(crate) fn named(name: &str, report: Report) -> Named {
+        Named { name: name.to_owned(), report }
+    }
+
     #[test]
     fn a_report_is_read_as_it_was_written() {
-        let report = sample();
-        let path = std::env::temp_dir().join(format!("pushlab-compare-{}.json", std::process::id()));
-        std::fs::write(&path, report.json()).unwrap();
-        let read = Report::read(&path).unwrap();
-        assert_eq!(read.json(), report.json());
-        std::fs::write(&path, "{}").unwrap();
+        let directory = std::env::temp_dir().join(format!("pushlab-compare-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("laptop.json");
+        std::fs::write(&path, sample().json()).unwrap();
+        let read = Named::read_all(std::slice::from_ref(&path)).unwrap();
+        assert_eq!((&*read[0].name, read[0].report.json()), ("laptop", sample().json()));
+        let twice = Named::read_all(&[path.clone(), path.clone()]).unwrap();
+        assert_eq!(twice[1].name, path.display().to_string(), "the name alone would say nothing");
+        for (text, why) in [("{}", "there is no \"format\""), ("{\"format\": 2}", "the format is 2"), ("{\"format\": 1}", "missing field")]
+        {
+            std::fs::write(&path, text).unwrap();
+            let told = Report::read(&path).unwrap_err().to_string();
+            assert!(told.starts_with(&format!("--merge: {}: {why}", path.display())), "{told}");
+            assert!(told.ends_with("; expected a file that `compare --json` has written, with \"format\": 1"), "{told}");
+        }
+        std::fs::remove_dir_all(&directory).unwrap();
         let told = Report::read(&path).unwrap_err().to_string();
-        assert!(told.ends_with("expected a file of `compare --json` with \"format\": 1"), "{told}");
-        std::fs::remove_file(&path).unwrap();
+        assert!(told.contains("No such file") || told.contains("not find"), "{told}");
     }
 
     #[test]
@@ -208,5 +287,27 @@ pub(crate) mod tests {
         let mut report = sample();
         report.entries.truncate(1);
         assert_eq!(report.summary(), "1 claim holds, 0 do not, 0 are not shown.");
+    }
+
+    #[test]
+    fn reports_are_merged_by_claim() {
+        let (mut first, second) = (sample(), sample());
+        let last = first.entries.pop().unwrap();
+        first.entries[0].id = "C99".to_owned();
+        let reports = [named("a", first), named("b", second)];
+        let rows = rows(&reports);
+        assert_eq!(rows.len(), CLAIMS.len() + 1);
+        let row = |id: &str| rows.iter().find(|row| row.claim.id == id).unwrap();
+        assert_eq!(row(&last.id).entries.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true]);
+        assert_eq!(rows.last().unwrap().claim.id, "C99", "C99 comes after all others");
+    }
+
+    #[test]
+    fn a_limit_of_descriptors_is_told() {
+        let mut report = sample();
+        report.descriptors = 1_024;
+        assert!(report.method()[2].contains("1024 descriptors") && report.method()[2].contains("`ulimit -n 20000`"));
+        report.descriptors = DESCRIPTORS_FULL;
+        assert_eq!(report.method().len(), 2);
     }
 }
