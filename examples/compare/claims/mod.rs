@@ -6,8 +6,17 @@
 //!
 //! To add a claim, write its file and add it to [`CLAIMS`].
 
+mod c05_held;
+mod c06_exhausted;
+mod c07_events;
 mod c08_blocking;
+mod c10_vanished;
 mod c15_faster;
+mod c16_poll;
+mod c17_cores;
+mod c18_handoff;
+mod c19_stacks;
+mod c20_waiting;
 
 use std::borrow::Cow;
 
@@ -19,7 +28,19 @@ use crate::lab::Lab;
 use crate::lab::model::Model;
 
 /// All claims, in the order of the report.
-pub(crate) const CLAIMS: &[&Claim] = &[&c08_blocking::CLAIM, &c15_faster::CLAIM];
+pub(crate) const CLAIMS: &[&Claim] = &[
+    &c05_held::CLAIM,
+    &c06_exhausted::CLAIM,
+    &c07_events::CLAIM,
+    &c08_blocking::CLAIM,
+    &c10_vanished::CLAIM,
+    &c15_faster::CLAIM,
+    &c16_poll::CLAIM,
+    &c17_cores::CLAIM,
+    &c18_handoff::CLAIM,
+    &c19_stacks::CLAIM,
+    &c20_waiting::CLAIM,
+];
 
 /// One claim.
 pub(crate) struct Claim {

@@ -3,10 +3,13 @@
 //! Owns what a claim measures with: [`Lab`], which starts servers, takes turns between models, and
 //! knows how much effort the user allows. Each tool is a file: `model` (what is compared),
 //! `process` (a server), `cores` (where it runs), `proc` (its figures), `load` (a closed loop), `open_loop` (a fixed rate),
-//! `wire` (the client's bytes), `samples` (medians and ratios). Leaves sentences and verdicts to
-//! `claims`.
+//! `exchange_rounds` (one load on several models), `deliveries` (a closed loop through the hub), `crowd` (many connections that
+//! wait), `wire` (the client's bytes), `samples` (medians and ratios). Leaves sentences and verdicts to `claims`.
 
 pub(crate) mod cores;
+pub(crate) mod crowd;
+pub(crate) mod deliveries;
+pub(crate) mod exchange_rounds;
 pub(crate) mod load;
 pub(crate) mod model;
 pub(crate) mod open_loop;
