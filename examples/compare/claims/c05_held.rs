@@ -100,11 +100,15 @@ fn measure_model(
             break;
         }
     }
-    let end = match counts.last() {
-        _ if crowd.len() < most.min(counts[counts.len() - 1]) => "it takes no more".to_owned(),
-        Some(last) if *last <= most && *last < descriptors => "no more were asked for".to_owned(),
-        _ if most < descriptors => format!("{limit} allows no more threads"),
-        _ => "`ulimit -n` allows no more descriptors".to_owned(),
+    let asked = counts[counts.len() - 1];
+    let end = if crowd.len() < asked.min(most) {
+        "it takes no more".to_owned()
+    } else if asked < most {
+        "no more were asked for".to_owned()
+    } else if most < descriptors {
+        format!("{limit} allows no more threads")
+    } else {
+        "`ulimit -n` allows no more descriptors".to_owned()
     };
     findings.notes.push(format!("`{model}` holds {} requests: {end}.", grouped(crowd.len() as f64)));
     Ok(())

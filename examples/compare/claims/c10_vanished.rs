@@ -140,7 +140,9 @@ impl Subject {
     fn start(lab: &mut Lab<'_>, model: Model, case: &Case) -> Result<Self> {
         lab.step(&format!("{model}, {}", case.at))?;
         let every = heartbeat(lab).as_millis() as u64;
-        let count = lab.effort().pick(100, 1_000).min(lab.connections_max() / (2 * CASES.len() * 2));
+        // The clients of all servers are open in this process at the same time.
+        let most = (lab.connections_max() / (lab.models().len() * CASES.len())).saturating_sub(STAY);
+        let count = lab.effort().pick(100, 1_000).min(most);
         let server = lab.start_with(&Setup {
             heartbeat_ms: if case.has_heartbeat { every } else { 0 },
             pong_ms: PONG_INTERVALS * every,

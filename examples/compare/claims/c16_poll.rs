@@ -30,7 +30,7 @@ pub(crate) const CLAIM: Claim = Claim {
            expensive on `event-loop`. It does not hold if they make it less than 1.25 times as expensive on `poll`, or at least twice as \
            expensive on `event-loop`. Every round must agree, by more than the noise. Otherwise nothing is shown.",
     needs: &[Model::EventLoop, Model::Poll],
-    takes: &[Model::Threads],
+    takes: &[Model::Foreign],
     is_timed: true,
     chart: Chart::lines(CPU, "idle connections").log(),
     explanation: "Each call of poll(2) gives the kernel the list of all sockets, and the kernel asks each of them. epoll keeps the list, and each \

@@ -34,7 +34,7 @@ pub(crate) const CLAIM: Claim = Claim {
            one connection takes more CPU on `workers`. It does not hold if the others wait for at least 25 ms on `workers`, or less than 10 ms on \
            `event-loop`, or if a request takes less CPU on `workers`. Every round must agree; CPU must differ by more than the noise.",
     needs: &[Model::EventLoop, Model::Workers],
-    takes: &[Model::Threads, Model::Pool],
+    takes: &[],
     is_timed: true,
     chart: Chart::bars(CPU, ""),
     explanation: "The event loop queues the request and wakes a worker. The worker answers, and wakes the event loop to send the answer. These \

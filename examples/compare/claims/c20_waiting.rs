@@ -49,7 +49,7 @@ fn measure(lab: &mut Lab<'_>) -> Result<Findings> {
         let server = lab.start_with(&Setup { threads: HELD_BY_POOL + 1, ..lab.setup(model) })?;
         let mut crowd = Crowd::new(Kind::Held, server.address)?;
         let held = if model == Model::Pool { HELD_BY_POOL } else { HELD };
-        crowd.grow(held.min(lab.connections_max() / lab.models().len()))?;
+        crowd.grow(held.min((lab.connections_max() / lab.models().len()).saturating_sub(1)))?;
         server.settled_threads();
         subjects.push((server, crowd));
     }
