@@ -6,10 +6,19 @@
 //!
 //! To add a claim, write its file and add it to [`CLAIMS`].
 
+mod c05_held;
+mod c06_exhausted;
+mod c07_events;
 mod c08_blocking;
+mod c10_vanished;
 mod c11_two_connections;
 mod c12_buffering;
 mod c15_faster;
+mod c16_poll;
+mod c17_cores;
+mod c18_handoff;
+mod c19_stacks;
+mod c20_waiting;
 mod c21_storm;
 mod c22_six_tabs;
 
@@ -24,10 +33,19 @@ use crate::lab::model::Model;
 
 /// All claims, in the order of the report.
 pub(crate) const CLAIMS: &[&Claim] = &[
+    &c05_held::CLAIM,
+    &c06_exhausted::CLAIM,
+    &c07_events::CLAIM,
     &c08_blocking::CLAIM,
+    &c10_vanished::CLAIM,
     &c11_two_connections::CLAIM,
     &c12_buffering::CLAIM,
     &c15_faster::CLAIM,
+    &c16_poll::CLAIM,
+    &c17_cores::CLAIM,
+    &c18_handoff::CLAIM,
+    &c19_stacks::CLAIM,
+    &c20_waiting::CLAIM,
     &c21_storm::CLAIM,
     &c22_six_tabs::CLAIM,
 ];

@@ -102,7 +102,7 @@ impl Load {
 
     /// Keeps every connection busy for `time` or until an interrupt, then waits for the last
     /// answers. Records latencies in nanoseconds. Returns the number of operations and the time.
-    fn run(&mut self, time: Duration, latencies: &mut Histogram<u64>) -> Result<(u64, Duration)> {
+    pub(crate) fn run(&mut self, time: Duration, latencies: &mut Histogram<u64>) -> Result<(u64, Duration)> {
         self.run_at_most(time, OPERATIONS_MAX, latencies)
     }
 

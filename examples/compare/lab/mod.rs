@@ -1,15 +1,26 @@
 //! The measuring tools, which know of no claim.
 //!
 //! Owns what a claim measures with: [`Lab`], which starts servers, takes turns between models, and
-//! knows how much effort the user allows. Each tool is a file: `model` (what is compared),
-//! `process` (a server), `cores` (where it runs), `proc` (its figures), `count` (instructions and system calls), `load` (a closed loop), `open_loop` (a fixed rate),
-//! `wire` (the client's bytes), `browser` (a limit of
-//! connections), `returning` (clients that reconnect), `nginx` (a proxy), `samples` (medians and ratios). Leaves sentences and verdicts to
+//! knows how much effort the user allows. Each tool is a file. Leaves sentences and verdicts to
 //! `claims`.
+//!
+//! - The subjects: `model` (what is compared), `process` (a server), `cores` (where it runs), `nginx`
+//!   (a proxy in front of it).
+//! - The figures: `proc` (of a process and the system), `count` (instructions and system calls),
+//!   `samples` (medians and ratios).
+//! - The loads: `load` (a closed loop), `open_loop` (a fixed rate), `exchange_rounds` (one load on
+//!   several models), `deliveries` (a closed loop through the hub), `crowd` (many connections that
+//!   wait), `browser` (a limit of connections), `returning` (clients that reconnect).
+//! - The techniques: `subscribers` (their clients), `publisher`, `plan` (what they do), `decode` (their
+//!   wire forms), `tally` (counts), `account` (each message once).
+//! - `wire`: the client's bytes.
 
 pub(crate) mod browser;
 pub(crate) mod cores;
 pub(crate) mod count;
+pub(crate) mod crowd;
+pub(crate) mod deliveries;
+pub(crate) mod exchange_rounds;
 pub(crate) mod load;
 pub(crate) mod model;
 pub(crate) mod nginx;

@@ -88,6 +88,11 @@ impl ServerProcess {
         proc::memory(self.id()?)
     }
 
+    /// The number of sockets that the process has open.
+    pub(crate) fn sockets(&self) -> Option<u64> {
+        proc::sockets(self.id()?)
+    }
+
     /// The number of threads, once it has stopped changing: a connection's second thread may start
     /// after its first answer. The thread that reads standard input belongs to this program, and
     /// does not count.

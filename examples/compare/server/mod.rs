@@ -37,6 +37,13 @@ pub(crate) struct Setup {
     pub(crate) cores: Vec<usize>,
     /// The interval of heartbeats, in milliseconds; 0 for none.
     pub(crate) heartbeat_ms: u64,
+    /// The time from a ping until a WebSocket whose client is silent is closed, in milliseconds.
+    pub(crate) pong_ms: u64,
+    /// `TCP_USER_TIMEOUT` of the models with one listener, in milliseconds; 0 for the system's own.
+    /// The system ends a connection whose peer acknowledges nothing for this time.
+    pub(crate) unacknowledged_ms: u64,
+    /// The stack of each thread of the model `threads`, in KiB.
+    pub(crate) stack_kib: usize,
     /// The threads of the models with a bounded number of them.
     pub(crate) threads: usize,
     /// The messages that a topic retains.
@@ -90,6 +97,9 @@ impl Setup {
             model,
             cores: Vec::new(),
             heartbeat_ms: 25_000,
+            pong_ms: 20_000,
+            unacknowledged_ms: 0,
+            stack_kib: 256,
             threads: 200,
             history: 1_000,
             loops: 2,
@@ -106,6 +116,9 @@ impl Setup {
             format!("model={}", self.model),
             format!("cores={cores}"),
             format!("heartbeat_ms={}", self.heartbeat_ms),
+            format!("pong_ms={}", self.pong_ms),
+            format!("unacknowledged_ms={}", self.unacknowledged_ms),
+            format!("stack_kib={}", self.stack_kib),
             format!("threads={}", self.threads),
             format!("history={}", self.history),
             format!("loops={}", self.loops),
@@ -129,6 +142,9 @@ impl Setup {
                     setup.cores = cores.collect::<std::result::Result<_, _>>().map_err(|_| wrong())?;
                 }
                 "heartbeat_ms" => setup.heartbeat_ms = number()?,
+                "pong_ms" => setup.pong_ms = number()?,
+                "unacknowledged_ms" => setup.unacknowledged_ms = number()?,
+                "stack_kib" => setup.stack_kib = number()? as usize,
                 "threads" => setup.threads = number()? as usize,
                 "history" => setup.history = number()? as usize,
                 "loops" => setup.loops = number()? as usize,
@@ -145,12 +161,13 @@ impl Setup {
         // Connections must stay open while another model is measured.
         let protocol = proto::ProtocolLimits { keep_alive_timeout: Duration::from_secs(3_600), ..proto::ProtocolLimits::default() };
         let heartbeat = (self.heartbeat_ms > 0).then(|| Duration::from_millis(self.heartbeat_ms));
-        let limits = Limits { protocol, heartbeat, ..Limits::default() };
+        let limits = Limits { protocol, heartbeat, pong_timeout: Duration::from_millis(self.pong_ms), ..Limits::default() };
         Config {
             settings: Settings { limits, ..Settings::default() },
             max_connections: 65_536,
             // Two threads for each connection that holds a request or receives messages.
             max_threads: 131_072,
+            stack_bytes: self.stack_kib * 1024,
             comeback_window: Duration::from_millis(self.spread_ms),
             shutdown_grace: Duration::from_secs(2),
             ..Config::default()
@@ -195,11 +212,26 @@ fn address(setup: &Setup) -> SocketAddr {
 }
 
 fn run(setup: &Setup, model: IoModel, app: &App) -> Result<()> {
-    let server = Server::bind(address(setup), setup.config())?;
+    let server = match setup.unacknowledged_ms {
+        0 => Server::bind(address(setup), setup.config())?,
+        time => Server::from_listener(impatient(address(setup), Duration::from_millis(time))?, setup.config())?,
+    };
     let stopper = server.stopper();
     app.on_shutdown(move || stopper.stop());
     announce(server.local_addr())?;
     Ok(server.run(model, app.handler())?)
+}
+
+/// A listening socket that ends connections whose peer acknowledges nothing for `time`.
+fn impatient(address: SocketAddr, time: Duration) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(time))?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = time;
+    socket.bind(&address.into())?;
+    socket.listen(4_096)?;
+    Ok(socket.into())
 }
 
 /// One event loop per core. The system spreads new connections over the listeners.
@@ -255,6 +287,7 @@ mod tests {
     fn a_setup_survives_its_command_line() {
         let mut setup = Setup::new(Model::Loops);
         (setup.cores, setup.heartbeat_ms, setup.threads, setup.history) = (vec![0, 3], 1, 2, 3);
+        (setup.pong_ms, setup.unacknowledged_ms, setup.stack_kib) = (7, 8, 9);
         (setup.loops, setup.spread_ms, setup.port, setup.defect) = (4, 5, 6, Defect::Loses);
         assert_eq!(Setup::parse(&setup.arguments()), Ok(setup));
         assert_eq!(Setup::parse(&[]), Ok(Setup::new(Model::EventLoop)));
