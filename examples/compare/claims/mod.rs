@@ -6,8 +6,17 @@
 //!
 //! To add a claim, write its file and add it to [`CLAIMS`].
 
+mod agreement;
+mod c01_short_polling;
+mod c02_long_polling;
+mod c03_streaming;
+mod c04_overhead;
 mod c08_blocking;
+mod c09_push_cpu;
+mod c13_fan_out;
+mod c14_account;
 mod c15_faster;
+mod c23_one_way;
 
 use std::borrow::Cow;
 
@@ -19,7 +28,18 @@ use crate::lab::Lab;
 use crate::lab::model::Model;
 
 /// All claims, in the order of the report.
-pub(crate) const CLAIMS: &[&Claim] = &[&c08_blocking::CLAIM, &c15_faster::CLAIM];
+pub(crate) const CLAIMS: &[&Claim] = &[
+    &c01_short_polling::CLAIM,
+    &c02_long_polling::CLAIM,
+    &c03_streaming::CLAIM,
+    &c04_overhead::CLAIM,
+    &c08_blocking::CLAIM,
+    &c09_push_cpu::CLAIM,
+    &c13_fan_out::CLAIM,
+    &c14_account::CLAIM,
+    &c15_faster::CLAIM,
+    &c23_one_way::CLAIM,
+];
 
 /// One claim.
 pub(crate) struct Claim {

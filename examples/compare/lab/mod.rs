@@ -3,16 +3,24 @@
 //! Owns what a claim measures with: [`Lab`], which starts servers, takes turns between models, and
 //! knows how much effort the user allows. Each tool is a file: `model` (what is compared),
 //! `process` (a server), `cores` (where it runs), `proc` (its figures), `load` (a closed loop), `open_loop` (a fixed rate),
-//! `wire` (the client's bytes), `samples` (medians and ratios). Leaves sentences and verdicts to
-//! `claims`.
+//! `wire` (the client's bytes), `samples` (medians and ratios). Subscribers of the hub have files of
+//! their own: `technique` (requests), `decode` (answers), `account` (what is missing), `tally`
+//! (counters), `subscribers` (connections), `plan` (their behaviour), `publisher`. Leaves sentences and verdicts to `claims`.
 
+pub(crate) mod account;
 pub(crate) mod cores;
+pub(crate) mod decode;
 pub(crate) mod load;
 pub(crate) mod model;
 pub(crate) mod open_loop;
+pub(crate) mod plan;
 pub(crate) mod proc;
 pub(crate) mod process;
+pub(crate) mod publisher;
 pub(crate) mod samples;
+pub(crate) mod subscribers;
+pub(crate) mod tally;
+pub(crate) mod technique;
 pub(crate) mod wire;
 
 use std::net::SocketAddr;

@@ -178,7 +178,7 @@ pub(crate) fn head_end(bytes: &[u8]) -> Option<usize> {
     bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4)
 }
 
-fn unexpected(answer: &[u8]) -> io::Error {
+pub(crate) fn unexpected(answer: &[u8]) -> io::Error {
     let answer = String::from_utf8_lossy(&answer[..answer.len().min(300)]);
     io::Error::new(ErrorKind::InvalidData, format!("unexpected answer {answer:?}"))
 }
