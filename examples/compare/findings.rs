@@ -65,6 +65,15 @@ impl Findings {
         }
     }
 
+    /// Adds several quantities that were measured together, each with its value in every round.
+    pub(crate) fn add_rounds<const N: usize>(&mut self, column: impl Display, at: &str, x: f64, rounds: &[[(Quantity, f64); N]]) {
+        for which in 0..N {
+            if let Some(first) = rounds.first() {
+                self.add(first[which].0, &column, at, x, rounds.iter().map(|round| round[which].1).collect());
+            }
+        }
+    }
+
     /// The values of the rounds. Empty if there are none.
     pub(crate) fn rounds(&self, quantity: Quantity, column: impl Display, at: &str) -> &[f64] {
         let column = column.to_string();

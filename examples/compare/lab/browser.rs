@@ -24,8 +24,6 @@ pub(crate) enum Fetch {
 /// What became of a request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fetched {
-    /// Whether it got a connection.
-    pub(crate) is_sent: bool,
     /// When the whole answer was there, or all texts of a stream.
     pub(crate) done_ms: Option<f64>,
     /// The number of wanted texts that arrived.
@@ -103,7 +101,7 @@ impl Slots {
 impl Fetch {
     fn run(&self, address: SocketAddr, end: Instant, open: impl FnOnce()) -> std::io::Result<Fetched> {
         let begin = Instant::now();
-        let mut fetched = Fetched { is_sent: true, ..Fetched::default() };
+        let mut fetched = Fetched::default();
         match self {
             Self::Page { target } => {
                 let mut socket = wire::connect(address)?;

@@ -50,7 +50,6 @@ pub(crate) struct Round {
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
     pub(crate) p999_us: f64,
-    pub(crate) max_us: f64,
     /// The processor time of the server for one operation.
     pub(crate) server_cpu_us: f64,
     /// The context switches of the server for one operation.
@@ -93,7 +92,6 @@ impl Load {
             p50_us: quantile_us(0.5),
             p99_us: quantile_us(0.99),
             p999_us: quantile_us(0.999),
-            max_us: latencies.max() as f64 / 1e3,
             server_cpu_us: used.cpu_seconds * 1e6 / operations,
             switches: used.switches / operations,
             client_busy: client.cpu_seconds / client.seconds,

@@ -11,24 +11,31 @@
 //! - The loads: `load` (a closed loop), `open_loop` (a fixed rate), `exchange_rounds` (one load on
 //!   several models), `deliveries` (a closed loop through the hub), `crowd` (many connections that
 //!   wait), `browser` (a limit of connections), `returning` (clients that reconnect).
-//! - The techniques: `subscribers` (their clients), `publisher`, `plan` (what they do), `decode` (their
-//!   wire forms), `tally` (counts), `account` (each message once).
+//! - The techniques: `subscribers` (their clients), `publisher`, `plan` (what they do), `technique`
+//!   (their requests), `decode` (their wire forms), `tally` (counts), `account` (each message once).
 //! - `wire`: the client's bytes.
 
+pub(crate) mod account;
 pub(crate) mod browser;
 pub(crate) mod cores;
 pub(crate) mod count;
 pub(crate) mod crowd;
+pub(crate) mod decode;
 pub(crate) mod deliveries;
 pub(crate) mod exchange_rounds;
 pub(crate) mod load;
 pub(crate) mod model;
 pub(crate) mod nginx;
 pub(crate) mod open_loop;
+pub(crate) mod plan;
 pub(crate) mod proc;
 pub(crate) mod process;
+pub(crate) mod publisher;
 pub(crate) mod returning;
 pub(crate) mod samples;
+pub(crate) mod subscribers;
+pub(crate) mod tally;
+pub(crate) mod technique;
 pub(crate) mod wire;
 
 use std::net::SocketAddr;

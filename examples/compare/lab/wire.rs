@@ -111,7 +111,6 @@ pub(crate) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 /// A whole answer.
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    pub(crate) head: String,
     pub(crate) body: Vec<u8>,
     /// Head and body as they came.
     pub(crate) bytes: Vec<u8>,
@@ -137,7 +136,7 @@ pub(crate) fn read_answer(socket: &mut TcpStream) -> io::Result<Answer> {
         }
     }
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(|| unexpected(&bytes))?;
-    Ok(Answer { status, body: bytes[head_len..].to_vec(), head, bytes })
+    Ok(Answer { status, body: bytes[head_len..].to_vec(), bytes })
 }
 
 /// The value of a field. `name` is in lower case.

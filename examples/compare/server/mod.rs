@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use pushlab::push::{Hub, HubConfig};
-use pushlab::{Config, IoModel, Limits, Server, Settings, Stats, proto};
+use pushlab::{Config, IoModel, Limits, Server, Settings, SlowConsumer, Stats, proto};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::Result;
@@ -54,6 +54,7 @@ pub(crate) struct Setup {
     pub(crate) spread_ms: u64,
     /// The port to listen on. 0: the system chooses one.
     pub(crate) port: u16,
+    pub(crate) slow_consumer: SlowConsumer,
     pub(crate) defect: Defect,
 }
 
@@ -105,6 +106,7 @@ impl Setup {
             loops: 2,
             spread_ms: 5_000,
             port: 0,
+            slow_consumer: SlowConsumer::Disconnect,
             defect: Defect::None,
         }
     }
@@ -124,6 +126,7 @@ impl Setup {
             format!("loops={}", self.loops),
             format!("spread_ms={}", self.spread_ms),
             format!("port={}", self.port),
+            format!("slow_consumer={}", self.slow_consumer),
             format!("defect={}", self.defect.name()),
         ]
     }
@@ -150,6 +153,7 @@ impl Setup {
                 "loops" => setup.loops = number()? as usize,
                 "spread_ms" => setup.spread_ms = number()?,
                 "port" => setup.port = value.parse().map_err(|_| wrong())?,
+                "slow_consumer" => setup.slow_consumer = value.parse().map_err(|_| wrong())?,
                 "defect" => setup.defect = value.parse().map_err(|()| wrong())?,
                 _ => return Err(wrong()),
             }
@@ -163,7 +167,7 @@ impl Setup {
         let heartbeat = (self.heartbeat_ms > 0).then(|| Duration::from_millis(self.heartbeat_ms));
         let limits = Limits { protocol, heartbeat, pong_timeout: Duration::from_millis(self.pong_ms), ..Limits::default() };
         Config {
-            settings: Settings { limits, ..Settings::default() },
+            settings: Settings { limits, slow_consumer: self.slow_consumer, ..Settings::default() },
             max_connections: 65_536,
             // Two threads for each connection that holds a request or receives messages.
             max_threads: 131_072,
@@ -179,14 +183,7 @@ impl Setup {
 pub(crate) fn serve(setup: &Setup) -> Result<()> {
     interrupt::ignore()?;
     cores::pin(&setup.cores);
-    let hub = Hub::new(HubConfig {
-        history_messages: setup.history,
-        retry: Duration::from_secs(1),
-        // The lab's clients choose how long they wait.
-        hold_max: Duration::from_secs(600),
-        ..HubConfig::default()
-    });
-    let app = App::new(hub, setup.defect);
+    let app = app(setup);
     match setup.model {
         Model::Pool => {
             let listener = TcpListener::bind(address(setup))?;
@@ -205,6 +202,27 @@ pub(crate) fn serve(setup: &Setup) -> Result<()> {
         Model::Foreign => return Err("a foreign server is started by its user".into()),
     }
     Ok(())
+}
+
+fn app(setup: &Setup) -> App {
+    let hub = Hub::new(HubConfig {
+        history_messages: setup.history,
+        retry: Duration::from_secs(1),
+        // The lab's clients choose how long they wait.
+        hold_max: Duration::from_secs(600),
+        ..HubConfig::default()
+    });
+    App::new(hub, setup.defect)
+}
+
+/// Runs a server of one of the two IO models in this process, until the process ends.
+#[cfg(test)]
+pub(crate) fn start_here(setup: &Setup) -> Result<SocketAddr> {
+    let model = if setup.model == Model::Threads { IoModel::ThreadPerConnection } else { IoModel::EventLoop };
+    let server = Server::bind(address(setup), setup.config())?;
+    let (address, handler) = (server.local_addr(), app(setup).handler());
+    thread::spawn(move || server.run(model, handler));
+    Ok(address)
 }
 
 fn address(setup: &Setup) -> SocketAddr {
@@ -289,6 +307,7 @@ mod tests {
         (setup.cores, setup.heartbeat_ms, setup.threads, setup.history) = (vec![0, 3], 1, 2, 3);
         (setup.pong_ms, setup.unacknowledged_ms, setup.stack_kib) = (7, 8, 9);
         (setup.loops, setup.spread_ms, setup.port, setup.defect) = (4, 5, 6, Defect::Loses);
+        setup.slow_consumer = SlowConsumer::DropOldest;
         assert_eq!(Setup::parse(&setup.arguments()), Ok(setup));
         assert_eq!(Setup::parse(&[]), Ok(Setup::new(Model::EventLoop)));
         for wrong in ["model", "model=epoll", "cores=1,x", "port=65536", "colour=red", "defect=all"] {
