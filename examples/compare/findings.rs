@@ -56,12 +56,11 @@ impl Findings {
     pub(crate) fn add(&mut self, quantity: Quantity, column: impl Display, at: &str, x: f64, rounds: Vec<f64>) {
         let column = column.to_string();
         let point = Point { at: at.to_owned(), x, rounds };
-        match self.series.iter_mut().find(|series| series.quantity == quantity.name && series.column == column) {
-            Some(series) => series.points.push(point),
-            None => {
-                let (name, unit) = (quantity.name.to_owned(), quantity.unit.to_owned());
-                self.series.push(Series { quantity: name, unit, column, points: vec![point] });
-            }
+        if let Some(series) = self.series.iter_mut().find(|series| series.quantity == quantity.name && series.column == column) {
+            series.points.push(point);
+        } else {
+            let (name, unit) = (quantity.name.to_owned(), quantity.unit.to_owned());
+            self.series.push(Series { quantity: name, unit, column, points: vec![point] });
         }
     }
 

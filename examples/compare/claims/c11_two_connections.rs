@@ -62,8 +62,8 @@ fn measure(lab: &mut Lab<'_>) -> Result<Findings> {
                 let mut fetches: Vec<Fetch> = if how == SHARED { vec![feed(&topics)] } else { topics.chunks(1).map(feed).collect() };
                 fetches.push(Fetch::Page { target: "/plaintext".to_owned() });
                 let publish = || browser::publish(server.address, &topics, |topic| format!("to {topic}!"));
-                let fetched = browser::load(server.address, limit, &fetches, wait, publish)?;
-                let (control, feeds) = fetched.split_last().ok_or("a page has requests")?;
+                let outcomes = browser::load(server.address, limit, &fetches, wait, publish)?;
+                let (control, feeds) = outcomes.split_last().ok_or("a page has requests")?;
                 x += 1.0;
                 findings.add(FEEDS_SERVED, model, &at, x, vec![feeds.iter().map(|feed| feed.arrived as f64).sum()]);
                 findings.add(CONTROL, model, &at, x, vec![control.arrived as f64]);

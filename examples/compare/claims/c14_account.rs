@@ -137,7 +137,7 @@ fn disturb(address: SocketAddr, technique: Technique, topic: &str) -> Result<Out
     for away in [50, 200] {
         SOME.for_each(|slot| subscribers.leave(slot));
         subscribers.run(&mut publisher, Pace::steady(away, every / 4))?;
-        SOME.map(|slot| subscribers.resume(slot)).collect::<Result<()>>()?;
+        SOME.into_iter().try_for_each(|slot| subscribers.resume(slot))?;
         reconnects += subscribers.run(&mut publisher, Pace::steady(1, every))?.tally.reconnects;
     }
     SOME.for_each(|slot| subscribers.pause(slot));
@@ -145,7 +145,7 @@ fn disturb(address: SocketAddr, technique: Technique, topic: &str) -> Result<Out
     let large = if technique.kind() == Kind::Stream { LARGE } else { LARGE_FOR_POLLS };
     subscribers.run(&mut publisher, Pace::steady(large, every / 10))?;
     publisher.set_payload_bytes(SMALL_BYTES);
-    SOME.map(|slot| subscribers.resume(slot)).collect::<Result<()>>()?;
+    SOME.into_iter().try_for_each(|slot| subscribers.resume(slot))?;
     reconnects += subscribers.run(&mut publisher, Pace::steady(5, every))?.tally.reconnects;
     let (entries, sent) = subscribers.close(publisher.sent());
     Ok(Outcome { entries, sent, reconnects })

@@ -72,8 +72,8 @@ fn measure(lab: &mut Lab<'_>) -> Result<Findings> {
                 let mut fetches = vec![stream; streams];
                 fetches.push(Fetch::Page { target: "/plaintext".to_owned() });
                 let publish = || browser::publish(server.address, &[TOPIC.to_owned()], |_| "a message".to_owned());
-                let fetched = browser::load(server.address, LIMIT, &fetches, wait, publish)?;
-                let page = fetched.last().ok_or("a page has requests")?;
+                let outcomes = browser::load(server.address, LIMIT, &fetches, wait, publish)?;
+                let page = outcomes.last().ok_or("a page has requests")?;
                 findings.add(LOADED, column(model, how), &at(tabs), tabs as f64, vec![page.arrived as f64]);
             }
         }
@@ -117,9 +117,9 @@ fn load_over_http2(nginx: &Nginx, tabs: usize, wait: Duration) -> Result<Option<
 fn judge(findings: &Findings, _: &Noise) -> Ruling {
     let loads = |how: &'static str, tabs: usize| {
         let figures = Model::ALL.into_iter().filter_map(|model| findings.median(LOADED, column(model, how), &at(tabs)));
-        let figures: Vec<f64> = figures.collect();
+        let figures: Vec<bool> = figures.map(|figure| figure > 0.0).collect();
         // All models must agree.
-        figures.first().filter(|first| figures.iter().all(|figure| figure == *first)).map(|first| *first > 0.0)
+        figures.first().copied().filter(|first| figures.iter().all(|figure| figure == first))
     };
     let (Some(beside_5), Some(beside_6), Some(shared)) = (loads(APART, 5), loads(APART, 6), loads(SHARED, 7)) else {
         return Ruling::missing("5, 6 and 7 tabs on which the models agree");

@@ -118,15 +118,15 @@ mod tests {
 
     const EPOCH: u64 = 10;
 
-    fn id(sequence: u64) -> Option<Id> {
-        Some(Id { epoch: EPOCH, sequence })
+    const fn id(sequence: u64) -> Id {
+        Id { epoch: EPOCH, sequence }
     }
 
     #[test]
     fn a_whole_feed_is_exact() {
         let mut account = Account::after(5);
         for number in 6..=9 {
-            assert!(account.message(number, id(number)));
+            assert!(account.message(number, Some(id(number))));
         }
         let entries = account.close(9);
         assert_eq!((entries.delivered, entries.is_exact(account.due(9))), (4, true));
@@ -137,7 +137,7 @@ mod tests {
     fn a_lossy_feed_is_not_exact() {
         let mut account = Account::default();
         for number in (1..=100).filter(|number| number % 10 != 0) {
-            account.message(number, id(number));
+            account.message(number, Some(id(number)));
         }
         let entries = account.close(100);
         assert_eq!((entries.delivered, entries.lost), (90, 10), "the last one is missing at the end");
@@ -147,16 +147,16 @@ mod tests {
     #[test]
     fn a_declared_gap_covers_what_is_missing_and_nothing_else() {
         let mut account = Account::default();
-        account.message(1, id(1));
-        account.gap(id(4));
-        account.message(5, id(5));
-        account.message(8, id(8));
+        account.message(1, Some(id(1)));
+        account.gap(Some(id(4)));
+        account.message(5, Some(id(5)));
+        account.message(8, Some(id(8)));
         let entries = account.close(8);
         assert_eq!((entries.delivered, entries.in_gaps, entries.lost, entries.wrong_gaps), (3, 3, 2, 0));
 
         let mut account = Account::default();
-        account.gap(id(4));
-        account.message(7, id(7));
+        account.gap(Some(id(4)));
+        account.message(7, Some(id(7)));
         assert_eq!(account.close(7).wrong_gaps, 1, "5 and 6 should have followed");
 
         let mut account = Account::default();
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn a_repeated_or_late_message_is_a_fault() {
         let mut account = Account::default();
-        assert_eq!([1, 1, 3, 2].map(|number| account.message(number, id(number))), [true, false, true, false]);
+        assert_eq!([1, 1, 3, 2].map(|number| account.message(number, Some(id(number)))), [true, false, true, false]);
         let entries = account.close(3);
         assert_eq!((entries.repeated, entries.lost, entries.is_exact(3)), (2, 1, false));
     }

@@ -60,12 +60,12 @@ pub(crate) fn load(
                 if at >= first && !slots.take(end) {
                     return Ok(Fetched::default());
                 }
-                let fetched = fetch.run(address, end, || opened.give());
+                let outcome = fetch.run(address, end, || opened.give());
                 // A stream keeps its connection, even when all its texts have arrived.
                 if matches!(fetch, Fetch::Page { .. }) {
                     slots.give();
                 }
-                fetched
+                outcome
             }));
         }
         for _ in 0..first {

@@ -301,7 +301,7 @@ mod tests {
     }
 
     fn chunks(bodies: &[&str]) -> String {
-        let chunks: String = bodies.iter().map(|body| format!("{:x}\r\n{body}\r\n", body.len())).collect();
+        let chunks: String = bodies.iter().map(|body| format!("{:x}\r\n{body}\r\n", body.len())).collect::<Vec<_>>().concat();
         format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}")
     }
 

@@ -143,13 +143,13 @@ impl Returning {
                 Ok(_) => return,
                 Err(_) => REFUSED,
             },
-            Stage::Open(socket, bytes) => match read_all(socket, bytes) {
-                Ok(()) => return,
-                Err(_) => {
-                    client.retry = last_retry(bytes).unwrap_or(client.retry);
-                    client.retry
+            Stage::Open(socket, bytes) => {
+                if read_all(socket, bytes).is_ok() {
+                    return;
                 }
-            },
+                client.retry = last_retry(bytes).unwrap_or(client.retry);
+                client.retry
+            }
         };
         client.stage = Stage::Away(now + away);
     }

@@ -163,7 +163,8 @@ mod tests {
         let text = text(&[named("here", report.clone())]);
         for entry in &report.entries {
             let told = format!("{}: A figure <decided> it.", entry.ruling.verdict);
-            assert!(text.contains(&format!("{:<4} {}", entry.id, &entry.sentence[..40])) && text.contains(&told), "{text}");
+            let begin: String = entry.sentence.chars().take(25).collect();
+            assert!(text.contains(&format!("{:<4} {begin}", entry.id)) && text.contains(&told), "{text}");
         }
         assert!(text.contains("100 & more") && text.contains("event-loop"), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= COLUMNS.into()), "{text}");

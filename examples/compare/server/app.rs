@@ -138,6 +138,7 @@ impl App {
 }
 
 /// A request that has an answer at once.
+#[derive(Clone, Copy)]
 enum Ask {
     Plaintext,
     Download,
