@@ -46,7 +46,7 @@ pub(crate) const CLAIM: Claim = Claim {
                   memory and no time. The event loop keeps a few hundred bytes. A bounded pool has its threads from the start, and holds as many requests as it has \
                   threads.",
     file: "src/driver/thread_per_conn/mod.rs",
-    seconds: [4.0, 40.0],
+    seconds: [4.5, 15.0],
     measure,
     judge,
 };

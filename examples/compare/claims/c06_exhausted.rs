@@ -43,7 +43,7 @@ pub(crate) const CLAIM: Claim = Claim {
     explanation: "A thread of the pool belongs to its connection until the connection ends. The ninth connection waits in the accept queue, \
                   which is first in, first out. When a held client leaves, its thread takes the next connection.",
     file: "examples/third_driver.rs",
-    seconds: [3.0, 6.0],
+    seconds: [1.7, 2.8],
     measure,
     judge,
 };
@@ -155,12 +155,12 @@ fn judge(findings: &Findings, _: &Noise) -> Ruling {
         Verdict::NotShown
     };
     let told = |rounds: &[f64]| match median(rounds) {
-        ms if ms >= blocked_ms => format!("not within {} ms", short(blocked_ms)),
-        ms => format!("after {} ms", short(ms)),
+        ms if ms >= blocked_ms => format!("does not answer within {} ms", short(blocked_ms)),
+        ms => format!("answers after {} ms", short(ms)),
     };
     let left = findings.median(ANSWER, Model::Pool, LEFT).map_or_else(|| "n/a".to_owned(), short);
     let because = format!(
-        "With {THREADS} of {THREADS} threads held, `pool` answers {}, and `event-loop` {}. `pool` answers {left} ms after the held clients \
+        "With {THREADS} of {THREADS} threads held, `pool` {}, and `event-loop` {}. `pool` answers {left} ms after the held clients \
          have left.",
         told(pool),
         told(event_loop)

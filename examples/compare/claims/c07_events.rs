@@ -38,7 +38,7 @@ pub(crate) const CLAIM: Claim = Claim {
     explanation: "With one connection, a blocking server waits and reads in one system call, and the event loop in two. With many \
                   connections, the event loop takes all that are ready in one turn, and threads are switched for each operation.",
     file: "src/driver/drive.rs",
-    seconds: [4.0, 55.0],
+    seconds: [4.2, 49.0],
     measure,
     judge,
 };

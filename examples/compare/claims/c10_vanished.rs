@@ -55,7 +55,7 @@ const PONG_INTERVALS: u64 = 3;
 
 pub(crate) const CLAIM: Claim = Claim {
     id: "C10",
-    sentence: "Without heartbeats, clients that vanish keep their sockets and memory on the server.",
+    sentence: "Without heartbeats, clients that vanish keep their sockets on the server.",
     source: "RFC 6455 (2011), section 5.5.2: a ping is \"a means to verify that the remote endpoint is still responsive\"; RFC 9293 (2022), \
              section 3.8.4: TCP's own keep-alive is off by default, and then waits for two hours.",
     setup: "Subscribers of a topic, and 20 more that stay and answer pings. The subscribers vanish: their sockets stay open, and a filter \
@@ -75,7 +75,7 @@ pub(crate) const CLAIM: Claim = Claim {
                   of the client. A comment of SSE has no answer: the system keeps it and sends it again, until TCP_USER_TIMEOUT ends the \
                   connection. Memory of ended connections may stay with the process, for later ones.",
     file: "src/session/websocket.rs",
-    seconds: [4.5, 35.0],
+    seconds: [3.8, 31.0],
     measure,
     judge,
 };

@@ -13,7 +13,7 @@ use crate::lab::deliveries::Deliveries;
 use crate::lab::load::{Load, latencies};
 use crate::lab::model::Model;
 use crate::lab::process::{ServerProcess, own_usage};
-use crate::lab::samples::{Ratio, Side};
+use crate::lab::samples::{Ratio, Side, short};
 use crate::lab::wire::Exchange;
 use crate::server::Setup;
 
@@ -56,7 +56,7 @@ pub(crate) const CLAIM: Claim = Claim {
     explanation: "The loops share no connection: each has its own listening socket, and the system spreads the clients over them. A published \
                   message goes through the hub's lock, and then into the inbox of each loop, which is woken for it.",
     file: "examples/cores/main.rs",
-    seconds: [3.0, 25.0],
+    seconds: [2.0, 24.0],
     measure,
     judge,
 };
@@ -179,11 +179,11 @@ fn judge(findings: &Findings, noise: &Noise) -> Ruling {
     };
     let switches = |model| findings.median(SWITCHES, model, DELIVERIES).unwrap_or(f64::NAN);
     let costs = format!(
-        "On `loops`, a request takes {:.2} times the CPU of `event-loop`, and a delivery {:.2} times, with {:.2} context switches instead of {:.2}.",
+        "On `loops`, a request takes {:.2} times the CPU of `event-loop`, and a delivery {:.2} times, with {} context switches instead of {}.",
         requests_cpu.median,
         deliveries_cpu.median,
-        switches(Model::Loops),
-        switches(Model::EventLoop)
+        short(switches(Model::Loops)),
+        short(switches(Model::EventLoop))
     );
     if own < 2.0 {
         let verdict = if requests_cpu.side(2.0, noise.cpu) == Side::Above { Verdict::DoesNotHold } else { Verdict::NotShown };

@@ -46,7 +46,7 @@ pub(crate) const CLAIM: Claim = Claim {
                   written to a few pages. 32-bit systems had few addresses, so that the size of the stack was the limit there. \
                   On `pool`, each connection also has a buffer and a queue of 1,000 places.",
     file: "src/driver/thread_per_conn/mod.rs",
-    seconds: [3.5, 15.0],
+    seconds: [4.0, 8.5],
     measure,
     judge,
 };

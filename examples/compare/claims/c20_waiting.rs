@@ -36,7 +36,7 @@ pub(crate) const CLAIM: Claim = Claim {
     explanation: "Both threads of a connection sleep in the kernel until the client sends, or a handler answers, or a time-out ends. The threads of \
                   `pool` cannot be woken by a handler: each of them looks for an answer 50 times a second.",
     file: "src/driver/thread_per_conn/reader.rs",
-    seconds: [3.0, 30.0],
+    seconds: [2.3, 26.0],
     measure,
     judge,
 };
