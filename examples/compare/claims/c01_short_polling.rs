@@ -47,7 +47,7 @@ pub(crate) const CLAIM: Claim = Claim {
                   half an interval on average. If several messages come in one interval, no answer is empty, and one answer brings all of \
                   them: then polling needs fewer requests than messages.",
     file: "src/push/techniques/short_poll.rs",
-    seconds: [6.0, 60.0],
+    seconds: [4.5, 60.0],
     measure,
     judge,
 };
@@ -77,7 +77,7 @@ fn measure(lab: &mut Lab<'_>) -> Result<Findings> {
             let subscribers = Subscribers::connect(server.address, plan, SUBSCRIBERS, &publisher)?;
             subjects.push((server, publisher, subscribers));
         }
-        let rounds = lab.in_turn(lab.effort().rounds(), &mut subjects, |lab, (server, publisher, subscribers), round| {
+        let rounds = lab.in_turn(lab.effort().pick(2, 5), &mut subjects, |lab, (server, publisher, subscribers), round| {
             lab.step(&format!("{}, {}, round {}", at(interval_ms, every), server.model, round + 1))?;
             let before = server.usage();
             let run = subscribers.run(publisher, Pace::steady(messages, interval.mul_f64(every)))?.whole()?;

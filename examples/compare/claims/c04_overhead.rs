@@ -73,7 +73,7 @@ fn measure_bytes(lab: &mut Lab<'_>, servers: &[ServerProcess], findings: &mut Fi
     }
     let messages = lab.effort().pick(16, 100);
     let rounds =
-        lab.in_turn(lab.effort().rounds(), &mut subjects, |lab, (server, technique, _, every, publisher, subscribers), round| {
+        lab.in_turn(lab.effort().pick(2, 5), &mut subjects, |lab, (server, technique, _, every, publisher, subscribers), round| {
             lab.step(&format!("bytes, {technique}, {}, round {}", server.model, round + 1))?;
             let bytes = subscribers.run(publisher, Pace::steady(messages, *every))?.whole()?.tally.bytes_per_message();
             Ok([(OVERHEAD, bytes - PAYLOAD_BYTES as f64), (BYTES, bytes)])
@@ -95,7 +95,7 @@ fn measure_latency(lab: &mut Lab<'_>, servers: &[ServerProcess], findings: &mut 
         }
     }
     let messages = lab.effort().pick(40, 400);
-    let rounds = lab.in_turn(lab.effort().rounds(), &mut subjects, |lab, (server, technique, publisher, subscribers), round| {
+    let rounds = lab.in_turn(lab.effort().pick(2, 5), &mut subjects, |lab, (server, technique, publisher, subscribers), round| {
         lab.step(&format!("latency, {technique}, {}, round {}", server.model, round + 1))?;
         let run = subscribers.run(publisher, Pace::steady(messages, TRANSIT / 2))?.whole()?;
         Ok([(LATENCY, run.tally.mean_latency_ms() / (TRANSIT.as_secs_f64() * 1e3))])

@@ -51,7 +51,7 @@ pub(crate) const CLAIM: Claim = Claim {
 fn measure(lab: &mut Lab<'_>) -> Result<Findings> {
     let mut findings = Findings::default();
     let mut servers = lab.models().into_iter().map(|model| lab.start(model)).collect::<Result<Vec<_>>>()?;
-    let time = Duration::from_millis(lab.effort().pick(250, 1_500));
+    let time = Duration::from_millis(lab.effort().pick(200, 1_500));
     for (x, (at, is_blocked)) in [(QUIET, false), (BLOCKED, true)].into_iter().enumerate() {
         let rounds = lab.in_turn(lab.effort().rounds(), &mut servers, |lab, server, round| {
             lab.step(&format!("{at}, {}, round {}", server.model, round + 1))?;

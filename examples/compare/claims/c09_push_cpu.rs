@@ -91,7 +91,7 @@ fn measure_users(
         }
     }
     let messages = lab.effort().pick(2, 8);
-    let rounds = lab.in_turn(lab.effort().rounds(), &mut subjects, |lab, (server, technique, publisher, subscribers), round| {
+    let rounds = lab.in_turn(lab.effort().pick(2, 5), &mut subjects, |lab, (server, technique, publisher, subscribers), round| {
         lab.step(&format!("{}, {}, round {}", at(*technique, users), server.model, round + 1))?;
         let before = server.usage();
         let run = subscribers.run(publisher, Pace::steady(messages, EVERY))?.whole()?;

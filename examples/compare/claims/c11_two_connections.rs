@@ -35,7 +35,7 @@ pub(crate) const CLAIM: Claim = Claim {
     explanation: "A stream keeps its connection. The browser queues further requests until a connection is free, which never happens. A hub \
                   with one cursor for all topics carries any number of feeds over one connection.",
     file: "src/push/techniques/sse.rs",
-    seconds: [4.0, 20.0],
+    seconds: [2.0, 9.0],
     measure,
     judge,
 };

@@ -40,7 +40,7 @@ pub(crate) const CLAIM: Claim = Claim {
                   when the answer ends. A stream does not end. So each stream of pushlab says that it must not be buffered. A chunked answer \
                   says where its pieces end, and nginx passes them on.",
     file: "src/session/response.rs",
-    seconds: [4.0, 25.0],
+    seconds: [2.5, 20.0],
     measure,
     judge,
 };

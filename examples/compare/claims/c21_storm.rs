@@ -29,7 +29,7 @@ pub(crate) const CLAIM: Claim = Claim {
     source: "The \"thundering herd\" of reconnecting clients. AWS Architecture Blog, Brooker, \"Exponential Backoff and Jitter\" (2015); \
              WHATWG HTML, section 9.2.3, for `retry` and the user agent's own back-off.",
     setup: "A server with 500 (quick) or 5,000 (full) event streams shuts down and starts again on the same port. The old server tells each \
-            client when to come back (`retry`): all after 1 s, or spread over 1 s (quick) or 5 s (full) more. Another client opens a \
+            client when to come back (`retry`): all after 1 s, or spread over 0.5 s (quick) or 5 s (full) more. Another client opens a \
             connection and asks for 13 bytes every 5 ms, from the start of the new server on.",
     measured: "The slowest answer to that client, the most connections within 100 ms, and the time until all streams are open again.",
     rule: "It holds if, on each model and in every round, the slowest answer takes more than twice as long when all clients come at one time as \
@@ -42,7 +42,7 @@ pub(crate) const CLAIM: Claim = Claim {
     explanation: "Clients that come at one time wait for each other, and a client that comes meanwhile waits behind them all. A server that \
                   shuts down knows its clients, so it can give each of them another time.",
     file: "src/driver/config.rs",
-    seconds: [15.0, 75.0],
+    seconds: [7.5, 60.0],
     measure,
     judge,
 };
@@ -54,7 +54,7 @@ fn measure(lab: &mut Lab<'_>) -> Result<Findings> {
     if clients < wanted {
         findings.notes.push(format!("Only {clients} clients: this process may have only {} descriptors.", lab.conditions.limits.soft));
     }
-    let spread_ms = lab.effort().pick(1_000, 5_000);
+    let spread_ms = lab.effort().pick(500, 5_000);
     let mut ways: Vec<(Model, &str, u64)> = Vec::new();
     for model in lab.models() {
         ways.extend([(model, TOGETHER, 0), (model, SPREAD, spread_ms)]);

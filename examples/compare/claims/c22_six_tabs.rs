@@ -44,7 +44,7 @@ pub(crate) const CLAIM: Claim = Claim {
     explanation: "The limit is the browser's, and it is counted over all tabs. One shared stream needs one connection. HTTP/2 has many streams \
                   in one connection.",
     file: "src/push/techniques/sse.rs",
-    seconds: [7.0, 20.0],
+    seconds: [2.5, 10.0],
     measure,
     judge,
 };

@@ -82,7 +82,7 @@ impl Effort {
 
     /// The measured time of one round of a load.
     pub(crate) fn round_time(self) -> Duration {
-        Duration::from_millis(self.pick(120, 1_000))
+        Duration::from_millis(self.pick(100, 1_000))
     }
 
     /// The load before it, whose figures do not count.
