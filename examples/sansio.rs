@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
 use pushlab::proto::http1::{Conn, Content, Event, Next, ResponseHead};
-use pushlab::proto::{Limits, Now, Outbox, RemoteError};
+use pushlab::proto::{Now, Outbox, ProtocolLimits, RemoteError};
 
 fn main() -> ExitCode {
     let what = "The protocol core alone: answers hello at any path, to one client after the other.";
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
 }
 
 fn serve(mut socket: TcpStream) -> io::Result<()> {
-    let (limits, hello, mut input, mut out) = (Limits::default(), ResponseHead::new(200, "text/plain"), Vec::new(), Outbox::new());
+    let (limits, hello, mut input, mut out) = (ProtocolLimits::default(), ResponseHead::new(200, "text/plain"), Vec::new(), Outbox::new());
     let (mut conn, mut is_hungry) = (Conn::new(Instant::now(), &limits), true);
     while !conn.is_closing() {
         let waited = if is_hungry { wait(&mut conn, &mut socket, &mut input)? } else { Ok(()) };

@@ -81,23 +81,23 @@
 //!   lasts.
 //! - A deadline ends a peer only after its socket was read to the end. A delay of the server does not
 //!   count as a delay of the peer.
-//! - If a client leaves, its connection is closed at once, whatever it waits for and however much it had
-//!   sent. If a client vanishes without a word, a WebSocket is closed within two heartbeats, and any
-//!   other connection when its own time or the time for writing is over. A client that ends only its
-//!   sending side has left, too, unless [`Settings::half_close`] says that it waits.
+//! - If a client leaves, the server closes its connection at once, whatever the client waits for,
+//!   and however much it had sent. If a client vanishes without a word, the server closes a
+//!   WebSocket within two heartbeats. Any other connection ends when its own time or the time for
+//!   writing is over. A client that ends only its sending side counts as a client that leaves,
+//!   unless [`Settings::half_close`] says that it waits.
 //! - For each topic, sent = delivered + declared gap, whatever technique a client resumes with.
 //! - A client that comes back to a stream or WebSocket of a hub reaches the present on that
 //!   connection, however far behind it is. The server keeps one piece of the client's missed messages
 //!   in memory ([`push::HubConfig::replay_bytes`]).
-//! - The memory of a hub is bounded, whatever topics and names its clients make up.
+//! - The memory of a hub is bounded, whatever topics and names its clients invent.
 //! - A handler that panics ends its own connection. A handler that blocks stops every connection of the
 //!   event loop, and no other connection with threads.
 //! - A shutdown answers every accepted request, tells waiting clients when to come back, and ends within
 //!   [`Config::shutdown_grace`].
 //! - No byte that a client sends is written to the log.
 //! - One origin gets one answer ([`session::Origin`]), whatever its page asks for. A check that
-//!   decides about access reads a field as bytes, and a value that it does not understand is
-//!   refused.
+//!   decides about access reads a field as bytes, and refuses a value that it does not understand.
 //!
 //! README.md names the test for each of them.
 //!
@@ -113,19 +113,20 @@
 //!   until the write time-out.
 //! - The write time-out begins again whenever the system takes bytes, not whenever the peer acknowledges
 //!   some.
-//! - With threads, a deadline is met up to 50 ms late, and up to 100 ms late where the reading thread
+//! - With threads, a deadline is met up to 50 ms late, or up to 100 ms late if the reading thread
 //!   sleeps until a later deadline. On the event loop, a deadline of 8 s or more is met late by up to an
 //!   eighth of its time and at most one second. With threads, the system's own time for writing is up to
 //!   an eighth late.
 //! - With threads, a connection keeps its one or two threads for as long as it is open. Once
 //!   [`Config::max_threads`] are taken, an idle connection keeps new ones waiting for up to
-//!   [`proto::Limits::keep_alive_timeout`].
-//! - With threads, no thread reads while a last answer is written. The write time-out ends a client that
-//!   sends more than the system buffers before it reads that answer. The event loop reads on.
-//! - With threads, two queues can wait for one reader: the publishers fill one, and the other stands
-//!   behind full output. Each has [`Limits::queue_bytes`].
-//! - A stream or WebSocket of a hub with `format=raw` has no room for a gap in its middle. Messages that
-//!   the slow-consumer policy drops there are counted, and the client is not told. With
+//!   [`proto::ProtocolLimits::keep_alive_timeout`].
+//! - With threads, no thread reads while a last answer is written. If a client sends more than the
+//!   system buffers before it reads that answer, the write time-out ends its connection. The event
+//!   loop reads on.
+//! - With threads, two queues can wait for one reader: publishers fill the first one, and messages
+//!   that find full output wait in the second one. Each can hold [`Limits::queue_bytes`].
+//! - A stream or WebSocket of a hub with `format=raw` cannot express a gap in its middle. If the
+//!   slow-consumer policy drops messages there, they are counted, and the client is not told. With
 //!   [`SlowConsumer::Disconnect`], the default, none is dropped. A gap that opens before the client has
 //!   reached the present ends the stream or WebSocket.
 //! - A request that has half arrived can use the whole grace time of a shutdown: it counts as accepted.

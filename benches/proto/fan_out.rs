@@ -7,13 +7,13 @@ use std::time::{Instant, SystemTime};
 use criterion::{Criterion, Throughput};
 use pushlab::proto::http1::{BodySize, Conn, ResponseHead};
 use pushlab::proto::ws::Writer;
-use pushlab::proto::{Frame, Limits, Now, Outbox, sse};
+use pushlab::proto::{Frame, Now, Outbox, ProtocolLimits, sse};
 
 const SUBSCRIBERS: usize = 1_000;
 const PAYLOAD: &str = "{\"topic\":\"ticks\",\"sequence\":104711,\"value\":21.5,\"unit\":\"C\"}";
 
 pub(super) fn bench(criterion: &mut Criterion) {
-    let (now, limits) = (Now::new(Instant::now(), SystemTime::UNIX_EPOCH), Limits::default());
+    let (now, limits) = (Now::new(Instant::now(), SystemTime::UNIX_EPOCH), ProtocolLimits::default());
     let mut sockets: Vec<_> = (0..SUBSCRIBERS).map(|_| (Writer::new(), Outbox::new())).collect();
     let mut streams: Vec<_> = (0..SUBSCRIBERS).map(|_| (Conn::new(now.instant(), &limits), Outbox::new())).collect();
     for (conn, out) in &mut streams {

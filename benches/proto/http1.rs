@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 
 use criterion::{BatchSize, Criterion, Throughput};
 use pushlab::proto::http1::{BodySize, ChunkedDecoder, ChunkedEvent, Conn, Head, ResponseHead};
-use pushlab::proto::{Limits, Now, Outbox};
+use pushlab::proto::{Now, Outbox, ProtocolLimits};
 
 const SMALL: &[u8] = b"GET /hello HTTP/1.1\r\nHost: example.org\r\n\r\n";
 
@@ -32,7 +32,7 @@ fn now() -> Now {
 
 /// Parses and validates heads. A second group measures `httparse` alone, which does the parsing.
 fn heads(criterion: &mut Criterion) {
-    let limits = Limits::default();
+    let limits = ProtocolLimits::default();
     for (group, parse) in [("proto/http1/head", true), ("proto/http1/head_httparse_alone", false)] {
         let mut group = criterion.benchmark_group(group);
         for (name, raw) in [("small", SMALL), ("browser", BROWSER)] {
@@ -57,7 +57,7 @@ fn heads(criterion: &mut Criterion) {
 /// Reads a request and sends a small response, on a connection that is kept open.
 fn exchanges(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("proto/http1/exchange");
-    let (now, limits) = (now(), Limits::default());
+    let (now, limits) = (now(), ProtocolLimits::default());
     for (name, raw) in [("small", SMALL), ("browser", BROWSER)] {
         let (mut conn, mut out) = (Conn::new(now.instant(), &limits), Outbox::new());
         group.throughput(Throughput::Bytes(raw.len() as u64));
@@ -75,7 +75,7 @@ fn exchanges(criterion: &mut Criterion) {
 
 fn responses(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("proto/http1/response");
-    let (now, limits) = (now(), Limits::default());
+    let (now, limits) = (now(), ProtocolLimits::default());
     let head = ResponseHead { fields: b"Cache-Control: no-store\r\n", ..ResponseHead::new(200, "text/plain; charset=utf-8") };
     for (name, body) in [("13_bytes", vec![b'x'; 13]), ("4_kib", vec![b'x'; 4096])].map(|(name, body)| (name, Arc::<[u8]>::from(body))) {
         let mut out = Outbox::new();
@@ -99,7 +99,7 @@ fn responses(criterion: &mut Criterion) {
 }
 
 fn chunks(criterion: &mut Criterion) {
-    let (now, limits) = (now(), Limits::default());
+    let (now, limits) = (now(), ProtocolLimits::default());
     let mut group = criterion.benchmark_group("proto/http1/chunk_encode");
     for (name, len) in [("16_bytes", 16), ("1_kib", 1024)] {
         let (mut conn, mut out, payload) = (Conn::new(now.instant(), &limits), Outbox::new(), vec![b'x'; len]);

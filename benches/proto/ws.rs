@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
 use pushlab::proto::ws::{Conn, Event, FrameHead, Message, Next, Opcode, Utf8Validator, Writer, accept_key, mask};
-use pushlab::proto::{Limits, Outbox};
+use pushlab::proto::{Outbox, ProtocolLimits};
 
 const SIZES: [(&str, usize); 3] = [("16_bytes", 16), ("1_kib", 1024), ("64_kib", 64 * 1024)];
 
@@ -24,7 +24,7 @@ fn client_frame(opcode: Opcode, key: [u8; 4], payload: &[u8]) -> Vec<u8> {
 
 /// Decodes the head, unmasks the payload, and returns the message.
 fn decode(criterion: &mut Criterion) {
-    let limits = Limits::default();
+    let limits = ProtocolLimits::default();
     let mut group = criterion.benchmark_group("proto/ws/decode");
     let text = |len: usize| "push, and it shall be opened; ".bytes().cycle().take(len).collect::<Vec<_>>();
     let frames = SIZES.into_iter().flat_map(|(name, len)| {
@@ -79,7 +79,7 @@ fn utf8(criterion: &mut Criterion) {
             bencher.iter(|| {
                 let mut validator = Utf8Validator::new();
                 for piece in black_box(text.as_bytes()).chunks(333) {
-                    validator.push(piece).expect("text");
+                    validator.check(piece).expect("text");
                 }
                 validator.finish().expect("the text is whole");
             });

@@ -11,8 +11,9 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
+use pushlab::proto::ProtocolLimits;
 use pushlab::push::{Hub, HubConfig, Mounted};
-use pushlab::{Config, IoModel, Limits, Message, Reply, Request, Response, Server, Settings, Socket, Stats, WebSocketHandler, proto};
+use pushlab::{Config, IoModel, Limits, Message, Reply, Request, Response, Server, Settings, Socket, Stats, WebSocketHandler};
 use socket2::{Domain, Type};
 
 use crate::Result;
@@ -49,11 +50,11 @@ fn listen() -> io::Result<TcpListener> {
 }
 
 fn config(max_threads: usize) -> Config {
-    let protocol = proto::Limits {
+    let protocol = ProtocolLimits {
         head_timeout: Duration::from_secs(2),
         body_timeout: Duration::from_secs(2),
         keep_alive_timeout: Duration::from_secs(5),
-        ..proto::Limits::default()
+        ..ProtocolLimits::default()
     };
     let limits = Limits {
         protocol,

@@ -56,11 +56,19 @@ impl Findings {
     pub(crate) fn add(&mut self, quantity: Quantity, column: impl Display, at: &str, x: f64, rounds: Vec<f64>) {
         let column = column.to_string();
         let point = Point { at: at.to_owned(), x, rounds };
-        match self.series.iter_mut().find(|series| series.quantity == quantity.name && series.column == column) {
-            Some(series) => series.points.push(point),
-            None => {
-                let (name, unit) = (quantity.name.to_owned(), quantity.unit.to_owned());
-                self.series.push(Series { quantity: name, unit, column, points: vec![point] });
+        if let Some(series) = self.series.iter_mut().find(|series| series.quantity == quantity.name && series.column == column) {
+            series.points.push(point);
+        } else {
+            let (name, unit) = (quantity.name.to_owned(), quantity.unit.to_owned());
+            self.series.push(Series { quantity: name, unit, column, points: vec![point] });
+        }
+    }
+
+    /// Adds several quantities that were measured together, each with its value in every round.
+    pub(crate) fn add_rounds<const N: usize>(&mut self, column: impl Display, at: &str, x: f64, rounds: &[[(Quantity, f64); N]]) {
+        for which in 0..N {
+            if let Some(first) = rounds.first() {
+                self.add(first[which].0, &column, at, x, rounds.iter().map(|round| round[which].1).collect());
             }
         }
     }

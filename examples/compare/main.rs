@@ -7,6 +7,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test"))]
 #![allow(clippy::cast_precision_loss, reason = "figures have three digits that count")]
+#![allow(clippy::duplicate_mod, reason = "the driver of an example is used here, and brings its own terminal")]
 #![allow(clippy::cast_sign_loss, reason = "times and counts are not negative")]
 
 #[path = "../common/arguments.rs"]

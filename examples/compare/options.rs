@@ -11,7 +11,7 @@ use crate::arguments::Arguments;
 use crate::claims::{CLAIMS, Claim};
 use crate::lab::Effort;
 use crate::lab::model::Model;
-use crate::server::Setup;
+use crate::server::{Defect, Setup};
 
 pub(crate) const HELP: &str = "\
 Tests what textbooks say about server push, and about blocking and non-blocking IO, on this
@@ -30,6 +30,8 @@ Usage: compare [OPTIONS]
   --count              also count instructions (valgrind) and system calls (strace), if installed
   --poll-binary FILE   a build of this program over poll(2), for the model `poll`
   --server HOST:PORT   also measure a server that is not pushlab's
+  --defect NAME        break the model event-loop on purpose, to see the claims notice: `sleeps` for
+                       1 ms in each handler, or `loses` every tenth published message
   --merge A.json B.json
                        show the figures of several machines side by side, without a run; the
                        files are of --json, and the page goes to --out
@@ -66,6 +68,7 @@ pub(crate) struct Options {
     pub(crate) out: PathBuf,
     pub(crate) json: Option<PathBuf>,
     pub(crate) count: bool,
+    pub(crate) defect: Defect,
     pub(crate) poll_binary: Option<PathBuf>,
     pub(crate) server: Option<SocketAddr>,
 }
@@ -79,6 +82,7 @@ pub(crate) fn parse(mut arguments: Arguments) -> Result<Command, String> {
         out: PathBuf::from(OUT),
         json: None,
         count: false,
+        defect: Defect::None,
         poll_binary: None,
         server: None,
     };
@@ -92,6 +96,7 @@ pub(crate) fn parse(mut arguments: Arguments) -> Result<Command, String> {
             "--out" => options.out = arguments.value("a file")?,
             "--json" => options.json = Some(arguments.value("a file")?),
             "--count" => options.count = true,
+            "--defect" => options.defect = arguments.value("sleeps or loses")?,
             "--poll-binary" => options.poll_binary = Some(arguments.value("a file")?),
             "--server" => options.server = Some(arguments.value::<Address>("HOST:PORT or http://HOST:PORT, which must exist")?.0),
             "--merge" => merged = arguments.values("two or more JSON files")?,

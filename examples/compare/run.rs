@@ -102,6 +102,7 @@ pub(crate) fn conditions(options: &Options) -> Result<Conditions> {
         poll_binary,
         foreign: options.server,
         count: options.count,
+        defect: options.defect,
         cores: Cores::divide(cores::available()),
         limits,
     })

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::proto::Now;
 
-/// The current time, as of the last [`Clock::read`].
+/// The current time, as of the last [`CachedClock::read`].
 #[derive(Clone, Debug)]
-pub(crate) struct Clock(Now);
+pub(crate) struct CachedClock(Now);
 
-impl Clock {
+impl CachedClock {
     pub(crate) fn new() -> Self {
         Self(Now::new(Instant::now(), SystemTime::now()))
     }

@@ -21,7 +21,7 @@ use crate::proto::Frame;
 use crate::session::{Address, Burst, Command, Delivery};
 
 /// Capacity for crossing deliveries that is kept from turn to turn: 1 MiB.
-const PLACES_KEPT: usize = 64 * 1024;
+const CROSSING_KEPT: usize = 64 * 1024;
 /// Capacity for postings that is kept from turn to turn, here and in the inbox: about 1 MiB each.
 const POSTINGS_KEPT: usize = 16 * 1024;
 /// Each posting is compared with this many of the newest bundles. If it belongs to an older bundle,
@@ -35,7 +35,7 @@ pub(crate) struct Deliveries {
     missed: Missed,
     bundles: Vec<Bundle>,
     marks: Marks,
-    crossing: Vec<Place>,
+    crossing: Vec<CrossingDelivery>,
 }
 
 /// Messages of one turn to the same audience.
@@ -46,8 +46,8 @@ struct Bundle {
     frames: Vec<Frame>,
 }
 
-/// The delivery of one posting to one connection.
-struct Place {
+/// The delivery of one posting to a connection that several postings of this turn go to.
+struct CrossingDelivery {
     address: Address,
     /// The index of the posting.
     nth: u32,
@@ -138,19 +138,19 @@ impl Deliveries {
                 Posting::One(address, _) => std::slice::from_ref(address),
                 Posting::Many(readers, _) => &readers.addresses,
             };
-            let places = addresses.iter().filter(|address| marks.is_crossing(address.slot));
-            crossing.extend(places.map(|&address| Place { address, nth: nth as u32 }));
+            let deliveries = addresses.iter().filter(|address| marks.is_crossing(address.slot));
+            crossing.extend(deliveries.map(|&address| CrossingDelivery { address, nth: nth as u32 }));
         }
         // The sort is stable, so each connection keeps the order of posting.
-        crossing.sort_by_key(|place| place.address.slot);
+        crossing.sort_by_key(|delivery| delivery.address.slot);
     }
 
     fn hand_over_crossing(&mut self, carrier: &mut impl Carrier) {
         let Self { postings, crossing, .. } = self;
-        for places in crossing.chunk_by(|one, next| one.address.slot == next.address.slot) {
-            for Place { address, nth } in places {
+        for of_slot in crossing.chunk_by(|one, next| one.address.slot == next.address.slot) {
+            for CrossingDelivery { address, nth } in of_slot {
                 match &mut postings[*nth as usize] {
-                    Posting::One(_, Some(Command::Push(frame))) | Posting::Many(_, frame) => {
+                    Posting::One(_, Some(Command::Send(frame))) | Posting::Many(_, frame) => {
                         carrier.deliver(*address, Delivery::Messages(&Burst::one(frame)));
                     }
                     Posting::One(_, command) => {
@@ -160,10 +160,10 @@ impl Deliveries {
                     }
                 }
             }
-            carrier.drive(places[0].address.slot);
+            carrier.drive(of_slot[0].address.slot);
         }
         crossing.clear();
-        crossing.shrink_to(PLACES_KEPT);
+        crossing.shrink_to(CROSSING_KEPT);
     }
 
     fn hand_over_bundled(&mut self, carrier: &mut impl Carrier) {
@@ -186,7 +186,7 @@ impl Deliveries {
                 continue;
             }
             match command.take() {
-                Some(Command::Push(frame)) => carrier.send(address, &Burst::one(&frame)),
+                Some(Command::Send(frame)) => carrier.send(address, &Burst::one(&frame)),
                 Some(command) => {
                     carrier.deliver(address, Delivery::Command(command));
                     carrier.drive(address.slot);
@@ -327,7 +327,7 @@ mod tests {
                         expected[to.slot as usize].push(format!("{:?} to {}", Command::Close(1), to.serial));
                     }
                     1 => {
-                        inbox.post(to, Command::Push(frame));
+                        inbox.post(to, Command::Send(frame));
                         expected[to.slot as usize].push(format!("{text} to {}", to.serial));
                     }
                     kind => {

@@ -27,21 +27,23 @@ use crate::session::{Burst, Context, Delivered, Delivery, Io, Need, Next, PeerEn
 
 /// Moves bytes to and from one peer.
 ///
-/// There may be a layer between the transport and the system, such as TLS. Such a layer reports
-/// with [`need`](Self::need) that it wants to write or to read for itself.
+/// There may be a layer between the transport and the system, such as TLS. If the layer must read
+/// or write for itself, it says so with [`need`](Self::need).
+///
+/// The example of [`drive`] implements it.
 pub trait Transport {
-    /// Reads once into `room`, which is not empty. Returns the number of bytes, 0 at the end of
-    /// input, and whether there may be more. A transport that waits for input waits no longer than
-    /// `patience`.
+    /// Reads once into `room`, which is not empty. Returns the number of bytes, which is 0 at the
+    /// end of input, and whether there may be more. A transport that waits for input waits no
+    /// longer than `patience`.
     ///
     /// # Errors
     /// [`ErrorKind::WouldBlock`] if there is no input now. Any other error ends the connection,
     /// except [`ErrorKind::Interrupted`].
     fn read(&mut self, room: &mut [u8], patience: Option<Duration>) -> io::Result<(usize, Ready)>;
 
-    /// Writes once from `out`, and [removes](Outbox::advance) from it what it took. Returns the
-    /// number of bytes that have left, and whether the transport may take more. `out` is empty only
-    /// if the transport [needs](Self::need) a write.
+    /// Writes once from `out`, and [removes](Outbox::advance) the bytes that were written. Returns
+    /// their number, and whether the transport may take more. `out` is empty only if the transport
+    /// [needs](Self::need) a write.
     ///
     /// # Errors
     /// [`ErrorKind::WouldBlock`] if the transport takes nothing now, and [`ErrorKind::TimedOut`] if
@@ -76,8 +78,8 @@ pub enum Done {
     Wrote(usize, Ready),
 }
 
-/// One caller of the loop: it holds the session and the buffers, and shares them with other threads
-/// if it must.
+/// One caller of the loop. It has the session and the buffers, and may share them with other
+/// threads. [`Turn`] is one side, and `examples/third_driver.rs` has another.
 pub trait Side {
     /// Reports the last step to the session, and asks it for the next one. Returns `None` if the
     /// next one has to wait for another turn.
@@ -89,7 +91,7 @@ pub trait Side {
     fn patience(&self) -> Option<Duration> {
         None
     }
-    /// What is to be written, after a step that said [`Next::Write`].
+    /// The output to write, after a step that returned [`Next::Write`].
     fn output(&mut self) -> &mut Outbox;
 }
 
@@ -105,8 +107,73 @@ pub enum Rest {
     Close(CloseReason),
 }
 
-/// Does what the session of `side` asks for, until it waits or is over, or the side has no share
-/// left.
+/// Does what the session of `side` asks for, until the session waits or is over, or the side has no
+/// share left.
+///
+/// This driver has two byte buffers instead of a socket:
+///
+/// ```
+/// use std::io::{self, Read};
+/// use std::time::{Duration, Instant, SystemTime};
+/// use pushlab::driver::drive::{Driven, Rest, Share, Transport, Turn, drive};
+/// use pushlab::proto::{Now, Outbox};
+/// use pushlab::session::{Context, Ready, Session, Surroundings};
+/// use pushlab::{Reply, Request, Response, Settings, Stats};
+/// # use pushlab::session::{Address, Command, Post, RemoteSource};
+/// # struct NoPosts;
+/// # impl Post for NoPosts {
+/// #     fn post(&self, _: Address, _: Command) {}
+/// # }
+/// # impl RemoteSource for NoPosts {
+/// #     fn post(&self) -> std::sync::Arc<dyn Post> {
+/// #         std::sync::Arc::new(NoPosts)
+/// #     }
+/// #     fn slot(&self) -> u32 {
+/// #         0
+/// #     }
+/// #     fn issue_serial(&self) -> u64 {
+/// #         1
+/// #     }
+/// # }
+///
+/// struct Buffers {
+///     from_peer: &'static [u8],
+///     to_peer: Vec<u8>,
+/// }
+///
+/// impl Transport for Buffers {
+///     fn read(&mut self, room: &mut [u8], _: Option<Duration>) -> io::Result<(usize, Ready)> {
+///         Ok((self.from_peer.read(room)?, Ready::Perhaps))
+///     }
+///     fn write(&mut self, out: &mut Outbox) -> io::Result<(usize, Ready)> {
+///         let len = out.len();
+///         self.to_peer.extend(out.chunks().flatten());
+///         out.advance(len);
+///         Ok((len, Ready::Perhaps))
+///     }
+///     fn end_sending(&mut self) -> io::Result<()> {
+///         Ok(())
+///     }
+/// }
+///
+/// let (settings, stats) = (Settings::default(), Stats::default());
+/// let now = Now::new(Instant::now(), SystemTime::now());
+/// let app = |request: &Request<'_>, reply: Reply<'_>| reply.send(Response::text(format!("you asked for {}\n", request.path())));
+/// let cx = Context { app: &app, surroundings: Surroundings { now: &now, settings: &settings, stats: &stats, remote: &NoPosts } };
+///
+/// let mut buffers = Buffers { from_peer: b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n", to_peer: Vec::new() };
+/// let mut driven = Driven::new(Session::new(([127, 0, 0, 1], 4711).into(), &cx));
+/// driven.session.may_read();
+/// let (mut out, mut buffer) = (Outbox::new(), [0; 1024]);
+/// let mut turn = Turn { driven: &mut driven, out: &mut out, buffer: &mut buffer, share: Share::UNLIMITED, cx: &cx };
+/// let Rest::Close(reason) = drive(&mut turn, &mut buffers) else { panic!("this peer sends everything at once, and ends") };
+/// driven.session.close(reason, &cx);
+/// assert!(buffers.to_peer.ends_with(b"you asked for /x\n"));
+/// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
+/// # serve_once(app, &["/x"]);
+/// ```
+///
+/// `examples/third_driver.rs` is a whole driver.
 #[inline]
 pub fn drive(side: &mut impl Side, transport: &mut impl Transport) -> Rest {
     let mut done = Done::Nothing;
@@ -143,6 +210,8 @@ pub fn drive(side: &mut impl Side, transport: &mut impl Transport) -> Rest {
 }
 
 /// A session with the input that it has not used yet. An idle connection has no such input.
+///
+/// The example of [`drive`] has one.
 pub struct Driven {
     /// The session.
     pub session: Session,
@@ -152,13 +221,13 @@ pub struct Driven {
 /// Input that a session has not used. It is boxed, because most connections have none.
 struct Unused {
     bytes: Vec<u8>,
-    /// So many bytes at the front have been used since. The rest moves once, and not after each
-    /// answer.
+    /// This number of bytes at the front has been used. They are removed when fresh input comes, so
+    /// that the others move once, and not after each answer.
     skipped: usize,
 }
 
 impl Driven {
-    /// A session of which no input waits.
+    /// A session without unused input.
     pub const fn new(session: Session) -> Self {
         Self { session, unused: None }
     }
@@ -169,8 +238,8 @@ impl Driven {
         self.unused.as_ref().map_or(&[], |unused| &unused.bytes[unused.skipped..])
     }
 
-    /// Reports the last step of [`drive`] to the session. `room` is where the read bytes are.
-    /// Afterwards, [`resume`](Self::resume) goes on with the unused input.
+    /// Reports the last step of [`drive`] to the session. `room` has the bytes that were read. The
+    /// caller then calls [`resume`](Self::resume), which goes on with the unused input.
     #[inline(always)]
     pub fn report(&mut self, done: Done, room: &mut [u8], out: &mut Outbox, cx: &Context<'_>) {
         match done {
@@ -198,7 +267,7 @@ impl Driven {
         }
     }
 
-    /// The session gets its input in one piece, so fresh input goes behind the unused.
+    /// The session gets its input in one piece, so fresh input goes behind the unused input.
     fn take_in_behind(&mut self, fresh: &[u8], ready: Ready, out: &mut Outbox, cx: &Context<'_>) {
         let Some(unused) = &mut self.unused else { return };
         unused.bytes.drain(..unused.skipped);
@@ -207,8 +276,8 @@ impl Driven {
         self.forget_used();
     }
 
-    /// Goes on with the unused input, if the session can. Returns whether it has used any, so that
-    /// there may be more to go on with.
+    /// Gives the unused input to the session again. Returns whether the session has used some of
+    /// it. Then the next call may use more.
     #[inline(always)]
     pub fn resume(&mut self, out: &mut Outbox, cx: &Context<'_>) -> bool {
         let Some(unused) = &mut self.unused else { return false };
@@ -222,7 +291,7 @@ impl Driven {
         self.unused.take_if(|unused| unused.skipped == unused.bytes.len());
     }
 
-    /// Delivers to the session, and puts what is sent at the end of `out`. A driver that writes
+    /// Delivers to the session, and appends what the session sends to `out`. A driver that writes
     /// shared bytes directly calls [`Session::deliver`] instead.
     #[inline(always)]
     pub fn deliver(&mut self, serial: u64, delivery: Delivery<'_>, out: &mut Outbox, cx: &Context<'_>) {
@@ -255,8 +324,8 @@ impl Driven {
 pub struct Share {
     /// Bytes to read.
     pub read_bytes: usize,
-    /// Bytes to write. Once they are written, no further input is read, even if all answers have
-    /// left.
+    /// Bytes to write. Once they are written, the connection reads no further input in this turn,
+    /// even if all answers have left.
     pub write_bytes: usize,
 }
 
@@ -266,6 +335,8 @@ impl Share {
 }
 
 /// The side of a driver that never waits in a read or a write, for one connection in one turn.
+///
+/// The example of [`drive`] makes one.
 pub struct Turn<'a> {
     /// The session and its unused input.
     pub driven: &'a mut Driven,

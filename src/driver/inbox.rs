@@ -36,7 +36,7 @@ impl Posting {
     /// message if it is dropped. `None` if it must not be dropped.
     fn weigh(&self) -> Option<(usize, usize)> {
         let (frame, readers) = match self {
-            Self::One(_, Some(Command::Push(frame))) => (frame, 1),
+            Self::One(_, Some(Command::Send(frame))) => (frame, 1),
             Self::One(..) => return None,
             Self::Many(readers, frame) => {
                 return Some((size_of::<Self>() + readers.list_bytes + frame.wire().len(), readers.addresses.len()));
@@ -81,7 +81,7 @@ impl Missed {
 }
 
 impl Queue {
-    fn push(&mut self, posting: Posting, limit_bytes: usize, policy: SlowConsumer, stats: &Stats) {
+    fn add(&mut self, posting: Posting, limit_bytes: usize, policy: SlowConsumer, stats: &Stats) {
         if let Some((bytes, _)) = posting.weigh() {
             if policy == SlowConsumer::Disconnect && self.bytes + bytes > limit_bytes {
                 match posting {
@@ -178,11 +178,11 @@ impl Inbox {
         let _left = self.queue().take();
     }
 
-    fn push(&self, postings: impl IntoIterator<Item = Posting>) {
+    fn add(&self, postings: impl IntoIterator<Item = Posting>) {
         let mut queue = self.queue();
         let Some(open) = &mut *queue else { return };
         for posting in postings {
-            open.push(posting, self.limit_bytes, self.policy, &self.stats);
+            open.add(posting, self.limit_bytes, self.policy, &self.stats);
         }
         let is_asleep = std::mem::take(&mut open.asleep);
         // The loop that is woken should find the lock free.
@@ -199,18 +199,18 @@ impl Inbox {
 
 impl Post for Inbox {
     fn post(&self, address: Address, command: Command) {
-        self.push([Posting::One(address, Some(command))]);
+        self.add([Posting::One(address, Some(command))]);
     }
 
     fn post_many(&self, addresses: Arc<Vec<Address>>, frame: &Frame) {
         // An audience keeps a reference to its list.
         let is_own = Arc::strong_count(&addresses) == 1;
         let list_bytes = if is_own { size_of_val(&addresses[..]) } else { 0 };
-        self.push([Posting::Many(Readers { addresses, list_bytes }, frame.clone())]);
+        self.add([Posting::Many(Readers { addresses, list_bytes }, frame.clone())]);
     }
 
     fn post_each(&self, commands: Vec<(Address, Command)>) {
-        self.push(commands.into_iter().map(|(address, command)| Posting::One(address, Some(command))));
+        self.add(commands.into_iter().map(|(address, command)| Posting::One(address, Some(command))));
     }
 }
 
@@ -248,7 +248,7 @@ mod tests {
                         let found: Vec<_> = postings
                             .drain(..)
                             .map(|posting| match posting {
-                                Posting::One(_, Some(Command::Push(frame))) => Some(frame),
+                                Posting::One(_, Some(Command::Send(frame))) => Some(frame),
                                 Posting::One(_, Some(_)) => None,
                                 Posting::One(_, None) | Posting::Many(..) => panic!("a hole, or what nobody posted"),
                             })
@@ -266,7 +266,7 @@ mod tests {
                         expected.push(None);
                     }
                     _ => {
-                        inbox.post(address, Command::Push(frame(number)));
+                        inbox.post(address, Command::Send(frame(number)));
                         if expected.iter().flatten().count() == ROOM {
                             let oldest = expected.iter().position(Option::is_some).expect("there are five");
                             expected.remove(oldest);
@@ -291,13 +291,13 @@ mod tests {
         (0..RELEASES).for_each(|_| inbox.post(address, Command::Close(1)));
         let (mut searched, mut search_from) = (0, 0);
         for _ in 0..4 * RELEASES {
-            inbox.post(address, Command::Push(Frame::chunk(b"x")));
+            inbox.post(address, Command::Send(Frame::chunk(b"x")));
             let queue = inbox.queue();
             let queue = queue.as_ref().expect("the loop is not over");
             searched += queue.search_from.abs_diff(search_from);
             search_from = queue.search_from;
         }
-        assert!(searched < 12 * RELEASES, "{searched} places were searched for {} messages", 4 * RELEASES);
+        assert!(searched < 12 * RELEASES, "{searched} entries were searched for {} messages", 4 * RELEASES);
     }
 
     /// A message to an audience counts only its frame, because all messages share the list of

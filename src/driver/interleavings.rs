@@ -20,8 +20,8 @@ use crate::session::{Address, Command, Post, SlowConsumer};
 
 const ADDRESS: Address = Address { slot: 1, serial: 1 };
 
-fn push(text: &[u8]) -> Command {
-    Command::Push(Frame::chunk(text))
+fn send(text: &[u8]) -> Command {
+    Command::Send(Frame::chunk(text))
 }
 
 fn post(to: &dyn Post, address: Address, command: Command) {
@@ -30,7 +30,7 @@ fn post(to: &dyn Post, address: Address, command: Command) {
 
 fn payload(command: &Command) -> Option<u8> {
     match command {
-        Command::Push(frame) => frame.payload().first().copied(),
+        Command::Send(frame) => frame.payload().first().copied(),
         _ => None,
     }
 }
@@ -59,7 +59,7 @@ fn loom_inbox_loses_no_wake_up() {
         let inbox = Arc::new(Inbox::new(1 << 20, SlowConsumer::Disconnect, Arc::default(), Arc::clone(&stop)));
         let poster = |text: &'static [u8]| {
             let inbox = Arc::clone(&inbox);
-            thread::spawn(move || post(&*inbox, ADDRESS, push(text)))
+            thread::spawn(move || post(&*inbox, ADDRESS, send(text)))
         };
         let posters = [poster(b"a"), poster(b"b")];
         let mut taken = take(&inbox, &stop, 2);
@@ -78,8 +78,8 @@ fn loom_inbox_keeps_the_order_of_one_poster() {
         let inbox = Arc::new(Inbox::new(1 << 20, SlowConsumer::Disconnect, Arc::default(), Arc::clone(&stop)));
         let posting = Arc::clone(&inbox);
         let poster = thread::spawn(move || {
-            post(&*posting, ADDRESS, push(b"a"));
-            post(&*posting, ADDRESS, push(b"b"));
+            post(&*posting, ADDRESS, send(b"a"));
+            post(&*posting, ADDRESS, send(b"b"));
         });
         assert_eq!(take(&inbox, &stop, 2), b"ab");
         poster.join().expect("it posts");
@@ -116,8 +116,8 @@ fn loom_mailbox_hands_over_everything() {
         let address = Address { slot: 1, serial };
         let posting = Arc::clone(&mailbox);
         let poster = thread::spawn(move || {
-            post(&*posting, address, push(b"a"));
-            post(&*posting, address, push(b"b"));
+            post(&*posting, address, send(b"a"));
+            post(&*posting, address, send(b"b"));
             post(&*posting, address, Command::Close(1000));
         });
         let mut taken = Vec::new();
@@ -140,7 +140,7 @@ fn loom_mailbox_closes() {
         let mailbox = mailbox();
         let address = Address { slot: 1, serial: mailbox.issue_serial() };
         let (posting, writing) = (Arc::clone(&mailbox), Arc::clone(&mailbox));
-        let poster = thread::spawn(move || post(&*posting, address, push(b"a")));
+        let poster = thread::spawn(move || post(&*posting, address, send(b"a")));
         let writer = thread::spawn(move || while !matches!(writing.wait(None), Mail::Closed) {});
         mailbox.close();
         poster.join().expect("it posts");
@@ -155,12 +155,12 @@ fn loom_mailbox_forgets_what_comes_too_late() {
         let mailbox = mailbox();
         let early = Address { slot: 1, serial: mailbox.issue_serial() };
         let posting = Arc::clone(&mailbox);
-        let poster = thread::spawn(move || post(&*posting, early, push(b"a")));
+        let poster = thread::spawn(move || post(&*posting, early, send(b"a")));
         let late = mailbox.issue_serial();
         assert!(matches!(mailbox.try_take(), Mail::Nothing));
         poster.join().expect("it posts");
         assert!(matches!(mailbox.try_take(), Mail::Nothing));
-        post(&*mailbox, Address { slot: 1, serial: late }, push(b"b"));
+        post(&*mailbox, Address { slot: 1, serial: late }, send(b"b"));
         assert!(matches!(mailbox.try_take(), Mail::Command(posted) if posted.serial == late && payload(&posted.command) == Some(b'b')));
     });
 }

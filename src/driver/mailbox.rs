@@ -143,7 +143,7 @@ impl Inner {
     fn take(&mut self) -> Option<Posted> {
         // Dropped messages stood before all frames that are left.
         let lost = self.frames.take_lost();
-        let command = if lost > 0 { Command::Lost(lost) } else { self.frames.dequeue().map(Command::Push).or_else(|| self.last.take())? };
+        let command = if lost > 0 { Command::Lost(lost) } else { self.frames.dequeue().map(Command::Send).or_else(|| self.last.take())? };
         Some(Posted { serial: self.serial, command, has_more: !self.frames.is_empty() || self.last.is_some() })
     }
 }
@@ -155,7 +155,7 @@ impl Post for Mailbox {
             return;
         }
         match command {
-            Command::Push(frame) => {
+            Command::Send(frame) => {
                 let settings = &self.config.settings;
                 let policy = match settings.slow_consumer {
                     // These messages wait for the writer to wake up, which is not the reader's

@@ -11,10 +11,16 @@ use std::sync::Arc;
 
 use super::listen::{self, Listening};
 use super::{Config, Stopper, event_loop, thread_per_conn};
-use crate::proto::Limits;
+use crate::proto::ProtocolLimits;
 use crate::session::{Handler, Stats, canonical};
 
 /// How connections use the system.
+///
+/// ```
+/// use pushlab::IoModel;
+/// assert_eq!("threads".parse(), Ok(IoModel::ThreadPerConnection));
+/// assert_eq!(IoModel::ALL.map(|model| model.to_string()), ["event-loop", "threads"]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum IoModel {
     /// One thread with non-blocking sockets. The system tells which of them are ready (epoll,
@@ -121,7 +127,7 @@ impl Server {
 
     fn on(listener: mio::net::TcpListener, mut config: Config) -> io::Result<Self> {
         config.settings.limits = config.settings.limits.clamped();
-        config.shutdown_grace = config.shutdown_grace.min(Limits::TIMEOUT_MAX);
+        config.shutdown_grace = config.shutdown_grace.min(ProtocolLimits::TIMEOUT_MAX);
         let local_addr = canonical(listener.local_addr()?);
         Ok(Self { listening: Listening::new(listener, config)?, local_addr })
     }

@@ -41,7 +41,7 @@ impl Stop {
     }
 }
 
-/// Stops a running server from any thread.
+/// Stops a running server from any thread. The example of [`Server`](crate::Server) has one.
 #[derive(Clone)]
 pub struct Stopper(Arc<Stop>);
 

@@ -58,13 +58,15 @@ pub enum RemoteError {
     /// A chunk size, a chunk extension, the end of a chunk or a trailer field is malformed (RFC
     /// 9112, section 7.1).
     BadChunk,
-    /// The head is larger than [`Limits::head_bytes`](super::Limits::head_bytes).
+    /// The head is larger than [`ProtocolLimits::head_bytes`](super::ProtocolLimits::head_bytes).
     HeadTooLarge,
-    /// The head has more fields than [`Limits::head_fields`](super::Limits::head_fields).
+    /// The head has more fields than
+    /// [`ProtocolLimits::head_fields`](super::ProtocolLimits::head_fields).
     TooManyFields,
-    /// The request target is longer than [`Limits::target_bytes`](super::Limits::target_bytes).
+    /// The request target is longer than
+    /// [`ProtocolLimits::target_bytes`](super::ProtocolLimits::target_bytes).
     TargetTooLong,
-    /// The body is larger than [`Limits::body_bytes`](super::Limits::body_bytes).
+    /// The body is larger than [`ProtocolLimits::body_bytes`](super::ProtocolLimits::body_bytes).
     BodyTooLarge,
     /// The server does not know the method (RFC 9110, section 9.1).
     UnknownMethod,
@@ -72,10 +74,12 @@ pub enum RemoteError {
     UnsupportedVersion,
     /// `Expect` names an expectation other than `100-continue` (RFC 9110, section 10.1.1).
     UnknownExpectation,
-    /// The head did not arrive within [`Limits::head_timeout`](super::Limits::head_timeout).
+    /// The head did not arrive within
+    /// [`ProtocolLimits::head_timeout`](super::ProtocolLimits::head_timeout).
     HeadTimeout,
-    /// The body arrived more slowly than [`Limits::body_timeout`](super::Limits::body_timeout) and
-    /// [`Limits::body_rate`](super::Limits::body_rate) allow.
+    /// The body arrived more slowly than
+    /// [`ProtocolLimits::body_timeout`](super::ProtocolLimits::body_timeout) and
+    /// [`ProtocolLimits::body_rate`](super::ProtocolLimits::body_rate) allow.
     BodyTimeout,
     /// The peer ended the connection in the middle of a message.
     UnexpectedEof,
@@ -110,10 +114,11 @@ pub enum RemoteError {
     /// A close frame has a body of one byte, or a code that must not be sent (RFC 6455, section
     /// 7.4).
     BadCloseFrame,
-    /// A message is larger than [`Limits::message_bytes`](super::Limits::message_bytes).
+    /// A message is larger than
+    /// [`ProtocolLimits::message_bytes`](super::ProtocolLimits::message_bytes).
     MessageTooLarge,
     /// A message has more fragments than
-    /// [`Limits::message_fragments`](super::Limits::message_fragments).
+    /// [`ProtocolLimits::message_fragments`](super::ProtocolLimits::message_fragments).
     TooManyFragments,
     /// The peer did not answer a ping or a close frame in time.
     Silent,
@@ -244,6 +249,11 @@ impl fmt::Display for RemoteError {
 impl std::error::Error for RemoteError {}
 
 /// This side tried to send something that the protocol does not allow.
+///
+/// ```
+/// use pushlab::proto::{Frame, LocalError, sse::Event};
+/// assert_eq!(Frame::event(&Event::data("x").event("two\nlines")).err(), Some(LocalError::BadEvent));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LocalError {
@@ -318,11 +328,12 @@ pub enum CloseReason {
     /// disconnect.
     SlowConsumer,
     /// The socket accepted no byte for
-    /// [`session::Limits::write_timeout`](crate::session::Limits::write_timeout).
+    /// [`Limits::write_timeout`](crate::session::Limits::write_timeout).
     WriteStalled,
     /// The transport failed, for example by a reset or a broken pipe.
     Transport,
-    /// No request arrived within [`Limits::keep_alive_timeout`](super::Limits::keep_alive_timeout).
+    /// No request arrived within
+    /// [`ProtocolLimits::keep_alive_timeout`](super::ProtocolLimits::keep_alive_timeout).
     Idle,
     /// The server is shutting down.
     Shutdown,

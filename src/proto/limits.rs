@@ -10,16 +10,16 @@ use std::time::Duration;
 /// The bounds of HTTP/1.1 and WebSocket on one connection. Every connection has all of them. A bound
 /// cannot be switched off, but it can be raised. Drivers may fire a timeout up to 1/8 late.
 ///
-/// A server takes these bounds in [`pushlab::Limits::protocol`](crate::Limits::protocol).
-/// [`pushlab::Limits`](crate::Limits) holds all bounds of a connection.
+/// A server takes these bounds in [`Limits::protocol`](crate::Limits::protocol).
+/// [`Limits`](crate::Limits) holds all bounds of a connection.
 ///
 /// ```
-/// use pushlab::proto::Limits;
-/// let limits = Limits { body_bytes: 64 * 1024, ..Limits::default() };
+/// use pushlab::proto::ProtocolLimits;
+/// let limits = ProtocolLimits { body_bytes: 64 * 1024, ..ProtocolLimits::default() };
 /// assert!(limits.head_bytes < limits.body_bytes);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct ProtocolLimits {
     /// Bytes of one request head, including the request line and the blank line. A larger head gets
     /// 431. Default 16 KiB (nginx 4 x 8 KiB, Node 16 KiB). Values above 65,535 count as 65,535.
     pub head_bytes: usize,
@@ -60,7 +60,7 @@ pub struct Limits {
     pub keep_alive_timeout: Duration,
 }
 
-impl Limits {
+impl ProtocolLimits {
     /// The largest number of fields that a head can have, even if
     /// [`head_fields`](Self::head_fields) is larger.
     pub const HEAD_FIELDS_MAX: usize = 128;
@@ -79,7 +79,7 @@ impl Limits {
     }
 }
 
-impl Default for Limits {
+impl Default for ProtocolLimits {
     fn default() -> Self {
         Self {
             head_bytes: 16 * 1024,

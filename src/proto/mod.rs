@@ -29,6 +29,6 @@ pub mod ws;
 pub use bytes::Bytes;
 pub use error::{CloseReason, LocalError, RemoteError};
 pub use frame::{Frame, FrameKind};
-pub use limits::Limits;
+pub use limits::ProtocolLimits;
 pub use now::Now;
 pub use outbox::Outbox;

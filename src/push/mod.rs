@@ -102,6 +102,6 @@ pub use hub::{
     Access, Clock, Hub, HubConfig, HubStats, PublishError, Published, SubscribeError, Subscription, SubscriptionStatus, TopicInfo,
 };
 pub use model::{
-    BadCursor, BadTopic, Cursor, Encoding, Format, Gap, Id, Message, Payload, PerTechnique, Replay, Topics, append_json_string,
+    BadCursor, BadTopic, Cursor, Encoding, Format, Gap, Id, Payload, PerTechnique, Replay, TopicMessage, Topics, append_json_string,
 };
 pub use techniques::TECHNIQUES;

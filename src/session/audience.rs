@@ -21,7 +21,7 @@ use crate::proto::Frame;
 /// use pushlab::proto::Frame;
 /// use pushlab::session::Audience;
 /// let audience = Audience::default();
-/// audience.push(&Frame::text("nobody hears this"));
+/// audience.send_to_all(&Frame::text("nobody hears this"));
 /// assert!(audience.is_empty());
 /// ```
 #[derive(Default)]
@@ -73,7 +73,7 @@ impl Audience {
     }
 
     /// Sends one message to all members.
-    pub fn push(&self, frame: &Frame) {
+    pub fn send_to_all(&self, frame: &Frame) {
         for Group { post, addresses } in self.groups.values() {
             post.post_many(Arc::clone(addresses), frame);
         }

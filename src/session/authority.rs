@@ -82,6 +82,12 @@ pub fn is_allowed_host(host: Option<&str>, list: &[String]) -> bool {
 /// Whether `entry` can name a host in [`Settings::allow_hosts`](super::Settings::allow_hosts): a
 /// name, an IPv4 address, or an IPv6 address in brackets, with or without a port. An entry that is
 /// none of these matches no host.
+///
+/// ```
+/// use pushlab::session::is_host_entry;
+/// assert!(is_host_entry("push.example:8080") && is_host_entry("[::1]"));
+/// assert!(!is_host_entry("*.example") && !is_host_entry("http://push.example"));
+/// ```
 pub fn is_host_entry(entry: &str) -> bool {
     // An asterisk is a valid byte of a name, but a person who writes one means a pattern.
     Authority::parse(entry).is_some() && !entry.contains('*')

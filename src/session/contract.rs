@@ -9,14 +9,15 @@ use std::time::Instant;
 use super::{Burst, Command};
 use crate::proto::CloseReason;
 
-/// What a driver does next for a session.
+/// What a driver does next for a session. The example of [`Session`](super::Session) handles each
+/// case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// Read once, at most so many bytes.
     Read(usize),
     /// Write once from the output.
     Write,
-    /// End the sending side of the connection (TCP's FIN). It is asked for once.
+    /// End the sending side of the connection (TCP's FIN). The session asks for this once.
     EndSending,
     /// Do nothing until the transport is ready, a command comes, or this time is reached.
     Wait(Option<Instant>),
@@ -24,7 +25,7 @@ pub enum Next {
     Close(CloseReason),
 }
 
-/// How a caller of [`Session::next`](super::Session::next) reads or writes.
+/// How a caller of [`Session::next`](super::Session::next) reads or writes. [`Io`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Not at all. Another thread does, or none.
@@ -35,7 +36,7 @@ pub enum Mode {
     Waiting,
 }
 
-/// What a transport needs, beside the bytes of the session.
+/// What a transport needs, beside the bytes of the session. [`Io`] has an example.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Need {
     /// Nothing. A plain socket is always in this state.
@@ -49,6 +50,17 @@ pub enum Need {
 }
 
 /// What the caller of [`Session::next`](super::Session::next) can do.
+///
+/// ```
+/// use pushlab::session::{Io, Mode, Need};
+/// /// For a transport that may need a write or a read of its own.
+/// fn io(need: Need) -> Io {
+///     Io { need, ..Io::NON_BLOCKING }
+/// }
+/// /// A thread that waits in writes, beside another one that reads.
+/// const WRITER: Io = Io { reads: Mode::Never, ..Io::BLOCKING };
+/// # assert_eq!((io(Need::Nothing), WRITER.writes), (Io::NON_BLOCKING, Mode::Waiting));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Io {
     /// How the caller reads.
@@ -88,6 +100,20 @@ pub enum PeerEnd {
 }
 
 /// What a driver delivers to a session.
+///
+/// ```
+/// use pushlab::proto::Frame;
+/// use pushlab::session::{Burst, Command, Delivery};
+/// /// Makes the delivery of a command. A message is a burst of one: its bytes need not be copied.
+/// fn deliver(command: Command, mut to_session: impl FnMut(Delivery<'_>)) {
+///     match command {
+///         Command::Send(frame) => to_session(Delivery::Messages(&Burst::one(&frame))),
+///         other => to_session(Delivery::Command(other)),
+///     }
+/// }
+/// # deliver(Command::Send(Frame::text("news")), |delivery| assert!(matches!(delivery, Delivery::Messages(_))));
+/// # deliver(Command::Close(1000), |delivery| assert!(matches!(delivery, Delivery::Command(_))));
+/// ```
 #[derive(Debug)]
 pub enum Delivery<'a> {
     /// Messages that were posted one after the other.
@@ -99,7 +125,8 @@ pub enum Delivery<'a> {
     Refused,
 }
 
-/// What became of a delivery.
+/// What became of a delivery. [`Driven::deliver`](crate::driver::drive::Driven::deliver) handles
+/// each case.
 #[derive(Debug)]
 pub enum Delivered<'a> {
     /// The session has taken it.

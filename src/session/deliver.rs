@@ -19,7 +19,7 @@ impl Session {
     pub fn deliver<'b>(&mut self, serial: u64, delivery: Delivery<'b>, out: &mut Outbox, cx: &Context<'_>) -> Delivered<'b> {
         match delivery {
             Delivery::Messages(burst) => return self.deliver_messages(serial, burst, out, cx),
-            Delivery::Command(Command::Push(frame)) => self.deliver_one(serial, &frame, out, cx),
+            Delivery::Command(Command::Send(frame)) => self.deliver_one(serial, &frame, out, cx),
             Delivery::Command(command) => self.carry_out(serial, command, out, cx),
             Delivery::Refused => {
                 if self.serial() == Some(serial) {

@@ -125,7 +125,7 @@ impl Pusher {
     /// Sends one message. The frame is shared and not copied: encode a message once and push it to
     /// many.
     pub fn push(&self, frame: &Frame) {
-        self.0.post.post(self.0.address, Command::Push(frame.clone()));
+        self.0.post.post(self.0.address, Command::Send(frame.clone()));
     }
 
     /// Sends one message to many. Consecutive pushers of one driver are handed over together; on
@@ -185,7 +185,7 @@ impl fmt::Debug for Pusher {
 /// address each time.
 fn post_to_all(driver: &dyn Post, addresses: &mut Vec<Address>, frame: &Frame) {
     match addresses[..] {
-        [address] => driver.post(address, Command::Push(frame.clone())),
+        [address] => driver.post(address, Command::Send(frame.clone())),
         _ => return driver.post_many(Arc::new(std::mem::take(addresses)), frame),
     }
     addresses.clear();

@@ -19,7 +19,7 @@ use super::{
     websocket,
 };
 use crate::proto::http1::{Conn, Content, Event, Head, Next};
-use crate::proto::{CloseReason, Frame, Limits, Outbox, RemoteError};
+use crate::proto::{CloseReason, Frame, Outbox, ProtocolLimits, RemoteError};
 
 /// The bytes that a new connection sends without waiting for an acknowledgement: the initial window
 /// of RFC 6928, section 2, for Ethernet segments.
@@ -273,7 +273,7 @@ impl Http {
     #[inline(always)]
     fn feed(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         if let Exchange::Stream(stream) = &mut self.exchange {
-            if stream::feed(&mut self.conn, stream, out, cx).is_err() {
+            if stream.source.is_some() && stream::feed(&mut self.conn, stream, out, cx).is_err() {
                 return self.end_after_panic(cx);
             }
             if stream.source.is_none() {
@@ -461,7 +461,7 @@ impl Http {
 
     /// How many bytes of input can be used now, including bytes that already wait.
     #[inline]
-    pub(super) fn wanted_bytes(&self, limits: &Limits) -> usize {
+    pub(super) fn wanted_bytes(&self, limits: &ProtocolLimits) -> usize {
         self.conn.wanted_bytes(limits)
     }
 }

@@ -7,20 +7,20 @@
 
 use std::time::Duration;
 
-use crate::proto;
+use crate::proto::ProtocolLimits;
 
 /// The bounds of one connection. Every connection has all of them. A bound cannot be switched off,
 /// but it can be raised. Drivers may fire a timeout up to 1/8 late.
 ///
 /// The bounds of requests and of WebSocket messages are in [`protocol`](Self::protocol). A program
-/// that uses [`proto`] alone needs no others. The other fields bound the output of a connection and
-/// the times for which it waits for its peer.
+/// that uses [`proto`](crate::proto) alone needs no others. The other fields bound the output of a
+/// connection and the times for which it waits for its peer.
 ///
 /// ```
 /// use std::time::Duration;
-/// use pushlab::{Limits, proto};
+/// use pushlab::{Limits, proto::ProtocolLimits};
 /// let limits = Limits {
-///     protocol: proto::Limits { body_bytes: 64 * 1024, ..proto::Limits::default() },
+///     protocol: ProtocolLimits { body_bytes: 64 * 1024, ..ProtocolLimits::default() },
 ///     heartbeat: Some(Duration::from_secs(10)),
 ///     ..Limits::default()
 /// };
@@ -38,7 +38,7 @@ use crate::proto;
 pub struct Limits {
     /// The bounds of heads, bodies, pipelined input and WebSocket messages, and the times of heads,
     /// bodies and keep-alive.
-    pub protocol: proto::Limits,
+    pub protocol: ProtocolLimits,
     /// Bytes of unsent output. From this number on, the server does not process further input. At
     /// least 1. Default 256 KiB (libwebsockets and uWebSockets also pause).
     pub output_bytes: usize,
@@ -61,8 +61,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The longest timeout: [`proto::Limits::TIMEOUT_MAX`].
-    pub const TIMEOUT_MAX: Duration = proto::Limits::TIMEOUT_MAX;
+    /// The longest timeout: [`ProtocolLimits::TIMEOUT_MAX`].
+    pub const TIMEOUT_MAX: Duration = ProtocolLimits::TIMEOUT_MAX;
 
     /// Returns these limits in the range that a server supports, with those of
     /// [`protocol`](Self::protocol). Timeouts are at most [`TIMEOUT_MAX`](Self::TIMEOUT_MAX), so
@@ -83,7 +83,7 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            protocol: proto::Limits::default(),
+            protocol: ProtocolLimits::default(),
             output_bytes: 256 * 1024,
             queue_bytes: 1024 * 1024,
             write_timeout: Duration::from_secs(30),

@@ -10,16 +10,16 @@ use super::session::{Over, Overdue, Phase, Session};
 use super::{Context, HalfClose};
 use crate::proto::{CloseReason, Outbox};
 
-/// How many bytes are read after a deadline from a peer that goes on sending, before the peer is
-/// ended. The number is larger than what the system buffers for a socket (Linux: `tcp_rmem`, 6 MiB
-/// at most by default). So everything that had arrived at the deadline has been read by then.
+/// How many bytes the session reads from a peer that goes on sending after its deadline. Then the
+/// session ends the peer. The number is larger than what the system buffers for a socket (Linux:
+/// `tcp_rmem`, 6 MiB at most by default). So everything that had arrived at the deadline is read.
 const OVERDUE_BYTES_MAX: u32 = 8 * 1024 * 1024;
 
 impl Session {
     /// What to do next.
     ///
     /// [`Next::Write`] comes before [`Next::Read`], so that output does not pile up. While output
-    /// is [lent](Outbox::lend) to another thread, it is not asked for.
+    /// is [lent](Outbox::lend) to another thread, the session does not ask for a write.
     #[inline(always)]
     pub fn next(&mut self, io: Io, out: &mut Outbox, cx: &Context<'_>) -> Next {
         if self.is_special()
@@ -78,15 +78,17 @@ impl Session {
             over.until = Some(cx.now.instant() + cx.settings.limits.close_timeout);
             return Some(Next::EndSending);
         }
-        // A layer may still want to write for itself. It can send nothing any more.
+        // A layer of the transport may still need a write. The sending side has ended, so the layer
+        // can send nothing any more.
         Some(if self.can_read(io) { Next::Read(usize::MAX) } else { Next::Wait(self.deadline()) })
     }
 
-    /// Acts on the peer's end when all input before it was worked on. With [`HalfClose::Waits`], it
-    /// is looked at again after each answer.
+    /// Acts on the peer's end, after the session has worked on all input before it. With
+    /// [`HalfClose::Waits`], the session looks at the end again after each answer.
     fn notice_peer_end(&mut self, out: &mut Outbox, cx: &Context<'_>) {
         if self.peer_end.is_some_and(|end| end != PeerEnd::Read) && self.awaits_peer_end(out, cx) {
-            // A peer with less input before its end would be dropped, too.
+            // The rest of the input stays unread. A peer that had sent less would be dropped now,
+            // so this one is dropped, too.
             self.peer_end = Some(PeerEnd::Read);
         }
         if self.peer_end != Some(PeerEnd::Read) {
@@ -113,9 +115,10 @@ impl Session {
         }
     }
 
-    /// Whether the peer's end matters although nothing is read: the next request waits for an
-    /// answer, and more input stands before the end than is read meanwhile. A driver that cannot
-    /// otherwise see the end then watches for it, and reports [`PeerEnd::Reported`].
+    /// Whether the driver should watch for the peer's end, because no read will find it. This is so
+    /// while a request is being answered, and the client has sent as much further input as the
+    /// session keeps. A driver that sees the end only by a read then watches the socket in another
+    /// way, and reports [`PeerEnd::Reported`].
     pub fn awaits_peer_end(&self, out: &Outbox, cx: &Context<'_>) -> bool {
         self.is_answering()
             && cx.settings.half_close == HalfClose::Leaves
@@ -132,7 +135,8 @@ impl Session {
             return;
         }
         let wanted = self.wanted_bytes(out.len(), cx);
-        // If nothing is read because output waits, the write time-out decides about this peer.
+        // If the session does not read because output waits, the write time-out decides about this
+        // peer.
         let has_been_read = self.peer_end == Some(PeerEnd::Read) || wanted > 0 && is_read && !self.unread;
         if has_been_read || bytes >= OVERDUE_BYTES_MAX {
             self.overdue = None;
@@ -164,8 +168,9 @@ impl Session {
         can_read
     }
 
-    /// How many bytes of input to read at most, while `out_len` bytes of output are unsent. For a
-    /// chunked body and for a WebSocket the session sets no limit; the driver's buffer bounds them.
+    /// How many bytes of input to read at most, while `out_len` bytes of output are unsent. The
+    /// session sets no limit for a chunked body and for a WebSocket: the driver's buffer is the
+    /// limit.
     #[inline(always)]
     fn wanted_bytes(&self, out_len: usize, cx: &Context<'_>) -> usize {
         let limits = &cx.settings.limits;
@@ -177,8 +182,8 @@ impl Session {
             Phase::Http(_) | Phase::WebSocket(_) if out_len >= limits.output_bytes => 0,
             Phase::Http(http) => http.wanted_bytes(&limits.protocol).saturating_sub(unused),
             Phase::Over(Over { ending: Ending::Abort, .. }) | Phase::Closed(_) => 0,
-            // Input is read before a plain close, too: input that arrives after the close is
-            // answered with a reset.
+            // Input is read before the close, too. The system answers input that arrives after the
+            // close with a reset.
             Phase::WebSocket(_) | Phase::Over(_) => usize::MAX,
         }
     }

@@ -9,7 +9,8 @@ use super::Response;
 use crate::proto::Frame;
 
 /// Where a command goes: to one hold, stream or WebSocket of one connection. Each serial is given
-/// out once. So a late command cannot reach a newer connection in the same slot.
+/// out once. So a late command cannot reach a newer connection in the same slot. [`Post`] has an
+/// example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Address {
     /// The connection's slot in its driver.
@@ -18,12 +19,13 @@ pub struct Address {
     pub serial: u64,
 }
 
-/// What a handle tells a connection to do.
+/// What a handle tells a connection to do. [`Post`] and [`Delivery`](super::Delivery) have
+/// examples.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Command {
     /// Send a message on a stream or WebSocket.
-    Push(Frame),
+    Send(Frame),
     /// Report that so many messages were dropped. They stood before all later commands.
     Lost(usize),
     /// Answer a held request. `None` means that the handle was dropped.
@@ -59,7 +61,7 @@ pub trait Post: Send + Sync {
     /// and is not copied.
     fn post_many(&self, addresses: Arc<Vec<Address>>, frame: &Frame) {
         for address in &*addresses {
-            self.post(*address, Command::Push(frame.clone()));
+            self.post(*address, Command::Send(frame.clone()));
         }
     }
 

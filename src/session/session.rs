@@ -1,10 +1,10 @@
 //! The session: one connection from accept to close, and the contract with its driver.
 //!
 //! Owns the phases of a connection, the only place where a connection ends, and the inputs of a
-//! driver. It remembers the peer's end, output that the transport did not take, and deadlines that
-//! have passed. Leaves the answer to the driver's one question to `next`, messages from other
-//! threads to `deliver`, the work inside the phases to `http` and `websocket`, and reading, writing
-//! and closing to the drivers.
+//! driver. A session remembers the peer's end, output that the transport did not take, and
+//! deadlines that have passed. Leaves the answer to the driver's one question to `next`, messages
+//! from other threads to `deliver`, the work inside the phases to `http` and `websocket`, and
+//! reading, writing and closing to the drivers.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -38,13 +38,15 @@ use crate::proto::{CloseReason, Outbox};
 ///    - After [`Write`](super::Next::Write), report with [`wrote`](Self::wrote) how much the transport
 ///      took.
 ///    - After [`EndSending`](super::Next::EndSending), there is nothing to report.
-/// 3. `received` returns how many bytes were used. Keep the rest, and put it in front of the next
-///    input. After every report and every delivery, give it to [`resume`](Self::resume) until that
-///    uses nothing: an answer or room in the output may have been all that it waited for.
-/// 4. While the session waits, come back when the transport is ready, with
-///    [`may_read`](Self::may_read) or [`may_write`](Self::may_write); when another thread posts,
-///    with [`deliver`](Self::deliver); and at the [`deadline`](Self::deadline), with
-///    [`timed_out`](Self::timed_out). Then go on with step 2.
+/// 3. `received` returns how many bytes the session has used. Keep the unused input, and put it in
+///    front of the next input. After every report and every delivery, give the unused input to
+///    [`resume`](Self::resume) until `resume` uses nothing. The unused input may have waited only
+///    for an answer, or for room in the output.
+/// 4. While the session waits, call it for each of these events, and then go on with step 2:
+///    - When the transport is ready, call [`may_read`](Self::may_read) or
+///      [`may_write`](Self::may_write).
+///    - When another thread has posted something, call [`deliver`](Self::deliver).
+///    - At the [`deadline`](Self::deadline), call [`timed_out`](Self::timed_out).
 /// 5. To shut the server down, call [`shut_down`](Self::shut_down) and go on with step 2.
 /// 6. At [`Close`](super::Next::Close), or when the transport fails, close the transport and call
 ///    [`close`](Self::close), which is the last call.
@@ -142,12 +144,13 @@ pub(super) struct Over {
     pub(super) until: Option<Instant>,
 }
 
-/// A deadline that ends the peer has passed. The peer is ended if the transport has no input.
+/// A deadline that ends the peer has passed. The session ends the peer when a read shows that the
+/// transport has no more input.
 #[derive(Clone, Copy)]
 pub(super) struct Overdue {
-    /// Bytes that were read since.
+    /// Bytes that were read since the deadline.
     pub(super) bytes: u32,
-    /// A read was asked for since.
+    /// The session has asked for a read since the deadline.
     pub(super) is_read: bool,
 }
 
@@ -181,17 +184,19 @@ impl Session {
         self.writable = true;
     }
 
-    /// Takes the result of a read: the input that was left unused, with the fresh bytes behind it, and
-    /// whether the transport may have more. `input` is only the unused input if the transport had
-    /// nothing. Returns how many bytes were used. The driver gives the rest again, at the front of
-    /// the next input or to [`resume`](Self::resume).
+    /// Takes the result of a read. `input` is the unused input with the fresh bytes behind it. If
+    /// the transport had no input, it is the unused input alone. `ready` says whether the transport
+    /// may have more.
+    ///
+    /// Returns how many bytes the session has used. The driver gives the others again, at the front
+    /// of the next input or to [`resume`](Self::resume).
     ///
     /// The session uses nothing if the client has sent more than the server can answer now: while a
     /// request is being answered, or while the output is full.
     #[inline(always)]
     pub fn received(&mut self, input: &mut [u8], ready: Ready, out: &mut Outbox, cx: &Context<'_>) -> usize {
         let fresh = input.len() - self.unused as usize;
-        // A peer that has ended is read on to its end.
+        // If the system has reported the peer's end, reading goes on until a read finds the end.
         self.unread = ready == Ready::Perhaps || fresh > 0 && self.peer_end.is_some();
         if let Some(overdue) = &mut self.overdue {
             overdue.bytes = overdue.bytes.saturating_add(fresh as u32);
@@ -199,9 +204,9 @@ impl Session {
         self.work(input, out, cx)
     }
 
-    /// Takes the unused input again, if it waited for an answer or for room in the output. Call
-    /// this after every report and every delivery, until it uses nothing. Returns how many bytes
-    /// were used.
+    /// Takes the unused input again, if it waited for an answer or for room in the output. Returns
+    /// how many bytes the session has used. The driver calls this after every report and every
+    /// delivery, until the session uses nothing.
     #[inline(always)]
     pub fn resume(&mut self, input: &mut [u8], out: &mut Outbox, cx: &Context<'_>) -> usize {
         if self.is_paused { self.work(input, out, cx) } else { 0 }
@@ -259,12 +264,12 @@ impl Session {
         }
     }
 
-    /// The transport has taken so many bytes, which have left `out`. `ready` tells whether it may
-    /// take more.
+    /// Takes the result of a write. The transport has taken this number of bytes, and they have
+    /// left `out`. `ready` says whether the transport may take more.
     ///
-    /// A non-blocking transport that takes nothing until the
-    /// [write time-out](crate::Limits::write_timeout) ends the connection. A blocking transport has
-    /// a write time-out of its own.
+    /// If a non-blocking transport takes nothing for the whole
+    /// [write time-out](crate::Limits::write_timeout), the session ends the connection. A blocking
+    /// transport has a write time-out of its own.
     #[inline(always)]
     pub fn wrote(&mut self, bytes: usize, ready: Ready, out: &mut Outbox, cx: &Context<'_>) {
         if bytes > 0 {
@@ -306,10 +311,10 @@ impl Session {
     /// Acts on a [`deadline`](Self::deadline) that has passed. A call before the deadline does
     /// nothing.
     ///
-    /// A deadline that ends the peer, because it sent nothing or read nothing in time, does not end
-    /// it yet: the driver may have been delayed itself, and input that waits in the transport has
-    /// arrived in time. So [`next`](Self::next) asks for one more read or write, and only if that
-    /// brings nothing, the connection ends.
+    /// Some deadlines end a peer that has sent or read nothing in time. This call does not yet end
+    /// such a peer. The driver itself may have been delayed, and input that waits in the transport
+    /// has arrived in time. So [`next`](Self::next) asks for one more read or write. If that moves
+    /// no bytes, the session ends the connection.
     pub fn timed_out(&mut self, out: &mut Outbox, cx: &Context<'_>) {
         let now = cx.now.instant();
         if self.is_stalled(now) {
@@ -341,8 +346,8 @@ impl Session {
         self.advance(progress, out, cx);
     }
 
-    /// Ends the connection because the server shuts down, in the way of its phase. `come_back_ms`
-    /// is the time after which the client should return.
+    /// Begins to end the connection, because the server shuts down. The phase of the connection
+    /// decides how it ends. `come_back_ms` is the time after which the client should return.
     pub fn shut_down(&mut self, come_back_ms: u64, out: &mut Outbox, cx: &Context<'_>) {
         let progress = match &mut self.phase {
             Phase::Http(http) => http.shut_down(come_back_ms, out, cx),
@@ -398,8 +403,8 @@ impl Session {
     }
 
     /// Ends the connection without writing the rest of the output, because the transport failed or
-    /// must be cut. [`next`](Self::next) then says [`Close`](super::Next::Close). The reason counts only if the
-    /// session was not over before.
+    /// must be cut. [`next`](Self::next) then says [`Close`](super::Next::Close). The reason counts
+    /// only if the session was not over before.
     pub fn abort(&mut self, reason: CloseReason, cx: &Context<'_>) {
         self.end(Ending::Abort, reason, cx);
         if let Phase::Over(over) = &mut self.phase {

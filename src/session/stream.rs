@@ -232,7 +232,7 @@ pub trait StreamSource: Send + 'static {
     fn feed(&mut self, stream: &mut Stream<'_>) -> Feed;
 }
 
-/// What a source wants after a call.
+/// What a source wants after a call. [`StreamSource`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Feed {
     /// The source has more to send. If the call sent nothing, the next call follows the next output

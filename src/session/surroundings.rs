@@ -9,7 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::{RemoteSource, Settings, Stats};
 use crate::proto::Now;
 
-/// What a session uses during one call, except the application.
+/// What a session uses during one call, except the application. The example of
+/// [`Context`](super::Context) makes one.
 #[derive(Clone, Copy)]
 pub struct Surroundings<'a> {
     /// The time of this call, as the driver read it last.

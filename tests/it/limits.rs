@@ -4,13 +4,14 @@
 
 use std::time::{Duration, Instant};
 
-use pushlab::{Limits, proto};
+use pushlab::Limits;
+use pushlab::proto::ProtocolLimits;
 
 #[test]
 fn the_defaults_fit_together() {
     let limits = Limits::default();
     let protocol = &limits.protocol;
-    assert!(protocol.head_fields <= proto::Limits::HEAD_FIELDS_MAX);
+    assert!(protocol.head_fields <= ProtocolLimits::HEAD_FIELDS_MAX);
     assert!(protocol.head_bytes <= 65_535, "as its documentation says");
     assert!(protocol.target_bytes >= 8_000, "RFC 9112, section 3 recommends to support at least 8,000 bytes");
     assert!(protocol.target_bytes < protocol.head_bytes, "a target at its limit leaves room for fields");
@@ -43,7 +44,7 @@ fn endless_times_are_clamped_and_others_left_alone() {
     const ENDLESS: Duration = Duration::MAX;
     const LONGEST: Duration = Limits::TIMEOUT_MAX;
     let with = |time| Limits {
-        protocol: proto::Limits { head_timeout: time, body_timeout: time, keep_alive_timeout: time, ..proto::Limits::default() },
+        protocol: ProtocolLimits { head_timeout: time, body_timeout: time, keep_alive_timeout: time, ..ProtocolLimits::default() },
         write_timeout: time,
         pong_timeout: time,
         close_timeout: time,

@@ -6,14 +6,17 @@
 //!   downwards, `techniques -> http -> hub -> log -> model`.
 //! - `purity`: no sockets, threads, locks, clocks or IO traits outside `driver` (`push` may lock, and has one
 //!   file for its clock).
-//! - `text`: file length, headers, nothing unfinished, no `unsafe`, no `unwrap`, only the dependencies that were agreed.
+//! - `text`: file length, headers, nothing unfinished, no `unsafe`, no `unwrap`, only the dependencies that were agreed, and no file in
+//!   the README that does not exist.
 //! - `limits`: every field of a limits type is read by the layer of that type.
+//! - `errors`: an enum that is an error can grow.
 //! - `covers`: every module of `src` is named by a test module, in header lines like `Covers: proto::sse::event, proto::sse::decoder`.
 //!   A directory's name (`proto::stomp`) covers all of its files; a layer's name alone covers nothing. `mod.rs` and `lib.rs` need no cover.
 //!
 //! Every checker takes text and returns findings, and is tested on text that it must find fault with.
 
 mod covers;
+mod errors;
 mod knots;
 mod layers;
 mod lexer;
@@ -125,8 +128,20 @@ fn the_dependencies_are_the_agreed_ones() {
 }
 
 #[test]
+fn the_files_that_the_readme_names_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    expect_none(&text::check_paths(&Source::new("README.md", &readme), |path| root.join(path).exists()));
+}
+
+#[test]
 fn every_limit_is_read_by_its_layer() {
     expect_none(&limits::check(&sources(&["src"])));
+}
+
+#[test]
+fn errors_can_grow() {
+    expect_none(&sources(&["src"]).iter().flat_map(errors::check).collect::<Vec<_>>());
 }
 
 #[test]

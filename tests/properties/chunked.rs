@@ -3,7 +3,7 @@
 use std::time::{Instant, SystemTime};
 
 use pushlab::proto::http1::{BodySize, ChunkedDecoder, ChunkedEvent, Conn, ResponseHead};
-use pushlab::proto::{Frame, Limits, Now, Outbox};
+use pushlab::proto::{Frame, Now, Outbox, ProtocolLimits};
 
 use super::input::{Cuts, Input};
 
@@ -17,7 +17,7 @@ pub(super) enum Decoded {
     Refused,
 }
 
-fn decode(input: &[u8], mut cuts: Cuts<'_>, limits: &Limits) -> Decoded {
+fn decode(input: &[u8], mut cuts: Cuts<'_>, limits: &ProtocolLimits) -> Decoded {
     let (mut decoder, mut body, mut used_up, mut rest) = (ChunkedDecoder::new(), Vec::new(), 0, input);
     while let Some(piece) = cuts.take(&mut rest) {
         let mut at = 0;
@@ -121,8 +121,8 @@ pub(super) fn decodes_as_the_naive_decoder(data: &[u8]) {
     let mut input = Input::new(data);
     let (how, cuts) = (input.byte(), input.cuts());
     if how & 1 == 0 {
-        let tiny = Limits { body_bytes: 40, chunk_line_bytes: 24, ..Limits::default() };
-        let (bytes, limits) = (input.rest(), if how & 2 == 0 { Limits::default() } else { tiny });
+        let tiny = ProtocolLimits { body_bytes: 40, chunk_line_bytes: 24, ..ProtocolLimits::default() };
+        let (bytes, limits) = (input.rest(), if how & 2 == 0 { ProtocolLimits::default() } else { tiny });
         let whole = decode(bytes, Cuts::WHOLE, &limits);
         assert_eq!(decode(bytes, cuts, &limits), whole);
         match (whole, decode_naively(bytes)) {
@@ -132,7 +132,7 @@ pub(super) fn decodes_as_the_naive_decoder(data: &[u8]) {
         }
         return;
     }
-    let (limits, now) = (Limits::default(), Now::new(Instant::now(), SystemTime::UNIX_EPOCH));
+    let (limits, now) = (ProtocolLimits::default(), Now::new(Instant::now(), SystemTime::UNIX_EPOCH));
     let (mut conn, mut out) = (Conn::new(now.instant(), &limits), Outbox::new());
     conn.next_event(now.instant(), b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &mut out, &limits).expect("a request");
     conn.send_head(&now, &ResponseHead::new(200, ""), BodySize::Stream, &mut out).expect("a response is owed");
@@ -155,7 +155,7 @@ pub(super) fn decodes_as_the_naive_decoder(data: &[u8]) {
     }
     conn.send_end(&now, &mut out).expect("a live stream can be ended");
     let wire: Vec<u8> = out.chunks().flatten().copied().collect();
-    let limits = Limits { body_bytes: usize::MAX, ..limits };
+    let limits = ProtocolLimits { body_bytes: usize::MAX, ..limits };
     let expected = Decoded::Whole(body, wire.len());
     assert_eq!(decode(&wire, cuts, &limits), expected);
     assert_eq!(decode_naively(&wire), expected);

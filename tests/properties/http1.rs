@@ -3,15 +3,15 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use pushlab::proto::http1::{BodySize, Conn, Content, Event, Head, Next, ResponseHead, Version};
-use pushlab::proto::{Frame, Limits, Now, Outbox, RemoteError};
+use pushlab::proto::{Frame, Now, Outbox, ProtocolLimits, RemoteError};
 
 use super::chunked::{Decoded, decode_naively};
 use super::input::{Cuts, Input};
 use super::server::{Asked, answer};
 
-/// Limits that a short input meets.
-fn tiny() -> Limits {
-    Limits {
+/// ProtocolLimits that a short input meets.
+fn tiny() -> ProtocolLimits {
+    ProtocolLimits {
         head_bytes: 160,
         head_fields: 5,
         target_bytes: 40,
@@ -20,7 +20,7 @@ fn tiny() -> Limits {
         head_timeout: Duration::from_secs(2),
         body_timeout: Duration::from_secs(3),
         keep_alive_timeout: Duration::from_secs(5),
-        ..Limits::default()
+        ..ProtocolLimits::default()
     }
 }
 
@@ -44,7 +44,7 @@ enum Seen {
 struct Peer<'l> {
     conn: Conn,
     now: Now,
-    limits: &'l Limits,
+    limits: &'l ProtocolLimits,
     out: Outbox,
     seen: Vec<Seen>,
     asked: Vec<Asked>,
@@ -62,7 +62,7 @@ struct Run {
 }
 
 impl<'l> Peer<'l> {
-    fn run(mut input: &[u8], mut cuts: Cuts<'_>, limits: &'l Limits) -> Run {
+    fn run(mut input: &[u8], mut cuts: Cuts<'_>, limits: &'l ProtocolLimits) -> Run {
         let now = Now::new(Instant::now(), SystemTime::UNIX_EPOCH);
         let conn = Conn::new(now.instant(), limits);
         let mut peer =
@@ -226,14 +226,14 @@ fn check_output(run: &Run) {
 /// Bytes of any kind: what holds after every step, and an output that a client understands.
 pub(super) fn keeps_its_promises(data: &[u8]) {
     let mut input = Input::new(data);
-    let limits = if input.flag() { tiny() } else { Limits::default() };
+    let limits = if input.flag() { tiny() } else { ProtocolLimits::default() };
     check_output(&Peer::run(input.rest(), Cuts::WHOLE, &limits));
 }
 
 /// Bytes of any kind, cut in any way, and whole.
 pub(super) fn does_not_depend_on_cuts(data: &[u8]) {
     let mut input = Input::new(data);
-    let limits = if input.flag() { tiny() } else { Limits::default() };
+    let limits = if input.flag() { tiny() } else { ProtocolLimits::default() };
     let cuts = input.cuts();
     let bytes = input.rest();
     let (whole, cut) = (Peer::run(bytes, Cuts::WHOLE, &limits), Peer::run(bytes, cuts, &limits));
@@ -243,7 +243,7 @@ pub(super) fn does_not_depend_on_cuts(data: &[u8]) {
 
 /// Bytes of any kind: heads as `httparse` reads them, lengths and chunks as a naive reader does.
 pub(super) fn agrees_with_others(data: &[u8]) {
-    let limits = Limits::default();
+    let limits = ProtocolLimits::default();
     let run = Peer::run(data, Cuts::WHOLE, &limits);
     let (mut rest, mut seen) = (data, run.seen.iter().peekable());
     while let Some(event) = seen.next() {
@@ -281,7 +281,7 @@ pub(super) fn agrees_with_others(data: &[u8]) {
     }
 }
 
-fn compare_head(raw: &[u8], content: Content, limits: &Limits) {
+fn compare_head(raw: &[u8], content: Content, limits: &ProtocolLimits) {
     let head = Head::parse(raw, limits).expect("it was parsed before");
     let mut fields = [httparse::EMPTY_HEADER; 128];
     let mut request = httparse::Request::new(&mut fields);

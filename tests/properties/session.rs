@@ -54,7 +54,7 @@ fn step(world: &mut World, input: &mut Input<'_>) {
         17 => world.forget_handle(input.size()),
         18 => {
             let command = match input.below(3) {
-                0 => Command::Push(made_up_frame(input)),
+                0 => Command::Send(made_up_frame(input)),
                 1 => Command::Release(Some(made_up_response(input).into())),
                 _ => Command::Close(1000),
             };

@@ -1,14 +1,14 @@
 //! WebSockets: promises after every step, cuts, and messages from a client that fragments and interleaves as it likes.
 
 use pushlab::proto::ws::{Conn, Event, FrameHead, Message, Next, Opcode, close, mask};
-use pushlab::proto::{Limits, Outbox, RemoteError};
+use pushlab::proto::{Outbox, ProtocolLimits, RemoteError};
 
 use super::input::{Cuts, Input};
 use super::server::frames;
 
-/// Limits that a short input meets.
-fn tiny() -> Limits {
-    Limits { message_bytes: 200, message_fragments: 4, ..Limits::default() }
+/// ProtocolLimits that a short input meets.
+fn tiny() -> ProtocolLimits {
+    ProtocolLimits { message_bytes: 200, message_fragments: 4, ..ProtocolLimits::default() }
 }
 
 /// An event that outlives its bytes.
@@ -56,7 +56,7 @@ struct Run {
     output: Vec<u8>,
 }
 
-fn run(mut input: &[u8], mut cuts: Cuts<'_>, manner: Manner, limits: &Limits) -> Run {
+fn run(mut input: &[u8], mut cuts: Cuts<'_>, manner: Manner, limits: &ProtocolLimits) -> Run {
     let (mut conn, mut out, mut seen, mut waiting) = (Conn::new(), Outbox::new(), Vec::new(), Vec::new());
     // Memory grows with what has arrived, not with what is announced.
     let mut arrived = 0;
@@ -78,7 +78,7 @@ fn close_when_due(conn: &mut Conn, out: &mut Outbox, events: usize, manner: Mann
     }
 }
 
-fn digest(conn: &mut Conn, input: &mut [u8], out: &mut Outbox, seen: &mut Vec<Seen>, manner: Manner, limits: &Limits) -> usize {
+fn digest(conn: &mut Conn, input: &mut [u8], out: &mut Outbox, seen: &mut Vec<Seen>, manner: Manner, limits: &ProtocolLimits) -> usize {
     let mut at = 0;
     loop {
         let was_over = matches!(seen.last(), Some(Seen::Error(_) | Seen::Close(..)));
@@ -116,7 +116,7 @@ fn digest(conn: &mut Conn, input: &mut [u8], out: &mut Outbox, seen: &mut Vec<Se
     }
 }
 
-fn check(event: Event<'_>, limits: &Limits) {
+fn check(event: Event<'_>, limits: &ProtocolLimits) {
     match event {
         Event::Message(message) => assert!(message.as_bytes().len() <= limits.message_bytes),
         Event::Ping(payload) | Event::Pong(payload) => assert!(payload.len() <= 125),
@@ -163,7 +163,7 @@ fn check_output(run: &Run, manner: Manner) {
 /// Bytes of any kind: what holds after every step, and an output that a client understands.
 pub(super) fn keeps_its_promises(data: &[u8]) {
     let mut input = Input::new(data);
-    let limits = if input.flag() { tiny() } else { Limits::default() };
+    let limits = if input.flag() { tiny() } else { ProtocolLimits::default() };
     let manner = Manner::read(&mut input);
     check_output(&run(input.rest(), Cuts::WHOLE, manner, &limits), manner);
 }
@@ -171,7 +171,7 @@ pub(super) fn keeps_its_promises(data: &[u8]) {
 /// Bytes of any kind, cut in any way, and whole.
 pub(super) fn does_not_depend_on_cuts(data: &[u8]) {
     let mut input = Input::new(data);
-    let limits = if input.flag() { tiny() } else { Limits::default() };
+    let limits = if input.flag() { tiny() } else { ProtocolLimits::default() };
     let (manner, cuts) = (Manner::read(&mut input), input.cuts());
     let bytes = input.rest();
     assert_eq!(run(bytes, cuts, manner, &limits), run(bytes, Cuts::WHOLE, manner, &limits));
@@ -212,7 +212,7 @@ pub(super) fn arrives_as_it_was_sent(data: &[u8]) {
             break;
         }
     }
-    let limits = Limits { message_bytes: usize::MAX / 4, ..Limits::default() };
+    let limits = ProtocolLimits { message_bytes: usize::MAX / 4, ..ProtocolLimits::default() };
     let manner = Manner { echoes: true, closes_at: usize::MAX };
     for cuts in [Cuts::WHOLE, cuts.for_len(wire.len())] {
         let run = run(&wire, cuts, manner, &limits);

@@ -1,8 +1,11 @@
 //! C8: the price of one thread.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
+
+use hdrhistogram::Histogram;
 
 use super::{Chart, Claim};
 use crate::Result;
@@ -52,15 +55,7 @@ fn measure(lab: &mut Lab<'_>) -> Result<Findings> {
     for (x, (at, is_blocked)) in [(QUIET, false), (BLOCKED, true)].into_iter().enumerate() {
         let rounds = lab.in_turn(lab.effort().rounds(), &mut servers, |lab, server, round| {
             lab.step(&format!("{at}, {}, round {}", server.model, round + 1))?;
-            let mut others = OpenLoop::connect(Exchange::Requests, server.address, CONNECTIONS)?;
-            let is_over = AtomicBool::new(!is_blocked);
-            let latencies = thread::scope(|scope| {
-                let blocker = scope.spawn(|| block(server.address, &is_over));
-                let latencies = others.run(PER_SECOND, time);
-                is_over.store(true, Relaxed);
-                blocker.join().map_err(|_| "the blocking client panicked")??;
-                latencies
-            })?;
+            let latencies = others(server.address, is_blocked, time)?;
             Ok([0.5, 0.99].map(|quantile| latencies.value_at_quantile(quantile) as f64 / 1e6))
         })?;
         for (server, rounds) in servers.iter().zip(rounds) {
@@ -71,8 +66,21 @@ fn measure(lab: &mut Lab<'_>) -> Result<Findings> {
     Ok(findings)
 }
 
+/// The latencies of the others in nanoseconds, with or without a client whose handler blocks.
+pub(super) fn others(address: SocketAddr, is_blocked: bool, time: Duration) -> Result<Histogram<u64>> {
+    let mut others = OpenLoop::connect(Exchange::Requests, address, CONNECTIONS)?;
+    let is_over = AtomicBool::new(!is_blocked);
+    thread::scope(|scope| {
+        let blocker = scope.spawn(|| block(address, &is_over));
+        let latencies = others.run(PER_SECOND, time);
+        is_over.store(true, Relaxed);
+        blocker.join().map_err(|_| "the blocking client panicked")??;
+        latencies
+    })
+}
+
 /// Asks for answers whose handler sleeps, until the others are done.
-fn block(address: std::net::SocketAddr, is_over: &AtomicBool) -> std::io::Result<()> {
+fn block(address: SocketAddr, is_over: &AtomicBool) -> std::io::Result<()> {
     let mut socket = wire::connect(address)?;
     while !is_over.load(Relaxed) {
         wire::ask(&mut socket, &wire::get(&format!("/sleep?ms={SLEEP_MS}"), ""))?;

@@ -4,7 +4,9 @@ use super::{Chart, Claim};
 use crate::Result;
 use crate::findings::{Findings, Noise, Quantity, Ruling, Verdict};
 use crate::lab::Lab;
-use crate::lab::load::{Load, Round};
+use crate::lab::count;
+use crate::lab::exchange_rounds;
+use crate::lab::load::Round;
 use crate::lab::model::Model;
 use crate::lab::samples::{Ratio, Side};
 use crate::lab::wire::Exchange;
@@ -13,10 +15,10 @@ const RATE: Quantity = Quantity { name: "operations per second", unit: "/s" };
 const CPU: Quantity = Quantity { name: "server CPU per operation", unit: "µs" };
 const P99: Quantity = Quantity { name: "99th percentile of the latency", unit: "µs" };
 
+const INSTRUCTIONS: Quantity = Quantity { name: "instructions per operation", unit: "" };
+const SYSTEM_CALLS: Quantity = Quantity { name: "system calls per operation", unit: "" };
 const BUSY: Quantity = Quantity { name: "share of the load's core that is busy", unit: "" };
 
-/// From this share on, the load may be what limits the throughput.
-const BUSY_MAX: f64 = 0.95;
 const LOADS: [Exchange; 3] = [Exchange::Requests, Exchange::Echo, Exchange::Download];
 const FEW: usize = 8;
 /// Fewer than the 200 threads of `pool`.
@@ -45,30 +47,16 @@ pub(crate) const CLAIM: Claim = Claim {
     judge,
 };
 
-fn at(exchange: Exchange, connections: usize) -> String {
-    format!("{}, {connections} connections", exchange.name())
-}
-
 fn measure(lab: &mut Lab<'_>) -> Result<Findings> {
     let mut findings = Findings::default();
     let mut servers = lab.models().into_iter().map(|model| lab.start(model)).collect::<Result<Vec<_>>>()?;
-    let (warm_up, time) = (lab.effort().warm_up(), lab.effort().round_time());
     let mut x = 0.0;
     for exchange in LOADS {
         for connections in [FEW, MANY] {
-            let mut subjects = Vec::new();
-            for server in &mut servers {
-                let load = Load::connect(exchange, server.address, connections);
-                let load = load.map_err(|error| format!("the {} server: {error}", server.model))?;
-                subjects.push((server, load));
-            }
-            let rounds = lab.in_turn(lab.effort().rounds(), &mut subjects, |lab, (server, load), round| {
-                lab.step(&format!("{}, {}, round {}", at(exchange, connections), server.model, round + 1))?;
-                load.round(server, warm_up, time)
-            })?;
+            let rounds = exchange_rounds::measure(lab, &mut servers, exchange, connections)?;
             x += 1.0;
-            for ((server, _), rounds) in subjects.iter().zip(rounds) {
-                let at = at(exchange, connections);
+            for (server, rounds) in servers.iter().zip(rounds) {
+                let at = exchange_rounds::name(exchange, connections);
                 let figures = |figure: fn(&Round) -> f64| rounds.iter().map(figure).collect::<Vec<_>>();
                 findings.add(RATE, server.model, &at, x, figures(|round| round.per_second));
                 findings.add(CPU, server.model, &at, x, figures(|round| round.server_cpu_us));
@@ -77,23 +65,41 @@ fn measure(lab: &mut Lab<'_>) -> Result<Findings> {
             }
         }
     }
+    drop(servers);
+    if lab.conditions.count {
+        count(lab, &mut findings)?;
+    }
     Ok(findings)
+}
+
+/// Counts for each model and load. They do not depend on the machine's speed.
+fn count(lab: &mut Lab<'_>, findings: &mut Findings) -> Result<()> {
+    for model in lab.models().into_iter().filter(|model| *model != Model::Foreign) {
+        for (x, exchange) in LOADS.into_iter().enumerate() {
+            let counts = count::count(lab, model, exchange)?;
+            if let (Some(instructions), Some(system_calls)) = (counts.instructions, counts.system_calls) {
+                findings.add(INSTRUCTIONS, model, exchange.name(), x as f64, vec![instructions]);
+                findings.add(SYSTEM_CALLS, model, exchange.name(), x as f64, vec![system_calls]);
+            } else {
+                findings.notes.push(count::HOW_TO_GET.to_owned());
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
 }
 
 fn judge(findings: &Findings, noise: &Noise) -> Ruling {
     const THRESHOLD: f64 = 1.25;
-    let points: Vec<String> = LOADS.into_iter().flat_map(|exchange| [FEW, MANY].map(|connections| at(exchange, connections))).collect();
+    let points: Vec<String> =
+        LOADS.into_iter().flat_map(|exchange| [FEW, MANY].map(|connections| exchange_rounds::name(exchange, connections))).collect();
     let ratio = |at: &String| findings.ratio(RATE, at, Model::Threads, Model::EventLoop);
     let Some(ratios) = points.iter().map(ratio).collect::<Option<Vec<Ratio>>>() else {
         return Ruling::missing("both models under each load");
     };
     let side = |(at, ratio): (&String, &Ratio)| {
-        let is_limited = |model| findings.median(BUSY, model, at).is_none_or(|busy| busy > BUSY_MAX);
-        match ratio.side(THRESHOLD, noise.rate) {
-            Side::Above if is_limited(Model::EventLoop) => Side::Unclear,
-            Side::Below if is_limited(Model::Threads) => Side::Unclear,
-            side => side,
-        }
+        let busy = [Model::Threads, Model::EventLoop].map(|model| findings.median(BUSY, model, at));
+        exchange_rounds::side(ratio, THRESHOLD, noise.rate, busy)
     };
     let sides: Vec<Side> = points.iter().zip(&ratios).map(side).collect();
     let low = ratios.iter().map(|ratio| ratio.median).fold(f64::INFINITY, f64::min);
@@ -120,10 +126,10 @@ mod tests {
         let mut findings = Findings::default();
         for exchange in LOADS {
             for connections in [FEW, MANY] {
-                findings.add(RATE, Model::EventLoop, &at(exchange, connections), 0.0, vec![100.0, 100.0]);
-                findings.add(RATE, Model::Threads, &at(exchange, connections), 0.0, vec![threads, threads + 1.0]);
-                findings.add(BUSY, Model::EventLoop, &at(exchange, connections), 0.0, vec![busy[0]]);
-                findings.add(BUSY, Model::Threads, &at(exchange, connections), 0.0, vec![busy[1]]);
+                findings.add(RATE, Model::EventLoop, &exchange_rounds::name(exchange, connections), 0.0, vec![100.0, 100.0]);
+                findings.add(RATE, Model::Threads, &exchange_rounds::name(exchange, connections), 0.0, vec![threads, threads + 1.0]);
+                findings.add(BUSY, Model::EventLoop, &exchange_rounds::name(exchange, connections), 0.0, vec![busy[0]]);
+                findings.add(BUSY, Model::Threads, &exchange_rounds::name(exchange, connections), 0.0, vec![busy[1]]);
             }
         }
         findings

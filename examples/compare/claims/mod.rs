@@ -6,8 +6,30 @@
 //!
 //! To add a claim, write its file and add it to [`CLAIMS`].
 
+mod agreement;
+mod c01_short_polling;
+mod c02_long_polling;
+mod c03_streaming;
+mod c04_overhead;
+mod c05_held;
+mod c06_exhausted;
+mod c07_events;
 mod c08_blocking;
+mod c09_push_cpu;
+mod c10_vanished;
+mod c11_two_connections;
+mod c12_buffering;
+mod c13_fan_out;
+mod c14_account;
 mod c15_faster;
+mod c16_poll;
+mod c17_cores;
+mod c18_handoff;
+mod c19_stacks;
+mod c20_waiting;
+mod c21_storm;
+mod c22_six_tabs;
+mod c23_one_way;
 
 use std::borrow::Cow;
 
@@ -19,7 +41,31 @@ use crate::lab::Lab;
 use crate::lab::model::Model;
 
 /// All claims, in the order of the report.
-pub(crate) const CLAIMS: &[&Claim] = &[&c08_blocking::CLAIM, &c15_faster::CLAIM];
+pub(crate) const CLAIMS: &[&Claim] = &[
+    &c01_short_polling::CLAIM,
+    &c02_long_polling::CLAIM,
+    &c03_streaming::CLAIM,
+    &c04_overhead::CLAIM,
+    &c05_held::CLAIM,
+    &c06_exhausted::CLAIM,
+    &c07_events::CLAIM,
+    &c08_blocking::CLAIM,
+    &c09_push_cpu::CLAIM,
+    &c10_vanished::CLAIM,
+    &c11_two_connections::CLAIM,
+    &c12_buffering::CLAIM,
+    &c13_fan_out::CLAIM,
+    &c14_account::CLAIM,
+    &c15_faster::CLAIM,
+    &c16_poll::CLAIM,
+    &c17_cores::CLAIM,
+    &c18_handoff::CLAIM,
+    &c19_stacks::CLAIM,
+    &c20_waiting::CLAIM,
+    &c21_storm::CLAIM,
+    &c22_six_tabs::CLAIM,
+    &c23_one_way::CLAIM,
+];
 
 /// One claim.
 pub(crate) struct Claim {

@@ -19,6 +19,8 @@ use crate::interrupt;
 
 /// The maximum number of operations in a round, on any machine.
 const OPERATIONS_MAX: u64 = 100_000_000;
+/// The longest time for a number of operations. A server under a tool that counts is slow.
+const COUNTED_TIME_MAX: Duration = Duration::from_secs(60);
 const EVENTS_MAX: usize = 1_024;
 /// Longer latencies are recorded as this one.
 const LATENCY_MAX_NS: u64 = 60_000_000_000;
@@ -48,7 +50,6 @@ pub(crate) struct Round {
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
     pub(crate) p999_us: f64,
-    pub(crate) max_us: f64,
     /// The processor time of the server for one operation.
     pub(crate) server_cpu_us: f64,
     /// The context switches of the server for one operation.
@@ -91,7 +92,6 @@ impl Load {
             p50_us: quantile_us(0.5),
             p99_us: quantile_us(0.99),
             p999_us: quantile_us(0.999),
-            max_us: latencies.max() as f64 / 1e3,
             server_cpu_us: used.cpu_seconds * 1e6 / operations,
             switches: used.switches / operations,
             client_busy: client.cpu_seconds / client.seconds,
@@ -101,6 +101,16 @@ impl Load {
     /// Keeps every connection busy for `time` or until an interrupt, then waits for the last
     /// answers. Records latencies in nanoseconds. Returns the number of operations and the time.
     pub(crate) fn run(&mut self, time: Duration, latencies: &mut Histogram<u64>) -> Result<(u64, Duration)> {
+        self.run_at_most(time, OPERATIONS_MAX, latencies)
+    }
+
+    /// Does about so many operations: each connection that is busy at the end finishes its last one.
+    /// Returns their number.
+    pub(crate) fn run_operations(&mut self, operations: u64) -> Result<u64> {
+        Ok(self.run_at_most(COUNTED_TIME_MAX, operations, &mut latencies())?.0)
+    }
+
+    fn run_at_most(&mut self, time: Duration, operations_max: u64, latencies: &mut Histogram<u64>) -> Result<(u64, Duration)> {
         let begin = Instant::now();
         let end = begin + time;
         let Self { poll, connections, request, answer_bytes, buffer } = self;
@@ -125,7 +135,7 @@ impl Load {
                 let now = Instant::now();
                 latencies.saturating_record(now.duration_since(connection.sent_at).as_nanos() as u64);
                 operations += 1;
-                if now < end && operations < OPERATIONS_MAX && !interrupt::is_asked() {
+                if now < end && operations < operations_max && !interrupt::is_asked() {
                     connection.send(request, *answer_bytes, now)?;
                 } else {
                     in_flight -= 1;

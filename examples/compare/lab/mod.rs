@@ -1,22 +1,45 @@
 //! The measuring tools, which know of no claim.
 //!
 //! Owns what a claim measures with: [`Lab`], which starts servers, takes turns between models, and
-//! knows how much effort the user allows. Each tool is a file: `model` (what is compared),
-//! `process` (a server), `cores` (where it runs), `proc` (its figures), `load` (a closed loop), `open_loop` (a fixed rate),
-//! `wire` (the client's bytes), `samples` (medians and ratios). Leaves sentences and verdicts to
+//! knows how much effort the user allows. Each tool is a file. Leaves sentences and verdicts to
 //! `claims`.
+//!
+//! - The subjects: `model` (what is compared), `process` (a server), `cores` (where it runs), `nginx`
+//!   (a proxy in front of it).
+//! - The figures: `proc` (of a process and the system), `count` (instructions and system calls),
+//!   `samples` (medians and ratios).
+//! - The loads: `load` (a closed loop), `open_loop` (a fixed rate), `exchange_rounds` (one load on
+//!   several models), `deliveries` (a closed loop through the hub), `crowd` (many connections that
+//!   wait), `browser` (a limit of connections), `returning` (clients that reconnect).
+//! - The techniques: `subscribers` (their clients), `publisher`, `plan` (what they do), `technique`
+//!   (their requests), `decode` (their wire forms), `tally` (counts), `account` (each message once).
+//! - `wire`: the client's bytes.
 
+pub(crate) mod account;
+pub(crate) mod browser;
 pub(crate) mod cores;
+pub(crate) mod count;
+pub(crate) mod crowd;
+pub(crate) mod decode;
+pub(crate) mod deliveries;
+pub(crate) mod exchange_rounds;
 pub(crate) mod load;
 pub(crate) mod model;
+pub(crate) mod nginx;
 pub(crate) mod open_loop;
+pub(crate) mod plan;
 pub(crate) mod proc;
 pub(crate) mod process;
+pub(crate) mod publisher;
+pub(crate) mod returning;
 pub(crate) mod samples;
+pub(crate) mod subscribers;
+pub(crate) mod tally;
+pub(crate) mod technique;
 pub(crate) mod wire;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -24,7 +47,7 @@ use serde::{Deserialize, Serialize};
 use crate::Result;
 use crate::interrupt;
 use crate::progress::Progress;
-use crate::server::Setup;
+use crate::server::{Defect, Setup};
 use cores::Cores;
 use model::Model;
 use proc::DescriptorLimits;
@@ -82,6 +105,8 @@ pub(crate) struct Conditions {
     pub(crate) foreign: Option<SocketAddr>,
     /// Whether instructions and system calls are counted where they decide.
     pub(crate) count: bool,
+    /// What is broken in the model `event-loop`.
+    pub(crate) defect: Defect,
     pub(crate) cores: Cores,
     pub(crate) limits: DescriptorLimits,
 }
@@ -116,7 +141,8 @@ impl<'a> Lab<'a> {
     pub(crate) fn setup(&self, model: Model) -> Setup {
         let cores = &self.conditions.cores;
         let on = if model == Model::Loops { &cores.all } else { &cores.server };
-        Setup { cores: on.clone(), loops: cores.all.len().max(1), ..Setup::new(model) }
+        let defect = if model == Model::EventLoop { self.conditions.defect } else { Defect::None };
+        Setup { cores: on.clone(), loops: cores.all.len().max(1), defect, ..Setup::new(model) }
     }
 
     pub(crate) fn start(&self, model: Model) -> Result<ServerProcess> {
@@ -124,14 +150,18 @@ impl<'a> Lab<'a> {
     }
 
     pub(crate) fn start_with(&self, setup: &Setup) -> Result<ServerProcess> {
-        let conditions = self.conditions;
         match setup.model {
-            Model::Foreign => Ok(ServerProcess::foreign(conditions.foreign.ok_or("no foreign server was given")?)),
-            Model::Poll => {
-                let binary = conditions.poll_binary.as_deref().ok_or("there is no build over poll(2)")?;
-                ServerProcess::start(binary, setup)
-            }
-            _ => ServerProcess::start(&conditions.binary, setup),
+            Model::Foreign => Ok(ServerProcess::foreign(self.conditions.foreign.ok_or("no foreign server was given")?)),
+            model => ServerProcess::start(self.binary(model)?, setup),
+        }
+    }
+
+    /// The program that has this model.
+    fn binary(&self, model: Model) -> Result<&Path> {
+        match (model, &self.conditions.poll_binary) {
+            (Model::Poll, None) => Err("there is no build over poll(2)".into()),
+            (Model::Poll, Some(binary)) => Ok(binary),
+            _ => Ok(&self.conditions.binary),
         }
     }
 

@@ -48,9 +48,16 @@ pub(crate) fn memory(id: u32) -> Option<Memory> {
     })
 }
 
-/// The bytes of kernel stacks of all threads of the system.
-pub(crate) fn kernel_stack_bytes() -> Option<u64> {
-    Some(number(&fs::read_to_string("/proc/meminfo").ok()?, "KernelStack:")? * 1024)
+/// The bytes of one thread's stack in the kernel: the mean of all threads of the system, which have
+/// stacks of the same size. The system does not tell the sum for one process.
+pub(crate) fn kernel_stack_bytes() -> Option<f64> {
+    let sum = number(&fs::read_to_string("/proc/meminfo").ok()?, "KernelStack:")? * 1024;
+    Some(sum as f64 / running_threads()? as f64)
+}
+
+/// The number of threads of the whole system.
+fn running_threads() -> Option<usize> {
+    fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().nth(3)?.split_once('/')?.1.parse().ok()
 }
 
 /// The processor time of all programs, the kernel and other virtual machines since the system
@@ -119,6 +126,44 @@ pub(crate) fn descriptor_limits() -> DescriptorLimits {
         Some(DescriptorLimits { soft: numbers.next()?, hard: numbers.next()? })
     };
     read().unwrap_or(DescriptorLimits { soft: usize::MAX, hard: usize::MAX })
+}
+
+/// The number of sockets that a process has open.
+pub(crate) fn sockets(id: u32) -> Option<u64> {
+    let descriptors = fs::read_dir(format!("/proc/{id}/fd")).ok()?;
+    // A descriptor may be closed while the others are read.
+    let is_socket = |path: std::path::PathBuf| fs::read_link(path).is_ok_and(|target| target.to_string_lossy().starts_with("socket:"));
+    Some(descriptors.flatten().filter(|entry| is_socket(entry.path())).count() as u64)
+}
+
+/// How many threads a process that is about to start can have, and the limit that says so. An
+/// eighth of the limits of the system is left to other programs.
+pub(crate) fn threads_max() -> (usize, &'static str) {
+    let whole = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<usize>().ok();
+    let processes = || {
+        let text = fs::read_to_string("/proc/self/limits").ok()?;
+        text.lines().find_map(|line| line.strip_prefix("Max processes"))?.split_whitespace().next()?.parse::<usize>().ok()
+    };
+    let group = || {
+        let text = fs::read_to_string("/proc/self/cgroup").ok()?;
+        let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
+        whole(&format!("/sys/fs/cgroup{path}/pids.max"))
+    };
+    let running = running_threads().unwrap_or(0);
+    let of_system = |limit: Option<usize>| limit.map(|limit| (limit - limit / 8).saturating_sub(running));
+    // A thread of a Rust program has four mappings: its stack, the stack of its signal handlers, and
+    // the page that guards each. This limit is the process's own, so only a part for its other
+    // mappings is left. Beyond the limit, Rust's standard library aborts the process.
+    let mapped = whole("/proc/sys/vm/max_map_count").map(|limit| (limit - limit / 32) / 4);
+    let limits = [
+        (of_system(whole("/proc/sys/kernel/pid_max")), "kernel.pid_max"),
+        (of_system(whole("/proc/sys/kernel/threads-max")), "kernel.threads-max"),
+        (of_system(processes()), "`ulimit -u`"),
+        (of_system(group()), "pids.max of the control group"),
+        (mapped, "vm.max_map_count"),
+    ];
+    let known = limits.into_iter().filter_map(|(threads, name)| Some((threads?, name)));
+    known.min().unwrap_or((usize::MAX, "no limit that is known"))
 }
 
 /// The machine on which the figures were measured.

@@ -3,6 +3,7 @@
 //! Owns starting it, reading its address, its figures, and ending it. Leaves what it serves to
 //! `server`. The process ends when its standard input is closed.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -48,8 +49,15 @@ pub(crate) struct Used {
 impl ServerProcess {
     /// Starts `binary`, which is this program or a build of it for another model.
     pub(crate) fn start(binary: &Path, setup: &Setup) -> Result<Self> {
+        Self::start_under(&[], binary, setup)
+    }
+
+    /// Starts the server under a tool: `tool` is a command, to which the server's is added.
+    pub(crate) fn start_under(tool: &[&OsStr], binary: &Path, setup: &Setup) -> Result<Self> {
         let model = setup.model;
-        let mut child = Command::new(binary)
+        let mut words = tool.iter().copied().chain([binary.as_os_str()]);
+        let mut child = Command::new(words.next().unwrap_or_default())
+            .args(words)
             .arg("--serve")
             .arg(setup.arguments().join(" "))
             .stdin(Stdio::piped())
@@ -78,6 +86,11 @@ impl ServerProcess {
 
     pub(crate) fn memory(&self) -> Option<Memory> {
         proc::memory(self.id()?)
+    }
+
+    /// The number of sockets that the process has open.
+    pub(crate) fn sockets(&self) -> Option<u64> {
+        proc::sockets(self.id()?)
     }
 
     /// The number of threads, once it has stopped changing: a connection's second thread may start
@@ -109,6 +122,14 @@ impl ServerProcess {
             None => Ok(()),
             Some(status) => Err(format!("the {} server ended while it was measured: {status}", self.model).into()),
         }
+    }
+
+    /// Asks the process to end, and waits until it has.
+    pub(crate) fn end(mut self) -> Result<()> {
+        let Some(child) = &mut self.child else { return Ok(()) };
+        drop(child.stdin.take());
+        child.wait()?;
+        Ok(())
     }
 
     /// Waits until the process has ended by itself, and returns whether it did within `time`.

@@ -72,7 +72,7 @@ impl std::fmt::Display for Ratio {
 /// A number with as many digits as count.
 pub(crate) fn short(number: f64) -> String {
     match number.abs() {
-        size if size == 0.0 => "0".to_owned(),
+        0.0 => "0".to_owned(),
         size if size >= 100.0 => grouped(number),
         size if size >= 10.0 => format!("{number:.1}"),
         size if size >= 0.1 => format!("{number:.2}"),

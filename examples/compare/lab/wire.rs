@@ -18,7 +18,8 @@ const HEAD_BYTES_MAX: usize = 4_096;
 /// The fields of an upgrade. The key is that of RFC 6455, section 1.3.
 const UPGRADE: &str =
     "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-const ACCEPTED: &str = "\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
+/// What the answer to an upgrade contains.
+pub(crate) const ACCEPTED: &str = "\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
 
 /// A load in which each connection has one operation in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +111,6 @@ pub(crate) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 /// A whole answer.
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    pub(crate) head: String,
     pub(crate) body: Vec<u8>,
     /// Head and body as they came.
     pub(crate) bytes: Vec<u8>,
@@ -119,6 +119,11 @@ pub(crate) struct Answer {
 /// Sends a request and reads its answer, which has a `Content-Length` or no body.
 pub(crate) fn ask(socket: &mut TcpStream, request: &[u8]) -> io::Result<Answer> {
     socket.write_all(request)?;
+    read_answer(socket)
+}
+
+/// Reads an answer that has a `Content-Length` or no body.
+pub(crate) fn read_answer(socket: &mut TcpStream) -> io::Result<Answer> {
     let mut bytes = read_head(socket)?;
     let head_len = head_end(&bytes).expect("the head was read to its end");
     let head = String::from_utf8_lossy(&bytes[..head_len]).into_owned();
@@ -131,7 +136,7 @@ pub(crate) fn ask(socket: &mut TcpStream, request: &[u8]) -> io::Result<Answer> 
         }
     }
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(|| unexpected(&bytes))?;
-    Ok(Answer { status, body: bytes[head_len..].to_vec(), head, bytes })
+    Ok(Answer { status, body: bytes[head_len..].to_vec(), bytes })
 }
 
 /// The value of a field. `name` is in lower case.
@@ -158,7 +163,9 @@ pub(crate) fn websocket_request(target: &str) -> Vec<u8> {
     get(target, UPGRADE)
 }
 
-fn read_head(socket: &mut TcpStream) -> io::Result<Vec<u8>> {
+/// Reads until the head of an answer is complete. Returns it with the first bytes of the body, if
+/// they came with it.
+pub(crate) fn read_head(socket: &mut TcpStream) -> io::Result<Vec<u8>> {
     let (mut bytes, mut buffer) = (Vec::new(), [0; HEAD_BYTES_MAX]);
     while head_end(&bytes).is_none() {
         match socket.read(&mut buffer)? {
@@ -178,7 +185,7 @@ pub(crate) fn head_end(bytes: &[u8]) -> Option<usize> {
     bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4)
 }
 
-fn unexpected(answer: &[u8]) -> io::Error {
+pub(crate) fn unexpected(answer: &[u8]) -> io::Error {
     let answer = String::from_utf8_lossy(&answer[..answer.len().min(300)]);
     io::Error::new(ErrorKind::InvalidData, format!("unexpected answer {answer:?}"))
 }

@@ -85,7 +85,7 @@ impl App {
                 let held = reply.hold(HOLD_MAX, Response::no_content());
                 inner.held.lock().unwrap_or_else(PoisonError::into_inner).push(held);
             }
-            "/echo" => reply.upgrade(Echo),
+            "/echo" => reply.upgrade(Echo(inner.defect)),
             path if path.starts_with("/topics") => self.handle_hub(request, reply),
             path => {
                 let Some(ask) = Ask::read(path, request.query().unwrap_or_default()) else { return reply.send(Response::status(404)) };
@@ -112,9 +112,7 @@ impl App {
 
     /// The work of a request that has an answer at once. It may block.
     fn answer(&self, ask: Ask) -> Response {
-        if self.0.defect == Defect::Sleeps {
-            thread::sleep(Duration::from_millis(1));
-        }
+        self.0.defect.sleep();
         match ask {
             Ask::Plaintext => Response::text(PLAINTEXT),
             Ask::Download => Response::new("application/octet-stream", Arc::clone(&self.0.download)),
@@ -140,6 +138,7 @@ impl App {
 }
 
 /// A request that has an answer at once.
+#[derive(Clone, Copy)]
 enum Ask {
     Plaintext,
     Download,
@@ -147,6 +146,14 @@ enum Ask {
     Held,
     Release,
     Shutdown,
+}
+
+impl Defect {
+    fn sleep(self) {
+        if self == Self::Sleeps {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
 }
 
 impl Ask {
@@ -163,10 +170,11 @@ impl Ask {
     }
 }
 
-struct Echo;
+struct Echo(Defect);
 
 impl WebSocketHandler for Echo {
     fn message(&mut self, message: Message<'_>, socket: &mut Socket<'_>) {
+        self.0.sleep();
         socket.send(message);
     }
 }

@@ -8,11 +8,12 @@ mod workers;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
 
 use pushlab::push::{Hub, HubConfig};
-use pushlab::{Config, IoModel, Limits, Server, Settings, Stats, proto};
+use pushlab::{Config, IoModel, Limits, Server, Settings, SlowConsumer, Stats, proto};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::Result;
@@ -36,6 +37,13 @@ pub(crate) struct Setup {
     pub(crate) cores: Vec<usize>,
     /// The interval of heartbeats, in milliseconds; 0 for none.
     pub(crate) heartbeat_ms: u64,
+    /// The time from a ping until a WebSocket whose client is silent is closed, in milliseconds.
+    pub(crate) pong_ms: u64,
+    /// `TCP_USER_TIMEOUT` of the models with one listener, in milliseconds; 0 for the system's own.
+    /// The system ends a connection whose peer acknowledges nothing for this time.
+    pub(crate) unacknowledged_ms: u64,
+    /// The stack of each thread of the model `threads`, in KiB.
+    pub(crate) stack_kib: usize,
     /// The threads of the models with a bounded number of them.
     pub(crate) threads: usize,
     /// The messages that a topic retains.
@@ -46,6 +54,7 @@ pub(crate) struct Setup {
     pub(crate) spread_ms: u64,
     /// The port to listen on. 0: the system chooses one.
     pub(crate) port: u16,
+    pub(crate) slow_consumer: SlowConsumer,
     pub(crate) defect: Defect,
 }
 
@@ -55,10 +64,31 @@ pub(crate) struct Setup {
 pub(crate) enum Defect {
     #[default]
     None,
-    /// Each request sleeps for a millisecond in its handler.
+    /// Each handler sleeps for a millisecond.
     Sleeps,
     /// Every tenth published message is not published.
     Loses,
+}
+
+impl Defect {
+    const ALL: [Self; 3] = [Self::None, Self::Sleeps, Self::Loses];
+
+    /// The name on the command line.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Sleeps => "sleeps",
+            Self::Loses => "loses",
+        }
+    }
+}
+
+impl FromStr for Defect {
+    type Err = ();
+
+    fn from_str(text: &str) -> std::result::Result<Self, ()> {
+        Self::ALL.into_iter().find(|defect| defect.name() == text).ok_or(())
+    }
 }
 
 impl Setup {
@@ -68,11 +98,15 @@ impl Setup {
             model,
             cores: Vec::new(),
             heartbeat_ms: 25_000,
+            pong_ms: 20_000,
+            unacknowledged_ms: 0,
+            stack_kib: 256,
             threads: 200,
             history: 1_000,
             loops: 2,
             spread_ms: 5_000,
             port: 0,
+            slow_consumer: SlowConsumer::Disconnect,
             defect: Defect::None,
         }
     }
@@ -80,21 +114,20 @@ impl Setup {
     /// The arguments of the server process.
     pub(crate) fn arguments(&self) -> Vec<String> {
         let cores = self.cores.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
-        let defect = match self.defect {
-            Defect::None => "none",
-            Defect::Sleeps => "sleeps",
-            Defect::Loses => "loses",
-        };
         vec![
             format!("model={}", self.model),
             format!("cores={cores}"),
             format!("heartbeat_ms={}", self.heartbeat_ms),
+            format!("pong_ms={}", self.pong_ms),
+            format!("unacknowledged_ms={}", self.unacknowledged_ms),
+            format!("stack_kib={}", self.stack_kib),
             format!("threads={}", self.threads),
             format!("history={}", self.history),
             format!("loops={}", self.loops),
             format!("spread_ms={}", self.spread_ms),
             format!("port={}", self.port),
-            format!("defect={defect}"),
+            format!("slow_consumer={}", self.slow_consumer),
+            format!("defect={}", self.defect.name()),
         ]
     }
 
@@ -112,19 +145,16 @@ impl Setup {
                     setup.cores = cores.collect::<std::result::Result<_, _>>().map_err(|_| wrong())?;
                 }
                 "heartbeat_ms" => setup.heartbeat_ms = number()?,
+                "pong_ms" => setup.pong_ms = number()?,
+                "unacknowledged_ms" => setup.unacknowledged_ms = number()?,
+                "stack_kib" => setup.stack_kib = number()? as usize,
                 "threads" => setup.threads = number()? as usize,
                 "history" => setup.history = number()? as usize,
                 "loops" => setup.loops = number()? as usize,
                 "spread_ms" => setup.spread_ms = number()?,
                 "port" => setup.port = value.parse().map_err(|_| wrong())?,
-                "defect" => {
-                    setup.defect = match value {
-                        "none" => Defect::None,
-                        "sleeps" => Defect::Sleeps,
-                        "loses" => Defect::Loses,
-                        _ => return Err(wrong()),
-                    }
-                }
+                "slow_consumer" => setup.slow_consumer = value.parse().map_err(|_| wrong())?,
+                "defect" => setup.defect = value.parse().map_err(|()| wrong())?,
                 _ => return Err(wrong()),
             }
         }
@@ -133,14 +163,15 @@ impl Setup {
 
     fn config(&self) -> Config {
         // Connections must stay open while another model is measured.
-        let protocol = proto::Limits { keep_alive_timeout: Duration::from_secs(3_600), ..proto::Limits::default() };
+        let protocol = proto::ProtocolLimits { keep_alive_timeout: Duration::from_secs(3_600), ..proto::ProtocolLimits::default() };
         let heartbeat = (self.heartbeat_ms > 0).then(|| Duration::from_millis(self.heartbeat_ms));
-        let limits = Limits { protocol, heartbeat, ..Limits::default() };
+        let limits = Limits { protocol, heartbeat, pong_timeout: Duration::from_millis(self.pong_ms), ..Limits::default() };
         Config {
-            settings: Settings { limits, ..Settings::default() },
+            settings: Settings { limits, slow_consumer: self.slow_consumer, ..Settings::default() },
             max_connections: 65_536,
             // Two threads for each connection that holds a request or receives messages.
             max_threads: 131_072,
+            stack_bytes: self.stack_kib * 1024,
             comeback_window: Duration::from_millis(self.spread_ms),
             shutdown_grace: Duration::from_secs(2),
             ..Config::default()
@@ -152,14 +183,7 @@ impl Setup {
 pub(crate) fn serve(setup: &Setup) -> Result<()> {
     interrupt::ignore()?;
     cores::pin(&setup.cores);
-    let hub = Hub::new(HubConfig {
-        history_messages: setup.history,
-        retry: Duration::from_secs(1),
-        // The lab's clients choose how long they wait.
-        hold_max: Duration::from_secs(600),
-        ..HubConfig::default()
-    });
-    let app = App::new(hub, setup.defect);
+    let app = app(setup);
     match setup.model {
         Model::Pool => {
             let listener = TcpListener::bind(address(setup))?;
@@ -180,16 +204,52 @@ pub(crate) fn serve(setup: &Setup) -> Result<()> {
     Ok(())
 }
 
+fn app(setup: &Setup) -> App {
+    let hub = Hub::new(HubConfig {
+        history_messages: setup.history,
+        retry: Duration::from_secs(1),
+        // The lab's clients choose how long they wait.
+        hold_max: Duration::from_secs(600),
+        ..HubConfig::default()
+    });
+    App::new(hub, setup.defect)
+}
+
+/// Runs a server of one of the two IO models in this process, until the process ends.
+#[cfg(test)]
+pub(crate) fn start_here(setup: &Setup) -> Result<SocketAddr> {
+    let model = if setup.model == Model::Threads { IoModel::ThreadPerConnection } else { IoModel::EventLoop };
+    let server = Server::bind(address(setup), setup.config())?;
+    let (address, handler) = (server.local_addr(), app(setup).handler());
+    thread::spawn(move || server.run(model, handler));
+    Ok(address)
+}
+
 fn address(setup: &Setup) -> SocketAddr {
     ([127, 0, 0, 1], setup.port).into()
 }
 
 fn run(setup: &Setup, model: IoModel, app: &App) -> Result<()> {
-    let server = Server::bind(address(setup), setup.config())?;
+    let server = match setup.unacknowledged_ms {
+        0 => Server::bind(address(setup), setup.config())?,
+        time => Server::from_listener(impatient(address(setup), Duration::from_millis(time))?, setup.config())?,
+    };
     let stopper = server.stopper();
     app.on_shutdown(move || stopper.stop());
     announce(server.local_addr())?;
     Ok(server.run(model, app.handler())?)
+}
+
+/// A listening socket that ends connections whose peer acknowledges nothing for `time`.
+fn impatient(address: SocketAddr, time: Duration) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(time))?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = time;
+    socket.bind(&address.into())?;
+    socket.listen(4_096)?;
+    Ok(socket.into())
 }
 
 /// One event loop per core. The system spreads new connections over the listeners.
@@ -245,7 +305,9 @@ mod tests {
     fn a_setup_survives_its_command_line() {
         let mut setup = Setup::new(Model::Loops);
         (setup.cores, setup.heartbeat_ms, setup.threads, setup.history) = (vec![0, 3], 1, 2, 3);
+        (setup.pong_ms, setup.unacknowledged_ms, setup.stack_kib) = (7, 8, 9);
         (setup.loops, setup.spread_ms, setup.port, setup.defect) = (4, 5, 6, Defect::Loses);
+        setup.slow_consumer = SlowConsumer::DropOldest;
         assert_eq!(Setup::parse(&setup.arguments()), Ok(setup));
         assert_eq!(Setup::parse(&[]), Ok(Setup::new(Model::EventLoop)));
         for wrong in ["model", "model=epoll", "cores=1,x", "port=65536", "colour=red", "defect=all"] {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::net::TcpStream;
 
-use crate::driver::clock::Clock;
+use crate::driver::clock::CachedClock;
 use crate::driver::drive::{Driven, Rest, Share, Transport, Turn, drive};
 use crate::driver::inbox::Inbox;
 use crate::driver::outboxes::Outboxes;
@@ -29,7 +29,7 @@ pub(super) struct Env {
     pub(super) stats: Arc<Stats>,
     pub(super) app: Box<dyn Handler>,
     pub(super) inbox: Arc<Inbox>,
-    pub(super) clock: Clock,
+    pub(super) clock: CachedClock,
     /// The last serial that was given out.
     pub(super) serial: Cell<u64>,
 }
@@ -82,8 +82,8 @@ macro_rules! context {
 }
 
 /// A connection of the event loop.
-pub(super) struct Connection {
-    socket: Socket,
+pub(super) struct LoopConnection {
+    socket: NonBlockingSocket,
     driven: Driven,
     /// Output that the system has not taken yet, or that is gathered in this turn.
     output: Option<Box<Outbox>>,
@@ -104,9 +104,9 @@ pub(super) enum Sending {
 }
 
 /// A non-blocking socket.
-struct Socket(TcpStream);
+struct NonBlockingSocket(TcpStream);
 
-impl Transport for Socket {
+impl Transport for NonBlockingSocket {
     /// Where edges are real, a short read means that the system has no more input: another read
     /// would only return "would block".
     #[inline]
@@ -126,10 +126,11 @@ impl Transport for Socket {
     }
 }
 
-impl Connection {
+impl LoopConnection {
     pub(super) fn new(socket: TcpStream, peer: SocketAddr, slot: u32, env: &Env, tools: &mut Tools) -> Self {
         let session = Session::new(peer, &context!(env, slot));
-        let mut connection = Self { socket: Socket(socket), driven: Driven::new(session), output: None, armed: None, queued: false };
+        let mut connection =
+            Self { socket: NonBlockingSocket(socket), driven: Driven::new(session), output: None, armed: None, queued: false };
         connection.arm(slot, env, tools);
         connection
     }

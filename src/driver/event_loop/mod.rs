@@ -29,7 +29,7 @@ use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
-use super::clock::Clock;
+use super::clock::CachedClock;
 use super::deliveries::{Carrier, Deliveries};
 use super::drive::{Rest, Share};
 use super::inbox::Inbox;
@@ -39,7 +39,7 @@ use super::stop::Stop;
 use super::timers::Timers;
 use crate::proto::{CloseReason, Outbox};
 use crate::session::{Address, Burst, Delivery, Handler};
-use connection::{Connection, Env, Sending, Tools};
+use connection::{Env, LoopConnection, Sending, Tools};
 
 /// Events taken from the system at once: with a busy loop, 64 events take some 0.3 ms. Larger
 /// batches save nothing.
@@ -62,7 +62,7 @@ const ACCEPTS_PER_TURN: usize = 64;
 /// Serves until the server is stopped.
 pub(crate) fn run(listening: Listening, app: impl Handler) -> io::Result<()> {
     let Listening { poll, listener, config, stats, stop, .. } = listening;
-    let clock = Clock::new();
+    let clock = CachedClock::new();
     let tools = Tools {
         receive: vec![0; config.receive_buffer_bytes.max(config.settings.limits.protocol.head_bytes * 2)],
         share: Share::UNLIMITED,
@@ -79,7 +79,7 @@ pub(crate) fn run(listening: Listening, app: impl Handler) -> io::Result<()> {
         again: Vec::new(),
         unfinished: Vec::new(),
         deliveries: Deliveries::default(),
-        accept: Accept::Waiting,
+        listener_state: ListenerState::Waiting,
         ends_at: None,
         stop,
         env,
@@ -92,13 +92,13 @@ struct EventLoop {
     poll: Poll,
     /// `None` once the shutdown has begun.
     listener: Option<TcpListener>,
-    connections: Slab<Connection>,
+    connections: Slab<LoopConnection>,
     /// Connections to be driven before the end of the turn.
     again: Vec<u32>,
     /// Connections that have used up their share of this turn.
     unfinished: Vec<u32>,
     deliveries: Deliveries,
-    accept: Accept,
+    listener_state: ListenerState,
     /// When the shutdown's grace ends.
     ends_at: Option<Instant>,
     stop: Arc<Stop>,
@@ -108,7 +108,7 @@ struct EventLoop {
 
 /// What the loop knows about the listening socket.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Accept {
+enum ListenerState {
     /// No connection waits. The system will report the next one.
     Waiting,
     /// Connections may be waiting.
@@ -141,7 +141,7 @@ impl EventLoop {
             self.take_postings();
             for event in &events {
                 match event.token() {
-                    LISTENER if self.accept == Accept::Waiting => self.accept = Accept::Ready,
+                    LISTENER if self.listener_state == ListenerState::Waiting => self.listener_state = ListenerState::Ready,
                     // More waiting connections do not end a rest.
                     LISTENER | WAKER => {}
                     Token(slot) => {
@@ -199,8 +199,8 @@ impl EventLoop {
 
     fn sleep_time(&self) -> Option<Duration> {
         let now = self.env.clock.now().instant();
-        let rest = match self.accept {
-            Accept::Resting(until) => Some(until.saturating_duration_since(now)),
+        let rest = match self.listener_state {
+            ListenerState::Resting(until) => Some(until.saturating_duration_since(now)),
             _ => None,
         };
         let end = self.ends_at.map(|end| end.saturating_duration_since(now));
@@ -208,21 +208,21 @@ impl EventLoop {
     }
 
     fn can_accept(&self) -> bool {
-        self.accept == Accept::Ready && self.listener.is_some() && self.connections.len() < self.env.config.max_connections
+        self.listener_state == ListenerState::Ready && self.listener.is_some() && self.connections.len() < self.env.config.max_connections
     }
 
     fn accept_some(&mut self) {
-        if let Accept::Resting(until) = self.accept
+        if let ListenerState::Resting(until) = self.listener_state
             && until <= self.env.clock.now().instant()
         {
-            self.accept = Accept::Ready;
+            self.listener_state = ListenerState::Ready;
         }
         for _ in 0..ACCEPTS_PER_TURN {
             if !self.can_accept() {
                 return;
             }
             if let Err(error) = self.accept_one() {
-                self.accept = Accept::Resting(self.env.clock.now().instant() + exhausted(&error, &self.env.stats));
+                self.listener_state = ListenerState::Resting(self.env.clock.now().instant() + exhausted(&error, &self.env.stats));
             }
         }
     }
@@ -230,12 +230,12 @@ impl EventLoop {
     fn accept_one(&mut self) -> io::Result<()> {
         let accepted = self.listener.as_ref().map(accept).transpose()?.flatten();
         let Some((socket, peer)) = accepted else {
-            self.accept = Accept::Waiting;
+            self.listener_state = ListenerState::Waiting;
             return Ok(());
         };
         let entry = self.connections.vacant_entry();
         let slot = entry.key();
-        entry.insert(Connection::new(socket, peer, slot as u32, &self.env, &mut self.tools));
+        entry.insert(LoopConnection::new(socket, peer, slot as u32, &self.env, &mut self.tools));
         if self.connections.len() == self.env.config.max_connections {
             self.env.stats.accept_pauses.add(1);
         }

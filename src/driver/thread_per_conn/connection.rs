@@ -1,19 +1,21 @@
 //! One blocking connection, which two threads share.
 //!
-//! Owns a socket with its session, the lock around the session, and the shares of the two threads:
-//! each is a side of `drive`. Leaves reading to `reader`, waiting for posted commands to `writer`,
-//! and what to do next to the session.
+//! Owns a socket with its session, the lock around the session, and what each of the two threads
+//! needs to be a side of `drive`. Leaves reading to `reader`, waiting for posted commands to
+//! `writer`, and the choice of the next step to the session.
 //!
 //! ```text
 //!   reader, always:                 read ────▶ lock ─▶ session ─▶ write ─▶ lock ─▶ session ─▶ read
 //!   writer, from the first handle:  mailbox ─▶ lock ─▶ session ─▶ write ─▶ lock ─▶ session ─▶ mailbox
 //! ```
 //!
-//! The thread that makes output writes it, without the lock: it is lent the output. If output is
-//! lent to the other thread, that thread writes the new output, too. So an echo stays on the
-//! reader's thread, and a publisher waits only for the mailbox's lock. Each thread sleeps until the
-//! deadline that it saw last. A thread that brings the deadline forward meets the new deadline
-//! itself.
+//! A thread writes the output that it makes. The output is lent to the thread, which writes it
+//! without the lock. If output is already lent to the other thread, that thread writes the new
+//! output, too. So an echo stays on the reader's thread, and a publisher waits only for the
+//! mailbox's lock.
+//!
+//! Each thread sleeps until the deadline that it saw last. If a thread brings the deadline forward,
+//! this thread acts at the new deadline.
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind};
@@ -25,23 +27,23 @@ use std::time::{Duration, Instant};
 use mio::{Interest, Token};
 
 use super::Shared;
-use crate::driver::clock::Clock;
+use crate::driver::clock::CachedClock;
 use crate::driver::drive::{Done, Driven, Rest, Side, Transport, drive};
-use crate::driver::mailbox::{Mailbox, Posted};
-use crate::driver::write::write_once;
+use crate::driver::mailbox::{Mail, Mailbox};
+use crate::driver::write::{is_timeout, write};
 use crate::proto::{CloseReason, Outbox};
 use crate::session::{Context, Delivery, Io, Mode, Need, Next, PeerEnd, Post, Ready, RemoteSource, Session};
 
 /// An outbox larger than this is not kept between two answers.
 const OUTBOX_BYTES_KEPT: usize = 4 * 1024;
 
-/// How long a thread that does not read leaves a late peer to the reader. The reader may just have
-/// read input that keeps the peer.
+/// How long a thread that does not read waits before it acts on a late peer. The reader may just
+/// have read input, and reports it in this time. Then the peer is no longer late.
 const READER_GRACE: Duration = Duration::from_millis(50);
 
-/// A connection. Its reader, its writer and the server's list share it; the list is for the
-/// shutdown.
-pub(super) struct Connection {
+/// A connection, which its reader, its writer and the server's list of connections share. The
+/// server's thread needs the list for the shutdown, and to report a peer's end.
+pub(super) struct SharedConnection {
     pub(super) shared: Arc<Shared>,
     pub(super) socket: Arc<TcpStream>,
     pub(super) mailbox: Arc<Mailbox>,
@@ -64,7 +66,7 @@ pub(super) struct State {
     /// The reader waits for a change. A wake-up is a system call even if no thread waits, so only a
     /// waiting reader is woken.
     reader_waits: bool,
-    /// Since when a thread that does not read has known that the peer is late.
+    /// When a thread that does not read first saw that the peer is late.
     late_since: Option<Instant>,
     shutdown_begun: bool,
 }
@@ -75,15 +77,15 @@ impl State {
         self.issued > 0
     }
 
-    /// Whether a thread that does not read has known that the peer is late.
+    /// Whether a thread that does not read has seen that the peer is late.
     pub(super) const fn is_known_late(&self) -> bool {
         self.late_since.is_some()
     }
 
-    /// When a thread that does not read must look at a late peer. The reader sleeps in a read for
-    /// longer than the deadline allows, if the deadline came nearer meanwhile.
+    /// When a thread that does not read must act on a late peer; `None` if the peer is not late.
+    /// The reader sleeps past the deadline if the deadline was brought forward during its read.
     #[inline]
-    pub(super) fn late_deadline(&mut self, clock: &Clock) -> Option<Instant> {
+    pub(super) fn late_deadline(&mut self, clock: &CachedClock) -> Option<Instant> {
         let now = clock.now().instant();
         if !self.driven.session.is_overdue(&self.out, now) {
             self.late_since = None;
@@ -116,8 +118,8 @@ impl RemoteSource for Remote<'_> {
     }
 }
 
-impl Connection {
-    pub(super) fn new(socket: TcpStream, peer: SocketAddr, slot: u32, shared: &Arc<Shared>, clock: &Clock) -> Self {
+impl SharedConnection {
+    pub(super) fn new(socket: TcpStream, peer: SocketAddr, slot: u32, shared: &Arc<Shared>, clock: &CachedClock) -> Self {
         let socket = Arc::new(socket);
         let mailbox = Arc::new(Mailbox::new(slot, Arc::clone(&shared.config), Arc::clone(&shared.stats), Arc::downgrade(&socket)));
         let remote = Remote { mailbox: &mailbox, issued: Cell::new(0) };
@@ -149,7 +151,12 @@ impl Connection {
 
     /// Calls the session.
     #[inline(always)]
-    pub(super) fn call<T>(&self, state: &mut State, clock: &Clock, call: impl FnOnce(&mut Driven, &mut Outbox, &Context<'_>) -> T) -> T {
+    pub(super) fn call<T>(
+        &self,
+        state: &mut State,
+        clock: &CachedClock,
+        call: impl FnOnce(&mut Driven, &mut Outbox, &Context<'_>) -> T,
+    ) -> T {
         let remote = Remote { mailbox: &self.mailbox, issued: Cell::new(state.issued) };
         let result = call(&mut state.driven, &mut state.out, &self.shared.context(clock, &remote));
         state.issued = remote.issued.get();
@@ -162,41 +169,35 @@ impl Connection {
         result
     }
 
-    /// Goes on with the unused input, in calls of their own: the handles of an answered request are
-    /// retired before the next one is worked on.
-    fn resume_and_ask(&self, state: &mut State, io: Io, is_clock_read: bool, clock: &Clock) -> Next {
+    /// Goes on with the unused input, and asks for the next step. Each request is worked on in a
+    /// call of its own. So the handles of an answered request are retired before the next request
+    /// begins.
+    fn resume_and_ask(&self, state: &mut State, io: Io, is_clock_read: bool, clock: &CachedClock) -> Next {
         while self.call(state, clock, Driven::resume) {}
         self.call(state, clock, |driven, out, cx| ask(driven, io, is_clock_read, out, cx))
     }
 
-    /// Carries out a posted command. Returns whether the output has room for more.
-    #[inline]
-    pub(super) fn deliver(&self, state: &mut State, posted: Posted, clock: &Clock) -> bool {
-        self.call(state, clock, |driven, out, cx| {
-            driven.deliver(posted.serial, Delivery::Command(posted.command), out, cx);
-            out.len() < cx.settings.limits.output_bytes
-        })
-    }
-
-    /// How a thread that does not read may act on a late peer: it may report a read that finds
-    /// nothing, if the system has neither input for this connection nor the peer's end.
-    pub(super) fn reads_for_reader(&self, state: &mut State, clock: &Clock) -> Mode {
+    /// How a thread that does not read answers if the session asks it for a read from a late peer.
+    /// When the reader has had its time, and the system has neither input nor the peer's end, the
+    /// thread reports a read without input. Otherwise it reports none.
+    pub(super) fn reads_for_reader(&self, state: &mut State, clock: &CachedClock) -> Mode {
         let now = clock.now().instant();
-        // While output is lent, the socket must not become non-blocking.
+        // While output is lent, the other thread may write. On a non-blocking socket, its write
+        // would end early.
         if state.late_deadline(clock).is_none_or(|late| late > now) || state.out.is_lent() {
             return Mode::Never;
         }
         state.late_since = Some(now);
         let _ = self.socket.set_nonblocking(true);
         let peeked = self.socket.peek(&mut [0]);
-        // A read of the other thread that ends early because of this is started again.
+        // The reader's read may end early because of this. Then it is started again.
         let _ = self.socket.set_nonblocking(false);
         if peeked.as_ref().is_err_and(is_timeout) { Mode::AtOnce } else { Mode::Never }
     }
 
-    /// If the reader cannot read and will wait, makes the server's thread watch for the peer's end.
-    /// If the process has no descriptor left for this, the end is noticed at the next write.
-    pub(super) fn watch(&self, state: &mut State, clock: &Clock) {
+    /// Makes the server's thread watch for the peer's end, if the reader cannot read and will wait.
+    /// If the process has no descriptor left for this, the next write shows the end.
+    pub(super) fn watch(&self, state: &mut State, clock: &CachedClock) {
         if state.watched.is_some() || !self.call(state, clock, |driven, out, cx| driven.session.awaits_peer_end(out, cx)) {
             return;
         }
@@ -217,8 +218,8 @@ impl Connection {
         }
     }
 
-    /// The system has reported the peer's end. Returns `false` if a thread holds the lock, for
-    /// which the server's thread must not wait.
+    /// Tells the session that the system has reported the peer's end. Returns `false` if a thread
+    /// holds the lock, because the server's thread must not wait for the lock.
     pub(super) fn try_hang_up(&self) -> bool {
         let Some(mut state) = self.try_lock() else { return false };
         state.driven.session.peer_ended(PeerEnd::Reported);
@@ -245,7 +246,7 @@ impl Connection {
     /// Called by the server's thread during a shutdown. The first call begins the connection's
     /// shutdown, and each call acts on its deadline. Does nothing if a thread holds the lock: a
     /// peer that does not read must not delay the others.
-    pub(super) fn try_shut_down(&self, clock: &Clock) {
+    pub(super) fn try_shut_down(&self, clock: &CachedClock) {
         let Some(mut state) = self.try_lock() else { return };
         if !std::mem::replace(&mut state.shutdown_begun, true) {
             self.end_session(&mut state, clock);
@@ -260,7 +261,7 @@ impl Connection {
         // thread begins a write that ends early. A read that ends early is started again.
         let _ = self.socket.set_nonblocking(true);
         let io = Io { reads, ..Io::NON_BLOCKING };
-        let mut helper = WriteSide { share: ThreadShare::new(self, io), clock: clock.clone() };
+        let mut helper = WriteSide { share: ThreadShare::new(self, io), clock: clock.clone(), mail: Mail::Nothing };
         helper.share.keep(state);
         let rest = drive(&mut helper, &mut WriteOnly(self, Mode::AtOnce));
         let _ = self.socket.set_nonblocking(false);
@@ -272,17 +273,17 @@ impl Connection {
 
     /// No thread is available to write for this connection. The connection ends as in a shutdown,
     /// and its client is told to come back.
-    pub(super) fn refuse(&self, clock: &Clock) {
+    pub(super) fn refuse(&self, clock: &CachedClock) {
         self.end_session(&mut self.lock(), clock);
     }
 
-    fn end_session(&self, state: &mut State, clock: &Clock) {
+    fn end_session(&self, state: &mut State, clock: &CachedClock) {
         let come_back_ms = self.shared.config.come_back_ms(self.mailbox.slot());
         self.call(state, clock, |driven, out, cx| driven.session.shut_down(come_back_ms, out, cx));
     }
 
-    /// Cuts the connection when the grace time is over. Repeated until the connection is gone,
-    /// because a thread may be about to wait.
+    /// Cuts the connection when the grace time is over. The server's thread repeats the call until
+    /// the connection is gone, because a thread of the connection may be about to wait.
     pub(super) fn cut_off(&self) {
         // The flag is set before the socket is shut down. So a thread whose call fails finds the
         // true reason.
@@ -300,7 +301,7 @@ impl Connection {
     }
 
     /// A thread that does not read has found the end of the connection. The reader closes it.
-    pub(super) fn fail(&self, reason: CloseReason, clock: &Clock) {
+    pub(super) fn fail(&self, reason: CloseReason, clock: &CachedClock) {
         let reason = self.own_end().unwrap_or(reason);
         let mut state = self.lock();
         if reason != CloseReason::Shutdown {
@@ -311,7 +312,7 @@ impl Connection {
     }
 
     /// Ends the connection. The reader calls this last.
-    pub(super) fn close(&self, reason: CloseReason, clock: &Clock) {
+    pub(super) fn close(&self, reason: CloseReason, clock: &CachedClock) {
         let mut state = self.lock();
         if reason == CloseReason::Shutdown && (state.driven.session.is_owing() || !state.out.is_empty()) {
             self.shared.stats.cut.add(1);
@@ -329,28 +330,6 @@ impl Connection {
         // An error means that the peer ended the connection first.
         let _ = self.socket.shutdown(Shutdown::Both);
     }
-
-    /// Writes once. If the thread may wait, waits for the socket's write time-out at most.
-    #[inline]
-    pub(super) fn write(&self, out: &mut Outbox, mode: Mode) -> io::Result<(usize, Ready)> {
-        match write_once(&*self.socket, out) {
-            Err(error) if mode == Mode::Waiting && is_timeout(&error) => self.write_after_time_out(out),
-            written => written.map(|(taken, _)| (taken, Ready::Perhaps)),
-        }
-    }
-
-    /// The write time-out may have passed while the whole process was stopped, and the peer may
-    /// have taken output meanwhile. So one more write decides.
-    #[cold]
-    fn write_after_time_out(&self, out: &mut Outbox) -> io::Result<(usize, Ready)> {
-        let _ = self.socket.set_nonblocking(true);
-        let written = write_once(&*self.socket, out);
-        let _ = self.socket.set_nonblocking(false);
-        match written {
-            Err(error) if is_timeout(&error) => Err(ErrorKind::TimedOut.into()),
-            written => written.map(|(taken, _)| (taken, Ready::Perhaps)),
-        }
-    }
 }
 
 /// Tells the session the time, if the caller has read the clock, and asks it for the next step.
@@ -362,9 +341,10 @@ fn ask(driven: &mut Driven, io: Io, is_clock_read: bool, out: &mut Outbox, cx: &
     driven.session.next(io, out, cx)
 }
 
-/// What one thread has of a connection while it drives it: the lock, or the output that it writes.
+/// What one thread has of a connection while the thread drives it: the lock, or the output that the
+/// thread writes.
 pub(super) struct ThreadShare<'a> {
-    connection: &'a Connection,
+    connection: &'a SharedConnection,
     pub(super) io: Io,
     /// The lock, between two steps that need it.
     held: Option<Guard<'a>>,
@@ -372,7 +352,7 @@ pub(super) struct ThreadShare<'a> {
 }
 
 impl<'a> ThreadShare<'a> {
-    pub(super) const fn new(connection: &'a Connection, io: Io) -> Self {
+    pub(super) const fn new(connection: &'a SharedConnection, io: Io) -> Self {
         Self { connection, io, held: None, lent: Outbox::new() }
     }
 
@@ -391,10 +371,18 @@ impl<'a> ThreadShare<'a> {
         self.held = None;
     }
 
-    /// Reports the last step to the session, and asks it for the next one. `after` sees the state
-    /// that belongs to the answer. The lock is kept if the thread will not read or write.
+    /// Reports the last step to the session with `report`, and asks for the next one. `after` gets
+    /// the next step and the state, under the lock. The lock is kept if the thread will neither
+    /// read nor write.
     #[inline(always)]
-    pub(super) fn step(&mut self, done: Done, room: &mut [u8], need: Need, clock: &Clock, after: impl FnOnce(Next, &mut State)) -> Next {
+    pub(super) fn step(
+        &mut self,
+        done: Done,
+        need: Need,
+        clock: &CachedClock,
+        report: impl FnOnce(&mut Driven, &mut Outbox, &Context<'_>),
+        after: impl FnOnce(Next, &mut State),
+    ) -> Next {
         let connection = self.connection;
         let mut state = self.lock();
         if let Done::Wrote(..) = done {
@@ -409,7 +397,7 @@ impl<'a> ThreadShare<'a> {
         // The clock is not read after a write.
         let is_clock_read = !matches!(done, Done::Wrote(..));
         let next = connection.call(&mut state, clock, |driven, out, cx| {
-            driven.report(done, room, out, cx);
+            report(driven, out, cx);
             driven.unused().is_empty().then(|| ask(driven, io, is_clock_read, out, cx))
         });
         let next = match next {
@@ -434,13 +422,33 @@ impl<'a> ThreadShare<'a> {
 /// connection to end.
 pub(super) struct WriteSide<'a> {
     pub(super) share: ThreadShare<'a>,
-    pub(super) clock: Clock,
+    pub(super) clock: CachedClock,
+    /// What the writer has taken from the mailbox.
+    pub(super) mail: Mail,
 }
 
 impl Side for WriteSide<'_> {
     #[inline(always)]
     fn step(&mut self, done: Done, need: Need) -> Option<Next> {
-        Some(self.share.step(done, &mut [], need, &self.clock, |_, _| ()))
+        let Self { share, clock, mail } = self;
+        let mailbox = &share.connection.mailbox;
+        Some(share.step(
+            done,
+            need,
+            clock,
+            |driven, out, cx| {
+                driven.report(done, &mut [], out, cx);
+                // One write sends all commands that have come. If the output is full, it is written
+                // first, so that further messages stay in the mailbox, which is bounded.
+                while let Mail::Command(posted) = std::mem::replace(mail, Mail::Nothing) {
+                    driven.deliver(posted.serial, Delivery::Command(posted.command), out, cx);
+                    if posted.has_more && out.len() < cx.settings.limits.output_bytes {
+                        *mail = mailbox.try_take();
+                    }
+                }
+            },
+            |_, _| (),
+        ))
     }
 
     fn room(&mut self, _: usize) -> &mut [u8] {
@@ -452,9 +460,9 @@ impl Side for WriteSide<'_> {
     }
 }
 
-/// The socket of a connection, for a thread that does not read. What a read would find is known
-/// when the session asks for one: nothing.
-pub(super) struct WriteOnly<'a>(pub(super) &'a Connection, pub(super) Mode);
+/// The socket of a connection, for a thread that does not read. The session asks this thread for a
+/// read only after [`reads_for_reader`](SharedConnection::reads_for_reader) has found no input.
+pub(super) struct WriteOnly<'a>(pub(super) &'a SharedConnection, pub(super) Mode);
 
 impl Transport for WriteOnly<'_> {
     fn read(&mut self, _: &mut [u8], _: Option<Duration>) -> io::Result<(usize, Ready)> {
@@ -462,15 +470,10 @@ impl Transport for WriteOnly<'_> {
     }
 
     fn write(&mut self, out: &mut Outbox) -> io::Result<(usize, Ready)> {
-        self.0.write(out, self.1)
+        write(&self.0.socket, out, self.1)
     }
 
     fn end_sending(&mut self) -> io::Result<()> {
         self.0.socket.shutdown(Shutdown::Write)
     }
-}
-
-/// Whether a blocking call ended because of its time-out: `EAGAIN` on Unix, `TimedOut` elsewhere.
-pub(super) fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }

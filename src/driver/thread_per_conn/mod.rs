@@ -23,13 +23,13 @@ use mio::{Events, Poll, Registry, Token};
 use slab::Slab;
 
 use super::Config;
-use super::clock::Clock;
+use super::clock::CachedClock;
 use super::listen::{Listening, accept, exhausted};
 use super::permits::{Permit, Permits};
 use super::stop::Stop;
 use crate::proto::CloseReason;
 use crate::session::{Context, Handler, RemoteSource, Stats, Surroundings};
-use connection::Connection;
+use connection::SharedConnection;
 
 /// How often a shutdown looks at its connections. A connection's threads do not look at the clock
 /// for it, and its lock may be taken.
@@ -51,16 +51,16 @@ struct Shared {
     app: Arc<dyn Handler>,
     stop: Arc<Stop>,
     permits: Arc<Permits>,
-    connections: Mutex<Slab<Arc<Connection>>>,
+    connections: Mutex<Slab<Arc<SharedConnection>>>,
 }
 
 impl Shared {
-    fn context<'a>(&'a self, clock: &'a Clock, remote: &'a dyn RemoteSource) -> Context<'a> {
+    fn context<'a>(&'a self, clock: &'a CachedClock, remote: &'a dyn RemoteSource) -> Context<'a> {
         let surroundings = Surroundings { now: clock.now(), settings: &self.config.settings, stats: &self.stats, remote };
         Context { app: &*self.app, surroundings }
     }
 
-    fn connections(&self) -> MutexGuard<'_, Slab<Arc<Connection>>> {
+    fn connections(&self) -> MutexGuard<'_, Slab<Arc<SharedConnection>>> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -94,7 +94,7 @@ pub(crate) fn run(listening: Listening, app: Arc<dyn Handler>) -> io::Result<()>
     });
     let mut watch = Watch { poll, events: Events::with_capacity(64), shared: Arc::clone(&shared), hung_up: Vec::new() };
     let mut sleep = |timeout| watch.sleep(timeout);
-    let mut accepting = Accepting { shared: &shared, listener, waiting: None, clock: Clock::new() };
+    let mut accepting = Accepting { shared: &shared, listener, waiting: None, clock: CachedClock::new() };
     while !stop.is_asked() {
         // The listening socket is edge-triggered: all waiting connections must be accepted before
         // each sleep.
@@ -121,7 +121,7 @@ struct Watch {
     events: Events,
     shared: Arc<Shared>,
     /// Connections whose lock was taken when they should have been told of their peer's end.
-    hung_up: Vec<Arc<Connection>>,
+    hung_up: Vec<Arc<SharedConnection>>,
 }
 
 impl Watch {
@@ -149,7 +149,7 @@ struct Accepting<'a> {
     listener: TcpListener,
     /// A connection that was accepted when there was no room for it.
     waiting: Option<(mio::net::TcpStream, SocketAddr)>,
-    clock: Clock,
+    clock: CachedClock,
 }
 
 impl Accepting<'_> {
@@ -177,7 +177,7 @@ impl Accepting<'_> {
         let connection = {
             let mut connections = self.shared.connections();
             let entry = connections.vacant_entry();
-            let connection = Connection::new(socket, peer, entry.key() as u32, self.shared, &self.clock);
+            let connection = SharedConnection::new(socket, peer, entry.key() as u32, self.shared, &self.clock);
             let connection = Arc::clone(entry.insert(Arc::new(connection)));
             if connections.len() == self.shared.config.max_connections {
                 self.shared.stats.accept_pauses.add(1);
@@ -193,7 +193,7 @@ impl Accepting<'_> {
 /// Ends every connection in the way of its session. Cuts those that are left after the grace time.
 fn shut_down(shared: &Shared, mut sleep: impl FnMut(Duration) -> io::Result<()>) -> io::Result<()> {
     log::info!("shutting down: {} connections", shared.connections().len());
-    let mut clock = Clock::new();
+    let mut clock = CachedClock::new();
     let end = clock.now().instant() + shared.config.shutdown_grace;
     let mut cut_since = None;
     loop {

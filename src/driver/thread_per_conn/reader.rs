@@ -14,13 +14,14 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::connection::{Connection, ThreadShare, is_timeout};
+use super::connection::{SharedConnection, ThreadShare};
 use super::writer;
-use crate::driver::clock::Clock;
-use crate::driver::drive::{Done, Rest, Side, Transport, drive};
+use crate::driver::clock::CachedClock;
+use crate::driver::drive::{Done, Driven, Rest, Side, Transport, drive};
 use crate::driver::read_time_out::ReadTimeOut;
+use crate::driver::write::{is_timeout, write};
 use crate::proto::Outbox;
-use crate::session::{Io, Mode, Need, Next, Ready};
+use crate::session::{Context, Io, Mode, Need, Next, Ready};
 
 /// The size of a quiet connection's receive buffer: the head of a browser's request, or an Ethernet
 /// segment. Together with the three pages of stack that a thread touches, a quiet connection stays
@@ -30,17 +31,17 @@ const QUIET_BYTES: usize = 1_536;
 const SHORT_READS: u32 = 4;
 
 /// Serves a connection until it is over.
-pub(super) fn run(connection: &Arc<Connection>) {
-    let mut reader = Reader {
+pub(super) fn run(connection: &Arc<SharedConnection>) {
+    let mut reader = ReadSide {
         connection,
         share: ThreadShare::new(connection, Io::BLOCKING),
-        clock: Clock::new(),
+        clock: CachedClock::new(),
         buffer: vec![0; QUIET_BYTES],
         short_reads: 0,
         patience: None,
         has_writer: false,
     };
-    let mut socket = Socket { connection, time_out: ReadTimeOut::default() };
+    let mut socket = ReaderSocket { connection, time_out: ReadTimeOut::default() };
     let reason = loop {
         match drive(&mut reader, &mut socket) {
             Rest::Close(reason) => break reason,
@@ -55,10 +56,10 @@ pub(super) fn run(connection: &Arc<Connection>) {
 }
 
 /// The reader's side of a connection.
-struct Reader<'a> {
-    connection: &'a Arc<Connection>,
+struct ReadSide<'a> {
+    connection: &'a Arc<SharedConnection>,
     share: ThreadShare<'a>,
-    clock: Clock,
+    clock: CachedClock,
     buffer: Vec<u8>,
     short_reads: u32,
     /// How long the next read may wait.
@@ -67,7 +68,7 @@ struct Reader<'a> {
     has_writer: bool,
 }
 
-impl Side for Reader<'_> {
+impl Side for ReadSide<'_> {
     #[inline(always)]
     fn step(&mut self, mut done: Done, need: Need) -> Option<Next> {
         loop {
@@ -77,7 +78,8 @@ impl Side for Reader<'_> {
             }
             let Self { share, clock, buffer, patience, .. } = self;
             let mut has_handles = false;
-            let next = share.step(done, buffer, need, clock, |next, state| {
+            let report = |driven: &mut Driven, out: &mut Outbox, cx: &Context<'_>| driven.report(done, buffer, out, cx);
+            let next = share.step(done, need, clock, report, |next, state| {
                 if let Next::Read(_) = next {
                     *patience = state.driven.session.read_deadline().map(|deadline| clock.until(deadline));
                 }
@@ -109,7 +111,7 @@ impl Side for Reader<'_> {
     }
 }
 
-impl Reader<'_> {
+impl ReadSide<'_> {
     /// Nothing is to be read or written by this thread. Waits until that changes.
     fn wait(&mut self) {
         self.clock.read();
@@ -156,12 +158,12 @@ impl Reader<'_> {
 }
 
 /// The socket of a connection, for its reader.
-struct Socket<'a> {
-    connection: &'a Connection,
+struct ReaderSocket<'a> {
+    connection: &'a SharedConnection,
     time_out: ReadTimeOut,
 }
 
-impl Transport for Socket<'_> {
+impl Transport for ReaderSocket<'_> {
     fn read(&mut self, room: &mut [u8], patience: Option<Duration>) -> io::Result<(usize, Ready)> {
         self.time_out.fit(patience, |time_out| self.connection.socket.set_read_timeout(time_out))?;
         match (&*self.connection.socket).read(room) {
@@ -177,7 +179,7 @@ impl Transport for Socket<'_> {
     }
 
     fn write(&mut self, out: &mut Outbox) -> io::Result<(usize, Ready)> {
-        self.connection.write(out, Mode::Waiting)
+        write(&self.connection.socket, out, Mode::Waiting)
     }
 
     fn end_sending(&mut self) -> io::Result<()> {

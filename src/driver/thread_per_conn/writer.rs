@@ -3,30 +3,23 @@
 //! Owns waiting for mail, how many commands go into one write, and the deadlines that came nearer
 //! while the reader was in a read. Leaves reading to `reader`, and the session to `connection`.
 
-use super::connection::{Connection, ThreadShare, WriteOnly, WriteSide};
-use crate::driver::clock::Clock;
+use super::connection::{SharedConnection, ThreadShare, WriteOnly, WriteSide};
+use crate::driver::clock::CachedClock;
 use crate::driver::drive::{Rest, drive};
 use crate::driver::mailbox::Mail;
 use crate::session::{Io, Mode};
 
 /// Carries out commands and writes, until the connection is over.
-pub(super) fn run(connection: &Connection) {
-    let mut writer = WriteSide { share: ThreadShare::new(connection, Io::BLOCKING), clock: Clock::new() };
+pub(super) fn run(connection: &SharedConnection) {
+    let mut writer = WriteSide { share: ThreadShare::new(connection, Io::BLOCKING), clock: CachedClock::new(), mail: Mail::Nothing };
     let mut deadline = None;
     loop {
-        let mut mail = connection.mailbox.wait(deadline);
-        if let Mail::Closed = mail {
+        writer.mail = connection.mailbox.wait(deadline);
+        if let Mail::Closed = writer.mail {
             return;
         }
         writer.clock.read();
         let mut state = connection.lock();
-        // One write sends all commands that have come. If the output is full, it is written first,
-        // so that further messages stay in the mailbox, which is bounded.
-        while let Mail::Command(posted) = mail {
-            let has_more = posted.has_more;
-            let has_room = connection.deliver(&mut state, posted, &writer.clock);
-            mail = if has_more && has_room { connection.mailbox.try_take() } else { Mail::Nothing };
-        }
         let is_late = state.is_known_late();
         let reads = if is_late { connection.reads_for_reader(&mut state, &writer.clock) } else { Mode::Never };
         writer.share.io.reads = reads;

@@ -6,10 +6,10 @@
 //! chunk extensions"; RFC 9110, section 6.5.1). Leaves the buffers to the caller: the data is
 //! borrowed from the input.
 
-use super::super::{Limits, RemoteError};
+use super::super::{ProtocolLimits, RemoteError};
 use super::syntax::{is_token_byte, is_value_byte};
 
-/// What the decoder found.
+/// What the decoder found. [`ChunkedDecoder`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChunkedEvent<'a> {
     /// Bytes of the body, at least one. The caller cannot see the borders of chunks.
@@ -23,8 +23,8 @@ pub enum ChunkedEvent<'a> {
 /// The decoder of one chunked body.
 ///
 /// ```
-/// use pushlab::proto::{Limits, http1::{ChunkedDecoder, ChunkedEvent}};
-/// let (mut decoder, limits) = (ChunkedDecoder::new(), Limits::default());
+/// use pushlab::proto::{ProtocolLimits, http1::{ChunkedDecoder, ChunkedEvent}};
+/// let (mut decoder, limits) = (ChunkedDecoder::new(), ProtocolLimits::default());
 /// let input = b"5\r\nhello\r\n0\r\n\r\n";
 /// assert_eq!(decoder.next(input, &limits)?, (8, ChunkedEvent::Data(b"hello")));
 /// assert_eq!(decoder.next(&input[8..], &limits)?, (7, ChunkedEvent::End));
@@ -37,9 +37,9 @@ pub struct ChunkedDecoder {
     left: u64,
     /// The sum of all chunk sizes so far.
     total: u64,
-    /// The number of framing bytes that [`Limits::chunk_line_bytes`] bounds. In the trailer section
-    /// it counts that section. Before that, it counts the current size line, plus the framing bytes
-    /// of earlier chunks beyond their allowance.
+    /// The number of framing bytes that [`ProtocolLimits::chunk_line_bytes`] bounds. In the trailer
+    /// section it counts that section. Before that, it counts the current size line, plus the
+    /// framing bytes of earlier chunks beyond their allowance.
     line: u32,
     state: State,
 }
@@ -100,9 +100,9 @@ impl ChunkedDecoder {
     ///
     /// # Errors
     /// [`RemoteError::BadChunk`] if the grammar is broken, or if framing exceeds
-    /// [`Limits::chunk_line_bytes`]. [`RemoteError::BodyTooLarge`] as soon as the sum of the chunk
-    /// sizes exceeds [`Limits::body_bytes`].
-    pub fn next<'a>(&mut self, input: &'a [u8], limits: &Limits) -> Result<(usize, ChunkedEvent<'a>), RemoteError> {
+    /// [`ProtocolLimits::chunk_line_bytes`]. [`RemoteError::BodyTooLarge`] as soon as the sum of
+    /// the chunk sizes exceeds [`ProtocolLimits::body_bytes`].
+    pub fn next<'a>(&mut self, input: &'a [u8], limits: &ProtocolLimits) -> Result<(usize, ChunkedEvent<'a>), RemoteError> {
         let mut used = 0;
         while let Some(&byte) = input.get(used) {
             match self.state {
@@ -124,7 +124,7 @@ impl ChunkedDecoder {
     }
 
     /// Takes one byte that is not data.
-    fn framing(&mut self, byte: u8, limits: &Limits) -> Result<(), RemoteError> {
+    fn framing(&mut self, byte: u8, limits: &ProtocolLimits) -> Result<(), RemoteError> {
         self.line += 1;
         if self.line as usize > limits.chunk_line_bytes {
             return Err(RemoteError::BadChunk);
@@ -170,7 +170,7 @@ impl ChunkedDecoder {
     }
 
     /// Handles the end of a size line.
-    fn sized(&mut self, limits: &Limits) -> Result<State, RemoteError> {
+    fn sized(&mut self, limits: &ProtocolLimits) -> Result<State, RemoteError> {
         self.total = self.total.saturating_add(self.left);
         match self.left {
             0 => {

@@ -9,14 +9,14 @@ mod sending;
 
 use std::time::{Duration, Instant};
 
-use super::super::{CloseReason, Limits, Outbox, RemoteError};
+use super::super::{CloseReason, Outbox, ProtocolLimits, RemoteError};
 use super::chunked::{ChunkedDecoder, ChunkedEvent};
 use super::framing::Content;
 use super::head::Head;
 use super::method::{Method, Version};
 use super::scan::{HeadEnd, head_end};
 
-/// What the peer sent.
+/// What the peer sent. [`Conn`] has an example.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
     /// The head of a request. From here on a response is owed.
@@ -28,7 +28,7 @@ pub enum Event<'a> {
     End,
 }
 
-/// What the caller does next.
+/// What the caller does next. [`Conn`] has an example.
 #[derive(Clone, Copy, Debug)]
 pub enum Next<'a> {
     /// Handle this event. The rest of the input may contain more.
@@ -43,9 +43,9 @@ pub enum Next<'a> {
 ///
 /// ```
 /// use std::time::{Instant, SystemTime};
-/// use pushlab::proto::{Limits, Now, Outbox, http1::{Conn, Event, Next, ResponseHead}};
+/// use pushlab::proto::{ProtocolLimits, Now, Outbox, http1::{Conn, Event, Next, ResponseHead}};
 /// let now = Now::new(Instant::now(), SystemTime::now());
-/// let (limits, mut out) = (Limits::default(), Outbox::new());
+/// let (limits, mut out) = (ProtocolLimits::default(), Outbox::new());
 /// let mut conn = Conn::new(now.instant(), &limits);
 ///
 /// let input = b"GET /hello HTTP/1.1\r\nHost: example.org\r\n\r\nGET /next";
@@ -67,7 +67,7 @@ pub struct Conn {
     reading: Reading,
     /// With [`Writing::Length`], the number of body bytes that are not sent yet.
     left: u64,
-    /// [`Limits::keep_alive_timeout`] in milliseconds.
+    /// [`ProtocolLimits::keep_alive_timeout`] in milliseconds.
     keep_alive_millis: u32,
     /// The length of the prefix of the current head that was searched and does not contain its end.
     scanned: u16,
@@ -154,8 +154,8 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 impl Conn {
     /// A new connection. It is idle: its first byte must come within
-    /// [`Limits::keep_alive_timeout`].
-    pub fn new(now: Instant, limits: &Limits) -> Self {
+    /// [`ProtocolLimits::keep_alive_timeout`].
+    pub fn new(now: Instant, limits: &ProtocolLimits) -> Self {
         let keep_alive_millis = u32::try_from(limits.keep_alive_timeout.as_millis()).unwrap_or(u32::MAX);
         Self {
             deadline: now + Duration::from_millis(keep_alive_millis.into()),
@@ -189,7 +189,7 @@ impl Conn {
         now: Instant,
         input: &'a [u8],
         out: &mut Outbox,
-        limits: &Limits,
+        limits: &ProtocolLimits,
     ) -> Result<(usize, Next<'a>), RemoteError> {
         match self.reading {
             Reading::Idle | Reading::Head => self.next_head(now, input, limits),
@@ -200,7 +200,7 @@ impl Conn {
     }
 
     #[inline]
-    fn next_head<'a>(&mut self, now: Instant, input: &'a [u8], limits: &Limits) -> Result<(usize, Next<'a>), RemoteError> {
+    fn next_head<'a>(&mut self, now: Instant, input: &'a [u8], limits: &ProtocolLimits) -> Result<(usize, Next<'a>), RemoteError> {
         let skipped = match input {
             [b'\r', ..] => self.skip_empty_lines(input).inspect_err(|_| self.reading = Reading::Over)?,
             _ => 0,
@@ -216,7 +216,13 @@ impl Conn {
     }
 
     #[inline]
-    fn find_head<'a>(&mut self, now: Instant, skipped: usize, input: &'a [u8], limits: &Limits) -> Result<(usize, Next<'a>), RemoteError> {
+    fn find_head<'a>(
+        &mut self,
+        now: Instant,
+        skipped: usize,
+        input: &'a [u8],
+        limits: &ProtocolLimits,
+    ) -> Result<(usize, Next<'a>), RemoteError> {
         // A CR alone may begin an empty line before the head, so it does not start the head's time.
         if matches!(input, [] | [b'\r']) {
             return Ok((skipped, Next::NeedData));
@@ -259,7 +265,7 @@ impl Conn {
     /// Finds the end of the current head. It searches only bytes that were not searched before, so
     /// that a head in small pieces costs linear time.
     #[cold]
-    fn find_end(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, RemoteError> {
+    fn find_end(&mut self, input: &[u8], limits: &ProtocolLimits) -> Result<Option<usize>, RemoteError> {
         // Input that cannot become a request, for example a TLS ClientHello, is rejected at once:
         // its sender may never send a blank line.
         if !super::syntax::is_token_byte(input[0]) {
@@ -269,8 +275,8 @@ impl Conn {
         match head_end(&input[..input.len().min(largest)], usize::from(self.scanned)) {
             HeadEnd::At(end) => Ok(Some(end)),
             HeadEnd::After(_) if input.len() > largest => Err(Head::too_large(input, limits)),
-            HeadEnd::After(place) => {
-                self.scanned = place as u16;
+            HeadEnd::After(index) => {
+                self.scanned = index as u16;
                 Ok(None)
             }
         }
@@ -282,7 +288,7 @@ impl Conn {
         now: Instant,
         skipped: usize,
         head: Head<'a>,
-        limits: &Limits,
+        limits: &ProtocolLimits,
     ) -> Result<(usize, Next<'a>), RemoteError> {
         self.reading = match head.content() {
             Content::None => Reading::Done,
@@ -304,7 +310,7 @@ impl Conn {
         Ok((skipped + head.raw().len(), Next::Event(Event::Head(head))))
     }
 
-    fn next_body<'a>(&mut self, input: &'a [u8], out: &mut Outbox, limits: &Limits) -> Result<(usize, Next<'a>), RemoteError> {
+    fn next_body<'a>(&mut self, input: &'a [u8], out: &mut Outbox, limits: &ProtocolLimits) -> Result<(usize, Next<'a>), RemoteError> {
         // RFC 9110, section 10.1.1 allows a server to omit the 100 if it has received some of the
         // body already. That depends on how the input is split, and the output must not. So this
         // code ignores how much of the body has arrived.
@@ -412,11 +418,11 @@ impl Conn {
     }
 
     /// The number of input bytes, buffered ones included, that are useful now. It covers the
-    /// largest head, or the rest of a body of known length, and [`Limits::pipeline_bytes`] for
-    /// pipelined requests. The rest of a chunked body is unknown, so the result is then
+    /// largest head, or the rest of a body of known length, and [`ProtocolLimits::pipeline_bytes`]
+    /// for pipelined requests. The rest of a chunked body is unknown, so the result is then
     /// `usize::MAX`.
     #[inline]
-    pub(crate) fn wanted_bytes(&self, limits: &Limits) -> usize {
+    pub(crate) fn wanted_bytes(&self, limits: &ProtocolLimits) -> usize {
         match self.reading {
             // The first byte beyond the largest head is needed to detect a head that is too large.
             Reading::Idle | Reading::Head => limits.pipeline_bytes.max(Head::largest(limits) + 1),

@@ -11,9 +11,9 @@ use super::syntax;
 /// surrounding white space.
 ///
 /// ```
-/// use pushlab::proto::{Limits, http1::Head};
+/// use pushlab::proto::{ProtocolLimits, http1::Head};
 /// let raw = b"GET / HTTP/1.1\r\nHost: a\r\nAccept:  */* \r\n\r\n";
-/// let head = Head::parse(raw, &Limits::default())?;
+/// let head = Head::parse(raw, &ProtocolLimits::default())?;
 /// let fields: Vec<_> = head.fields().collect();
 /// assert_eq!(fields, [("Host", &b"a"[..]), ("Accept", b"*/*")]);
 /// # Ok::<(), pushlab::proto::RemoteError>(())

@@ -9,7 +9,7 @@ use super::super::error::RemoteError;
 use super::fields::elements;
 use super::method::Version;
 
-/// How the body of a request is framed.
+/// How the body of a request is framed. [`Head`](super::Head) has an example.
 ///
 /// `Content-Length: 0` means that there is no body. It is [`None`](Self::None): the caller awaits
 /// no body, and no [`Event::End`](super::Event::End) is reported.

@@ -9,7 +9,7 @@
 
 use std::mem::MaybeUninit;
 
-use super::super::{Limits, RemoteError};
+use super::super::{ProtocolLimits, RemoteError};
 use super::fields::{Fields, elements};
 use super::framing::{Content, Framing};
 use super::method::{Method, Version};
@@ -19,9 +19,9 @@ use super::target::{Target, is_authority};
 /// A validated request head. It borrows from the input.
 ///
 /// ```
-/// use pushlab::proto::{Limits, http1::{Content, Head, Method}};
+/// use pushlab::proto::{ProtocolLimits, http1::{Content, Head, Method}};
 /// let raw = b"POST /echo?n=1 HTTP/1.1\r\nHost: example.org\r\nContent-Length: 5\r\n\r\n";
-/// let head = Head::parse(raw, &Limits::default())?;
+/// let head = Head::parse(raw, &ProtocolLimits::default())?;
 /// assert_eq!((head.method(), head.path(), head.query()), (Method::Post, "/echo", Some("n=1")));
 /// assert_eq!((head.host(), head.content()), (Some("example.org"), Content::Length(5)));
 /// assert_eq!(head.field_text("host"), Some("example.org"));
@@ -65,11 +65,12 @@ impl Span {
     }
 }
 
-/// The number of fields that is enough for nearly all heads. Room for [`Limits::HEAD_FIELDS_MAX`]
-/// fields would take a whole page of the thread's stack, so only heads that need it get it.
+/// The number of fields that is enough for nearly all heads. Room for
+/// [`ProtocolLimits::HEAD_FIELDS_MAX`] fields would take a whole page of the thread's stack, so
+/// only heads that need it get it.
 const USUAL_FIELDS: usize = 24;
 
-/// The size of the largest head in bytes, even if [`Limits::head_bytes`] is larger.
+/// The size of the largest head in bytes, even if [`ProtocolLimits::head_bytes`] is larger.
 const LARGEST: usize = u16::MAX as usize;
 
 impl<'a> Head<'a> {
@@ -78,7 +79,7 @@ impl<'a> Head<'a> {
     /// # Errors
     /// The first broken rule or limit. If the head is not whole, this is
     /// [`RemoteError::BadRequestLine`].
-    pub fn parse(raw: &'a [u8], limits: &Limits) -> Result<Self, RemoteError> {
+    pub fn parse(raw: &'a [u8], limits: &ProtocolLimits) -> Result<Self, RemoteError> {
         if raw.len() > Self::largest(limits) {
             return Err(Self::too_large(raw, limits));
         }
@@ -90,20 +91,20 @@ impl<'a> Head<'a> {
 
     /// The size in bytes of the largest head that is accepted.
     #[inline]
-    pub(super) fn largest(limits: &Limits) -> usize {
+    pub(super) fn largest(limits: &ProtocolLimits) -> usize {
         limits.head_bytes.min(LARGEST)
     }
 
     /// Parses the head at the front of at most [`largest`](Self::largest) bytes. Returns `None`
     /// while the head is not whole and no rule is broken.
     #[inline]
-    pub(super) fn parse_prefix(input: &'a [u8], limits: &Limits) -> Result<Option<Self>, RemoteError> {
+    pub(super) fn parse_prefix(input: &'a [u8], limits: &ProtocolLimits) -> Result<Option<Self>, RemoteError> {
         match input.first() {
             Some(&first) if syntax::is_token_byte(first) => {}
             Some(_) => return Err(RemoteError::BadRequestLine),
             None => return Ok(None),
         }
-        let allowed = limits.head_fields.min(Limits::HEAD_FIELDS_MAX);
+        let allowed = limits.head_fields.min(ProtocolLimits::HEAD_FIELDS_MAX);
         match Self::parse_fields::<USUAL_FIELDS>(input, allowed, limits) {
             Err(RemoteError::TooManyFields) if allowed > USUAL_FIELDS => Self::parse_many_fields(input, allowed, limits),
             Err(RemoteError::UnsupportedVersion) => Self::parse_later_version(input, limits),
@@ -113,8 +114,8 @@ impl<'a> Head<'a> {
 
     #[cold]
     #[inline(never)]
-    fn parse_many_fields(input: &'a [u8], allowed: usize, limits: &Limits) -> Result<Option<Self>, RemoteError> {
-        Self::parse_fields::<{ Limits::HEAD_FIELDS_MAX }>(input, allowed, limits)
+    fn parse_many_fields(input: &'a [u8], allowed: usize, limits: &ProtocolLimits) -> Result<Option<Self>, RemoteError> {
+        Self::parse_fields::<{ ProtocolLimits::HEAD_FIELDS_MAX }>(input, allowed, limits)
     }
 
     /// Parses a head of HTTP/1.2 to HTTP/1.9. A recipient "SHOULD process the message as if it were
@@ -123,7 +124,7 @@ impl<'a> Head<'a> {
     /// of the head with version 1.1.
     #[cold]
     #[inline(never)]
-    fn parse_later_version(input: &'a [u8], limits: &Limits) -> Result<Option<Self>, RemoteError> {
+    fn parse_later_version(input: &'a [u8], limits: &ProtocolLimits) -> Result<Option<Self>, RemoteError> {
         let line_len = input.iter().position(|&byte| byte == b'\n').unwrap_or(input.len()).saturating_sub(b"\r".len());
         let mut copy = input.to_vec();
         match copy[..line_len].last_chunk_mut() {
@@ -149,7 +150,7 @@ impl<'a> Head<'a> {
     }
 
     #[inline]
-    fn parse_fields<const N: usize>(input: &'a [u8], allowed: usize, limits: &Limits) -> Result<Option<Self>, RemoteError> {
+    fn parse_fields<const N: usize>(input: &'a [u8], allowed: usize, limits: &ProtocolLimits) -> Result<Option<Self>, RemoteError> {
         let mut fields = [const { MaybeUninit::uninit() }; N];
         let mut request = httparse::Request::new(&mut []);
         let used = match request.parse_with_uninit_headers(input, &mut fields[..allowed.min(N)]) {
@@ -218,7 +219,7 @@ impl<'a> Head<'a> {
     /// without a blank line. Only the bytes up to that size count, so that the answer does not
     /// depend on how many bytes arrive at once.
     #[cold]
-    pub(super) fn too_large(input: &[u8], limits: &Limits) -> RemoteError {
+    pub(super) fn too_large(input: &[u8], limits: &ProtocolLimits) -> RemoteError {
         let seen = &input[..input.len().min(Self::largest(limits))];
         let line = seen.split(|&byte| byte == b'\n').next().unwrap_or_default();
         let mut words = line.split(|&byte| byte == b' ');

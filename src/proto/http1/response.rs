@@ -12,9 +12,9 @@ use super::syntax;
 ///
 /// ```
 /// use std::time::{Instant, SystemTime};
-/// use pushlab::proto::{Limits, Now, Outbox, http1::{Conn, ResponseHead, append_field}};
+/// use pushlab::proto::{ProtocolLimits, Now, Outbox, http1::{Conn, ResponseHead, append_field}};
 /// let now = Now::new(Instant::now(), SystemTime::UNIX_EPOCH);
-/// let (limits, mut out) = (Limits::default(), Outbox::new());
+/// let (limits, mut out) = (ProtocolLimits::default(), Outbox::new());
 /// let mut conn = Conn::new(now.instant(), &limits);
 /// conn.next_event(now.instant(), b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &mut out, &limits)?;
 ///

@@ -77,7 +77,7 @@ mod tests {
             for len in 0..=head.len() {
                 match head_end(&head[..len], from) {
                     HeadEnd::At(at) => end = Some((len, at)),
-                    HeadEnd::After(place) => from = place,
+                    HeadEnd::After(index) => from = index,
                 }
             }
             assert_eq!(end, Some((head.len(), head.len())), "{}", head.escape_ascii());

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::proto::RemoteError;
 
-/// One event of a stream. It borrows from the decoder.
+/// One event of a stream. It borrows from the decoder. [`Decoder`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Decoded<'a> {

@@ -6,7 +6,7 @@
 //! grows with the bytes that have arrived, and the announced length is only compared with the
 //! limit.
 
-use super::super::{Limits, RemoteError};
+use super::super::{ProtocolLimits, RemoteError};
 use super::event::Message;
 use super::frame::Opcode;
 use super::utf8::Utf8Validator;
@@ -18,12 +18,12 @@ const SMALLEST_BYTES: usize = 64;
 /// Collects one message at a time.
 ///
 /// ```
-/// use pushlab::proto::{Limits, ws::{Message, Opcode, assembler::Assembler}};
-/// let (mut assembler, limits) = (Assembler::new(), Limits::default());
+/// use pushlab::proto::{ProtocolLimits, ws::{Message, Opcode, assembler::Assembler}};
+/// let (mut assembler, limits) = (Assembler::new(), ProtocolLimits::default());
 /// assembler.admit(Opcode::Text, 2, &limits)?;
-/// assembler.push(b"Hi", None)?;
+/// assembler.append(b"Hi", None)?;
 /// assembler.admit(Opcode::Continuation, 1, &limits)?;
-/// assembler.push(b"!", Some(1))?;
+/// assembler.append(b"!", Some(1))?;
 /// assembler.finish()?;
 /// assert_eq!(assembler.message(), Message::Text("Hi!"));
 /// # Ok::<_, pushlab::proto::RemoteError>(())
@@ -86,7 +86,7 @@ impl Assembler {
 
     /// Takes the head of a data frame, which begins or continues a message. Returns an error if the
     /// frame breaks the order of fragments or a limit.
-    pub fn admit(&mut self, opcode: Opcode, payload_len: u64, limits: &Limits) -> Result<(), RemoteError> {
+    pub fn admit(&mut self, opcode: Opcode, payload_len: u64, limits: &ProtocolLimits) -> Result<(), RemoteError> {
         // "The fragments of one message MUST NOT be interleaved between the fragments of another
         // message".
         if self.open != (opcode == Opcode::Continuation) {
@@ -105,10 +105,10 @@ impl Assembler {
         check_size(payload_len.saturating_add(self.len() as u64), limits)
     }
 
-    /// Adds unmasked payload. `announced` is the number of bytes that the last frame of the message
-    /// has still to bring, including these bytes. It is `None` if this frame is not the last one.
-    /// With it, the memory does not grow beyond the size of the message.
-    pub fn push(&mut self, bytes: &[u8], announced: Option<u64>) -> Result<(), RemoteError> {
+    /// Appends unmasked payload. `announced` is the number of bytes that the last frame of the
+    /// message has still to bring, including these bytes. It is `None` if this frame is not the
+    /// last one. With it, the memory does not grow beyond the size of the message.
+    pub fn append(&mut self, bytes: &[u8], announced: Option<u64>) -> Result<(), RemoteError> {
         let len = self.len();
         let needed = len + bytes.len();
         let expected = announced.and_then(|announced| usize::try_from(announced).ok()).map_or(usize::MAX, |rest| len.saturating_add(rest));
@@ -148,8 +148,8 @@ impl Assembler {
     }
 }
 
-/// Compares the announced size of a message with [`Limits::message_bytes`].
+/// Compares the announced size of a message with [`ProtocolLimits::message_bytes`].
 #[inline]
-pub(super) fn check_size(message_bytes: u64, limits: &Limits) -> Result<(), RemoteError> {
+pub(super) fn check_size(message_bytes: u64, limits: &ProtocolLimits) -> Result<(), RemoteError> {
     if message_bytes > limits.message_bytes as u64 { Err(RemoteError::MessageTooLarge) } else { Ok(()) }
 }

@@ -4,7 +4,7 @@
 //! They are two fields, so that the caller can borrow a message from the reader while it answers
 //! with the writer.
 
-use super::super::{Limits, Outbox, RemoteError};
+use super::super::{Outbox, ProtocolLimits, RemoteError};
 use super::event::Next;
 use super::reader::Reader;
 use super::writer::Writer;
@@ -15,8 +15,8 @@ use super::writer::Writer;
 /// owns no memory on the heap.
 ///
 /// ```
-/// use pushlab::proto::{Limits, Outbox, ws::{Conn, Event, Message, Next}};
-/// let (mut conn, mut out, limits) = (Conn::new(), Outbox::new(), Limits::default());
+/// use pushlab::proto::{ProtocolLimits, Outbox, ws::{Conn, Event, Message, Next}};
+/// let (mut conn, mut out, limits) = (Conn::new(), Outbox::new(), ProtocolLimits::default());
 /// let mut input = *b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
 /// let (used, next) = conn.reader.next_event(&mut input, &mut conn.writer, &mut out, &limits)?;
 /// let Next::Event(Event::Message(Message::Text(text))) = next else { panic!("a text message") };
@@ -46,7 +46,12 @@ impl Conn {
 
     /// Calls [`Reader::next_event`] with the writer of this connection. Use it if the writer is not
     /// needed while the event is borrowed.
-    pub fn next_event<'a>(&'a mut self, input: &'a mut [u8], out: &mut Outbox, limits: &Limits) -> Result<(usize, Next<'a>), RemoteError> {
+    pub fn next_event<'a>(
+        &'a mut self,
+        input: &'a mut [u8],
+        out: &mut Outbox,
+        limits: &ProtocolLimits,
+    ) -> Result<(usize, Next<'a>), RemoteError> {
         self.reader.next_event(input, &mut self.writer, out, limits)
     }
 }

@@ -28,7 +28,7 @@ impl<'a> Message<'a> {
     }
 }
 
-/// One action of the peer.
+/// One action of the peer. [`Conn`](super::Conn) has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// The peer sent a message.
@@ -47,7 +47,8 @@ pub enum Event<'a> {
     },
 }
 
-/// The result of [`Reader::next_event`](super::Reader::next_event).
+/// The result of [`Reader::next_event`](super::Reader::next_event). [`Conn`](super::Conn) has an
+/// example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next<'a> {
     /// An event, valid until the next call.

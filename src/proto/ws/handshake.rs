@@ -111,7 +111,7 @@ pub enum OriginVerdict {
 }
 
 /// The handshakes that this server accepts. There is no default, so that each server must decide
-/// about the `Origin`.
+/// about the `Origin`. [`HandshakeRequest`] has an example.
 #[derive(Clone, Copy, Debug)]
 pub struct HandshakePolicy {
     /// The decision about the request's `Origin`. [`session::Origin`](crate::session::Origin) is
@@ -122,7 +122,7 @@ pub struct HandshakePolicy {
     pub protocols: &'static [&'static str],
 }
 
-/// The answer to an accepted handshake.
+/// The answer to an accepted handshake. [`HandshakeRequest`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Accept {

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::super::{Limits, Outbox, RemoteError};
+use super::super::{Outbox, ProtocolLimits, RemoteError};
 use super::assembler::{Assembler, check_size};
 use super::event::{Event, Message, Next};
 use super::frame::{FrameHead, Opcode};
@@ -100,7 +100,7 @@ impl Reader {
         input: &'a mut [u8],
         writer: &mut Writer,
         out: &mut Outbox,
-        limits: &Limits,
+        limits: &ProtocolLimits,
     ) -> Result<(usize, Next<'a>), RemoteError> {
         // The fast path: a small whole message needs no state and no general decoding.
         if matches!(self.state, State::Idle)
@@ -144,7 +144,7 @@ impl Reader {
         input: &'a mut [u8],
         writer: &mut Writer,
         out: &mut Outbox,
-        limits: &Limits,
+        limits: &ProtocolLimits,
     ) -> Result<(usize, Next<'a>), RemoteError> {
         // The event of the previous call no longer borrows the message.
         self.release();
@@ -204,7 +204,7 @@ impl Reader {
         used: &mut usize,
         writer: &mut Writer,
         out: &mut Outbox,
-        limits: &Limits,
+        limits: &ProtocolLimits,
     ) -> Result<Step, RemoteError> {
         loop {
             if let State::Partial(partial) = &mut self.state
@@ -233,7 +233,7 @@ impl Reader {
         used: &mut usize,
         writer: &mut Writer,
         out: &mut Outbox,
-        limits: &Limits,
+        limits: &ProtocolLimits,
     ) -> Result<Option<Step>, RemoteError> {
         let key = head.mask.expect("client frames are masked");
         let payload = usize::try_from(head.payload_len).ok().and_then(|len| Some(*used..used.checked_add(len)?));
@@ -276,7 +276,7 @@ impl Partial {
             if frame.opcode.is_control() {
                 self.control.extend_from_slice(payload);
             } else {
-                self.message.push(payload, frame.fin.then_some(frame.remaining))?;
+                self.message.append(payload, frame.fin.then_some(frame.remaining))?;
             }
         }
         frame.offset = (usize::from(frame.offset) + len) as u8 & 3;

@@ -20,12 +20,12 @@ impl std::error::Error for InvalidUtf8 {}
 /// ```
 /// use pushlab::proto::ws::{InvalidUtf8, Utf8Validator};
 /// let mut utf8 = Utf8Validator::new();
-/// assert_eq!(utf8.push(b"caf\xc3"), Ok(()));
+/// assert_eq!(utf8.check(b"caf\xc3"), Ok(()));
 /// assert_eq!(utf8.finish(), Err(InvalidUtf8)); // inside a character
-/// assert_eq!(utf8.push(b"\xa9"), Ok(()));
+/// assert_eq!(utf8.check(b"\xa9"), Ok(()));
 /// assert_eq!(utf8.finish(), Ok(()));
 /// // A surrogate. Its first two bytes are enough to detect it.
-/// assert_eq!(utf8.push(b"\xed\xa0"), Err(InvalidUtf8));
+/// assert_eq!(utf8.check(b"\xed\xa0"), Err(InvalidUtf8));
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Utf8Validator {
@@ -40,9 +40,9 @@ impl Utf8Validator {
         Self { carry: [0; 3], carry_len: 0 }
     }
 
-    /// Takes the next part, of any length. After an error, the results of this validator have no
+    /// Checks the next part, of any length. After an error, the results of this validator have no
     /// meaning.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<(), InvalidUtf8> {
+    pub fn check(&mut self, bytes: &[u8]) -> Result<(), InvalidUtf8> {
         self.decode(bytes).map(drop)
     }
 

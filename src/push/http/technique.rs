@@ -71,7 +71,7 @@ pub struct Form {
     pub gap: GapForm,
 }
 
-/// How a client learns that messages are missing.
+/// How a client learns that messages are missing. [`Form`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GapForm {

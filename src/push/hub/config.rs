@@ -40,9 +40,10 @@ pub struct HubConfig {
     pub topics_per_request: usize,
     /// Bytes of one payload. A larger payload is refused with 413, or with close code 1009. Default
     /// 256 KiB (Amazon SNS and SQS 256 KiB). To allow larger payloads, raise also
-    /// [`proto::Limits::body_bytes`](crate::proto::Limits::body_bytes) and
-    /// [`proto::Limits::message_bytes`](crate::proto::Limits::message_bytes), which bound what
-    /// clients send, and [`history_bytes`](Self::history_bytes), which bounds what is retained.
+    /// [`ProtocolLimits::body_bytes`](crate::proto::ProtocolLimits::body_bytes) and
+    /// [`ProtocolLimits::message_bytes`](crate::proto::ProtocolLimits::message_bytes), which bound
+    /// what clients send, and [`history_bytes`](Self::history_bytes), which bounds what is
+    /// retained.
     pub payload_bytes: usize,
     /// Bytes of payload of one piece of a replay. At least one message always fits. An answer to a
     /// poll and a page are one piece; they tell the client if there are more messages, and the

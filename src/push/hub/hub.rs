@@ -58,6 +58,7 @@ type Policy = Box<dyn Fn(&Request<'_>, Access, &str) -> bool + Send + Sync>;
 /// # Ok::<(), pushlab::push::PublishError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TopicInfo {
     /// The id of the topic's last message; sequence number 0 if there was none.
     pub last: Id,
@@ -161,7 +162,8 @@ impl Hub {
 
     /// Publishes a payload to all subscribers of a topic. Any thread may call it.
     ///
-    /// # Errors When the topic's or the event's name is not valid, when the payload is larger than
+    /// # Errors
+    /// When the topic's or the event's name is not valid, when the payload is larger than
     /// [`HubConfig::payload_bytes`], or when the hub already has [`HubConfig::topics`] topics and
     /// all have subscribers. In these cases nothing is published.
     pub fn publish(&self, topic: &str, payload: Payload) -> Result<Published, PublishError> {
@@ -200,7 +202,8 @@ impl Hub {
     /// The counters of a topic. All counters of a topic that does not exist are 0,
     /// except `online`.
     ///
-    /// # Errors When the name is not a valid topic name.
+    /// # Errors
+    /// When the name is not a valid topic name.
     pub fn info(&self, topic: &str) -> Result<TopicInfo, BadTopic> {
         check_topic_name(topic)?;
         let now = self.config().clock.now();

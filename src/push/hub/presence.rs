@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::proto::Limits;
+use crate::proto::ProtocolLimits;
 use crate::push::model::PerTechnique;
 
 /// A topic's name and a client's token.
@@ -72,7 +72,7 @@ impl Presence {
         member.live = member.live.saturating_sub(1);
         if member.live == 0 {
             self.departures += 1;
-            let departure = (now + grace.min(Limits::TIMEOUT_MAX), self.departures);
+            let departure = (now + grace.min(ProtocolLimits::TIMEOUT_MAX), self.departures);
             member.departure = Some(departure);
             self.leaving.insert(departure, key);
         }

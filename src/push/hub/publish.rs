@@ -1,6 +1,6 @@
 //! The result of a publish.
 //!
-//! Owns the success and the errors, each with its HTTP status. Leaves the publish itself to
+//! Owns the result of a success, and the errors with their HTTP statuses. Leaves publishing to
 //! `state`.
 
 use std::fmt;
@@ -16,6 +16,7 @@ use crate::push::model::{BadTopic, Id};
 /// assert_eq!(hub.publish("a", Payload::text("x").event("gap")), Err(PublishError::BadEvent));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PublishError {
     /// The topic's name is not a valid topic name.
     BadTopic(BadTopic),
@@ -54,7 +55,7 @@ impl PublishError {
     }
 }
 
-/// A payload that was published.
+/// The result of publishing a payload.
 ///
 /// ```
 /// use pushlab::push::{Hub, Payload};
@@ -64,6 +65,7 @@ impl PublishError {
 /// # Ok::<(), pushlab::push::PublishError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Published {
     /// The message's id.
     pub id: Id,

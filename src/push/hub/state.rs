@@ -16,7 +16,7 @@ use super::presence::Presence;
 use super::publish::PublishError;
 use super::topic_table::{TopicSlots, TopicTable};
 use crate::push::log::{MemoryLog, Reading};
-use crate::push::model::{Cursor, Id, Message, PRESENCE, Payload, PerTechnique, PollForm, Replay, Topics, WireForm};
+use crate::push::model::{Cursor, Id, PRESENCE, Payload, PerTechnique, PollForm, Replay, TopicMessage, Topics, WireForm};
 use crate::session::{Held, Pusher, Response};
 
 /// The values that never change after the hub is created. They are read without the lock.
@@ -115,7 +115,7 @@ impl State {
 
     /// Answers the polls that waited for this message. Each of them has received all messages
     /// before it. Polls with equal forms share one answer.
-    fn release(&mut self, polls: Vec<u64>, message: &Message) {
+    fn release(&mut self, polls: Vec<u64>, message: &TopicMessage) {
         // Most topics have no polls.
         if polls.is_empty() {
             return;

@@ -21,7 +21,7 @@ use super::publish::PublishError;
 use super::state::Sink;
 use super::subscribe::{SubscribeOutcome, SubscribeParameters, SubscriptionGuard};
 use crate::proto::Frame;
-use crate::push::model::{Cursor, Encoding, Gap, Id, Message, Replay, Topics, WireForm};
+use crate::push::model::{Cursor, Encoding, Gap, Id, Replay, TopicMessage, Topics, WireForm};
 use crate::session::{Feed, Outcome, Pusher, Socket, Stream, StreamSource};
 
 /// Encodes a gap in the format of a technique.
@@ -94,7 +94,7 @@ pub struct Subscription {
 struct Piece {
     /// The position of a gap that is sent before the messages.
     gap: Option<Id>,
-    messages: vec::IntoIter<Arc<Message>>,
+    messages: vec::IntoIter<Arc<TopicMessage>>,
     /// All messages up to this id were sent or are in `messages`.
     last: Id,
 }
@@ -105,7 +105,7 @@ impl From<Replay> for Piece {
     }
 }
 
-/// The state of a subscription after a step.
+/// The status of a subscription after a step. [`Subscription`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubscriptionStatus {
     /// The client has to read before more messages can be sent.

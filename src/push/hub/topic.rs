@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::polls::Polls;
-use crate::push::model::{EncodeMessage, Message, PRESENCE, PerTechnique, SharedForm, WireForm};
+use crate::push::model::{EncodeMessage, PRESENCE, PerTechnique, SharedForm, TopicMessage, WireForm};
 use crate::session::{Audience, Pusher};
 
 /// A topic.
@@ -66,17 +66,17 @@ impl Topic {
     }
 
     /// Posts a message to all streams and `WebSocket`s, to each in its wire form.
-    pub(crate) fn deliver(&self, message: &Message, boundary: &str) {
+    pub(crate) fn deliver(&self, message: &TopicMessage, boundary: &str) {
         for (form, audience) in SharedForm::ALL.into_iter().zip(&self.audiences) {
             if !audience.is_empty() {
-                audience.push(message.shared_frame(form, boundary));
+                audience.send_to_all(message.shared_frame(form, boundary));
             }
         }
         for (callback, audience) in &self.scripts {
-            audience.push(&message.script(callback));
+            audience.send_to_all(&message.script(callback));
         }
         for (encode, audience) in &self.own {
-            audience.push(&encode(message));
+            audience.send_to_all(&encode(message));
         }
     }
 

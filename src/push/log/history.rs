@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::push::model::Message;
+use crate::push::model::TopicMessage;
 
 /// The bounds of a history.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct HistoryBounds {
 
 #[derive(Debug, Default)]
 pub(crate) struct History {
-    messages: VecDeque<Arc<Message>>,
+    messages: VecDeque<Arc<TopicMessage>>,
     bytes: usize,
     /// The history may lack messages up to this sequence number. It has all messages of the topic
     /// after it.
@@ -37,7 +37,7 @@ impl History {
 
     /// Appends a message, and drops the oldest messages until all bounds hold. A message that is
     /// larger than `bounds.bytes` is dropped at once.
-    pub(crate) fn append(&mut self, message: Arc<Message>, bounds: &HistoryBounds) {
+    pub(crate) fn append(&mut self, message: Arc<TopicMessage>, bounds: &HistoryBounds) {
         self.expire(message.published_at, bounds.age);
         self.bytes += message.bytes().len();
         self.messages.push_back(message);
@@ -61,7 +61,7 @@ impl History {
     }
 
     /// The retained messages after a sequence number, oldest first.
-    pub(crate) fn after(&self, sequence: u64) -> impl DoubleEndedIterator<Item = &Arc<Message>> {
+    pub(crate) fn after(&self, sequence: u64) -> impl DoubleEndedIterator<Item = &Arc<TopicMessage>> {
         let start = self.messages.partition_point(|message| message.id().sequence <= sequence);
         self.messages.range(start..)
     }

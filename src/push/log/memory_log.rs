@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use super::history::{History, HistoryBounds};
 use super::merge::Merge;
-use crate::push::model::{Cursor, Id, Message, Payload, Replay};
+use crate::push::model::{Cursor, Id, Payload, Replay, TopicMessage};
 
 /// The log of one hub.
 pub(crate) struct MemoryLog {
@@ -101,9 +101,9 @@ impl MemoryLog {
     }
 
     /// Gives a payload the next id, and retains it as the topic's newest message.
-    pub(crate) fn append(&mut self, slot: usize, topic: &Arc<str>, payload: Payload, now: Instant) -> Arc<Message> {
+    pub(crate) fn append(&mut self, slot: usize, topic: &Arc<str>, payload: Payload, now: Instant) -> Arc<TopicMessage> {
         self.sequence += 1;
-        let message = Arc::new(Message::new(self.last(), Arc::clone(topic), payload, now));
+        let message = Arc::new(TopicMessage::new(self.last(), Arc::clone(topic), payload, now));
         let entry = &mut self.topics[slot];
         entry.history.append(Arc::clone(&message), &self.bounds);
         if entry.expires_at.is_none() {
@@ -188,7 +188,7 @@ impl MemoryLog {
         }
         messages.sort_unstable_by_key(|message| message.id());
         let mut bytes = 0_usize;
-        let fits = |message: &&Arc<Message>| {
+        let fits = |message: &&Arc<TopicMessage>| {
             let is_first = bytes == 0;
             bytes += message.bytes().len().max(1);
             is_first || bytes <= limit_bytes

@@ -18,6 +18,7 @@ use super::id::{BadCursor, Id};
 /// assert!("17".parse::<Cursor>().is_err());
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Cursor {
     /// Only messages that are published from now on.
     #[default]

@@ -1,12 +1,12 @@
 //! The form in which one subscriber receives messages and gaps.
 //!
 //! Owns the choice between the shared forms, a form with the subscriber's callback, and an encoding
-//! of the application. Leaves the bytes of the hub's own forms to `message`.
+//! of the application. Leaves the bytes of the hub's own forms to `topic_message`.
 
 use std::sync::Arc;
 
 use super::envelope::Gap;
-use super::message::Message;
+use super::topic_message::TopicMessage;
 use super::wire_form::SharedForm;
 use crate::proto::Frame;
 
@@ -29,7 +29,7 @@ use crate::proto::Frame;
 pub struct Encoding {
     /// Encodes a message. The hub calls it once for a publish and all subscribers of one topic with
     /// this function, and once for each missed message that one subscriber receives.
-    pub message: fn(&Message) -> Frame,
+    pub message: fn(&TopicMessage) -> Frame,
     /// Encodes a gap. `None` if the format cannot express one. Then a gap that opens before the
     /// client has received all missed messages ends the stream, and messages that the slow-consumer
     /// policy drops are counted only.
@@ -37,7 +37,7 @@ pub struct Encoding {
 }
 
 /// Encodes a message in the format of an application.
-pub(crate) type EncodeMessage = fn(&Message) -> Frame;
+pub(crate) type EncodeMessage = fn(&TopicMessage) -> Frame;
 
 /// The form in which one subscriber receives messages.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ pub(crate) enum WireForm {
 
 impl WireForm {
     /// A message in this form. `boundary` is the hub's boundary of multipart parts.
-    pub(crate) fn encode(&self, message: &Message, boundary: &str) -> Frame {
+    pub(crate) fn encode(&self, message: &TopicMessage, boundary: &str) -> Frame {
         match self {
             Self::Shared(form) => message.shared_frame(*form, boundary).clone(),
             Self::Script(callback) => message.script(callback),

@@ -9,11 +9,11 @@ mod encoding;
 mod envelope;
 mod id;
 mod json;
-mod message;
 mod payload;
 mod per_technique;
 mod poll_form;
 mod replay;
+mod topic_message;
 mod topic_name;
 mod wire_form;
 
@@ -22,10 +22,10 @@ pub use encoding::Encoding;
 pub use envelope::Gap;
 pub use id::{BadCursor, Id};
 pub use json::append_json_string;
-pub use message::Message;
 pub use payload::Payload;
 pub use per_technique::PerTechnique;
 pub use replay::Replay;
+pub use topic_message::TopicMessage;
 pub use topic_name::{BadTopic, Topics};
 pub use wire_form::Format;
 

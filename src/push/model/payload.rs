@@ -1,7 +1,7 @@
 //! The payload of a message.
 //!
 //! Owns the bytes, the kind of data (text or binary) and the name of the event. Leaves ids, topics
-//! and wire forms to `message`.
+//! and wire forms to `topic_message`.
 
 /// The content of a message before it is published.
 ///

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::answer_fields::AnswerFields;
 use super::id::Id;
-use super::message::Message;
 use super::replay::Replay;
+use super::topic_message::TopicMessage;
 use super::wire_form::Format;
 use crate::session::Response;
 
@@ -44,7 +44,7 @@ impl PollForm {
     }
 
     /// The answer with one message, for a client that has all messages before it.
-    pub(crate) fn answer_message(&self, message: &Message) -> Response {
+    pub(crate) fn answer_message(&self, message: &TopicMessage) -> Response {
         match self.format {
             Format::Raw => self.raw_answer(message),
             Format::Json => self.json_answer(Arc::clone(message.poll_body()), message.id()),
@@ -64,7 +64,7 @@ impl PollForm {
         self.finish(Response::status(304), cursor)
     }
 
-    fn raw_answer(&self, message: &Message) -> Response {
+    fn raw_answer(&self, message: &TopicMessage) -> Response {
         let response = match message.text() {
             Some(text) => Response::text(text.to_owned()),
             None => Response::new("application/octet-stream", message.bytes().to_vec()),

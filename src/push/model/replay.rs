@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::id::Id;
-use super::message::Message;
+use super::topic_message::TopicMessage;
 
 /// The messages after a cursor.
 ///
@@ -21,6 +21,7 @@ use super::message::Message;
 /// # Ok::<(), pushlab::push::BadTopic>(())
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Replay {
     /// Whether messages between the cursor and `from` may be missing.
     pub gap: bool,
@@ -29,7 +30,7 @@ pub struct Replay {
     /// The cursor from which the client continues.
     pub last: Id,
     /// The messages, oldest first.
-    pub messages: Vec<Arc<Message>>,
+    pub messages: Vec<Arc<TopicMessage>>,
     /// `false` if there are more messages after `last`, because the replay has reached its limit of
     /// bytes.
     pub is_whole: bool,

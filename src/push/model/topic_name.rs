@@ -20,6 +20,7 @@ pub(crate) const PRESENCE: &str = ".presence";
 /// assert_eq!(Topics::parse("a,b,c", 2), Err(BadTopic::TooMany(2)));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BadTopic {
     /// The name does not have 1 to 64 characters of letters, digits, `_`, `.` and `-`.
     Name,
@@ -54,6 +55,7 @@ pub(crate) fn check_topic_name(name: &str) -> Result<(), BadTopic> {
 }
 
 /// A list of topics without duplicates, in the order in which the topics were named.
+/// [`parse`](Self::parse) has an example.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Topics(List);
 
@@ -67,7 +69,8 @@ enum List {
 impl Topics {
     /// Reads names separated by commas.
     ///
-    /// # Errors When a name is not a valid topic name, or when the list has more than `most` names.
+    /// # Errors
+    /// When a name is not a valid topic name, or when the list has more than `most` names.
     ///
     /// ```
     /// use pushlab::push::{BadTopic, Topics};

@@ -1,9 +1,10 @@
 //! The forms of which a message has one for all subscribers.
 //!
 //! Owns the list of these forms, and the formats by which a request chooses one. Leaves the encoding
-//! to `message`, forms that differ by subscriber to `encoding`, and the choice to the techniques.
+//! to `topic_message`, forms that differ by subscriber to `encoding`, and the choice to the
+//! techniques.
 
-/// The value of the `format` parameter.
+/// The value of the `format` parameter. [`Form`](crate::push::Form) has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {

@@ -1,8 +1,9 @@
 //! JSONP: a script element loads the answer to a poll, and the answer calls a function of the page.
+//! With a long poll, this is script-tag long polling.
 //!
 //! On the wire: `/**/f({...});` as JavaScript, for short and for long polls. Costs one script
 //! element per answer, and trust: the page runs whatever the server sends. Choose it for browsers
-//! without CORS; `WeChat`'s web login polled like this for years.
+//! without CORS. For years, `WeChat`'s web login used script-tag long polling.
 //!
 //! The answer begins with an empty comment. Without it the answer would begin with bytes that the
 //! caller chose, and a plug-in could take them for a file of its own (the Rosetta Flash attack,
@@ -14,9 +15,9 @@ use crate::push::model::{Format, PollForm};
 
 pub(crate) const TECHNIQUE: Technique = Technique {
     name: "jsonp",
-    title: "JSONP",
-    summary: "A script element loads the answer to a short or a long poll, and the answer calls a function of the page.",
-    example: "poll?after=earliest&callback=f",
+    title: "JSONP and script-tag long polling",
+    summary: "A script element loads the answer to a short or a long poll. The answer calls a function of the page.",
+    example: "long-poll?after=earliest&callback=f",
     endpoint: None,
     forms: &[Form { format: Format::Json, content_type: "application/javascript; charset=utf-8", messages: None, gap: GapForm::InBand }],
     heartbeat: b"",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
-use pushlab::proto::Limits;
+use pushlab::proto::ProtocolLimits;
 use pushlab::{Frame, Reply, Request, Response};
 
 use super::{Lab, both};
@@ -51,7 +51,7 @@ both! {
         let (mut failures, mut tried, mut numbers) = (Vec::new(), 0, Seeded::new(1));
         let mut broken = BTreeMap::new();
         for case in cases::read("http1").iter().filter(|case| case.core_only.is_none()) {
-            let (_, expected) = Peer::run(&case.input, &[case.input.len()], &Limits::default());
+            let (_, expected) = Peer::run(&case.input, &[case.input.len()], &ProtocolLimits::default());
             // Whole, and in two writes, which the system may or may not keep apart. What comes behind a last answer may reset it away.
             let cut = if case.transcript.ends_with(&["closing".to_owned()]) { case.input.len() } else { numbers.below(case.input.len() + 1) };
             for rule in case.transcript.iter().filter_map(|line| line.strip_prefix("error ").or(line.strip_prefix("eof "))) {

@@ -104,7 +104,7 @@ both! {
                             groups[group].clone()
                         }
                         _ => {
-                            audiences[group].push(&frame);
+                            audiences[group].send_to_all(&frame);
                             groups[group].clone()
                         }
                     };
@@ -138,9 +138,9 @@ both! {
     fn large_messages(model) {
         let lab = Lab::start(model);
         let (mut subscribers, pushers): (Vec<_>, Vec<_>) = subscribe(&lab, 4).into_iter().unzip();
-        let all = audience(&pushers);
+        let members = audience(&pushers);
         let texts: Vec<_> = ["a", "b", "c"].map(|letter| letter.repeat(100_000)).into();
-        in_one_turn(&lab, || texts.iter().for_each(|text| all.push(&frame(text, true))));
+        in_one_turn(&lab, || texts.iter().for_each(|text| members.send_to_all(&frame(text, true))));
         for subscriber in &mut subscribers {
             subscriber.expect(&texts);
         }
@@ -150,12 +150,12 @@ both! {
     fn a_connection_that_closes_in_the_middle(model) {
         let lab = Lab::start(model);
         let (mut subscribers, pushers): (Vec<_>, Vec<_>) = subscribe(&lab, 4).into_iter().unzip();
-        let all = audience(&pushers);
+        let members = audience(&pushers);
         in_one_turn(&lab, || {
-            all.push(&frame("first", true));
+            members.send_to_all(&frame("first", true));
             pushers[0].close(1000);
             pushers[1].close(1000);
-            all.push(&frame("second", false));
+            members.send_to_all(&frame("second", false));
         });
         for (n, subscriber) in subscribers.iter_mut().enumerate() {
             subscriber.expect(if n < 2 { &["first"][..] } else { &["first", "second"] });
@@ -169,14 +169,14 @@ both! {
     fn connections_that_have_vanished(model) {
         let lab = Lab::start(model);
         let mut subscribers = subscribe(&lab, 6);
-        let all = audience(subscribers.iter().map(|(_, pusher)| pusher));
+        let members = audience(subscribers.iter().map(|(_, pusher)| pusher));
         let mut left = subscribers.split_off(2);
         in_one_turn(&lab, || {
             for (subscriber, _) in subscribers {
                 subscriber.client.reset();
             }
-            all.push(&frame("first", true));
-            all.push(&frame("second", true));
+            members.send_to_all(&frame("first", true));
+            members.send_to_all(&frame("second", true));
         });
         for (subscriber, _) in &mut left {
             subscriber.expect(&["first", "second"]);
@@ -196,12 +196,12 @@ both! {
         let slow = Subscriber::new(Client::connect_with_little_room(lab.address), false);
         subscribers.insert(1, (slow, lab.app.last_pusher(3)));
         let (mut subscribers, pushers): (Vec<_>, Vec<_>) = subscribers.into_iter().unzip();
-        let all = audience(&pushers);
+        let members = audience(&pushers);
         let mut count = 0;
         let text = |n: usize| format!("{n:0BYTES$}");
         eventually("messages are dropped", || {
             for n in count..count + 5 {
-                all.push(&frame(&text(n), true));
+                members.send_to_all(&frame(&text(n), true));
             }
             for n in [0, 2] {
                 subscribers[n].expect(&(count..count + 5).map(text).collect::<Vec<_>>());
@@ -209,7 +209,7 @@ both! {
             count += 5;
             lab.stats().dropped > 0
         });
-        all.push(&frame("0last", true));
+        members.send_to_all(&frame("0last", true));
         let mut got: Vec<usize> = Vec::new();
         while let Some(text) = subscribers[1].next().filter(|text| text != "0last") {
             got.push(text.parse().unwrap());
@@ -226,8 +226,8 @@ both! {
         client.get("/stream");
         client.answer_head();
         // The audience keeps the stream open.
-        let all = audience([&lab.app.one_pusher()]);
-        all.push(&Frame::chunk(&vec![b'x'; 30_000_000]));
+        let members = audience([&lab.app.one_pusher()]);
+        members.send_to_all(&Frame::chunk(&vec![b'x'; 30_000_000]));
         eventually("the connection is given up", || lab.stats().write_stalls == 1 && lab.stats().open == 0);
         assert!(client.drain() < 30_000_000);
     }
@@ -240,13 +240,13 @@ fn one_write_for_each_reader() {
     let (mut subscribers, pushers): (Vec<_>, Vec<_>) = subscribe(&lab, 20).into_iter().unzip();
     // In the form of every second one; the others' copies are gathered, too.
     for is_chunk in [true, false] {
-        let (all, mut before) = (audience(&pushers), lab.stats());
+        let (members, mut before) = (audience(&pushers), lab.stats());
         let texts: Vec<_> = (0..16).map(|n| n.to_string()).collect();
         in_one_turn(&lab, || {
             // Nothing is written while the loop is blocked.
             before = lab.stats();
             for text in &texts {
-                all.push(&frame(text, is_chunk));
+                members.send_to_all(&frame(text, is_chunk));
             }
             pushers[7].push(&frame("own", is_chunk));
         });

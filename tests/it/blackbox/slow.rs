@@ -201,15 +201,15 @@ fn block_the_loop(policy: SlowConsumer, frames: usize) -> (Lab, Client, Client) 
     client.get("/stream");
     client.answer_head();
     let pusher = lab.app.one_pusher();
-    let mut all = Audience::default();
-    all.insert(&pusher);
+    let mut members = Audience::default();
+    members.insert(&pusher);
     blocked.get("/block");
     eventually("the handler blocks", || lab.app.at_gate.load(SeqCst) == 1);
     for n in 0..frames {
         if n % 2 == 0 {
             pusher.push(&numbered(n));
         } else {
-            all.push(&numbered(n));
+            members.send_to_all(&numbered(n));
         }
     }
     lab.app.gate.open();

@@ -2,7 +2,7 @@
 //!
 //! Covers: proto::http1::framing, proto::http1::target
 
-use pushlab::proto::Limits;
+use pushlab::proto::ProtocolLimits;
 
 use super::peer::Peer;
 use crate::support::cases::{self, Case};
@@ -14,7 +14,7 @@ fn every_case_gives_its_transcript_however_it_is_split() {
     assert!(cases.len() >= 480, "only {} cases", cases.len());
     let mut failures = Vec::new();
     for case in &cases {
-        let whole = Peer::run(&case.input, &[case.input.len()], &Limits::default());
+        let whole = Peer::run(&case.input, &[case.input.len()], &ProtocolLimits::default());
         if whole.0 != case.transcript {
             failures.push(format!("{}\n  expected {:#?}\n  got {:#?}", case.name, case.transcript, whole.0));
             continue;
@@ -24,7 +24,7 @@ fn every_case_gives_its_transcript_however_it_is_split() {
         }
         check_answers(case, &whole.1);
         for pieces in splits(case.input.len(), 20) {
-            let split = Peer::run(&case.input, &pieces, &Limits::default());
+            let split = Peer::run(&case.input, &pieces, &ProtocolLimits::default());
             if split != whole {
                 failures.push(format!("{} in pieces {pieces:?}\n  whole {:?}\n  split {:?}", case.name, whole.0, split.0));
                 break;

@@ -3,12 +3,12 @@
 //! Covers: proto::http1::chunked
 
 use pushlab::proto::http1::{ChunkedDecoder, ChunkedEvent};
-use pushlab::proto::{Limits, RemoteError};
+use pushlab::proto::{ProtocolLimits, RemoteError};
 
 use crate::support::splits::splits;
 
 /// The decoded body; `None` while the end has not come.
-fn decode(input: &[u8], pieces: &[usize], limits: &Limits) -> Result<(Vec<u8>, Option<usize>), RemoteError> {
+fn decode(input: &[u8], pieces: &[usize], limits: &ProtocolLimits) -> Result<(Vec<u8>, Option<usize>), RemoteError> {
     let (mut decoder, mut body, mut from, mut to) = (ChunkedDecoder::new(), Vec::new(), 0, 0);
     for &piece in pieces {
         to += piece;
@@ -25,7 +25,7 @@ fn decode(input: &[u8], pieces: &[usize], limits: &Limits) -> Result<(Vec<u8>, O
     Ok((body, None))
 }
 
-fn decode_all_ways(input: &[u8], limits: &Limits) -> Result<(Vec<u8>, Option<usize>), RemoteError> {
+fn decode_all_ways(input: &[u8], limits: &ProtocolLimits) -> Result<(Vec<u8>, Option<usize>), RemoteError> {
     let whole = decode(input, &[input.len()], limits);
     for pieces in splits(input.len(), 10) {
         assert_eq!(decode(input, &pieces, limits), whole, "{} in {pieces:?}", input.escape_ascii());
@@ -46,11 +46,11 @@ fn bodies_are_decoded() {
         ("1;a=\"\"\r\nx\r\n0\r\n\r\n", "x"),
         ("1\r\nx\r\n0\r\nA: b\r\nC:\r\nD: \u{fc}\r\n\r\n", "x"),
     ] {
-        assert_eq!(decode_all_ways(input.as_bytes(), &Limits::default()), Ok((body.into(), Some(input.len()))), "{input:?}");
+        assert_eq!(decode_all_ways(input.as_bytes(), &ProtocolLimits::default()), Ok((body.into(), Some(input.len()))), "{input:?}");
         let followed = format!("{input}GET ");
-        assert_eq!(decode_all_ways(followed.as_bytes(), &Limits::default()), Ok((body.into(), Some(input.len()))), "{followed:?}");
+        assert_eq!(decode_all_ways(followed.as_bytes(), &ProtocolLimits::default()), Ok((body.into(), Some(input.len()))), "{followed:?}");
         for len in 0..input.len() {
-            let (got, end) = decode(&input.as_bytes()[..len], &[len], &Limits::default()).unwrap();
+            let (got, end) = decode(&input.as_bytes()[..len], &[len], &ProtocolLimits::default()).unwrap();
             assert!(end.is_none() && body.as_bytes().starts_with(&got), "{input:?} cut at {len} is not over");
         }
     }
@@ -92,14 +92,14 @@ fn broken_chunks_are_refused() {
         "10000000000000000\r\n",
         "fffffffffffffffff\r\n",
     ] {
-        assert_eq!(decode_all_ways(input.as_bytes(), &Limits::default()), Err(RemoteError::BadChunk), "{input:?}");
+        assert_eq!(decode_all_ways(input.as_bytes(), &ProtocolLimits::default()), Err(RemoteError::BadChunk), "{input:?}");
     }
-    assert_eq!(decode_all_ways(b"ffffffffffffffff\r\n", &Limits::default()), Err(RemoteError::BodyTooLarge));
+    assert_eq!(decode_all_ways(b"ffffffffffffffff\r\n", &ProtocolLimits::default()), Err(RemoteError::BodyTooLarge));
 }
 
 #[test]
 fn sizes_that_add_up_past_64_bits_do_not_wrap() {
-    let limits = Limits { body_bytes: usize::MAX, ..Limits::default() };
+    let limits = ProtocolLimits { body_bytes: usize::MAX, ..ProtocolLimits::default() };
     let mut decoder = ChunkedDecoder::new();
     assert_eq!(decoder.next(b"1\r\nx\r\n", &limits), Ok((4, ChunkedEvent::Data(b"x"))));
     assert_eq!(decoder.next(b"\r\nffffffffffffffff\r\nabc", &limits), Ok((23, ChunkedEvent::Data(b"abc"))));
@@ -107,7 +107,7 @@ fn sizes_that_add_up_past_64_bits_do_not_wrap() {
 
 #[test]
 fn an_ended_decoder_consumes_nothing() {
-    let (mut decoder, limits) = (ChunkedDecoder::new(), Limits::default());
+    let (mut decoder, limits) = (ChunkedDecoder::new(), ProtocolLimits::default());
     assert_eq!(decoder.next(b"0\r\n\r\n0\r\n\r\n", &limits), Ok((5, ChunkedEvent::End)));
     assert_eq!(decoder.next(b"0\r\n\r\n", &limits), Ok((0, ChunkedEvent::End)));
     assert_eq!(decoder.next(b"", &limits), Ok((0, ChunkedEvent::End)));

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use pushlab::proto::http1::{Conn, Event, Next, ResponseHead};
-use pushlab::proto::{CloseReason, Limits, Outbox, RemoteError};
+use pushlab::proto::{CloseReason, Outbox, ProtocolLimits, RemoteError};
 
 use super::peer::{epoch, wire, with_request};
 
@@ -14,7 +14,7 @@ const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n";
 const TICK: Duration = Duration::from_nanos(1);
 
 fn need_data(conn: &mut Conn, now: Instant, input: &[u8]) {
-    let next = conn.next_event(now, input, &mut Outbox::new(), &Limits::default());
+    let next = conn.next_event(now, input, &mut Outbox::new(), &ProtocolLimits::default());
     assert!(matches!(next, Ok((_, Next::NeedData))), "{next:?}");
 }
 
@@ -35,7 +35,7 @@ fn a_connection_is_small() {
 
 #[test]
 fn an_idle_connection_expires_without_an_error() {
-    let (start, limits) = (Instant::now(), Limits::default());
+    let (start, limits) = (Instant::now(), ProtocolLimits::default());
     let mut conn = Conn::new(start, &limits);
     need_data(&mut conn, start + Duration::from_secs(5), b"");
     need_data(&mut conn, start + Duration::from_secs(6), b"\r\n");
@@ -45,7 +45,7 @@ fn an_idle_connection_expires_without_an_error() {
 
 #[test]
 fn the_keep_alive_time_runs_from_the_end_of_each_response() {
-    let (mut now, limits) = (epoch(), Limits::default());
+    let (mut now, limits) = (epoch(), ProtocolLimits::default());
     let mut conn = with_request("GET / HTTP/1.1\r\nHost: a\r\n\r\n", &now, &limits);
     assert_eq!(conn.deadline(), None, "the time of a response is the session's");
     now.advance(Duration::from_secs(500));
@@ -56,7 +56,7 @@ fn the_keep_alive_time_runs_from_the_end_of_each_response() {
 
 #[test]
 fn the_time_of_a_head_runs_from_its_first_byte() {
-    let (start, limits) = (Instant::now(), Limits::default());
+    let (start, limits) = (Instant::now(), ProtocolLimits::default());
     let mut conn = Conn::new(start, &limits);
     let first = start + Duration::from_secs(70);
     for len in 1..GET.len() {
@@ -68,7 +68,7 @@ fn the_time_of_a_head_runs_from_its_first_byte() {
 
 #[test]
 fn the_time_of_a_body_is_prolonged_by_its_rate() {
-    let (now, limits) = (epoch(), Limits::default());
+    let (now, limits) = (epoch(), ProtocolLimits::default());
     let mut conn = with_request(POST, &now, &limits);
     let end = now.instant() + limits.body_timeout;
     assert_eq!(conn.deadline(), Some(end));
@@ -80,7 +80,7 @@ fn the_time_of_a_body_is_prolonged_by_its_rate() {
 
 #[test]
 fn the_end_of_file_between_requests_is_in_order() {
-    let (now, limits) = (epoch(), Limits::default());
+    let (now, limits) = (epoch(), ProtocolLimits::default());
     let mut fresh = Conn::new(now.instant(), &limits);
     assert_eq!((fresh.handle_eof(), fresh.is_closing()), (Ok(()), true));
 
@@ -92,7 +92,7 @@ fn the_end_of_file_between_requests_is_in_order() {
 
 #[test]
 fn the_end_of_file_inside_a_message_is_an_error() {
-    let (now, limits) = (epoch(), Limits::default());
+    let (now, limits) = (epoch(), ProtocolLimits::default());
     let mut head = Conn::new(now.instant(), &limits);
     need_data(&mut head, now.instant(), b"G");
     assert_eq!((head.handle_eof(), head.is_closing()), (Err(RemoteError::UnexpectedEof), true));
@@ -102,7 +102,7 @@ fn the_end_of_file_inside_a_message_is_an_error() {
 
 #[test]
 fn the_end_of_file_behind_a_body_is_in_order_before_its_end_is_reported() {
-    let (now, limits, mut out) = (epoch(), Limits::default(), Outbox::new());
+    let (now, limits, mut out) = (epoch(), ProtocolLimits::default(), Outbox::new());
     let mut conn = with_request("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n", &now, &limits);
     assert!(matches!(conn.next_event(now.instant(), b"x", &mut out, &limits), Ok((1, Next::Event(Event::Body(b"x"))))));
     assert_eq!(conn.handle_eof(), Ok(()));
@@ -111,7 +111,7 @@ fn the_end_of_file_behind_a_body_is_in_order_before_its_end_is_reported() {
 
 #[test]
 fn a_pipelined_request_waits_for_its_turn() {
-    let (now, limits, mut out) = (epoch(), Limits::default(), Outbox::new());
+    let (now, limits, mut out) = (epoch(), ProtocolLimits::default(), Outbox::new());
     let mut conn = with_request("GET / HTTP/1.1\r\nHost: a\r\n\r\n", &now, &limits);
     assert!(conn.awaits_response());
     assert!(matches!(conn.next_event(now.instant(), GET, &mut out, &limits), Ok((0, Next::Paused))));
@@ -126,7 +126,7 @@ fn a_pipelined_request_waits_for_its_turn() {
 
 #[test]
 fn the_invitation_to_send_a_body_comes_when_the_body_is_asked_for() {
-    let (now, limits, mut out) = (epoch(), Limits::default(), Outbox::new());
+    let (now, limits, mut out) = (epoch(), ProtocolLimits::default(), Outbox::new());
     let mut conn = with_request("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n", &now, &limits);
     for _ in 0..2 {
         assert!(matches!(conn.next_event(now.instant(), b"", &mut out, &limits), Ok((0, Next::NeedData))));
@@ -136,7 +136,7 @@ fn the_invitation_to_send_a_body_comes_when_the_body_is_asked_for() {
 
 #[test]
 fn an_error_ends_the_input_for_good() {
-    let (now, limits, mut out) = (epoch(), Limits::default(), Outbox::new());
+    let (now, limits, mut out) = (epoch(), ProtocolLimits::default(), Outbox::new());
     let mut conn = Conn::new(now.instant(), &limits);
     assert_eq!(conn.next_event(now.instant(), b"\0", &mut out, &limits).unwrap_err(), RemoteError::BadRequestLine);
     assert!(matches!(conn.next_event(now.instant(), GET, &mut out, &limits), Ok((used, Next::NeedData)) if used == GET.len()));

@@ -3,10 +3,10 @@
 //! Covers: proto::http1::head, proto::http1::fields, proto::http1::method, proto::http1::scan, proto::http1::syntax
 
 use pushlab::proto::http1::{Content, Head, Method, Version};
-use pushlab::proto::{Limits, RemoteError};
+use pushlab::proto::{ProtocolLimits, RemoteError};
 
 fn parse(raw: &str) -> Result<Head<'_>, RemoteError> {
-    Head::parse(raw.as_bytes(), &Limits::default())
+    Head::parse(raw.as_bytes(), &ProtocolLimits::default())
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn a_later_minor_version_is_read_as_the_last_that_is_known() {
 
 #[test]
 fn text_that_is_not_utf8_is_not_text() {
-    let head = Head::parse(b"GET / HTTP/1.0\r\nX: \xff\r\n\r\n", &Limits::default()).unwrap();
+    let head = Head::parse(b"GET / HTTP/1.0\r\nX: \xff\r\n\r\n", &ProtocolLimits::default()).unwrap();
     assert_eq!((head.field_bytes("x"), head.field_text("x")), (Some(&b"\xff"[..]), None));
 }
 
@@ -68,7 +68,7 @@ fn every_byte_in_every_place_is_accepted_or_refused_without_a_panic() {
         for byte in 0..=255 {
             let mut raw = raw.to_vec();
             raw[at] = byte;
-            let Ok(head) = Head::parse(&raw, &Limits::default()) else { continue };
+            let Ok(head) = Head::parse(&raw, &ProtocolLimits::default()) else { continue };
             assert!(head.raw().iter().all(|&byte| byte != 0 && byte != 0x7F), "{}", raw.escape_ascii());
             assert!(head.path().starts_with('/') && head.target().is_ascii() && !head.target().contains([' ', '#']));
             assert!(head.fields().count() <= 2);

@@ -3,13 +3,13 @@
 use std::time::Instant;
 
 use pushlab::proto::http1::{Conn, Next};
-use pushlab::proto::{Limits, Outbox, RemoteError};
+use pushlab::proto::{Outbox, ProtocolLimits, RemoteError};
 
 use super::peer::Peer;
 use crate::support::splits::splits;
 
 /// The last line of the transcript, which no split may change.
-fn last(input: &str, limits: &Limits) -> String {
+fn last(input: &str, limits: &ProtocolLimits) -> String {
     let whole = Peer::run(input.as_bytes(), &[input.len()], limits);
     for pieces in splits(input.len(), 5) {
         assert_eq!(Peer::run(input.as_bytes(), &pieces, limits), whole, "{pieces:?}");
@@ -23,7 +23,7 @@ fn refusal(error: RemoteError) -> String {
 
 #[test]
 fn head_bytes() {
-    let limits = Limits { head_bytes: 64, ..Limits::default() };
+    let limits = ProtocolLimits { head_bytes: 64, ..ProtocolLimits::default() };
     let head = |len: usize| {
         let start = "GET / HTTP/1.1\r\nHost: a\r\nX: ";
         format!("{start}{}\r\n\r\n", "x".repeat(len - start.len() - 4))
@@ -47,20 +47,20 @@ fn head_bytes() {
 
 #[test]
 fn head_fields() {
-    let limits = Limits { head_fields: 3, ..Limits::default() };
+    let limits = ProtocolLimits { head_fields: 3, ..ProtocolLimits::default() };
     let head = |fields: usize| format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "A: b\r\n".repeat(fields - 1));
     assert_eq!(last(&head(3), &limits), "eof");
     assert_eq!(last(&head(4), &limits), refusal(RemoteError::TooManyFields));
-    let limits = Limits { head_fields: 1_000, ..Limits::default() };
-    assert_eq!(last(&head(Limits::HEAD_FIELDS_MAX), &limits), "eof");
-    assert_eq!(last(&head(Limits::HEAD_FIELDS_MAX + 1), &limits), refusal(RemoteError::TooManyFields));
-    assert_eq!(last(&head(100), &Limits::default()), "eof");
-    assert_eq!(last(&head(101), &Limits::default()), refusal(RemoteError::TooManyFields));
+    let limits = ProtocolLimits { head_fields: 1_000, ..ProtocolLimits::default() };
+    assert_eq!(last(&head(ProtocolLimits::HEAD_FIELDS_MAX), &limits), "eof");
+    assert_eq!(last(&head(ProtocolLimits::HEAD_FIELDS_MAX + 1), &limits), refusal(RemoteError::TooManyFields));
+    assert_eq!(last(&head(100), &ProtocolLimits::default()), "eof");
+    assert_eq!(last(&head(101), &ProtocolLimits::default()), refusal(RemoteError::TooManyFields));
 }
 
 #[test]
 fn target_bytes() {
-    let limits = Limits { target_bytes: 10, head_bytes: 100, ..Limits::default() };
+    let limits = ProtocolLimits { target_bytes: 10, head_bytes: 100, ..ProtocolLimits::default() };
     let head = |len: usize| format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(len - 1));
     assert_eq!(last(&head(10), &limits), "eof");
     assert_eq!(last(&head(11), &limits), refusal(RemoteError::TargetTooLong));
@@ -69,7 +69,7 @@ fn target_bytes() {
 
 #[test]
 fn body_bytes() {
-    let limits = Limits { body_bytes: 10, ..Limits::default() };
+    let limits = ProtocolLimits { body_bytes: 10, ..ProtocolLimits::default() };
     let sized = |len: usize| format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {len}\r\n\r\n{}", "x".repeat(len));
     assert_eq!(last(&sized(10), &limits), "eof");
     assert_eq!(last(&sized(11), &limits), refusal(RemoteError::BodyTooLarge));
@@ -85,7 +85,7 @@ fn body_bytes() {
 
 #[test]
 fn chunk_line_bytes() {
-    let limits = Limits { chunk_line_bytes: 10, ..Limits::default() };
+    let limits = ProtocolLimits { chunk_line_bytes: 10, ..ProtocolLimits::default() };
     let body = |body: &str| format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
     for (at, past) in [
         ("1;aaaaaa\r\nx\r\n0\r\n\r\n", "1;aaaaaaa\r\nx\r\n0\r\n\r\n"),
@@ -100,7 +100,7 @@ fn chunk_line_bytes() {
 
 #[test]
 fn chunk_framing_is_bounded_together() {
-    let limits = Limits { chunk_line_bytes: 40, ..Limits::default() };
+    let limits = ProtocolLimits { chunk_line_bytes: 40, ..ProtocolLimits::default() };
     let body = |chunks: usize, extension: usize| {
         let chunk = format!("1;{}\r\nx\r\n", "e".repeat(extension));
         format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n", chunk.repeat(chunks))
@@ -120,7 +120,7 @@ fn chunk_framing_is_bounded_together() {
 #[test]
 fn a_head_that_comes_byte_by_byte_is_linear_work() {
     let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "Field: value\r\n".repeat(90));
-    let (now, limits, mut out) = (Instant::now(), Limits::default(), Outbox::new());
+    let (now, limits, mut out) = (Instant::now(), ProtocolLimits::default(), Outbox::new());
     let mut conn = Conn::new(now, &limits);
     let mut looked_at = 0;
     for len in 1..=head.len() {

@@ -3,7 +3,7 @@
 use std::time::{Instant, SystemTime};
 
 use pushlab::proto::http1::{BodySize, Conn, Content, Event, Head, Next, ResponseHead};
-use pushlab::proto::{Frame, Limits, Now, Outbox, RemoteError};
+use pushlab::proto::{Frame, Now, Outbox, ProtocolLimits, RemoteError};
 
 /// A fixed reading of the clocks; the date is the first of 1970.
 pub fn epoch() -> Now {
@@ -16,7 +16,7 @@ pub fn wire(out: &Outbox) -> Vec<u8> {
 }
 
 /// A fresh connection that has read this whole request.
-pub fn with_request(request: &str, now: &Now, limits: &Limits) -> Conn {
+pub fn with_request(request: &str, now: &Now, limits: &ProtocolLimits) -> Conn {
     let (mut conn, mut out) = (Conn::new(now.instant(), limits), Outbox::new());
     let (used, next) = conn.next_event(now.instant(), request.as_bytes(), &mut out, limits).unwrap();
     assert!(matches!((used, next), (used, Next::Event(Event::Head(_))) if used == request.len()), "{request:?} is one whole head");
@@ -26,7 +26,7 @@ pub fn with_request(request: &str, now: &Now, limits: &Limits) -> Conn {
 pub struct Peer {
     conn: Conn,
     now: Now,
-    limits: Limits,
+    limits: ProtocolLimits,
     out: Outbox,
     input: Vec<u8>,
     path: String,
@@ -39,7 +39,7 @@ pub struct Peer {
 
 impl Peer {
     /// What came of an input in these pieces, and the end of file behind it: the transcript and the output.
-    pub fn run(input: &[u8], pieces: &[usize], limits: &Limits) -> (Vec<String>, Vec<u8>) {
+    pub fn run(input: &[u8], pieces: &[usize], limits: &ProtocolLimits) -> (Vec<String>, Vec<u8>) {
         let now = epoch();
         let mut peer = Self {
             conn: Conn::new(now.instant(), limits),

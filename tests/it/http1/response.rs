@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use pushlab::proto::http1::{BodySize, Conn, Event, Next, ResponseHead, append_field, is_field_value, reason_phrase};
-use pushlab::proto::{Frame, Limits, LocalError, Outbox, RemoteError};
+use pushlab::proto::{Frame, LocalError, Outbox, ProtocolLimits, RemoteError};
 
 use super::peer::{epoch, wire, with_request};
 
@@ -19,7 +19,7 @@ const DATE: &str = "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
 
 /// The wire form of what a sender sends in answer to a request, without the date, and whether the connection is closing then.
 fn answer(request: &str, send: impl FnOnce(&mut Conn, &mut Outbox)) -> (String, bool) {
-    let (mut conn, mut out) = (with_request(request, &epoch(), &Limits::default()), Outbox::new());
+    let (mut conn, mut out) = (with_request(request, &epoch(), &ProtocolLimits::default()), Outbox::new());
     send(&mut conn, &mut out);
     let text = String::from_utf8(wire(&out)).unwrap();
     assert_eq!(text.matches(DATE).count(), 1, "{text}");
@@ -71,7 +71,7 @@ fn statuses_and_their_bodies() {
         (600, "", Err(LocalError::BadStatus)),
         (0, "", Err(LocalError::BadStatus)),
     ] {
-        let (mut conn, mut out) = (with_request(GET, &now, &Limits::default()), Outbox::new());
+        let (mut conn, mut out) = (with_request(GET, &now, &ProtocolLimits::default()), Outbox::new());
         let result = conn.send_response(&now, &ResponseHead::new(status, ""), body, &mut out);
         let text = String::from_utf8(wire(&out)).unwrap().replace(DATE, "");
         match expected {
@@ -88,7 +88,7 @@ fn statuses_and_their_bodies() {
 #[test]
 fn streams_cannot_be_answers_without_a_body() {
     for status in [204, 205, 304] {
-        let (mut conn, mut out) = (with_request(GET, &epoch(), &Limits::default()), Outbox::new());
+        let (mut conn, mut out) = (with_request(GET, &epoch(), &ProtocolLimits::default()), Outbox::new());
         let result = conn.send_head(&epoch(), &ResponseHead::new(status, ""), BodySize::Stream, &mut out);
         assert_eq!((result, out.len()), (Err(LocalError::BodyLength), 0));
     }
@@ -129,7 +129,7 @@ fn fields_that_the_application_adds() {
 #[test]
 fn a_body_has_the_announced_length() {
     let (now, mut out) = (epoch(), Outbox::new());
-    let mut conn = with_request(GET, &now, &Limits::default());
+    let mut conn = with_request(GET, &now, &ProtocolLimits::default());
     conn.send_head(&now, &OK, BodySize::Length(3), &mut out).unwrap();
     assert_eq!(conn.send_body(b"abcd", &mut out), Err(LocalError::BodyLength));
     conn.send_body(b"ab", &mut out).unwrap();
@@ -142,7 +142,7 @@ fn a_body_has_the_announced_length() {
 
 #[test]
 fn nothing_is_sent_out_of_turn() {
-    let (now, limits, mut out) = (epoch(), Limits::default(), Outbox::new());
+    let (now, limits, mut out) = (epoch(), ProtocolLimits::default(), Outbox::new());
     let mut idle = Conn::new(now.instant(), &limits);
     let mut streaming = with_request(GET, &now, &limits);
     streaming.send_head(&now, &OK, BodySize::Stream, &mut Outbox::new()).unwrap();
@@ -167,13 +167,13 @@ fn nothing_is_sent_out_of_turn() {
 fn large_bodies_and_frames_ride_along_uncopied() {
     let body: Arc<[u8]> = vec![b'x'; 100_000].into();
     let sent = |send: &dyn Fn(&mut Conn, &mut Outbox)| {
-        let (mut conn, mut out) = (with_request(GET, &epoch(), &Limits::default()), Outbox::new());
+        let (mut conn, mut out) = (with_request(GET, &epoch(), &ProtocolLimits::default()), Outbox::new());
         send(&mut conn, &mut out);
         assert!(out.capacity() < 1_000, "{} bytes copied", out.capacity());
         wire(&out)
     };
     let copied = {
-        let (mut conn, mut out) = (with_request(GET, &epoch(), &Limits::default()), Outbox::new());
+        let (mut conn, mut out) = (with_request(GET, &epoch(), &ProtocolLimits::default()), Outbox::new());
         conn.send_head(&epoch(), &OK, BodySize::Length(body.len() as u64), &mut out).unwrap();
         conn.send_body(&body, &mut out).unwrap();
         conn.send_end(&epoch(), &mut out).unwrap();
@@ -220,7 +220,7 @@ fn every_refusal_names_its_status_and_closes() {
 #[test]
 fn a_refusal_inside_a_response_is_silent() {
     let (now, mut out) = (epoch(), Outbox::new());
-    let mut conn = with_request(GET, &now, &Limits::default());
+    let mut conn = with_request(GET, &now, &ProtocolLimits::default());
     conn.send_head(&now, &OK, BodySize::Stream, &mut out).unwrap();
     let before = out.len();
     conn.send_error(&now, RemoteError::BodyTimeout, &mut out);
@@ -230,7 +230,7 @@ fn a_refusal_inside_a_response_is_silent() {
 
 #[test]
 fn the_last_response_says_so() {
-    let (now, limits, mut out) = (epoch(), Limits::default(), Outbox::new());
+    let (now, limits, mut out) = (epoch(), ProtocolLimits::default(), Outbox::new());
     let mut conn = Conn::new(now.instant(), &limits);
     conn.close_after_response();
     let (_, next) = conn.next_event(now.instant(), GET.as_bytes(), &mut out, &limits).unwrap();

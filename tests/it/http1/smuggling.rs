@@ -7,7 +7,7 @@
 use std::time::{Instant, SystemTime};
 
 use pushlab::proto::http1::{Conn, Content, Event, Head, Next, ResponseHead, Version};
-use pushlab::proto::{Limits, Now, Outbox, RemoteError};
+use pushlab::proto::{Now, Outbox, ProtocolLimits, RemoteError};
 
 use crate::support::naive_http::{Request, Stop, read};
 use crate::support::splits::Seeded;
@@ -35,7 +35,7 @@ pub struct Whole<H> {
 
 /// The requests that a server accepts whole, each answered at its end.
 pub fn accepted_as<H>(input: &[u8], keep: impl Fn(&Head<'_>) -> H) -> (Vec<Whole<H>>, End) {
-    let (now, limits) = (Now::new(Instant::now(), SystemTime::UNIX_EPOCH), Limits::default());
+    let (now, limits) = (Now::new(Instant::now(), SystemTime::UNIX_EPOCH), ProtocolLimits::default());
     let (mut conn, mut out) = (Conn::new(now.instant(), &limits), Outbox::new());
     let (mut requests, mut current, mut at) = (Vec::new(), None::<Whole<H>>, 0);
     loop {

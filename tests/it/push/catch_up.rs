@@ -5,7 +5,7 @@
 use std::sync::{Arc, Weak};
 
 use pushlab::proto::CloseReason;
-use pushlab::push::{HubConfig, Message, Topics};
+use pushlab::push::{HubConfig, TopicMessage, Topics};
 use pushlab::session::{Ending, Limits, Settings};
 
 use super::readers::{self, Seen};
@@ -166,7 +166,7 @@ fn a_reader_far_behind_holds_one_piece() {
         let world = world(1_000);
         publish(&world, "a", 1_000);
         let topics = Topics::parse("a", 1).unwrap();
-        let (mut cursor, mut all) = ("earliest".parse().unwrap(), Vec::<Weak<Message>>::new());
+        let (mut cursor, mut all) = ("earliest".parse().unwrap(), Vec::<Weak<TopicMessage>>::new());
         while all.len() < 1_000 {
             let replay = world.hub.replay(&topics, cursor);
             all.extend(replay.messages.iter().map(Arc::downgrade));

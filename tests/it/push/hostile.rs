@@ -1,6 +1,6 @@
 //! Payloads that want to get out of their string, script, field, part or page, through every technique and back by a reader.
 //!
-//! Covers: push::model::envelope, push::model::json, push::model::message, push::model::payload
+//! Covers: push::model::envelope, push::model::json, push::model::payload, push::model::topic_message
 
 use pushlab::push::{Payload, append_json_string};
 

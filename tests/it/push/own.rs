@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use pushlab::proto::Frame;
-use pushlab::push::{Call, Encoding, Endpoint, Hub, HubConfig, Message, Mounted, Subscription, SubscriptionStatus, Technique};
+use pushlab::push::{Call, Encoding, Endpoint, Hub, HubConfig, Mounted, Subscription, SubscriptionStatus, Technique, TopicMessage};
 use pushlab::session::{Ending, Handler, Limits, Reply, Request, Response, Settings, SlowConsumer, Socket, WebSocketHandler};
 
 use super::slow::{publish_in_rounds, sequence};
@@ -19,7 +19,7 @@ const LINES: Technique = Technique::new("lines", Endpoint { path: "lines", param
 const TEXTS: Technique = Technique::new("texts", Endpoint { path: "texts", parameters: &["gaps"], serve: serve_texts });
 
 /// `id topic payload` as text.
-fn text(message: &Message) -> String {
+fn text(message: &TopicMessage) -> String {
     format!("{} {} {}", message.id(), message.topic(), message.text().unwrap_or("(bytes)"))
 }
 

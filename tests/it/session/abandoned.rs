@@ -108,7 +108,7 @@ fn in_an_audience() {
     assert!(audience.insert(&pusher) && !audience.insert(&pusher));
     drop(pusher);
     assert_eq!((rig.deliver(), rig.stats().streams), (0, 1));
-    audience.push(&Frame::chunk(b"to all"));
+    audience.send_to_all(&Frame::chunk(b"to all"));
     drop(audience);
     expect_whole(&mut rig, "begun to all");
 }

@@ -2,7 +2,7 @@
 //!
 //! Covers: session::http, session::exchange
 
-use pushlab::proto::{self, CloseReason};
+use pushlab::proto::{CloseReason, ProtocolLimits};
 use pushlab::session::{Ending, Limits, Settings};
 
 use super::rig::Rig;
@@ -98,7 +98,7 @@ fn expect_is_answered_before_the_body_comes() {
 
 #[test]
 fn a_body_at_the_limit_and_one_past_it() {
-    let limits = Limits { protocol: proto::Limits { body_bytes: 10, ..proto::Limits::default() }, ..Limits::default() };
+    let limits = Limits { protocol: ProtocolLimits { body_bytes: 10, ..ProtocolLimits::default() }, ..Limits::default() };
     let settings = || Settings { limits: limits.clone(), ..Settings::default() };
     assert_eq!(Rig::with(settings()).ask(post("/echo", "0123456789"))[0].text(), "0123456789");
     assert_eq!(Rig::with(settings()).ask(post("/echo", "0123456789x"))[0].status, 413);

@@ -114,7 +114,7 @@ fn commands_of_another_kind_do_nothing() {
     let mut rig = Rig::new();
     rig.send(get("/hold"));
     let serial = rig.last_serial();
-    rig.apply(serial, Command::Push(Frame::chunk(b"x")));
+    rig.apply(serial, Command::Send(Frame::chunk(b"x")));
     rig.apply(serial, Command::Close(1000));
     for other in [0, serial - 1, serial + 1, u64::MAX] {
         rig.apply(other, Command::Release(Some(Response::text("x").into())));
@@ -127,7 +127,7 @@ fn commands_of_another_kind_do_nothing() {
     rig.send(get("/stream"));
     rig.bytes();
     rig.apply(rig.last_serial(), Command::Release(None));
-    rig.apply(0, Command::Push(Frame::chunk(b"x")));
+    rig.apply(0, Command::Send(Frame::chunk(b"x")));
     assert_eq!(rig.text(), "");
 }
 
@@ -148,7 +148,7 @@ fn nothing_is_addressed_before_a_handle_is_given_out() {
     rig.send(get("/"));
     rig.bytes();
     assert_eq!(rig.last_serial(), 0);
-    rig.apply(0, Command::Push(Frame::chunk(b"x")));
+    rig.apply(0, Command::Send(Frame::chunk(b"x")));
     rig.apply(0, Command::Close(0));
     assert_eq!((rig.text().as_str(), rig.stats().streams), ("", 1));
 }

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use pushlab::proto::{self, CloseReason, Frame};
+use pushlab::proto::{CloseReason, Frame, ProtocolLimits};
 use pushlab::session::{Ending, Held, Limits, Pusher, Response, Settings, SlowConsumer};
 
 use super::rig::Rig;
@@ -35,7 +35,7 @@ impl Run {
     fn new(seed: u64) -> Self {
         let mut numbers = Seeded::new(seed);
         let limits = Limits {
-            protocol: proto::Limits { pipeline_bytes: 100, ..proto::Limits::default() },
+            protocol: ProtocolLimits { pipeline_bytes: 100, ..ProtocolLimits::default() },
             output_bytes: 50 + numbers.below(500),
             queue_bytes: 50 + numbers.below(500),
             heartbeat: [None, Some(Duration::from_secs(3)), Some(Duration::from_secs(25))][numbers.below(3)],

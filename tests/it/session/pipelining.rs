@@ -2,7 +2,7 @@
 //!
 //! Covers: session::session, session::http
 
-use pushlab::proto;
+use pushlab::proto::ProtocolLimits;
 use pushlab::session::{Limits, Response, Settings};
 
 use super::rig::Rig;
@@ -54,7 +54,7 @@ fn what_is_behind_a_stream_waits_for_its_end() {
 
 #[test]
 fn a_client_far_ahead_is_not_read() {
-    let protocol = proto::Limits { pipeline_bytes: 100, ..proto::Limits::default() };
+    let protocol = ProtocolLimits { pipeline_bytes: 100, ..ProtocolLimits::default() };
     let settings = Settings { limits: Limits { protocol, ..Limits::default() }, ..Settings::default() };
     let ahead = get("/hello").repeat(9);
     for path in ["/hold", "/stream"] {
@@ -109,8 +109,8 @@ fn full_output_stops_the_work_and_room_lets_it_go_on() {
 
 #[test]
 fn no_more_is_read_ahead_than_can_be_of_use() {
-    let protocol = proto::Limits { head_bytes: 200, pipeline_bytes: 100, ..proto::Limits::default() };
-    let with = |protocol: &proto::Limits| {
+    let protocol = ProtocolLimits { head_bytes: 200, pipeline_bytes: 100, ..ProtocolLimits::default() };
+    let with = |protocol: &ProtocolLimits| {
         let limits = Limits { protocol: protocol.clone(), output_bytes: 1_000, ..Limits::default() };
         Rig::with(Settings { limits, ..Settings::default() })
     };
@@ -136,6 +136,6 @@ fn no_more_is_read_ahead_than_can_be_of_use() {
     assert_eq!(rig.wanted_bytes(), 60);
 
     // Many small requests come in few reads where they may wait, too.
-    let mut rig = with(&proto::Limits { pipeline_bytes: 10_000, ..protocol });
+    let mut rig = with(&ProtocolLimits { pipeline_bytes: 10_000, ..protocol });
     assert_eq!(rig.wanted_bytes(), 10_000);
 }

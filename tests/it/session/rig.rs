@@ -325,11 +325,11 @@ impl Rig {
         let (mut frames, mut to) = (Vec::new(), 0);
         for (address, command) in commands {
             assert_eq!(address.slot, SLOT);
-            if to != address.serial || !matches!(command, Command::Push(_)) {
+            if to != address.serial || !matches!(command, Command::Send(_)) {
                 self.burst(to, &take(&mut frames));
             }
             match command {
-                Command::Push(frame) if self.bursts => {
+                Command::Send(frame) if self.bursts => {
                     to = address.serial;
                     frames.push(frame);
                 }
@@ -352,7 +352,7 @@ impl Rig {
                 return true;
             }
             Delivered::Taken => _ = self.work(),
-            Delivered::OneByOne => frames.iter().for_each(|frame| self.apply(serial, Command::Push(frame.clone()))),
+            Delivered::OneByOne => frames.iter().for_each(|frame| self.apply(serial, Command::Send(frame.clone()))),
         }
         false
     }

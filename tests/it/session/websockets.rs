@@ -145,7 +145,7 @@ fn a_peer_is_not_given_up_while_output_is_on_its_way_to_it() {
     rig.pass_secs(25);
     assert_eq!(rig.frames(), [(PING, vec![])]);
     rig.block();
-    rig.apply(rig.last_serial(), Command::Push(Frame::text("x")));
+    rig.apply(rig.last_serial(), Command::Send(Frame::text("x")));
     let lent = rig.lend();
     rig.pass_secs(100);
     assert_eq!(rig.ending(), None, "the ping may be behind what is written");

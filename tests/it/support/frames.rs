@@ -1,6 +1,6 @@
 //! The table of frames: its cases with their limits, and the transcript of what came of them.
 
-use pushlab::proto::{Limits, RemoteError};
+use pushlab::proto::{ProtocolLimits, RemoteError};
 
 use super::tables::{self, Case, bytes};
 use crate::ws::peer::Seen;
@@ -12,10 +12,10 @@ pub fn read() -> Vec<Case> {
     cases
 }
 
-pub fn limits(case: &Case) -> Limits {
+pub fn limits(case: &Case) -> ProtocolLimits {
     let number = |name, default| case.setting(name).last().map_or(default, |number| number.parse().unwrap());
-    let default = Limits::default();
-    Limits {
+    let default = ProtocolLimits::default();
+    ProtocolLimits {
         message_bytes: number("message_bytes", default.message_bytes),
         message_fragments: number("message_fragments", default.message_fragments),
         ..default

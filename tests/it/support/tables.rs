@@ -73,14 +73,15 @@ fn parse(file: &str, text: &str) -> Vec<Case> {
     cases
 }
 
-/// A clause is a document and a place in it, `RFC 6455, 5.5.1`, or a bound of this library's own, `Limits::message_bytes`. What it says may follow.
+/// A clause is a document and a place in it, `RFC 6455, 5.5.1`, or a bound of this library's own,
+/// `ProtocolLimits::message_bytes`. What it says may follow.
 fn expect_clause(case: Option<&Case>) {
     let Some(case) = case else { return };
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_of_an_rfc = case.clause.strip_prefix("RFC ").and_then(|rest| rest.split_once(", ")).is_some_and(|(number, rest)| {
         is_number(number) && rest.split([',', ':']).next().is_some_and(|section| section.split('.').all(is_number))
     });
-    assert!(is_of_an_rfc || case.clause.starts_with("Limits::"), "{} has no clause: {:?}", case.name, case.clause);
+    assert!(is_of_an_rfc || case.clause.starts_with("ProtocolLimits::"), "{} has no clause: {:?}", case.name, case.clause);
 }
 
 /// The bytes of a line of frames: words with blanks between them.
@@ -158,7 +159,7 @@ fn words_are_bytes() {
 #[test]
 fn a_case_without_a_clause_is_refused() {
     let outcome = |text: &'static str| std::panic::catch_unwind(|| parse("x.txt", text).len()).ok();
-    assert_eq!(outcome("## a\n@ RFC 6455, 5.1\n> 81\n\n## b\n@ Limits::message_bytes\n"), Some(2));
+    assert_eq!(outcome("## a\n@ RFC 6455, 5.1\n> 81\n\n## b\n@ ProtocolLimits::message_bytes\n"), Some(2));
     for text in [
         "## a\n> 81\n",
         "## a\n> 81\n## b\n@ RFC 6455, 5.1\n",

@@ -35,6 +35,10 @@ pub fn check(source: &Source) -> Vec<Finding> {
         if words.any(|word| NOTES.contains(&word)) {
             findings.push(Finding::new(source, line, "is unfinished"));
         }
+        let heading = text.trim_start().strip_prefix("/// # ");
+        if heading.is_some_and(|heading| ["Errors ", "Panics "].iter().any(|word| heading.starts_with(word))) {
+            findings.push(Finding::new(source, line, "continues the line of a heading"));
+        }
     }
     findings.extend(if is_library { unserved_examples(source) } else { Vec::new() });
     let code = tokens(&source.text);
@@ -52,6 +56,14 @@ pub fn check(source: &Source) -> Vec<Finding> {
         findings.extend(unwraps.map(|pair| Finding::new(source, pair[1].line, "unwraps; expect says which invariant holds")));
     }
     findings
+}
+
+/// Checks that the files and directories of `src` that a text names exist.
+pub fn check_paths(source: &Source, exists: impl Fn(&str) -> bool) -> Vec<Finding> {
+    let named =
+        (1..).zip(source.text.lines()).flat_map(|(line, text)| text.split('`').skip(1).step_by(2).map(move |quoted| (line, quoted)));
+    let missing = named.filter(|(_, quoted)| quoted.starts_with("src/") && !exists(quoted));
+    missing.map(|(line, quoted)| Finding::new(source, line, format!("names {quoted}, which does not exist"))).collect()
 }
 
 /// Examples in the documentation that have a handler, and do not run it. An example that is only
@@ -135,6 +147,13 @@ fn is_optional(value: &str) -> bool {
 }
 
 #[test]
+fn a_path_that_does_not_exist_is_found() {
+    let text = "| A | `src/a.rs`, `src/b.rs` |\nsrc/c.rs, `curl`, `tests/d.rs` and `src/e/`";
+    let findings = check_paths(&Source::new("README.md", text), |path| path == "src/a.rs");
+    assert_eq!(findings.iter().map(|finding| finding.line).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
 fn untidy_text_is_found() {
     for text in [
         "fn f() {}",
@@ -149,6 +168,7 @@ fn untidy_text_is_found() {
         "//! X.\nunsafe fn f() {}",
         "//! X.\nfn f() { x.unwrap() }",
         "//! X.\nfn f() { x.map(Option::unwrap) }",
+        "//! X.\n/// # Errors When it fails.\nfn f() {}",
     ] {
         assert_eq!(check(&Source::new("src/a.rs", text)).len(), 1, "{text}");
     }

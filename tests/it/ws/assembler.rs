@@ -4,17 +4,17 @@
 
 use pushlab::proto::ws::assembler::Assembler;
 use pushlab::proto::ws::{Conn, Event, FrameHead, Message, Next, Opcode};
-use pushlab::proto::{Limits, Outbox, RemoteError};
+use pushlab::proto::{Outbox, ProtocolLimits, RemoteError};
 
 use super::peer::{Seen, Server, frame, text};
 
 #[test]
 fn fragments_are_one_message() {
-    let (mut assembler, limits) = (Assembler::new(), Limits::default());
+    let (mut assembler, limits) = (Assembler::new(), ProtocolLimits::default());
     assert!(!assembler.is_open() && assembler.is_empty());
     for (opcode, payload) in [(Opcode::Binary, &b"ab"[..]), (Opcode::Continuation, b""), (Opcode::Continuation, b"c")] {
         assembler.admit(opcode, payload.len() as u64, &limits).unwrap();
-        assembler.push(payload, None).unwrap();
+        assembler.append(payload, None).unwrap();
         assert!(assembler.is_open());
     }
     assembler.finish().unwrap();
@@ -23,7 +23,7 @@ fn fragments_are_one_message() {
 
 #[test]
 fn order_of_fragments() {
-    let limits = Limits::default();
+    let limits = ProtocolLimits::default();
     assert_eq!(Assembler::new().admit(Opcode::Continuation, 0, &limits), Err(RemoteError::BadFragment));
     for opcode in [Opcode::Text, Opcode::Binary] {
         let mut assembler = Assembler::new();
@@ -34,7 +34,7 @@ fn order_of_fragments() {
 
 #[test]
 fn an_announced_length_is_never_allocated() {
-    let limits = Limits { message_bytes: usize::MAX, ..Limits::default() };
+    let limits = ProtocolLimits { message_bytes: usize::MAX, ..ProtocolLimits::default() };
     for opcode in [Opcode::Text, Opcode::Binary] {
         let mut server = Server::new(&limits);
         server.feed(&FrameHead::client(opcode, u64::MAX >> 1, [0; 4]).encode());
@@ -55,12 +55,12 @@ fn an_announced_length_is_never_allocated() {
 #[test]
 fn lengths_past_the_limit_cost_nothing() {
     for len in [1 << 20 | 1, 1 << 32, 1 << 62, u64::MAX >> 1] {
-        let mut server = Server::new(&Limits::default());
+        let mut server = Server::new(&ProtocolLimits::default());
         server.feed(&FrameHead::client(Opcode::Binary, len, [0; 4]).encode());
         assert_eq!(server.seen, [Seen::Error(RemoteError::MessageTooLarge)]);
         assert_eq!(server.conn.reader.capacity(), 0);
     }
-    let mut server = Server::new(&Limits::default());
+    let mut server = Server::new(&ProtocolLimits::default());
     server.feed(&FrameHead::client(Opcode::Binary, 1 << 63, [0; 4]).encode());
     assert_eq!((server.seen, server.conn.reader.capacity()), (vec![Seen::Error(RemoteError::BadPayloadLength)], 0));
 }
@@ -68,9 +68,9 @@ fn lengths_past_the_limit_cost_nothing() {
 #[test]
 fn memory_stops_at_what_the_last_frame_brings() {
     let mut assembler = Assembler::new();
-    assembler.admit(Opcode::Binary, 1000, &Limits::default()).unwrap();
+    assembler.admit(Opcode::Binary, 1000, &ProtocolLimits::default()).unwrap();
     for n in 0..10 {
-        assembler.push(&[0; 100], Some(1000 - n * 100)).unwrap();
+        assembler.append(&[0; 100], Some(1000 - n * 100)).unwrap();
     }
     assert_eq!((assembler.len(), assembler.capacity()), (1000, 1000));
 }
@@ -78,7 +78,7 @@ fn memory_stops_at_what_the_last_frame_brings() {
 #[test]
 fn an_idle_connection_owns_no_memory() {
     assert!(size_of::<Conn>() <= 24, "{} bytes", size_of::<Conn>());
-    let mut server = Server::new(&Limits::default());
+    let mut server = Server::new(&ProtocolLimits::default());
     let message = "x".repeat(5000);
     for wire in [text(&message), frame(true, Opcode::Ping, &[1; 125])] {
         let (part, rest) = wire.split_at(100);
@@ -92,7 +92,7 @@ fn an_idle_connection_owns_no_memory() {
 
 #[test]
 fn memory_can_be_given_back_without_another_call() {
-    let (mut conn, mut out, limits) = (Conn::new(), Outbox::new(), Limits::default());
+    let (mut conn, mut out, limits) = (Conn::new(), Outbox::new(), ProtocolLimits::default());
     let (mut part, mut rest) = (frame(false, Opcode::Binary, b"a"), frame(true, Opcode::Continuation, b"b"));
     assert_eq!(conn.next_event(&mut part, &mut out, &limits), Ok((7, Next::NeedData)));
     conn.reader.release();

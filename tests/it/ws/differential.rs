@@ -8,7 +8,7 @@
 use std::io::{self, Read, Write};
 
 use pushlab::proto::ws::{FrameHead, Opcode, Writer, mask};
-use pushlab::proto::{Frame, Limits, Outbox, RemoteError};
+use pushlab::proto::{Frame, Outbox, ProtocolLimits, RemoteError};
 use tungstenite::protocol::frame::coding::{CloseCode, OpCode};
 use tungstenite::protocol::frame::{Frame as TheirFrame, FrameHeader};
 use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
@@ -20,9 +20,9 @@ use crate::support::splits::{Seeded, splits};
 /// The largest message of both.
 const MESSAGE_BYTES: usize = 70_000;
 
-fn limits() -> Limits {
+fn limits() -> ProtocolLimits {
     // There is no limit of fragments on the other side.
-    Limits { message_bytes: MESSAGE_BYTES, message_fragments: usize::MAX, ..Limits::default() }
+    ProtocolLimits { message_bytes: MESSAGE_BYTES, message_fragments: usize::MAX, ..ProtocolLimits::default() }
 }
 
 /// A transport that has what is given, and then nothing for now.

@@ -4,7 +4,7 @@
 
 use pushlab::proto::ws::Opcode::{Binary, Close, Continuation, Ping, Pong, Text};
 use pushlab::proto::ws::{Conn, Event, Message, Next};
-use pushlab::proto::{Limits, Outbox, RemoteError};
+use pushlab::proto::{Outbox, ProtocolLimits, RemoteError};
 
 use super::peer::{Seen, Server, close, frame, run_with, text};
 use crate::support::splits::Seeded;
@@ -24,7 +24,7 @@ fn after_our_close_only_the_peers_is_looked_at() {
     .concat();
     for cut in [1, 2, 7, 100, 5000] {
         for before in [vec![], frame(false, Text, b"early"), text("partial")[..9].to_vec(), frame(true, Ping, b"partial")[..8].to_vec()] {
-            let mut server = Server::new(&Limits::default());
+            let mut server = Server::new(&ProtocolLimits::default());
             server.feed(&before);
             server.close();
             let rest = match before.len() {
@@ -45,7 +45,7 @@ fn after_our_close_only_the_peers_is_looked_at() {
 
 #[test]
 fn broken_frames_after_our_close_end_the_input() {
-    let mut server = Server::new(&Limits::default());
+    let mut server = Server::new(&ProtocolLimits::default());
     server.close();
     server.feed(&[0xFF, 0xFF]);
     assert_eq!(server.seen, [Seen::Error(RemoteError::ReservedBits)]);
@@ -55,7 +55,7 @@ fn broken_frames_after_our_close_end_the_input() {
 
 #[test]
 fn a_message_is_borrowed_while_it_is_answered() {
-    let (mut conn, mut out, limits) = (Conn::new(), Outbox::new(), Limits::default());
+    let (mut conn, mut out, limits) = (Conn::new(), Outbox::new(), ProtocolLimits::default());
     let mut wire = [text("whole"), frame(false, Binary, b"in "), frame(true, Continuation, b"parts")].concat();
     let (reader, writer) = conn.split();
     let (mut at, mut answers) = (0, 0);
@@ -88,7 +88,7 @@ fn random_sequences_do_not_depend_on_cuts() {
             let at = numbers.below(wire.len());
             wire[at] ^= 1 << numbers.below(8);
         }
-        let limits = Limits { message_bytes: 300, message_fragments: 6, ..Limits::default() };
+        let limits = ProtocolLimits { message_bytes: 300, message_fragments: 6, ..ProtocolLimits::default() };
         run_with(&wire, &limits);
     }
 }

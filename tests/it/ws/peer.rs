@@ -1,7 +1,7 @@
 //! A client's wire bytes, and what a server's connection makes of them however they are cut.
 
 use pushlab::proto::ws::{Conn, Event, FrameHead, Message, Next, Opcode, mask};
-use pushlab::proto::{Limits, Outbox, RemoteError};
+use pushlab::proto::{Outbox, ProtocolLimits, RemoteError};
 
 use crate::support::splits::splits;
 
@@ -50,7 +50,7 @@ impl Seen {
 #[derive(Debug, Default)]
 pub struct Server {
     pub conn: Conn,
-    pub limits: Limits,
+    pub limits: ProtocolLimits,
     pub seen: Vec<Seen>,
     out: Outbox,
     left: Vec<u8>,
@@ -58,7 +58,7 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn new(limits: &Limits) -> Self {
+    pub fn new(limits: &ProtocolLimits) -> Self {
         Self { limits: limits.clone(), ..Self::default() }
     }
 
@@ -105,7 +105,7 @@ impl Server {
 }
 
 /// Runs `input` whole, byte by byte and at random cuts, and gives back the events and the output, which are the same each time.
-pub fn run_with(input: &[u8], limits: &Limits) -> (Vec<Seen>, Vec<u8>) {
+pub fn run_with(input: &[u8], limits: &ProtocolLimits) -> (Vec<Seen>, Vec<u8>) {
     let runs = splits(input.len(), 40).map(|pieces| {
         let (mut server, mut rest) = (Server::new(limits), input);
         for piece in &pieces {

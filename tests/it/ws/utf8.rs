@@ -38,7 +38,7 @@ fn valid_text_is_valid_however_it_is_cut() {
             let (mut utf8, mut rest) = (Utf8Validator::new(), text.as_bytes());
             for piece in pieces {
                 let (now, later) = rest.split_at(piece);
-                assert_eq!(utf8.push(now), Ok(()), "{text:?}");
+                assert_eq!(utf8.check(now), Ok(()), "{text:?}");
                 assert!(utf8.pending() <= 3);
                 rest = later;
             }
@@ -52,10 +52,10 @@ fn invalid_text_fails_at_its_first_wrong_byte() {
     for (bytes, wrong) in INVALID {
         let mut utf8 = Utf8Validator::new();
         for (i, byte) in bytes[..*wrong].iter().enumerate() {
-            assert_eq!(utf8.push(&[*byte]), Ok(()), "{bytes:x?} at {i}");
+            assert_eq!(utf8.check(&[*byte]), Ok(()), "{bytes:x?} at {i}");
         }
-        assert_eq!(utf8.push(&bytes[*wrong..=*wrong]), Err(InvalidUtf8), "{bytes:x?} at {wrong}");
-        assert_eq!(Utf8Validator::new().push(bytes), Err(InvalidUtf8), "{bytes:x?} whole");
+        assert_eq!(utf8.check(&bytes[*wrong..=*wrong]), Err(InvalidUtf8), "{bytes:x?} at {wrong}");
+        assert_eq!(Utf8Validator::new().check(bytes), Err(InvalidUtf8), "{bytes:x?} whole");
     }
 }
 
@@ -63,7 +63,7 @@ fn invalid_text_fails_at_its_first_wrong_byte() {
 fn a_truncated_character_is_known_only_at_the_end() {
     for bytes in [&b"\xc3"[..], b"\xe2\x82", b"\xf0\x9f\x98", b"ok\xf0"] {
         let mut utf8 = Utf8Validator::new();
-        assert_eq!(utf8.push(bytes), Ok(()));
+        assert_eq!(utf8.check(bytes), Ok(()));
         assert_eq!(utf8.finish(), Err(InvalidUtf8));
     }
 }
@@ -73,7 +73,7 @@ fn every_pair_of_bytes_is_judged_as_the_standard_library_does() {
     for first in 0..=255 {
         for second in 0..=255 {
             let (bytes, mut utf8) = ([first, second], Utf8Validator::new());
-            let in_pieces = utf8.push(&bytes[..1]).and_then(|()| utf8.push(&bytes[1..])).and_then(|()| utf8.finish());
+            let in_pieces = utf8.check(&bytes[..1]).and_then(|()| utf8.check(&bytes[1..])).and_then(|()| utf8.finish());
             assert_eq!(in_pieces.is_ok(), std::str::from_utf8(&bytes).is_ok(), "{bytes:x?}");
         }
     }

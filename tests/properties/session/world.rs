@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime};
 
 use pushlab::driver::drive::{Driven, Rest, Share, Turn, drive};
-use pushlab::proto::{self, CloseReason, Frame, Now, Outbox};
+use pushlab::proto::{CloseReason, Frame, Now, Outbox, ProtocolLimits};
 use pushlab::session::{
     Command, Context, Delivered, Delivery, Ending, HalfClose, Limits, PeerEnd, Response, Session, Settings, SlowConsumer, Stats,
     Surroundings,
@@ -65,7 +65,7 @@ macro_rules! call {
 impl World {
     pub(super) fn new(kind: Kind) -> Self {
         let Kind { slow_consumer, half_close, has_heartbeats, is_layered, .. } = kind;
-        let protocol = proto::Limits {
+        let protocol = ProtocolLimits {
             head_bytes: 300,
             head_fields: 9,
             target_bytes: 30,
@@ -77,7 +77,7 @@ impl World {
             head_timeout: Duration::from_secs(2),
             body_timeout: Duration::from_secs(2),
             keep_alive_timeout: Duration::from_secs(5),
-            ..proto::Limits::default()
+            ..ProtocolLimits::default()
         };
         let limits = Limits {
             protocol,

@@ -28,7 +28,7 @@ use crate::proto::sse::Event;
 /// assert_eq!(message.json(), format!(r#"{{"id":"{id}","topic":"news","event":"good","data":"it works"}}"#));
 /// # Ok::<(), pushlab::push::PublishError>(())
 /// ```
-pub struct Message {
+pub struct TopicMessage {
     id: Id,
     topic: Arc<str>,
     payload: Payload,
@@ -40,13 +40,17 @@ pub struct Message {
     script: OnceLock<(Arc<str>, Frame)>,
 }
 
-impl std::fmt::Debug for Message {
+impl std::fmt::Debug for TopicMessage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Message").field("id", &self.id).field("topic", &self.topic).field("payload", &self.payload).finish_non_exhaustive()
+        f.debug_struct("TopicMessage")
+            .field("id", &self.id)
+            .field("topic", &self.topic)
+            .field("payload", &self.payload)
+            .finish_non_exhaustive()
     }
 }
 
-impl Message {
+impl TopicMessage {
     pub(crate) fn new(id: Id, topic: Arc<str>, payload: Payload, published_at: Instant) -> Self {
         Self { id, topic, payload, published_at, frames: Default::default(), poll_body: OnceLock::new(), script: OnceLock::new() }
     }

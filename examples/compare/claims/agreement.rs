@@ -1,0 +1,85 @@
+//! How the rounds of several conditions become one verdict.
+//!
+//! Owns the rule that all rounds must agree. Leaves the conditions to the claims.
+
+use crate::findings::Verdict;
+use crate::lab::samples::{Side, spread};
+
+/// Whether a condition is true in every round, in none, or only in some.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Agreement {
+    True,
+    False,
+    Split,
+}
+
+impl Agreement {
+    /// Asks every round. No round at all is `Split`.
+    pub(crate) fn of(rounds: &[f64], is_true: impl Fn(f64) -> bool) -> Self {
+        let count = rounds.iter().filter(|value| is_true(**value)).count();
+        match count {
+            0 if !rounds.is_empty() => Self::False,
+            count if count == rounds.len() && count > 0 => Self::True,
+            _ => Self::Split,
+        }
+    }
+
+    /// A claim that needs one side.
+    pub(crate) fn wants(wanted: Side, is: Side) -> Self {
+        match is {
+            Side::Unclear => Self::Split,
+            is if is == wanted => Self::True,
+            _ => Self::False,
+        }
+    }
+}
+
+/// A claim with several conditions holds if all of them are true. It does not hold if one of them
+/// is false.
+pub(crate) fn verdict(conditions: impl IntoIterator<Item = Agreement>) -> Verdict {
+    let conditions: Vec<Agreement> = conditions.into_iter().collect();
+    if conditions.contains(&Agreement::False) {
+        Verdict::DoesNotHold
+    } else if conditions.is_empty() || conditions.contains(&Agreement::Split) {
+        Verdict::NotShown
+    } else {
+        Verdict::Holds
+    }
+}
+
+/// The side of `threshold` on which every round lies, with the factor `noise` between.
+pub(crate) fn side(rounds: &[f64], threshold: f64, noise: f64) -> Side {
+    let (low, high) = spread(rounds);
+    if rounds.is_empty() || rounds.iter().any(|value| value.is_nan()) {
+        Side::Unclear
+    } else if low > threshold * noise {
+        Side::Above
+    } else if high * noise < threshold {
+        Side::Below
+    } else {
+        Side::Unclear
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_false_condition_decides_and_a_split_one_leaves_it_open() {
+        use Agreement::{False, Split, True};
+        assert_eq!(verdict([True, True]), Verdict::Holds);
+        assert_eq!(verdict([True, Split]), Verdict::NotShown);
+        assert_eq!(verdict([Split, False]), Verdict::DoesNotHold);
+        assert_eq!(verdict([]), Verdict::NotShown);
+        let positive = |rounds: &[f64]| Agreement::of(rounds, |value| value > 0.0);
+        assert_eq!([positive(&[1.0, 2.0]), positive(&[-1.0, -2.0]), positive(&[1.0, -1.0]), positive(&[])], [True, False, Split, Split]);
+    }
+
+    #[test]
+    fn a_side_needs_all_rounds_and_the_noise() {
+        assert_eq!([side(&[2.2, 3.0], 2.0, 1.05), side(&[2.05, 3.0], 2.0, 1.05)], [Side::Above, Side::Unclear]);
+        assert_eq!([side(&[1.0, 1.9], 2.0, 1.05), side(&[1.0, 1.99], 2.0, 1.05)], [Side::Below, Side::Unclear]);
+        assert_eq!([side(&[], 2.0, 1.0), side(&[f64::NAN], 2.0, 1.0)], [Side::Unclear; 2]);
+    }
+}
