@@ -17,6 +17,8 @@ pub(crate) struct Grid<'a> {
     pub(crate) settings: Vec<Setting<'a>>,
     /// By setting, then by column. `None` if there is no figure.
     cells: Vec<Vec<Option<Cell>>>,
+    /// Whether the column was measured at the setting, by setting, then by column.
+    measured: Vec<Vec<bool>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -81,12 +83,15 @@ impl<'a> Grid<'a> {
             }
         }
         settings.sort_by(|a, b| a.x.total_cmp(&b.x));
-        let cell = |at: &str, column: &str| {
+        let point = |at: &str, column: &str| {
             let series = all.iter().find(|series| series.column == column)?;
-            Cell::of(&series.points.iter().find(|point| point.at == at)?.rounds)
+            series.points.iter().find(|point| point.at == at)
         };
+        let cell = |at: &str, column: &str| Cell::of(&point(at, column)?.rounds);
         let cells = settings.iter().map(|setting| columns.iter().map(|column| cell(setting.at, column)).collect()).collect();
-        Some(Self { quantity: &first.quantity, unit: &first.unit, columns, settings, cells })
+        let is_measured = |at: &str, column: &str| point(at, column).is_some();
+        let measured = settings.iter().map(|setting| columns.iter().map(|column| is_measured(setting.at, column)).collect()).collect();
+        Some(Self { quantity: &first.quantity, unit: &first.unit, columns, settings, cells, measured })
     }
 
     /// The quantity with its unit.
@@ -96,6 +101,11 @@ impl<'a> Grid<'a> {
 
     pub(crate) fn cell(&self, setting: usize, column: usize) -> Option<Cell> {
         self.cells[setting][column]
+    }
+
+    /// Whether the column was measured at the setting, even if no round has a value.
+    pub(crate) fn is_measured(&self, setting: usize, column: usize) -> bool {
+        self.measured[setting][column]
     }
 
     /// Whether a table of this grid is narrower with the columns as its rows, and would otherwise be
@@ -148,7 +158,10 @@ mod tests {
         assert_eq!((grid.title(), grid.columns.clone()), ("CPU (µs)".to_owned(), vec!["event-loop", "threads", "SSE"]));
         assert_eq!(grid.settings.iter().map(|setting| setting.at).collect::<Vec<_>>(), ["8 connections", "100 connections"]);
         assert_eq!(grid.cell(1, 1), Some(Cell { median: 4.0, low: 3.0, high: 5.0 }), "a missing round is left out");
-        assert_eq!(grid.cell(0, 0), None);
+        assert_eq!(
+            [(0, 0), (1, 0)].map(|(at, column)| (grid.cell(at, column), grid.is_measured(at, column))),
+            [(None, true), (None, false)]
+        );
         assert_eq!(
             grid.words(),
             "8 connections: event-loop n/a, threads n/a, SSE 1.00; 100 connections: event-loop n/a, threads 4.00, SSE n/a"

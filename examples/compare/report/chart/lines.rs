@@ -67,7 +67,8 @@ pub(super) fn draw(area: &Area<'_>, grid: &Grid<'_>, chart: &Chart) -> Result<()
             let cell = grid.cell(at, column)?;
             Some([cell.low, cell.median, cell.high].map(|value| plot.backend_coord(&(setting.x, value))))
         };
-        let points: Vec<Option<Points>> = grid.settings.iter().enumerate().map(pixels).collect();
+        let measured = grid.settings.iter().enumerate().filter(|(at, _)| grid.is_measured(*at, column));
+        let points: Vec<Option<Points>> = measured.map(pixels).collect();
         let (marker, ink) = look(&grid.columns, column);
         draw_line(area, &points, ink, marker)?;
         ends.extend(points.iter().flatten().last().map(|[_, end, _]| (column, *end)));
@@ -84,7 +85,7 @@ pub(super) fn draw(area: &Area<'_>, grid: &Grid<'_>, chart: &Chart) -> Result<()
     Ok(())
 }
 
-/// Draws the line of one column. It has a gap where a setting has no figure.
+/// Draws the line of one column. It has a gap where the measurement of a setting gave no figure.
 fn draw_line(area: &Area<'_>, settings: &[Option<Points>], ink: &Ink, marker: usize) -> Result<()> {
     for [(x, low), _, (_, high)] in settings.iter().flatten() {
         // A whisker within the marker cannot be seen.

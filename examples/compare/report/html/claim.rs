@@ -8,7 +8,6 @@ use maud::{Markup, PreEscaped, html};
 
 use super::{anchor, badge, prose, scrolling};
 use crate::Result;
-use crate::claims::Form;
 use crate::report::grid::{self, Grid};
 use crate::report::{Entry, Named, Row, chart};
 
@@ -90,11 +89,7 @@ fn result(entry: &Entry, claim: &Entry) -> Result<Markup> {
 
 fn caption(entry: &Entry) -> String {
     let scale = if entry.chart.is_log { " The scale of the figures is logarithmic." } else { "" };
-    let form = match entry.chart.form {
-        Form::Bars => "bar",
-        Form::Lines => "point",
-    };
-    format!("A {form} is the median of the rounds; a whisker spans all of them.{scale}")
+    format!("Each figure is the median of the rounds; a whisker spans all of them.{scale}")
 }
 
 /// All figures. Quantities with the same columns share a table.
