@@ -56,8 +56,9 @@ fn measure(lab: &mut Lab<'_>) -> Result<Findings> {
     let mut subjects = Vec::new();
     for server in &servers {
         for technique in [LONG].into_iter().chain(STREAMS) {
-            let publisher = Publisher::connect(server.address, technique.counted_as(), PAYLOAD_BYTES)?;
-            let subscribers = Subscribers::connect(server.address, Plan::new(technique), SUBSCRIBERS, &publisher)?;
+            let mut publisher = Publisher::connect(server.address, technique.counted_as(), PAYLOAD_BYTES)?;
+            let mut subscribers = Subscribers::connect(server.address, Plan::new(technique), SUBSCRIBERS, &publisher)?;
+            subscribers.run(&mut publisher, Pace::warm_up())?.whole()?;
             subjects.push((server, technique, publisher, subscribers));
         }
     }

@@ -63,9 +63,15 @@ fn at(technique: Technique, users: usize) -> String {
 
 fn measure(lab: &mut Lab<'_>) -> Result<Findings> {
     let mut findings = Findings::default();
-    let servers = lab.models().into_iter().map(|model| lab.start(model)).collect::<Result<Vec<_>>>()?;
     // Each technique of each model is connected at the same time.
-    let users_max = lab.connections_max() / (servers.len() * PUSH.len());
+    let sets = lab.models().len() * PUSH.len();
+    let users_max = lab.connections_max() / sets;
+    if users_max < MANY {
+        let needed = grouped((MANY * sets) as f64);
+        findings.obstacles.push(format!("{needed} users need more descriptors than this process may have."));
+        return Ok(findings);
+    }
+    let servers = lab.models().into_iter().map(|model| lab.start(model)).collect::<Result<Vec<_>>>()?;
     measure_users(lab, &servers, &[PULL, PUSH[0], PUSH[1]], USERS, &mut findings)?;
     let more = lab.effort().pick(&[][..], &FULL[..]);
     for users in [MANY].iter().chain(more).copied().filter(|users| *users <= users_max) {
@@ -85,8 +91,9 @@ fn measure_users(
     for server in servers {
         for technique in techniques {
             let plan = Plan { interval: EVERY, ..Plan::new(*technique) };
-            let publisher = Publisher::connect(server.address, format!("{}-{users}", technique.counted_as()), PAYLOAD_BYTES)?;
-            let subscribers = Subscribers::connect(server.address, plan, users, &publisher)?;
+            let mut publisher = Publisher::connect(server.address, format!("{}-{users}", technique.counted_as()), PAYLOAD_BYTES)?;
+            let mut subscribers = Subscribers::connect(server.address, plan, users, &publisher)?;
+            subscribers.run(&mut publisher, Pace::warm_up())?.whole()?;
             subjects.push((server, *technique, publisher, subscribers));
         }
     }

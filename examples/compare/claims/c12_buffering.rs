@@ -24,7 +24,7 @@ const CHUNKED: &str = "nginx, not asked, HTTP/1.1";
 pub(crate) const CLAIM: Claim = Claim {
     id: "C12",
     sentence: "Intermediaries buffer streams, so that a message waits in a proxy until more bytes follow.",
-    source: "RFC 6202 (2011), section 3.2, \"Network intermediaries\". nginx's documentation of `proxy_buffering`, which is on by default.",
+    source: "RFC 6202 (2011), section 3.2, on network intermediaries. nginx's documentation of `proxy_buffering`, which is on by default.",
     setup: "An event stream directly, and through a real nginx with its default settings: once it obeys the response field \
             X-Accel-Buffering: no, which pushlab sends, and once it ignores the field, as if the server had not asked. By default, nginx \
             speaks HTTP/1.0 to the server; a last way uses HTTP/1.1. One message of 20 bytes is published.",

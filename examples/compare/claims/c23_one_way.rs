@@ -64,6 +64,7 @@ fn measure(lab: &mut Lab<'_>) -> Result<Findings> {
         let memory_before = server.memory();
         let mut publisher = Publisher::connect(server.address, "many", PAYLOAD_BYTES)?;
         let mut subscribers = Subscribers::connect(server.address, Plan::new(*technique), SUBSCRIBERS, &publisher)?;
+        subscribers.run(&mut publisher, Pace::warm_up())?.whole()?;
         let before = server.usage();
         let run = subscribers.run(&mut publisher, Pace::steady(messages, EVERY))?.whole()?;
         let used = before.until(server.usage());
