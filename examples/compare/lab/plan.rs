@@ -70,6 +70,12 @@ impl Pace {
         Self { messages, interval, lead: interval / 2, at_least: interval * messages as u32 }
     }
 
+    /// A few messages before the measurement. The first ones to a new set of subscribers cost more:
+    /// buffers and stacks are touched for the first time.
+    pub(crate) fn warm_up() -> Self {
+        Self::steady(3, Duration::from_millis(10))
+    }
+
     /// One message at once.
     pub(crate) const fn single() -> Self {
         Self { messages: 1, interval: Duration::ZERO, lead: Duration::ZERO, at_least: Duration::ZERO }
