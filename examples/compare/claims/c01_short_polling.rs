@@ -47,7 +47,7 @@ pub(crate) const CLAIM: Claim = Claim {
                   half an interval on average. If several messages come in one interval, no answer is empty, and one answer brings all of \
                   them: then polling needs fewer requests than messages.",
     file: "src/push/techniques/short_poll.rs",
-    seconds: [4.5, 60.0],
+    seconds: [4.0, 60.0],
     measure,
     judge,
 };

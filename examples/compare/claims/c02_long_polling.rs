@@ -55,7 +55,7 @@ pub(crate) const CLAIM: Claim = Claim {
                   has arrived (one transit) and the next request is back (two), and then travels (three). With frequent messages most of them \
                   wait, so that the mean is about two transits; but one answer brings all that have waited.",
     file: "src/push/techniques/long_poll.rs",
-    seconds: [6.0, 60.0],
+    seconds: [3.5, 48.0],
     measure,
     judge,
 };
@@ -73,7 +73,7 @@ fn measure(lab: &mut Lab<'_>) -> Result<Findings> {
             let subscribers = Subscribers::connect(server.address, plan, SUBSCRIBERS, &publisher)?;
             subjects.push((server, publisher, subscribers));
         }
-        let rounds = lab.in_turn(lab.effort().rounds(), &mut subjects, |lab, (server, publisher, subscribers), round| {
+        let rounds = lab.in_turn(lab.effort().pick(2, 5), &mut subjects, |lab, (server, publisher, subscribers), round| {
             lab.step(&format!("{at}, {}, round {}", server.model, round + 1))?;
             let run = subscribers.run(publisher, Pace::steady(messages, interval))?.whole()?;
             let (tally, transit_ms) = (run.tally, TRANSIT.as_secs_f64() * 1e3);

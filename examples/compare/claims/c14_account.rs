@@ -65,7 +65,7 @@ pub(crate) const CLAIM: Claim = Claim {
     explanation: "All ids are of one sequence. A cursor that is older than what the hub retains gets a gap, and so does a stream whose queue has \
                   dropped messages. The step from the retained messages to new ones is made under the lock of the hub.",
     file: "src/push/hub/subscription.rs",
-    seconds: [8.0, 30.0],
+    seconds: [6.5, 26.0],
     measure,
     judge,
 };
@@ -136,7 +136,7 @@ fn disturb(address: SocketAddr, technique: Technique, topic: &str) -> Result<Out
     subscribers.cut_every(None);
     for away in [50, 200] {
         SOME.for_each(|slot| subscribers.leave(slot));
-        subscribers.run(&mut publisher, Pace::steady(away, every / 4))?;
+        subscribers.run(&mut publisher, Pace::steady(away, every / 10))?;
         SOME.into_iter().try_for_each(|slot| subscribers.resume(slot))?;
         reconnects += subscribers.run(&mut publisher, Pace::steady(1, every))?.tally.reconnects;
     }
