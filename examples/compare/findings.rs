@@ -73,7 +73,7 @@ impl Findings {
         }
     }
 
-    /// The values of the rounds. Empty if there are none.
+    /// The values of the rounds. The list is empty if nothing was measured.
     pub(crate) fn rounds(&self, quantity: Quantity, column: impl Display, at: &str) -> &[f64] {
         let column = column.to_string();
         let series = self.series.iter().find(|series| series.quantity == quantity.name && series.column == column);

@@ -55,7 +55,7 @@ pub(crate) struct Posted {
     /// The hold, stream or WebSocket that the command is for.
     pub serial: u64,
     pub command: Command,
-    /// Whether further commands wait. So the lock is not taken only to find that there are none.
+    /// Whether further commands wait. If not, the writer saves taking the lock once more.
     pub has_more: bool,
 }
 

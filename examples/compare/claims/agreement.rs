@@ -3,7 +3,7 @@
 //! Owns the rule that all rounds must agree. Leaves the conditions to the claims.
 
 use crate::findings::Verdict;
-use crate::lab::samples::{Side, spread};
+use crate::lab::samples::{Ratio, Side, median, spread};
 
 /// Whether a condition is true in every round, in none, or only in some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,18 +47,24 @@ pub(crate) fn verdict(conditions: impl IntoIterator<Item = Agreement>) -> Verdic
     }
 }
 
+/// A claim that several ratios are above a limit. It holds if all of them are, and does not hold if
+/// all of them are below.
+pub(crate) fn all_above(sides: &[Side]) -> Verdict {
+    match sides {
+        [] => Verdict::NotShown,
+        sides if sides.iter().all(|side| *side == Side::Above) => Verdict::Holds,
+        sides if sides.iter().all(|side| *side == Side::Below) => Verdict::DoesNotHold,
+        _ => Verdict::NotShown,
+    }
+}
+
 /// The side of `threshold` on which every round lies, with the factor `noise` between.
 pub(crate) fn side(rounds: &[f64], threshold: f64, noise: f64) -> Side {
-    let (low, high) = spread(rounds);
     if rounds.is_empty() || rounds.iter().any(|value| value.is_nan()) {
-        Side::Unclear
-    } else if low > threshold * noise {
-        Side::Above
-    } else if high * noise < threshold {
-        Side::Below
-    } else {
-        Side::Unclear
+        return Side::Unclear;
     }
+    let (low, high) = spread(rounds);
+    Ratio { median: median(rounds), low, high }.side(threshold, noise)
 }
 
 #[cfg(test)]

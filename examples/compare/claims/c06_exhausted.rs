@@ -120,7 +120,7 @@ impl Ordinary {
         Ok(Self { socket, begin })
     }
 
-    /// The time from the request to its answer, or `most` if there is none until then.
+    /// The time from the request to its answer. A request without an answer counts with `most`.
     fn within(&mut self, most: Duration) -> Result<Duration> {
         self.socket.set_read_timeout(Some(most))?;
         match self.socket.peek(&mut [0]) {

@@ -1,8 +1,8 @@
 //! C15: two famous measurements that contradict each other.
 
-use super::{Chart, Claim};
+use super::{Chart, Claim, agreement};
 use crate::Result;
-use crate::findings::{Findings, Noise, Quantity, Ruling, Verdict};
+use crate::findings::{Findings, Noise, Quantity, Ruling};
 use crate::lab::Lab;
 use crate::lab::count;
 use crate::lab::exchange_rounds;
@@ -105,13 +105,7 @@ fn judge(findings: &Findings, noise: &Noise) -> Ruling {
     let low = ratios.iter().map(|ratio| ratio.median).fold(f64::INFINITY, f64::min);
     let high = ratios.iter().map(|ratio| ratio.median).fold(0.0, f64::max);
     let because = format!("`threads` has {low:.2} to {high:.2} times the operations per second of `event-loop`.");
-    let verdict = if sides.iter().all(|side| *side == Side::Above) {
-        Verdict::Holds
-    } else if sides.iter().all(|side| *side == Side::Below) {
-        Verdict::DoesNotHold
-    } else {
-        Verdict::NotShown
-    };
+    let verdict = agreement::all_above(&sides);
     let inverse = format!("events / threads: {:.2} to {:.2}", 1.0 / high, 1.0 / low);
     Ruling::new(verdict, because)
         .beside("Tyma 2008: threads / events 1.25 to 1.35", format!("threads / events: {low:.2} to {high:.2}"))
@@ -121,6 +115,7 @@ fn judge(findings: &Findings, noise: &Noise) -> Ruling {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::findings::Verdict;
 
     fn figures(threads: f64, busy: [f64; 2]) -> Findings {
         let mut findings = Findings::default();

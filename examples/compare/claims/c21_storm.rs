@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Chart, Claim};
+use super::{Chart, Claim, agreement};
 use crate::Result;
-use crate::findings::{Findings, Noise, Quantity, Ruling, Verdict};
+use crate::findings::{Findings, Noise, Quantity, Ruling};
 use crate::lab::model::Model;
 use crate::lab::returning::{Return, Returning};
 use crate::lab::samples::Side;
@@ -134,13 +134,7 @@ fn judge(findings: &Findings, noise: &Noise) -> Ruling {
         return Ruling::missing("both ways to come back");
     };
     let sides: Vec<Side> = ratios.iter().map(|ratio| ratio.side(TIMES, noise.latency)).collect();
-    let verdict = if sides.iter().all(|side| *side == Side::Above) {
-        Verdict::Holds
-    } else if sides.iter().all(|side| *side == Side::Below) {
-        Verdict::DoesNotHold
-    } else {
-        Verdict::NotShown
-    };
+    let verdict = agreement::all_above(&sides);
     let each = models.iter().zip(&ratios).map(|(model, ratio)| format!("{:.1} times on `{model}`", ratio.median));
     Ruling::new(verdict, format!("The slowest answer takes {} as long as with a spread return.", each.collect::<Vec<_>>().join(" and ")))
 }
@@ -148,6 +142,7 @@ fn judge(findings: &Findings, noise: &Noise) -> Ruling {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::findings::Verdict;
 
     #[test]
     fn the_rule_follows_the_figures() {

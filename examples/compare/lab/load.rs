@@ -63,18 +63,27 @@ pub(crate) fn latencies() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LATENCY_MAX_NS, DIGITS).expect("the bounds and digits are within the histogram's own limits")
 }
 
+/// Opens connections that have done one operation each, and registers them by their index. Returns
+/// them with the length of every answer.
+pub(super) fn establish_all(exchange: Exchange, address: SocketAddr, count: usize) -> Result<(Poll, Vec<TcpStream>, usize)> {
+    let poll = Poll::new()?;
+    let (mut sockets, mut answer_bytes) = (Vec::with_capacity(count), 0);
+    for slot in 0..count {
+        let (socket, len) = exchange.establish(address)?;
+        answer_bytes = len;
+        socket.set_nonblocking(true)?;
+        let mut socket = TcpStream::from_std(socket);
+        poll.registry().register(&mut socket, Token(slot), Interest::READABLE)?;
+        sockets.push(socket);
+    }
+    Ok((poll, sockets, answer_bytes))
+}
+
 impl Load {
     pub(crate) fn connect(exchange: Exchange, address: SocketAddr, count: usize) -> Result<Self> {
-        let poll = Poll::new()?;
-        let (mut connections, mut answer_bytes) = (Vec::with_capacity(count), 0);
-        for slot in 0..count {
-            let (socket, len) = exchange.establish(address)?;
-            answer_bytes = len;
-            socket.set_nonblocking(true)?;
-            let mut socket = TcpStream::from_std(socket);
-            poll.registry().register(&mut socket, Token(slot), Interest::READABLE)?;
-            connections.push(Connection { socket, missing_bytes: 0, sent_at: Instant::now() });
-        }
+        let (poll, sockets, answer_bytes) = establish_all(exchange, address, count)?;
+        let connection = |socket| Connection { socket, missing_bytes: 0, sent_at: Instant::now() };
+        let connections = sockets.into_iter().map(connection).collect();
         Ok(Self { poll, connections, request: exchange.bytes(), answer_bytes, buffer: vec![0; 256 * 1024] })
     }
 

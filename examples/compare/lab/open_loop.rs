@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll};
 
-use super::load::latencies;
+use super::load::{establish_all, latencies};
 use super::wire::{ANSWER_TIMEOUT, Exchange};
 use crate::Result;
 
@@ -37,16 +37,8 @@ struct Connection {
 
 impl OpenLoop {
     pub(crate) fn connect(exchange: Exchange, address: SocketAddr, count: usize) -> Result<Self> {
-        let poll = Poll::new()?;
-        let (mut connections, mut answer_bytes) = (Vec::with_capacity(count), 0);
-        for slot in 0..count {
-            let (socket, len) = exchange.establish(address)?;
-            answer_bytes = len;
-            socket.set_nonblocking(true)?;
-            let mut socket = TcpStream::from_std(socket);
-            poll.registry().register(&mut socket, Token(slot), Interest::READABLE)?;
-            connections.push(Connection { socket, missing_bytes: 0, due: Instant::now() });
-        }
+        let (poll, sockets, answer_bytes) = establish_all(exchange, address, count)?;
+        let connections = sockets.into_iter().map(|socket| Connection { socket, missing_bytes: 0, due: Instant::now() }).collect();
         Ok(Self { poll, idle: (0..count).collect(), connections, request: exchange.bytes(), answer_bytes, buffer: vec![0; 128 * 1024] })
     }
 
