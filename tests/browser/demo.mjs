@@ -13,7 +13,7 @@ const read = (page) =>
     [...document.querySelectorAll("article")].map((panel) => {
       const figure = (name) => panel.querySelector(`[data-is="${name}"]`).textContent;
       const [messages, gaps] = [figure("messages"), figure("gaps")].map((text) => Number(text.replaceAll(",", "")));
-      return { key: panel.dataset.key, state: panel.dataset.state, messages, lostAndTwice: figure("lost"), gaps, requests: Number(figure("requests")) };
+      return { key: panel.dataset.key, state: panel.dataset.state, messages, lostAndTwice: figure("lost"), gaps };
     }),
   );
 
@@ -167,25 +167,31 @@ async function checkBehind(io) {
   await network.send("Network.enable");
   const conditions = { offline: false, latency: 0, uploadThroughput: -1 };
   await network.send("Network.emulateNetworkConditions", { ...conditions, downloadThroughput: 2_500_000 });
-  const [before] = (await read(page)).filter(({ key }) => key === "events");
   await cut(page, ["events"]);
-  const figures = await page.waitForFunction(
+  const whenBehind = await page.waitForFunction(
     () => {
       const panel = document.querySelector('article[data-key="events"]');
       const figure = (name) => panel.querySelector(`[data-is="${name}"]`).textContent;
       const text = panel.querySelector(".state").textContent;
-      return /^catching up, [\d,]+ behind$/.test(text) && { state: panel.dataset.state, latencies: ["last", "p50", "p99"].map(figure) };
+      if (!/^catching up, [\d,]+ behind$/.test(text)) return false;
+      // The page shows the number of requests some time after the state, so that the panel itself is asked.
+      const { requests } = window.pushlab.panels.find(({ key }) => key === "events");
+      return { state: panel.dataset.state, latencies: ["last", "p50", "p99"].map(figure), requests };
     },
     null,
     PATIENCE,
   );
-  assert.deepEqual(await figures.jsonValue(), { state: "behind", latencies: ["–", "–", "–"] }, "a panel that is behind");
+  const { requests, ...shown } = await whenBehind.jsonValue();
+  assert.deepEqual(shown, { state: "behind", latencies: ["–", "–", "–"] }, "a panel that is behind");
+  // From here on, the feed is slow. At its maximum pace, the server may rightly disconnect the panel
+  // as a slow consumer: on a busy machine, the browser may read less than the feed publishes.
+  await setPace(page, 10, 16_384);
   await picture(page, `demo-behind-${io}`);
   await untilPresent(page, ["events"], "after it was cut alone");
   const isMeasured = () => document.querySelector('article[data-key="events"] [data-is="p50"]').textContent !== "–";
   await page.waitForFunction(isMeasured, null, PATIENCE);
-  const [after] = (await read(page)).filter(({ key }) => key === "events");
-  assert.equal(after.requests, before.requests + 1, "it has caught up on one connection");
+  const after = await page.evaluate(() => window.pushlab.panels.find(({ key }) => key === "events").requests);
+  assert.equal(after, requests, "it has caught up on one connection");
   await fitsPhone(page);
   await closePage(page);
   await stop(server);
