@@ -38,7 +38,7 @@ pub(crate) const CLAIM: Claim = Claim {
                CPU per delivered message.",
     rule: "It holds if more than half of the answers are empty with a message every 5 intervals, and the mean latency is 0.4 to 0.6 \
            intervals everywhere. It does not hold if at most half of the answers are empty, or a mean latency is below 0.4 or above 0.6 \
-           intervals, in every round. Otherwise nothing is shown.",
+           intervals, in at least 4 of 5 rounds. Otherwise nothing is shown.",
     needs: &[Model::EventLoop, Model::Threads],
     takes: &[Model::Pool, Model::Loops, Model::Workers, Model::Poll],
     is_timed: false,

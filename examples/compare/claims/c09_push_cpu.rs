@@ -43,7 +43,7 @@ pub(crate) const CLAIM: Claim = Claim {
                of the latency from publishing to receiving.",
     rule: "A server is saturated if its core is busy for more than 90 % of the time, or the 99th percentile is above an interval. It holds if both \
            push techniques need at least 7 times the CPU of pull, and push is saturated with 500 users. It does not hold if both need less than 7 \
-           times, or push is not saturated with 1,000 users. Every round must agree, and the factor by more than the noise. Otherwise \
+           times, or push is not saturated with 1,000 users. At least 4 of 5 rounds must agree, and the factor by more than the noise. Otherwise \
            nothing is shown.",
     needs: &[Model::EventLoop, Model::Threads],
     takes: &[Model::Pool, Model::Loops, Model::Workers, Model::Poll],

@@ -47,7 +47,7 @@ pub(crate) const CLAIM: Claim = Claim {
 
 fn measure(lab: &mut Lab<'_>) -> Result<Findings> {
     let mut findings = Findings::default();
-    let wait = Duration::from_millis(lab.effort().pick(500, 3_000));
+    let wait = Duration::from_millis(lab.effort().pick(400, 3_000));
     for model in lab.models() {
         let server = lab.start(model)?;
         let Some(nginx) = Nginx::start(server.address)? else {

@@ -22,6 +22,9 @@ const PAYLOAD_BYTES: usize = 100;
 const TECHNIQUES: [Technique; 3] = [Technique::LongPoll, Technique::Events, Technique::WebSocket];
 /// Below this number, the cost of the publishing itself shows.
 const BASE: usize = 100;
+/// Costs that differ by less than this factor grow in proportion. From 100 to 1,000 subscribers, a
+/// cost in proportion to their square would grow by ten times more.
+const FACTOR: f64 = 3.0;
 const QUICK: [usize; 3] = [10, BASE, 1_000];
 const FULL: [usize; 4] = [10, BASE, 1_000, 5_000];
 
@@ -33,8 +36,9 @@ pub(crate) const CLAIM: Claim = Claim {
     setup: "One message of 100 bytes is published after the other, to 10, 100 and 1,000 subscribers of one topic, and 5,000 in a full run, if the \
             limits of descriptors and threads allow. The next message follows when all subscribers have the last one and, with long polling, are held again.",
     measured: "The time from publishing to the last delivery, and server CPU per delivery, with the publishing and the next poll.",
-    rule: "It holds if the CPU per delivery with the most subscribers is 0.5 to 2 times that with 100, for each technique, on both models, in every \
-           round. It does not hold if it is outside of this range in every round for one of them. Otherwise nothing is shown.",
+    rule: "It holds if the CPU per delivery with the most subscribers is a third to 3 times that with 100, for each technique, on both models, in \
+           at least 4 of 5 rounds. It does not hold if it is outside of this range in at least 4 of 5 rounds for one of them. Otherwise nothing is \
+           shown. A cost that grows with the square of the subscribers would make it 10 times as high with 1,000, and 50 times with 5,000.",
     needs: &[Model::EventLoop, Model::Threads],
     takes: &[Model::Pool, Model::Loops, Model::Workers, Model::Poll],
     is_timed: true,
@@ -58,15 +62,17 @@ fn at(subscribers: usize) -> String {
 
 fn measure(lab: &mut Lab<'_>) -> Result<Findings> {
     let mut findings = Findings::default();
-    let servers = lab.models().into_iter().map(|model| lab.start(model)).collect::<Result<Vec<_>>>()?;
     let counts = lab.effort().pick(&QUICK[..], &FULL[..]);
     // The subscribers of all models are connected at the same time, and each of them takes two
     // threads of the model `threads`.
     let (threads_max, limit) = proc::threads_max();
-    let count_max = (lab.connections_max() / servers.len() - 1).min(threads_max / 2);
+    let count_max = (lab.connections_max() / lab.models().len() - 1).min(threads_max / 2);
     let too_many = counts.iter().filter(|count| **count > count_max);
     findings.notes.extend(too_many.map(|count| format!("{} need more descriptors or threads than allowed ({limit}).", at(*count))));
     for technique in TECHNIQUES {
+        // New servers: one that still closes the connections of the technique before would spend
+        // CPU on them.
+        let servers = lab.models().into_iter().map(|model| lab.start(model)).collect::<Result<Vec<_>>>()?;
         for count in counts.iter().filter(|count| **count <= count_max) {
             let mut subjects = Vec::new();
             for server in &servers {
@@ -77,7 +83,7 @@ fn measure(lab: &mut Lab<'_>) -> Result<Findings> {
                 subjects.push((server, publisher, subscribers));
             }
             // Few deliveries take little time: they are repeated more often.
-            let messages = (lab.effort().pick(4_000, 25_000) / count).clamp(4, 100);
+            let messages = (lab.effort().pick(2_000, 25_000) / count).clamp(4, 100);
             let rounds = lab.in_turn(lab.effort().rounds(), &mut subjects, |lab, (server, publisher, subscribers), round| {
                 lab.step(&format!("{}, {technique}, {}, round {}", at(*count), server.model, round + 1))?;
                 let before = server.usage();
@@ -120,7 +126,7 @@ fn judge(findings: &Findings, _: &Noise) -> Ruling {
                 return Ruling::missing("each technique on both models with more than 100 subscribers");
             };
             let ratios: Vec<f64> = largest.rounds.iter().zip(base).map(|(most, base)| most / base).collect();
-            conditions.push(Agreement::of(&ratios, |ratio| (0.5..=2.0).contains(&ratio)));
+            conditions.push(Agreement::of(&ratios, |ratio| (1.0 / FACTOR..=FACTOR).contains(&ratio)));
             factors.push(median(&ratios));
             most = most.max(largest.x);
         }
@@ -154,8 +160,8 @@ mod tests {
     #[test]
     fn the_rule_follows_the_figures() {
         assert_eq!([verdict([5.0, 20.0]), verdict([10.0, 11.0])], [Verdict::Holds; 2]);
-        assert_eq!(verdict([19.0, 21.0]), Verdict::NotShown, "a round disagrees");
-        assert_eq!(verdict([21.0, 30.0]), Verdict::DoesNotHold, "it grows faster");
-        assert_eq!(verdict([1.0, 4.0]), Verdict::DoesNotHold, "it grows more slowly");
+        assert_eq!(verdict([29.0, 31.0]), Verdict::NotShown, "a round disagrees");
+        assert_eq!(verdict([31.0, 40.0]), Verdict::DoesNotHold, "it grows faster");
+        assert_eq!(verdict([1.0, 3.0]), Verdict::DoesNotHold, "it grows more slowly");
     }
 }

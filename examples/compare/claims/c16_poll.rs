@@ -28,7 +28,7 @@ pub(crate) const CLAIM: Claim = Claim {
     measured: "Server CPU per request, and requests per second.",
     rule: "It holds if the most idle connections make a request at least twice as expensive on `poll`, and less than 1.25 times as \
            expensive on `event-loop`. It does not hold if they make it less than 1.25 times as expensive on `poll`, or at least twice as \
-           expensive on `event-loop`. Every round must agree, by more than the noise. Otherwise, and with fewer than 1,000 idle connections, \
+           expensive on `event-loop`. At least 4 of 5 rounds must agree, by more than the noise. Otherwise, and with fewer than 1,000 idle connections, \
            nothing is shown.",
     needs: &[Model::EventLoop, Model::Poll],
     takes: &[Model::Foreign],

@@ -48,7 +48,7 @@ pub(crate) const CLAIM: Claim = Claim {
     rule: "With at least 2 cores without load: it holds if requests per second grow by at least 0.7 times the number of these cores, and \
            deliveries per second by less. It does not hold if requests grow by less, or deliveries by as much. A load that uses more than 95 % of \
            its cores can hide growth. With fewer cores it can only fail: if a request takes more than twice the CPU on `loops`, two loops \
-           cannot do more than one. Every round must agree, by more than the noise.",
+           cannot do more than one. At least 4 of 5 rounds must agree, by more than the noise.",
     needs: &[Model::EventLoop, Model::Loops],
     takes: &[],
     is_timed: true,

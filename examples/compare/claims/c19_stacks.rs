@@ -56,7 +56,7 @@ fn measure(lab: &mut Lab<'_>) -> Result<Findings> {
     let count = lab.effort().pick(200, 1_000).min(lab.connections_max().saturating_sub(2 * BASE + 2));
     for (x, (model, at, stack_kib)) in SETTINGS.into_iter().enumerate() {
         let mut rounds = Vec::new();
-        for round in 0..lab.effort().pick(2, 3) {
+        for round in 0..lab.effort().pick(1, 3) {
             lab.step(&format!("{model}, {at}, round {}", round + 1))?;
             rounds.push(one_round(lab, model, stack_kib, count).map_err(|error| format!("the {model} server: {error}"))?);
         }

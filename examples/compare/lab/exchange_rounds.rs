@@ -5,13 +5,18 @@
 
 use super::Lab;
 use super::load::{Load, Round};
+use super::model::Model;
 use super::process::ServerProcess;
 use super::samples::{Ratio, Side};
 use super::wire::Exchange;
 use crate::Result;
+use crate::findings::{Findings, Quantity};
 
 /// From this share of its core on, the load may be what limits the throughput.
 const BUSY_MAX: f64 = 0.95;
+
+pub(crate) const LOAD_BUSY: Quantity = Quantity { name: "share of the load's core that is busy", unit: "" };
+pub(crate) const SERVER_BUSY: Quantity = Quantity { name: "share of the server's core that is busy", unit: "" };
 
 /// The name of a load.
 pub(crate) fn name(exchange: Exchange, connections: usize) -> String {
@@ -34,15 +39,31 @@ pub(crate) fn measure(lab: &mut Lab<'_>, servers: &mut [ServerProcess], exchange
     })
 }
 
-/// The side of a ratio of two rates. A load that is at its limit hides how fast its server is: then
-/// a ratio that says that the other server is faster is unclear. `busy` is the share of the load's
-/// core for both.
-pub(crate) fn side(ratio: &Ratio, threshold: f64, noise: f64, busy: [Option<f64>; 2]) -> Side {
-    let [of_a, of_b] = busy.map(|busy| busy.is_none_or(|busy| busy > BUSY_MAX));
-    match ratio.side(threshold, noise) {
-        Side::Above if of_b => Side::Unclear,
-        Side::Below if of_a => Side::Unclear,
-        side => side,
+/// Adds how busy the cores of the load and of the server were.
+pub(crate) fn add_busy(findings: &mut Findings, model: Model, at: &str, x: f64, rounds: &[Round]) {
+    let figures = |figure: fn(&Round) -> f64| rounds.iter().map(figure).collect();
+    findings.add(LOAD_BUSY, model, at, x, figures(|round| round.client_busy));
+    findings.add(SERVER_BUSY, model, at, x, figures(|round| round.per_second * round.server_cpu_us / 1e6));
+}
+
+/// The factor by which a server may be faster than was seen. A load that uses its whole core may be
+/// the limit. A server that is busy for 98 % of the time then is at most 1 / 0.98 times as fast.
+fn hidden(findings: &Findings, model: Model, at: &str) -> f64 {
+    let [load, server] = [LOAD_BUSY, SERVER_BUSY].map(|quantity| findings.median(quantity, model, at));
+    match load {
+        Some(busy) if busy <= BUSY_MAX => 1.0,
+        _ => server.map_or(f64::INFINITY, |busy| (1.0 / busy).max(1.0)),
+    }
+}
+
+/// The side of the ratio of the rates of two models under one load. A ratio that says that a model
+/// is the slower one must say so even if that model is as fast as the load may have hidden.
+pub(crate) fn side(findings: &Findings, ratio: &Ratio, models: [Model; 2], at: &str, threshold: f64, noise: f64) -> Side {
+    let [of_a, of_b] = models.map(|model| hidden(findings, model, at));
+    match [ratio.side(threshold, noise * of_b), ratio.side(threshold, noise * of_a)] {
+        [Side::Above, _] => Side::Above,
+        [_, Side::Below] => Side::Below,
+        _ => Side::Unclear,
     }
 }
 
@@ -52,10 +73,24 @@ mod tests {
 
     #[test]
     fn a_load_at_its_limit_hides_only_that_its_server_is_faster() {
-        let [twice, half] = [2.0, 0.5].map(|ratio| Ratio { median: ratio, low: ratio, high: ratio });
-        let (busy, free) = (Some(1.0), Some(0.5));
-        assert_eq!([side(&twice, 1.0, 1.0, [busy, free]), side(&half, 1.0, 1.0, [busy, free])], [Side::Above, Side::Unclear]);
-        assert_eq!([side(&twice, 1.0, 1.0, [free, busy]), side(&half, 1.0, 1.0, [free, busy])], [Side::Unclear, Side::Below]);
-        assert_eq!(side(&twice, 1.0, 1.0, [free, None]), Side::Unclear, "the share of the load is not known");
+        const A: Model = Model::EventLoop;
+        const B: Model = Model::Threads;
+        // How busy are the load of A, the server A, the load of B, and the server B?
+        let side = |ratio: f64, busy: [Option<f64>; 4]| {
+            let mut findings = Findings::default();
+            for ((model, quantity), busy) in [(A, LOAD_BUSY), (A, SERVER_BUSY), (B, LOAD_BUSY), (B, SERVER_BUSY)].into_iter().zip(busy) {
+                findings.add(quantity, model, "", 0.0, busy.into_iter().collect());
+            }
+            side(&findings, &Ratio { median: ratio, low: ratio, high: ratio }, [A, B], "", 1.0, 1.1)
+        };
+        let (free, half, full) = (Some(0.5), Some(0.5), Some(0.99));
+        assert_eq!([side(2.0, [full, half, free, half]), side(0.47, [full, half, free, half])], [Side::Above, Side::Unclear]);
+        assert_eq!([side(1.9, [free, half, full, half]), side(0.5, [free, half, full, half])], [Side::Unclear, Side::Below]);
+        assert_eq!(
+            [side(2.0, [free, half, full, full]), side(1.1, [free, half, full, full])],
+            [Side::Above, Side::Unclear],
+            "the server is at its limit, too"
+        );
+        assert_eq!(side(2.0, [free, half, None, half]), Side::Unclear, "the share of the load is not known");
     }
 }

@@ -21,7 +21,19 @@ pub(crate) fn spread(values: &[f64]) -> (f64, f64) {
     values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(*value), high.max(*value)))
 }
 
-/// How many times a measurement is another one, round by round.
+/// The smallest and the largest value after one round in five was left out at each end; no round of
+/// fewer than five. So at least four of five rounds are not below the first value, and at least four
+/// of five are not above the second. One round that other work on the machine disturbed decides
+/// nothing.
+pub(crate) fn inner_spread(values: &[f64]) -> (f64, f64) {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let left_out = sorted.len() / 5;
+    spread(&sorted[left_out..sorted.len() - left_out])
+}
+
+/// How many times a measurement is another one, round by round. `low` and `high` are the
+/// [`inner_spread`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Ratio {
     pub(crate) median: f64,
@@ -46,11 +58,11 @@ impl Ratio {
             return None;
         }
         let quotients: Vec<f64> = a.iter().zip(b).map(|(a, b)| a / b).collect();
-        let (low, high) = spread(&quotients);
+        let (low, high) = inner_spread(&quotients);
         Some(Self { median: median(&quotients), low, high })
     }
 
-    /// The side of `threshold` on which every round lies, with the factor `noise` (at least 1)
+    /// The side of `threshold` on which at least four of five rounds lie, with the factor `noise` (at least 1)
     /// between.
     pub(crate) fn side(&self, threshold: f64, noise: f64) -> Side {
         if self.low > threshold * noise {

@@ -207,7 +207,7 @@ pub(crate) fn serve(setup: &Setup) -> Result<()> {
 fn app(setup: &Setup) -> App {
     let hub = Hub::new(HubConfig {
         history_messages: setup.history,
-        retry: Duration::from_secs(1),
+        retry: Duration::from_millis(300),
         // The lab's clients choose how long they wait.
         hold_max: Duration::from_secs(600),
         ..HubConfig::default()
