@@ -20,7 +20,7 @@ machine. Each claim has a source, and a rule that was written before the run. Th
 
 Usage: compare [OPTIONS]
 
-  --quick              all claims in less than 2 min, with rough figures (default)
+  --quick              all claims in less than 90 s, with rough figures (default)
   --full               all claims in about 15 min
   --claims C5,C6       only these claims
   --models A,B         the IO models to measure, beside those that a claim needs: event-loop,

@@ -57,7 +57,10 @@ fn measure(lab: &mut Lab<'_>) -> Result<Findings> {
         let mut ways = [(DIRECT, server.address), (ASKED, nginx.usual), (BUFFERING, nginx.buffering), (CHUNKED, nginx.chunked)];
         let rounds = lab.in_turn(lab.effort().pick(2, 3), &mut ways, |lab, (way, address), round| {
             lab.step(&format!("{way}, {model}, round {}", round + 1))?;
-            first_message(*address, server.address, wait)
+            // A subscriber of an earlier round may still be connected through nginx. So each round has
+            // a topic of its own.
+            let topic = format!("c12-{}-{round}", address.port());
+            first_message(*address, server.address, topic, wait)
         })?;
         for (x, ((way, _), rounds)) in ways.iter().zip(rounds).enumerate() {
             let ms = |time: &Option<Duration>| time.unwrap_or(wait).as_secs_f64() * 1e3;
@@ -70,14 +73,13 @@ fn measure(lab: &mut Lab<'_>) -> Result<Findings> {
 }
 
 /// Subscribes at `address`, publishes at `server`, and waits for the message.
-fn first_message(address: SocketAddr, server: SocketAddr, wait: Duration) -> Result<Option<Duration>> {
-    let topic = vec!["c12".to_owned()];
+fn first_message(address: SocketAddr, server: SocketAddr, topic: String, wait: Duration) -> Result<Option<Duration>> {
     let mut socket = wire::connect(address)?;
-    std::io::Write::write_all(&mut socket, &wire::get("/topics/c12/events", ""))?;
+    std::io::Write::write_all(&mut socket, &wire::get(&format!("/topics/{topic}/events"), ""))?;
     // The head itself may be held back, so the server is asked whether it has the subscriber.
-    wait_for_subscribers(server, "c12", 1)?;
+    wait_for_subscribers(server, &topic, 1)?;
     let begin = Instant::now();
-    publish(server, &topic, |_| "a message, 20 bytes.".to_owned())?;
+    publish(server, &[topic], |_| "a message, 20 bytes.".to_owned())?;
     let mut bytes = Vec::new();
     while read_until(&mut socket, &mut bytes, begin + wait)? {
         if String::from_utf8_lossy(&bytes).contains("a message, 20 bytes.") {

@@ -27,6 +27,8 @@ struct Client {
     stage: Stage,
     /// What the server said last.
     retry: Duration,
+    /// When it first tried to come back.
+    tried: Option<Instant>,
 }
 
 /// ```text
@@ -44,6 +46,8 @@ enum Stage {
 pub(crate) struct Return {
     /// From the begin to the last client's answer.
     pub(crate) seconds: f64,
+    /// The longest time from a client's first attempt to its answer.
+    pub(crate) slowest: Duration,
     /// The most clients that connected within 100 ms.
     pub(crate) most_within_100_ms: usize,
     /// How many connection attempts failed.
@@ -59,7 +63,7 @@ impl Returning {
             socket.set_nonblocking(true)?;
             let mut socket = TcpStream::from_std(socket);
             poll.registry().register(&mut socket, Token(slot), Interest::READABLE | Interest::WRITABLE)?;
-            clients.push(Client { stage: Stage::Open(socket, bytes), retry: Duration::from_secs(3) });
+            clients.push(Client { stage: Stage::Open(socket, bytes), retry: Duration::from_secs(3), tried: None });
         }
         Ok(Self { poll, address, request: wire::get(target, "Accept: text/event-stream\r\n"), clients })
     }
@@ -74,6 +78,7 @@ impl Returning {
         let (mut attempts, mut failed) = (Vec::new(), 0);
         let mut back = vec![false; self.clients.len()];
         let mut missing = self.clients.len();
+        let mut slowest = Duration::ZERO;
         while missing > 0 {
             let now = Instant::now();
             if now.duration_since(begin) > most {
@@ -101,6 +106,7 @@ impl Returning {
                     Stage::Open(..) if was_connecting && !back[slot] => {
                         back[slot] = true;
                         missing -= 1;
+                        slowest = slowest.max(self.clients[slot].tried.map_or(Duration::ZERO, |tried| tried.elapsed()));
                     }
                     Stage::Away(_) if was_connecting => failed += 1,
                     _ => {}
@@ -109,6 +115,7 @@ impl Returning {
         }
         Ok(Return {
             seconds: begin.elapsed().as_secs_f64(),
+            slowest,
             most_within_100_ms: most_within(&attempts, Duration::from_millis(100)),
             failed,
         })
@@ -117,6 +124,7 @@ impl Returning {
     /// Begins to connect.
     fn begin(&mut self, slot: usize, now: Instant) -> Result<()> {
         let client = &mut self.clients[slot];
+        client.tried.get_or_insert(now);
         client.stage = match TcpStream::connect(self.address) {
             Ok(mut socket) => {
                 self.poll.registry().register(&mut socket, Token(slot), Interest::READABLE | Interest::WRITABLE)?;
