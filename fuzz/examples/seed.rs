@@ -45,6 +45,8 @@ fn seeds(target: &str, root: &Path) -> Vec<Seed> {
         "session_ops" => named(&SESSION),
         "sse_decode" => SSE.iter().map(|(name, bytes)| ((*name).to_owned(), [b"\x02\x00\x04\x00", *bytes].concat())).collect(),
         "sse_roundtrip" => named(&SSE_EVENTS),
+        "stomp_roundtrip" => named(&STOMP_FRAMES),
+        "stomp_split" => stomp_frames(root),
         "ws_frames" => [some_frames(root, &[1, 1]), closing(&[1, 1])].concat(),
         "ws_split" => [some_frames(root, &[1, 1, 2, 0, 4]), closing(&[1, 1, 2, 0, 4])].concat(),
         "ws_roundtrip" => named(&WS_MESSAGES),
@@ -157,6 +159,31 @@ fn some_handshakes(root: &Path, decisions: &[u8]) -> Vec<Seed> {
 fn some_frames(root: &Path, decisions: &[u8]) -> Vec<Seed> {
     some(tables::read(&package(root), "ws/frames.txt"), SEEDS_MAX, decisions, tables::Case::frame_input)
 }
+
+/// Cuts, the role, the version and the limits, before the input of a case.
+fn stomp_frames(root: &Path) -> Vec<Seed> {
+    let cases = tables::read(&package(root), "stomp/frames.txt");
+    let seeds = cases.iter().step_by(cases.len().div_ceil(SEEDS_MAX)).map(|case| {
+        let is_of_a_server = case.setting("role").next() == Some("client");
+        let version = case.setting("version").next().map_or(0, |name| ["1.2", "1.1", "1.0"].iter().position(|known| *known == name).unwrap_or(0));
+        let has_limits = case.setting("limit").next().is_some();
+        let mut bytes = vec![2, 0, 6, u8::from(is_of_a_server), u8::try_from(version).expect("a small number"), u8::from(has_limits)];
+        if has_limits {
+            bytes.extend([2, 5, 3]);
+        }
+        (case.name.rsplit_once(": ").map_or_else(String::new, |(_, title)| title.to_owned()), [bytes, case.text_input()].concat())
+    });
+    seeds.collect()
+}
+
+/// Cuts, the role and the version; then frames: command, headers, whether a body, and line ends.
+const STOMP_FRAMES: [(&str, &[u8]); 5] = [
+    ("send", b"\x01\x03\x00\x00\x02\x02\x0bdestination\x08/queue/a\x01a\x02b\\\x01\x05hello\x01"),
+    ("escapes", b"\x01\x00\x00\x01\x03\x03\x03a:b\x03c\nd\x01\\\x02\\n\x01r\x01\r\x00\x02\x00\x00\x00\x00"),
+    ("message", b"\x02\x00\x07\x01\x00\x01\x01\x0csubscription\x010\x01\x04a\x00b\n\x00\x03\x00\x00\x00"),
+    ("old", b"\x00\x00\x02\x02\x02\x03a:b\x03c:d\x01e\x02f\\\x01\x02hi\x00\x00\x01\x08passcode\x04\\t:\\\x00\x02"),
+    ("refused", b"\x00\x01\x00\x00\x01\x0econtent-length\x015\x00\x00\x01\x01\x00\x01a\x00\x00\x02\x00\x01\x02no\x00"),
+];
 
 /// A conversation that the server ends, at different points.
 fn closing(decisions: &[u8]) -> Vec<Seed> {

@@ -263,17 +263,20 @@ pub enum LocalError {
     /// The name of an event contains CR or LF, or its id contains CR, LF or NUL (WHATWG HTML,
     /// section 9.2.5).
     BadEvent,
+    /// A STOMP header has no name, contains NUL, or contains a character that the version and the
+    /// command cannot escape (STOMP 1.2, "Value Encoding").
+    BadHeader,
     /// The status is outside 200 to 599. Only the protocol core sends informational (1xx) responses
     /// (RFC 9110, section 15).
     BadStatus,
     /// The protocol core itself writes this field (`Content-Length`, `Transfer-Encoding`,
-    /// `Connection`, `Date`).
+    /// `Connection`, `Date`; in STOMP `content-length`).
     ReservedField,
     /// Nothing can be sent in this state: no request waits for a response, or the response, the
     /// message stream or the connection is already over.
     WrongState,
-    /// The body has more or fewer bytes than the announced `Content-Length`, or the status allows
-    /// no body.
+    /// The body has more or fewer bytes than the announced `Content-Length`, or the status or the
+    /// STOMP command allows no body.
     BodyLength,
     /// The close code must not be sent, or a control payload is longer than 125 bytes (RFC 6455,
     /// sections 5.5 and 7.4).
@@ -285,6 +288,7 @@ impl fmt::Display for LocalError {
         f.write_str(match self {
             Self::BadField => "a field name must be a token, and a field value must not carry control characters",
             Self::BadEvent => "an event name and an event id must be one line each, and the id must not contain NUL",
+            Self::BadHeader => "a STOMP header needs a name, and must not carry NUL or a character that the version cannot escape",
             Self::BadStatus => "the status must be between 200 and 599",
             Self::ReservedField => "Content-Length, Transfer-Encoding, Connection and Date are written by the protocol core",
             Self::WrongState => "nothing can be sent in this state",

@@ -74,6 +74,7 @@ fn every_local_error_and_close_reason_has_a_sentence_of_its_own() {
     let local = [
         LocalError::BadField,
         LocalError::BadEvent,
+        LocalError::BadHeader,
         LocalError::BadStatus,
         LocalError::ReservedField,
         LocalError::WrongState,

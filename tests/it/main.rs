@@ -18,5 +18,6 @@ mod outbox;
 mod push;
 mod session;
 mod sse;
+mod stomp;
 mod tidy;
 mod ws;

@@ -5,7 +5,7 @@
 //!
 //! - `*_split`, `sse_decode`: however the input is cut, the events and the output are the same.
 //! - `*_events`, `*_frames`, `*_ops`: what holds after every step, with limits so small that they are met.
-//! - `*_differential`, `chunked`: the same answer as another implementation, `httparse` or a naive one.
+//! - `*_differential`, `chunked`, `stomp_split`: the same answer as another implementation, `httparse` or a naive one.
 //! - `*_roundtrip`: what one side encodes, the other decodes.
 //! - `push_*`: what anybody publishes, every subscriber's reader finds, and nothing else.
 
@@ -18,6 +18,7 @@ mod remote;
 mod server;
 mod session;
 mod sse;
+mod stomp;
 mod wire;
 mod ws;
 
@@ -25,7 +26,7 @@ mod ws;
 pub type Property = fn(&[u8]);
 
 /// Every property, by the name of its fuzz target and of its directory of seeds.
-pub const PROPERTIES: [(&str, Property); 14] = [
+pub const PROPERTIES: [(&str, Property); 16] = [
     ("chunked", chunked::decodes_as_the_naive_decoder),
     ("http1_differential", http1::agrees_with_others),
     ("http1_events", http1::keeps_its_promises),
@@ -37,6 +38,8 @@ pub const PROPERTIES: [(&str, Property); 14] = [
     ("session_ops", session::keeps_its_promises),
     ("sse_decode", sse::decodes_as_the_naive_decoder),
     ("sse_roundtrip", sse::comes_back_as_it_went),
+    ("stomp_roundtrip", stomp::comes_back_as_it_went),
+    ("stomp_split", stomp::reads_as_the_naive_reader),
     ("ws_frames", ws::keeps_its_promises),
     ("ws_roundtrip", ws::arrives_as_it_was_sent),
     ("ws_split", ws::does_not_depend_on_cuts),

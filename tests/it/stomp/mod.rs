@@ -1,0 +1,5 @@
+//! `proto::stomp`: the table of frames, the writer, and the negotiations.
+
+mod frames;
+mod negotiation;
+mod writer;
