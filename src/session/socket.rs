@@ -1,15 +1,16 @@
 //! A WebSocket as its handler sees it.
 //!
-//! Owns the handler's trait and the borrowed view through which the handler sends. The view ends
+//! Owns the handler's trait and the borrowed view through which the handler sends and sets its timer. The view ends
 //! with the call; other threads send through a [`Pusher`]. Leaves frames to `proto::ws`, and the
 //! timers of the connection to `websocket`.
 
 use std::any::Any;
+use std::time::{Duration, Instant};
 
 use super::link::Link;
 use super::{Outcome, Pusher, Surroundings};
 use crate::proto::ws::{Message, Writer};
-use crate::proto::{CloseReason, Frame, LocalError, Outbox};
+use crate::proto::{CloseReason, Frame, LocalError, Outbox, ProtocolLimits};
 
 /// The application's side of one WebSocket. Every connection has a handler of its own, which one
 /// thread calls at a time.
@@ -36,6 +37,12 @@ pub trait WebSocketHandler: Send + 'static {
     /// Called when the system has taken everything that waited for a slow reader. Sending is free
     /// again.
     fn drained(&mut self, socket: &mut Socket<'_>) {
+        let _ = socket;
+    }
+
+    /// Called once for each [`Socket::set_timer`], when its time has passed. There is no call after
+    /// the WebSocket began to close.
+    fn timer(&mut self, socket: &mut Socket<'_>) {
         let _ = socket;
     }
 
@@ -79,6 +86,7 @@ pub struct Socket<'a> {
     pub(super) link: &'a mut Link,
     pub(super) protocol: Option<&'static str>,
     pub(super) overflow: &'a mut bool,
+    pub(super) alarm: &'a mut Option<Box<Instant>>,
     pub(super) out: &'a mut Outbox,
     pub(super) cx: &'a Surroundings<'a>,
 }
@@ -147,6 +155,50 @@ impl Socket<'_> {
     /// A handle that sends messages from any thread.
     pub fn pusher(&mut self) -> Pusher {
         self.link.pusher(self.cx)
+    }
+
+    /// Calls [`WebSocketHandler::timer`] once, `after` from now, on the thread of this connection. A
+    /// connection has one such timer: a further call replaces its time. It may be up to 1/8 late.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use pushlab::{Message, Socket, WebSocketHandler};
+    /// /// Tells the time of the connection, in seconds.
+    /// struct Stopwatch(u32);
+    /// impl WebSocketHandler for Stopwatch {
+    ///     fn open(&mut self, socket: &mut Socket<'_>) {
+    ///         socket.set_timer(Duration::from_secs(1));
+    ///     }
+    ///     fn message(&mut self, _: Message<'_>, socket: &mut Socket<'_>) {
+    ///         socket.stop_timer();
+    ///     }
+    ///     fn timer(&mut self, socket: &mut Socket<'_>) {
+    ///         self.0 += 1;
+    ///         socket.send_text(&self.0.to_string());
+    ///         socket.set_timer(Duration::from_secs(1));
+    ///     }
+    /// }
+    /// # let _ = Stopwatch(0);
+    /// ```
+    pub fn set_timer(&mut self, after: Duration) {
+        if self.writer.is_closing() || self.link.is_ending() {
+            return;
+        }
+        let due = self.now() + after.min(ProtocolLimits::TIMEOUT_MAX);
+        match self.alarm {
+            Some(alarm) => **alarm = due,
+            None => *self.alarm = Some(Box::new(due)),
+        }
+    }
+
+    /// Stops the timer, if there is one.
+    pub fn stop_timer(&mut self) {
+        *self.alarm = None;
+    }
+
+    /// The time of this call, by the clock of the timers.
+    pub fn now(&self) -> Instant {
+        self.cx.now.instant()
     }
 
     /// Lets the connection carry a value. The value is dropped when the connection ends.

@@ -1,6 +1,7 @@
 //! A connection after its upgrade.
 //!
-//! Owns the calls of the handler, the ping timer and the timer of the close handshake. Leaves
+//! Owns the calls of the handler, the ping timer, the timer of the close handshake, and the handler's
+//! own timer. Leaves
 //! framing to `proto::ws`, messages that wait for a slow reader to `link`, and the end of the
 //! connection to `session`.
 
@@ -25,6 +26,8 @@ pub(super) struct WebSocket {
     /// The peer has sent something since the last ping.
     heard: bool,
     timer: Timer,
+    /// The handler's own timer. A box, because few connections have one.
+    alarm: Option<Box<Instant>>,
 }
 
 /// What the connection waits for. A message only sets `heard` and changes no timer, so that a busy
@@ -51,6 +54,16 @@ enum Timer {
     Close(Instant),
 }
 
+impl Timer {
+    #[inline]
+    const fn due(self) -> Option<Instant> {
+        match self {
+            Self::Off => None,
+            Self::Ping(due) | Self::Pong(due) | Self::PongBehind(due) | Self::Close(due) => Some(due),
+        }
+    }
+}
+
 impl WebSocket {
     pub(super) fn new(upgraded: Upgraded, cx: &Surroundings<'_>) -> Self {
         cx.stats.websockets.add(1);
@@ -59,7 +72,7 @@ impl WebSocket {
             Some(every) => Timer::Ping(cx.now.instant() + every),
             None => Timer::Off,
         };
-        Self { conn: Conn::new(), handler, protocol, link, overflow: false, heard: false, timer }
+        Self { conn: Conn::new(), handler, protocol, link, overflow: false, heard: false, timer, alarm: None }
     }
 
     pub(super) fn open(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
@@ -91,8 +104,8 @@ impl WebSocket {
         let progress = match event {
             Event::Message(message) => {
                 cx.stats.messages_in.add(1);
-                let mut socket = Socket { writer, link: &mut self.link, protocol: self.protocol, overflow: &mut self.overflow, out, cx };
-                let handler = &mut self.handler;
+                let Self { link, protocol, overflow, alarm, handler, .. } = self;
+                let mut socket = Socket { writer, link, protocol: *protocol, overflow, alarm, out, cx };
                 match catch_unwind(AssertUnwindSafe(|| handler.message(message, &mut socket))) {
                     Ok(()) => self.close_if_asked(out, cx),
                     Err(_) => self.end_after_panic(out, cx),
@@ -111,8 +124,8 @@ impl WebSocket {
     }
 
     fn call(&mut self, out: &mut Outbox, cx: &Surroundings<'_>, call: impl FnOnce(&mut dyn WebSocketHandler, &mut Socket<'_>)) -> Progress {
-        let Self { conn, handler, protocol, link, overflow, .. } = self;
-        let mut socket = Socket { writer: &mut conn.writer, link, protocol: *protocol, overflow, out, cx };
+        let Self { conn, handler, protocol, link, overflow, alarm, .. } = self;
+        let mut socket = Socket { writer: &mut conn.writer, link, protocol: *protocol, overflow, alarm, out, cx };
         match catch_unwind(AssertUnwindSafe(|| call(&mut **handler, &mut socket))) {
             Ok(()) => self.close_if_asked(out, cx),
             Err(_) => self.end_after_panic(out, cx),
@@ -137,6 +150,8 @@ impl WebSocket {
         if self.overflow {
             return Progress::End(Ending::Abort, CloseReason::SlowConsumer);
         }
+        // The handler gets no further calls but the last one.
+        self.alarm = None;
         if let Some(code) = self.link.close_code()
             && self.link.is_free()
             && !self.conn.writer.is_closing()
@@ -219,6 +234,12 @@ impl WebSocket {
 
     pub(super) fn handle_timeout(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         let now = cx.now.instant();
+        if self.alarm_is_next() {
+            if self.alarm.take_if(|due| **due <= now).is_some() {
+                return self.call(out, cx, WebSocketHandler::timer);
+            }
+            return Progress::Wait;
+        }
         match self.timer {
             Timer::Ping(due) if due <= now => {
                 // Only input after the ping counts as an answer to it. Any input will do, not just
@@ -252,7 +273,10 @@ impl WebSocket {
 
     /// Whether the next time-out ends the connection. If output waits, the ping may not have
     /// reached the peer.
-    pub(super) const fn timeout_ends_peer(&self, output_waits: bool) -> bool {
+    pub(super) fn timeout_ends_peer(&self, output_waits: bool) -> bool {
+        if self.alarm_is_next() {
+            return false;
+        }
         match self.timer {
             Timer::Off | Timer::Ping(_) => false,
             Timer::Pong(_) | Timer::PongBehind(_) => !self.heard && !output_waits,
@@ -261,11 +285,17 @@ impl WebSocket {
     }
 
     #[inline]
-    pub(super) const fn deadline(&self) -> Option<Instant> {
-        match self.timer {
-            Timer::Off => None,
-            Timer::Ping(due) | Timer::Pong(due) | Timer::PongBehind(due) | Timer::Close(due) => Some(due),
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match &self.alarm {
+            Some(alarm) if self.alarm_is_next() => Some(**alarm),
+            _ => self.timer.due(),
         }
+    }
+
+    /// Whether the handler's own timer is due before the timer of the connection.
+    #[inline]
+    fn alarm_is_next(&self) -> bool {
+        self.alarm.as_ref().is_some_and(|alarm| self.timer.due().is_none_or(|due| **alarm <= due))
     }
 
     pub(super) fn shut_down(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {

@@ -26,6 +26,7 @@ mod shutdown;
 mod slow;
 mod sources;
 mod streams;
+mod timers;
 mod upgrades;
 mod websockets;
 pub mod wire;
