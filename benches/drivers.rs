@@ -168,7 +168,7 @@ fn fan_out(criterion: &mut Criterion, publishes: usize) {
         let server = Running::start(model);
         let mut sockets: Vec<_> = (0..SUBSCRIBERS).map(|_| server.open(REQUEST)).collect();
         let pushers = wait_for_pushers(&server.pushers);
-        let mut answer = vec![0; publishes * frame.wire().len()];
+        let mut answer = vec![0; publishes * frame.wire_len()];
         group.bench_function(BenchmarkId::from_parameter(model), |bencher| {
             bencher.iter(|| {
                 for _ in 0..publishes {

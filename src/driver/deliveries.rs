@@ -277,7 +277,7 @@ mod tests {
             match delivery {
                 Delivery::Messages(burst) => {
                     for frame in burst.frames() {
-                        self.note(to, std::str::from_utf8(frame.payload()).expect("text"));
+                        self.note(to, std::str::from_utf8(&frame.payload()).expect("text"));
                     }
                 }
                 Delivery::Command(command) => self.note(to, &format!("{command:?}")),

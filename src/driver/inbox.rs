@@ -39,10 +39,10 @@ impl Posting {
             Self::One(_, Some(Command::Send(frame))) => (frame, 1),
             Self::One(..) => return None,
             Self::Many(readers, frame) => {
-                return Some((size_of::<Self>() + readers.list_bytes + frame.wire().len(), readers.addresses.len()));
+                return Some((size_of::<Self>() + readers.list_bytes + frame.wire_len(), readers.addresses.len()));
             }
         };
-        Some((size_of::<Self>() + frame.wire().len(), readers))
+        Some((size_of::<Self>() + frame.wire_len(), readers))
     }
 }
 
@@ -231,7 +231,7 @@ mod tests {
     fn messages_are_dropped_from_among_releases() {
         const ROOM: usize = 5;
         let frame = |number: u64| Frame::chunk(format!("{number:08}").as_bytes());
-        let weight = size_of::<Posting>() + frame(0).wire().len();
+        let weight = size_of::<Posting>() + frame(0).wire_len();
         for seed in 1..=200_u64 {
             let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
             let (inbox, _poll) = inbox(ROOM * weight, SlowConsumer::DropOldest);
@@ -321,7 +321,7 @@ mod tests {
     fn lists_of_their_own_weigh() {
         let frame = Frame::chunk(b"a message");
         let list = |slot| Arc::new(vec![Address { slot, serial: 1 }; 10_000]);
-        let one = size_of::<Posting>() + frame.wire().len() + 10_000 * size_of::<Address>();
+        let one = size_of::<Posting>() + frame.wire_len() + 10_000 * size_of::<Address>();
         for (limit_bytes, expected) in [(3 * one, 0), (3 * one - 1, 1)] {
             let (inbox, _poll) = inbox(limit_bytes, SlowConsumer::Disconnect);
             (0..3).for_each(|slot| inbox.post_many(list(slot), &frame));

@@ -4,6 +4,7 @@
 //! 7.1) and an unmasked WebSocket data frame (RFC 6455, section 5.2). Leaves the sending to
 //! `http1::Conn::send_frame` and `ws::Writer::send_frame`, and the queues to the session.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -32,13 +33,20 @@ pub enum FrameKind {
 /// ```
 /// use pushlab::proto::Frame;
 /// let frame = Frame::chunk(b"tick\n");
-/// assert_eq!(frame.wire(), b"5\r\ntick\n\r\n");
-/// assert_eq!(frame.payload(), b"tick\n");
+/// assert_eq!(&*frame.wire(), b"5\r\ntick\n\r\n");
+/// assert_eq!(&*frame.payload(), b"tick\n");
 /// ```
 #[derive(Clone, Debug)]
 pub struct Frame {
+    /// The wire form, or the shared second part of it.
     bytes: Arc<[u8]>,
-    payload: Range<usize>,
+    /// The first part of a frame of [two parts](Self::text_in_parts): a frame head, and the beginning of
+    /// the payload.
+    first: Option<Arc<[u8]>>,
+    /// How many bytes of the first part, or of a frame of one part, come before the payload.
+    before: u8,
+    /// How many bytes come after the payload.
+    after: u8,
     kind: FrameKind,
 }
 
@@ -78,19 +86,68 @@ impl Frame {
         Self::around(&head, payload, b"", kind)
     }
 
+    /// A WebSocket text message that begins differently for each receiver and goes on with the same
+    /// bytes for all of them. Only the first part is copied. Both parts must be UTF-8.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use pushlab::proto::Frame;
+    /// let shared: Arc<[u8]> = b"the same for all".as_slice().into();
+    /// let frame = Frame::text_in_parts("for 7: ", &shared);
+    /// assert_eq!(&*frame.payload(), b"for 7: the same for all");
+    /// assert_eq!(frame.wire_parts()[1].as_ptr(), shared.as_ptr());
+    /// ```
+    pub fn text_in_parts(first: &str, shared: &Arc<[u8]>) -> Self {
+        Self::in_parts(Opcode::Text, FrameKind::Text, first.as_bytes(), shared)
+    }
+
+    /// As [`text_in_parts`](Self::text_in_parts), for a binary message.
+    pub fn binary_in_parts(first: &[u8], shared: &Arc<[u8]>) -> Self {
+        Self::in_parts(Opcode::Binary, FrameKind::Binary, first, shared)
+    }
+
+    fn in_parts(opcode: Opcode, kind: FrameKind, first: &[u8], shared: &Arc<[u8]>) -> Self {
+        let head = FrameHead::server(opcode, (first.len() + shared.len()) as u64).encode();
+        let before = head.len() as u8;
+        Self { bytes: Arc::clone(shared), first: Some([&head[..], first].concat().into()), before, after: 0, kind }
+    }
+
     fn around(before: &[u8], payload: &[u8], after: &[u8], kind: FrameKind) -> Self {
-        let start = before.len();
-        Self { bytes: [before, payload, after].concat().into(), payload: start..start + payload.len(), kind }
+        let bytes = [before, payload, after].concat().into();
+        // A frame head has at most 10 bytes; the size of a chunk and its line end have 18.
+        Self { bytes, first: None, before: before.len() as u8, after: after.len() as u8, kind }
+    }
+
+    /// The whole wire form, as the part of this frame alone and the shared part. The first part is
+    /// empty unless the frame was [made of two](Self::text_in_parts).
+    pub fn wire_parts(&self) -> [&[u8]; 2] {
+        [self.first.as_deref().unwrap_or_default(), &self.bytes]
     }
 
     /// The whole wire form.
-    pub fn wire(&self) -> &[u8] {
-        &self.bytes
+    pub fn wire(&self) -> Cow<'_, [u8]> {
+        match &self.first {
+            None => Cow::Borrowed(&self.bytes),
+            Some(first) => [&**first, &self.bytes].concat().into(),
+        }
+    }
+
+    /// The length of the whole wire form in bytes.
+    pub fn wire_len(&self) -> usize {
+        self.first.as_ref().map_or(0, |first| first.len()) + self.bytes.len()
     }
 
     /// The payload alone.
-    pub fn payload(&self) -> &[u8] {
-        &self.bytes[self.payload.clone()]
+    pub fn payload(&self) -> Cow<'_, [u8]> {
+        match &self.first {
+            None => Cow::Borrowed(&self.bytes[self.payload_range()]),
+            Some(first) => [&first[usize::from(self.before)..], &self.bytes].concat().into(),
+        }
+    }
+
+    /// The length of the payload in bytes.
+    pub fn payload_len(&self) -> usize {
+        self.wire_len() - usize::from(self.before) - usize::from(self.after)
     }
 
     /// The wire form for which this frame was encoded.
@@ -98,13 +155,27 @@ impl Frame {
         self.kind
     }
 
-    /// The shared bytes.
+    /// The beginning of the payload that only this frame has, and the range of the rest in the
+    /// [shared bytes](Self::shared).
+    pub(crate) fn payload_parts(&self) -> (&[u8], Range<usize>) {
+        match &self.first {
+            None => (b"", self.payload_range()),
+            Some(first) => (&first[usize::from(self.before)..], 0..self.bytes.len()),
+        }
+    }
+
+    /// The first part of a frame of two parts.
+    pub(crate) fn first(&self) -> Option<&[u8]> {
+        self.first.as_deref()
+    }
+
+    /// The shared bytes: the whole wire form, or the second part of it.
     pub(crate) const fn shared(&self) -> &Arc<[u8]> {
         &self.bytes
     }
 
-    /// The range of the payload in the shared bytes.
-    pub(crate) fn payload_range(&self) -> Range<usize> {
-        self.payload.clone()
+    /// The range of the payload in the bytes of a frame of one part.
+    fn payload_range(&self) -> Range<usize> {
+        usize::from(self.before)..self.bytes.len() - usize::from(self.after)
     }
 }

@@ -145,5 +145,5 @@ impl Backlog {
 }
 
 fn weigh(frame: &Frame) -> usize {
-    frame.wire().len().max(WEIGHT_MIN)
+    frame.wire_len().max(WEIGHT_MIN)
 }

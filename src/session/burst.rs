@@ -31,10 +31,15 @@ pub struct Burst<'a> {
 }
 
 impl<'a> Burst<'a> {
-    /// One message.
+    /// One message. A message of [two parts](Frame::text_in_parts) is not one piece.
     pub fn one(frame: &'a Frame) -> Self {
         let messages = usize::from(is_something(frame));
-        Self { frames: std::slice::from_ref(frame), wire: Some(frame.shared()), payload_bytes: frame.payload().len(), messages }
+        Self {
+            frames: std::slice::from_ref(frame),
+            wire: frame.first().is_none().then(|| frame.shared()),
+            payload_bytes: frame.payload_len(),
+            messages,
+        }
     }
 
     /// Several messages, and the result of [`join`](Self::join) for them.
@@ -43,7 +48,7 @@ impl<'a> Burst<'a> {
         if let [frame] = frames {
             return Self::one(frame);
         }
-        let payload_bytes = frames.iter().map(|frame| frame.payload().len()).sum();
+        let payload_bytes = frames.iter().map(Frame::payload_len).sum();
         let messages = frames.iter().filter(|frame| is_something(frame)).count();
         Self { frames, wire: joined, payload_bytes, messages }
     }
@@ -53,9 +58,9 @@ impl<'a> Burst<'a> {
     /// than 64 KiB.
     pub fn join(frames: &[Frame]) -> Option<Arc<[u8]>> {
         let [first, _, ..] = frames else { return None };
-        let len: usize = frames.iter().map(|frame| frame.wire().len()).sum();
+        let len: usize = frames.iter().map(Frame::wire_len).sum();
         let is_alike = frames.iter().all(|frame| is_chunk(frame) == is_chunk(first));
-        (is_alike && len <= JOINED_BYTES_MAX).then(|| frames.iter().map(Frame::wire).collect::<Vec<_>>().concat().into())
+        (is_alike && len <= JOINED_BYTES_MAX).then(|| frames.iter().flat_map(Frame::wire_parts).collect::<Vec<_>>().concat().into())
     }
 
     /// The messages.
@@ -90,7 +95,7 @@ impl<'a> Burst<'a> {
 }
 
 fn is_something(frame: &Frame) -> bool {
-    !frame.wire().is_empty()
+    frame.wire_len() > 0
 }
 
 fn is_chunk(frame: &Frame) -> bool {

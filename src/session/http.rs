@@ -199,7 +199,7 @@ impl Http {
         let Exchange::Stream(stream) = &mut self.exchange else { return None };
         // An empty piece puts no bytes on the wire. It neither replaces a heartbeat nor needs a
         // place in the queue.
-        if !stream.link.is_addressed(serial) || stream.link.is_ending() || frame.payload().is_empty() {
+        if !stream.link.is_addressed(serial) || stream.link.is_ending() || frame.payload_len() == 0 {
             return None;
         }
         stream.put_off_heartbeat(cx);
@@ -478,7 +478,7 @@ fn send_within_limit(conn: &mut Conn, left_bytes: &mut Option<usize>, frame: &Fr
         if *left == 0 {
             return;
         }
-        *left = left.saturating_sub(frame.payload().len());
+        *left = left.saturating_sub(frame.payload_len());
     }
     cx.stats.messages_out.add(1);
     conn.send_frame(frame, out).expect("a live stream takes body bytes");

@@ -65,7 +65,7 @@ impl<'a> Stream<'a> {
 
     /// As [`send`](Self::send), for a piece that was encoded before.
     pub fn send_frame(&mut self, frame: &Frame) -> Outcome {
-        self.send_piece(frame.payload().len(), |conn, out| conn.send_frame(frame, out))
+        self.send_piece(frame.payload_len(), |conn, out| conn.send_frame(frame, out))
     }
 
     /// Sends a server-sent event now, in the same way as [`send`](Self::send).

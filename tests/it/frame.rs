@@ -2,6 +2,8 @@
 //!
 //! Covers: proto::frame
 
+use std::sync::Arc;
+
 use pushlab::proto::sse::Event;
 use pushlab::proto::{Frame, FrameKind, LocalError};
 
@@ -54,4 +56,21 @@ fn a_message_has_its_length_in_the_shortest_form() {
 fn a_clone_shares_the_bytes() {
     let frame = Frame::text("shared");
     assert_eq!(frame.clone().wire().as_ptr(), frame.wire().as_ptr());
+}
+
+#[test]
+fn a_message_of_two_parts_shares_the_second() {
+    for (own, rest) in [(1, 0), (60, 65), (60, 66), (100, 65_435), (100, 65_436), (0, 10)] {
+        let (first, shared) = ("a".repeat(own), Arc::<[u8]>::from("b".repeat(rest).into_bytes()));
+        let payload = format!("{first}{}", "b".repeat(rest));
+        for (whole, frame) in [
+            (Frame::text(&payload), Frame::text_in_parts(&first, &shared)),
+            (Frame::binary(payload.as_bytes()), Frame::binary_in_parts(first.as_bytes(), &shared)),
+        ] {
+            assert_eq!((frame.kind(), frame.wire_len(), frame.payload_len()), (whole.kind(), whole.wire_len(), payload.len()));
+            assert!(frame.wire() == whole.wire() && frame.payload() == whole.payload(), "{own} and {rest} bytes");
+            assert_eq!(frame.wire_parts()[1].as_ptr(), shared.as_ptr());
+            assert_eq!(whole.wire_parts()[0], b"");
+        }
+    }
 }

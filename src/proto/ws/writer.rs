@@ -82,12 +82,15 @@ impl Writer {
         match frame.kind() {
             FrameKind::Text | FrameKind::Binary => {
                 self.check_open()?;
-                out.push_shared(frame.shared(), 0..frame.wire().len());
+                if let Some(first) = frame.first() {
+                    out.extend(first);
+                }
+                out.push_shared(frame.shared(), 0..frame.shared().len());
                 Ok(())
             }
-            FrameKind::Chunk => match std::str::from_utf8(frame.payload()) {
+            FrameKind::Chunk => match std::str::from_utf8(&frame.payload()) {
                 Ok(text) => self.send_text(text, out),
-                Err(_) => self.send_binary(frame.payload(), out),
+                Err(_) => self.send_binary(&frame.payload(), out),
             },
         }
     }

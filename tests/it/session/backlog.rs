@@ -10,7 +10,7 @@ use crate::support::splits::Seeded;
 /// A frame of so many bytes on the wire, which says its number.
 fn frame(number: usize, wire_len: usize) -> Frame {
     let frame = Frame::binary(&vec![u8::try_from(number % 256).unwrap(); wire_len - 2]);
-    assert_eq!(frame.wire().len(), wire_len);
+    assert_eq!(frame.wire_len(), wire_len);
     frame
 }
 
@@ -51,7 +51,7 @@ fn one_frame_over_the_limit_waits_alone() {
 #[test]
 fn messages_of_no_bytes() {
     let empty = Frame::chunk(b"");
-    assert_eq!(empty.wire().len(), 0);
+    assert_eq!(empty.wire_len(), 0);
     let mut backlog = Backlog::default();
     for _ in 0..15 {
         assert_eq!(backlog.enqueue(empty.clone(), 30, SlowConsumer::Disconnect), Outcome::Queued { dropped: 0 });
@@ -90,7 +90,7 @@ fn as_its_model() {
         let (limit, mut backlog, mut model) = (20 + numbers.below(100), Backlog::default(), Vec::<(usize, usize)>::new());
         for number in 0..200 {
             if numbers.below(3) == 0 {
-                let popped = backlog.dequeue().map(|frame| (usize::from(frame.payload()[0]), frame.wire().len()));
+                let popped = backlog.dequeue().map(|frame| (usize::from(frame.payload()[0]), frame.wire_len()));
                 assert_eq!(popped, (!model.is_empty()).then(|| model.remove(0)), "seed {seed}");
                 continue;
             }

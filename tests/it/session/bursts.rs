@@ -6,7 +6,7 @@ use pushlab::proto::Frame;
 use pushlab::session::{Burst, Command, Limits, Settings};
 
 use super::rig::Rig;
-use super::wire::{get, text_frame};
+use super::wire::{self, get, text_frame};
 
 fn texts(texts: &[&str]) -> Vec<Frame> {
     texts.iter().map(|text| Frame::text(text)).collect()
@@ -24,9 +24,41 @@ fn joining() {
     assert_eq!(Burst::join(&[Frame::text("a"), Frame::binary(b"b")]).unwrap()[..], *b"\x81\x01a\x82\x01b");
     assert_eq!(Burst::join(&[Frame::text("a"), Frame::chunk(b"b")]), None);
     let half = Frame::binary(&vec![0; 32 * 1024 - 4]);
-    assert_eq!(half.wire().len(), 32 * 1024);
+    assert_eq!(half.wire_len(), 32 * 1024);
     assert_eq!(Burst::join(&[half.clone(), half.clone()]).unwrap().len(), 64 * 1024);
     assert!(Burst::join(&[half.clone(), half, Frame::text("")]).is_none(), "64 KiB and 2 bytes");
+}
+
+/// A message of two parts goes to a free WebSocket, to one that waits, among others, and to a stream.
+#[test]
+fn a_message_of_two_parts_arrives_whole() {
+    let shared = std::sync::Arc::<[u8]>::from(&b" and the same"[..]);
+    let frame = Frame::text_in_parts("own", &shared);
+    assert_eq!(Burst::one(&frame).wire(), None);
+    assert_eq!(Burst::join(&[frame.clone(), Frame::text("x")]).unwrap()[..], *b"\x81\x10own and the same\x81\x01x");
+    let mut rig = Rig::new();
+    rig.open();
+    rig.burst(rig.last_serial(), std::slice::from_ref(&frame));
+    rig.burst(rig.last_serial(), &[Frame::text("before"), frame.clone()]);
+    let text = wire::text("own and the same");
+    assert_eq!(rig.frames(), [text.clone(), wire::text("before"), text.clone()]);
+    rig.block();
+    let large = Frame::text(&"x".repeat(1024 * 1024));
+    rig.burst(rig.last_serial(), std::slice::from_ref(&large));
+    rig.burst(rig.last_serial(), std::slice::from_ref(&frame));
+    rig.unblock();
+    assert_eq!(rig.frames()[1], text);
+
+    let mut rig = Rig::new();
+    rig.send(get("/events"));
+    rig.bytes();
+    rig.burst(rig.last_serial(), std::slice::from_ref(&frame));
+    assert_eq!(rig.text(), "10\r\nown and the same\r\n");
+    let mut rig = Rig::new();
+    rig.send("GET /events HTTP/1.0\r\n\r\n");
+    rig.bytes();
+    rig.burst(rig.last_serial(), std::slice::from_ref(&frame));
+    assert_eq!(rig.text(), "own and the same");
 }
 
 #[test]

@@ -114,16 +114,20 @@ impl Conn {
     /// [`LocalError::WrongState`] outside a streamed body.
     #[inline]
     pub fn send_frame(&mut self, frame: &Frame, out: &mut Outbox) -> Result<(), LocalError> {
-        let payload = frame.payload_range();
+        let (own, shared) = frame.payload_parts();
         match self.writing {
-            Writing::Chunked | Writing::UntilClose if payload.is_empty() => {}
-            Writing::Chunked if frame.kind() == FrameKind::Chunk => out.push_shared(frame.shared(), 0..frame.wire().len()),
+            Writing::Chunked | Writing::UntilClose if own.is_empty() && shared.is_empty() => {}
+            Writing::Chunked if frame.kind() == FrameKind::Chunk => out.push_shared(frame.shared(), 0..frame.wire_len()),
             Writing::Chunked => {
-                response::chunk_size_line(payload.len(), out);
-                out.push_shared(frame.shared(), payload);
+                response::chunk_size_line(own.len() + shared.len(), out);
+                out.extend(own);
+                out.push_shared(frame.shared(), shared);
                 out.extend(b"\r\n");
             }
-            Writing::UntilClose => out.push_shared(frame.shared(), payload),
+            Writing::UntilClose => {
+                out.extend(own);
+                out.push_shared(frame.shared(), shared);
+            }
             Writing::NoBody => {}
             Writing::Length | Writing::Nothing | Writing::Owed | Writing::Over => return Err(LocalError::WrongState),
         }
