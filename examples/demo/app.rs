@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pushlab::proto::http1::Method;
-use pushlab::push::{Access, Hub, HubConfig, Mounted};
+use pushlab::push::{Access, Hub, HubConfig, Mounted, Stomp, StompConfig, StompLogin, StompPolicy};
 use pushlab::session::{Handler, Upgrade};
 use pushlab::{IoModel, Message, Reply, Request, Response, Socket, WebSocketHandler};
 
@@ -32,6 +32,8 @@ pub(crate) struct App {
     pub(crate) drip: Arc<Drip>,
     /// The topics below `/topics`, the feed and those of any client.
     pub(crate) hub: Hub,
+    /// The same topics for STOMP clients, and queues.
+    stomp: Stomp,
     senders: Senders,
     io: IoModel,
     page: Arc<[u8]>,
@@ -51,9 +53,10 @@ enum Endpoint {
     Stream,
     Stats,
     Pace,
+    Stomp,
 }
 
-const ROUTES: [Route<Endpoint>; 12] = [
+const ROUTES: [Route<Endpoint>; 13] = [
     ("/", READ, Endpoint::Page),
     ("/style.css", READ, Endpoint::Style),
     ("/app.js", READ, Endpoint::Script(APP)),
@@ -66,6 +69,7 @@ const ROUTES: [Route<Endpoint>; 12] = [
     ("/stream/{}", READ, Endpoint::Stream),
     ("/stats", READ, Endpoint::Stats),
     ("/pace", ACT, Endpoint::Pace),
+    ("/stomp", READ, Endpoint::Stomp),
 ];
 
 impl Handler for App {
@@ -86,8 +90,27 @@ impl Handler for App {
             Endpoint::Stream => return self.drip.serve(part, request, reply),
             Endpoint::Stats => Response::json(self.stats(request)).no_store(),
             Endpoint::Pace => self.set_pace(request),
+            Endpoint::Stomp => return self.stomp.serve(reply),
         };
         reply.send(request.cors().dress(response));
+    }
+}
+
+/// The publish token, as the passcode of STOMP clients. A client without one may only subscribe.
+struct Publishers(Arc<Token>);
+
+const PUBLISHER: &str = "publisher";
+
+impl StompPolicy for Publishers {
+    fn user(&self, login: &StompLogin<'_>) -> Option<String> {
+        match login.passcode {
+            "" => Some(String::new()),
+            passcode => self.0.is(passcode.as_bytes()).then(|| PUBLISHER.to_owned()),
+        }
+    }
+
+    fn allows(&self, user: &str, access: Access, _: &str) -> bool {
+        access == Access::Subscribe || user == PUBLISHER
     }
 }
 
@@ -111,10 +134,15 @@ impl App {
             Some(token) => Hub::with_policy(config, move |request, access, _| access == Access::Subscribe || token.is_in(request)),
             None => Hub::new(config),
         };
+        let stomp = match publish_token.clone() {
+            Some(token) => Stomp::with_policy(&hub, StompConfig::default(), Publishers(token)),
+            None => Stomp::new(&hub, StompConfig::default()),
+        };
         Self {
             source: Arc::default(),
             drip: Arc::default(),
             hub,
+            stomp,
             senders: Senders::default(),
             io,
             page: include_str!("page/index.html")
@@ -150,6 +178,7 @@ impl App {
         let _ = write!(json, r#","pace":{{"per_second":{per_second},"bytes":{bytes}}}"#);
         let _ = write!(json, r#","publish_token":{}"#, self.publish_token.is_some());
         let _ = write!(json, r#","hub":{}"#, self.hub.stats().json());
+        let _ = write!(json, r#","stomp":{}"#, self.stomp.stats().json());
         if let Ok(info) = self.hub.info(source::TOPIC) {
             let _ = write!(json, r#","feed":{}"#, info.json(source::TOPIC));
         }

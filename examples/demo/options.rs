@@ -27,7 +27,8 @@ Usage: demo [OPTIONS]
                              scheme://host[:port], null, file://, or * for any; may be repeated   [none]
   --allow-host HOST          a name of this server, host or host:port; may be repeated;
                              requests for other hosts get 421   [any host]
-  --publish-token TOKEN      require `Authorization: Bearer TOKEN` to publish and to change the pace
+  --publish-token TOKEN      require `Authorization: Bearer TOKEN` to publish and to change the pace,
+                             and `passcode:TOKEN` of a STOMP client that sends
   --max-payload-bytes N      size of a published message; a larger value also raises
                              --max-message-bytes and --max-body-bytes   [262144]
   --max-message-bytes N      size of a WebSocket message, all fragments together   [1048576]
@@ -88,7 +89,11 @@ impl Token {
     /// Whether a request has the token. Compares in a time that does not depend on where the tokens
     /// differ, so that the time of an answer does not help to guess the token.
     pub(crate) fn is_in(&self, request: &Request<'_>) -> bool {
-        let given = bearer::token(request).unwrap_or_default();
+        self.is(bearer::token(request).unwrap_or_default())
+    }
+
+    /// Whether these bytes are the token, as [`is_in`](Self::is_in).
+    pub(crate) fn is(&self, given: &[u8]) -> bool {
         let differences = given.iter().zip(self.0.as_bytes()).fold(0, |differences, (one, other)| differences | (one ^ other));
         given.len() == self.0.len() && differences == 0
     }

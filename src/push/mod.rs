@@ -12,7 +12,8 @@
 //!  (Held)    (Audience)     (Audience)      (Audience)
 //! ```
 //!
-//! The directories import only downwards, `techniques -> http -> hub -> log -> model`. The log gives
+//! The directories import only downwards, `techniques -> http -> hub -> log -> model`, and `stomp ->
+//! hub`. The log gives
 //! out the ids and keeps the messages. The hub reads and appends by a few operations, so that another
 //! log can take the place of the one in memory.
 //!
@@ -95,6 +96,7 @@ mod http;
 mod hub;
 mod log;
 mod model;
+mod stomp;
 mod techniques;
 
 pub use http::{Call, Endpoint, Form, GapForm, Mounted, Rejection, Technique};
@@ -104,4 +106,5 @@ pub use hub::{
 pub use model::{
     BadCursor, BadTopic, Cursor, Encoding, Format, Gap, Id, Payload, PerTechnique, Replay, TopicMessage, Topics, append_json_string,
 };
+pub use stomp::{Stomp, StompConfig, StompLogin, StompPolicy, StompStats};
 pub use techniques::TECHNIQUES;

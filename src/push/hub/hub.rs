@@ -173,17 +173,23 @@ impl Hub {
     /// Publishes a payload, and leaves the counting of a refusal to the caller.
     pub(crate) fn publish_uncounted(&self, topic: &str, payload: Payload) -> Result<Published, PublishError> {
         check_topic_name(topic).map_err(PublishError::BadTopic)?;
+        self.check_payload(&payload)?;
+        let mut state = self.lock();
+        let now = self.config().clock.now();
+        state.expire_presence(now);
+        let (id, subscribers) = state.publish(&topic.into(), payload, now)?;
+        Ok(Published { id, subscribers })
+    }
+
+    /// Checks what a publish requires of a payload.
+    pub(crate) fn check_payload(&self, payload: &Payload) -> Result<(), PublishError> {
         if payload.event_name().is_some_and(|name| !is_valid_name(name) || name == "gap") {
             return Err(PublishError::BadEvent);
         }
         if payload.bytes().len() > self.config().payload_bytes {
             return Err(PublishError::TooLarge);
         }
-        let mut state = self.lock();
-        let now = self.config().clock.now();
-        state.expire_presence(now);
-        let (id, subscribers) = state.publish(&topic.into(), payload, now)?;
-        Ok(Published { id, subscribers })
+        Ok(())
     }
 
     /// The retained messages after a cursor, up to [`HubConfig::replay_bytes`].
@@ -272,6 +278,11 @@ impl Hub {
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         // A panic of one thread under the lock must not make every later operation panic.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the application decides which requests are allowed.
+    pub(crate) fn has_policy(&self) -> bool {
+        self.0.policy.is_some()
     }
 
     pub(crate) fn allows(&self, request: &Request<'_>, access: Access, topic: &str) -> bool {

@@ -25,5 +25,5 @@ pub use publish::{PublishError, Published};
 pub use stats::HubStats;
 pub use subscription::{SubscribeError, Subscription, SubscriptionStatus};
 
-pub(crate) use subscribe::{HoldOutcome, SubscribeParameters};
-pub(crate) use subscription::EncodeGap;
+pub(crate) use subscribe::{HoldOutcome, SubscribeParameters, SubscriptionGuard};
+pub(crate) use subscription::{EncodeGap, PushConnection};

@@ -219,8 +219,9 @@ impl fmt::Debug for Subscription {
     }
 }
 
-/// A connection that can be subscribed: a stream or a WebSocket.
-trait PushConnection {
+/// A connection that can be subscribed: a stream, a WebSocket, or one of several subscriptions of a
+/// WebSocket.
+pub(crate) trait PushConnection {
     fn send_frame(&mut self, frame: &Frame) -> Outcome;
     fn pusher(&mut self) -> Pusher;
     fn carry(&mut self, guard: SubscriptionGuard);
@@ -228,6 +229,19 @@ trait PushConnection {
 }
 
 impl Subscription {
+    /// The subscription of one connection to one topic in a form of the hub's own, with its gaps.
+    pub(crate) fn to_topic(
+        hub: &Hub,
+        topic: &Topics,
+        technique: &'static str,
+        wire_form: WireForm,
+        encode_gap: EncodeGap,
+        cursor: Cursor,
+    ) -> Result<Self, SubscribeError> {
+        let missed = hub.first_piece(topic, cursor)?;
+        Ok(Self::new(hub, topic, technique, wire_form, Some(encode_gap), missed))
+    }
+
     /// Begins with the first piece. If the format cannot express a gap, the caller must tell the
     /// client of the gap of this piece.
     pub(crate) fn new(
@@ -286,7 +300,7 @@ impl Subscription {
         self.advance_on(socket)
     }
 
-    fn advance_on(&mut self, connection: &mut impl PushConnection) -> SubscriptionStatus {
+    pub(crate) fn advance_on(&mut self, connection: &mut impl PushConnection) -> SubscriptionStatus {
         if self.status == SubscriptionStatus::Behind {
             self.status = self.send_and_subscribe(connection);
         }

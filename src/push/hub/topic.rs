@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::polls::Polls;
-use crate::push::model::{EncodeMessage, PRESENCE, PerTechnique, SharedForm, TopicMessage, WireForm};
+use crate::push::model::{EncodeMessage, PRESENCE, PerTechnique, SharedForm, StompForm, TopicMessage, WireForm};
 use crate::session::{Audience, Pusher};
 
 /// A topic.
@@ -23,6 +23,8 @@ pub(crate) struct Topic {
     pub(super) users: Users,
     audiences: [Audience; SharedForm::COUNT],
     scripts: HashMap<Arc<str>, Audience>,
+    /// The STOMP subscriptions, by their form. Clients often choose the same id.
+    stomp: HashMap<Arc<StompForm>, Audience>,
     /// The streams and `WebSocket`s with encodings of the application. There are few encodings.
     own: Vec<(EncodeMessage, Audience)>,
     pub(crate) polls: Polls,
@@ -52,6 +54,7 @@ impl Topic {
             users: Users::default(),
             audiences: Default::default(),
             scripts: HashMap::new(),
+            stomp: HashMap::new(),
             own: Vec::new(),
             polls: Polls::default(),
         }
@@ -75,6 +78,9 @@ impl Topic {
         for (callback, audience) in &self.scripts {
             audience.send_to_all(&message.script(callback));
         }
+        for (form, audience) in &self.stomp {
+            audience.send_to_all(&message.stomp(form));
+        }
         for (encode, audience) in &self.own {
             audience.send_to_all(&encode(message));
         }
@@ -89,6 +95,7 @@ impl Topic {
         audience.remove(pusher);
         match wire_form {
             WireForm::Script(callback) if audience.is_empty() => _ = self.scripts.remove(callback),
+            WireForm::Stomp(form) if audience.is_empty() => _ = self.stomp.remove(form),
             WireForm::Own(_) if audience.is_empty() => self.own.retain(|(_, audience)| !audience.is_empty()),
             _ => {}
         }
@@ -98,6 +105,7 @@ impl Topic {
         match wire_form {
             WireForm::Shared(form) => &mut self.audiences[*form as usize],
             WireForm::Script(callback) => self.scripts.entry(Arc::clone(callback)).or_default(),
+            WireForm::Stomp(form) => self.stomp.entry(Arc::clone(form)).or_default(),
             WireForm::Own(encode) => {
                 // Two addresses of one function would only make two audiences.
                 let index = self.own.iter().position(|(other, _)| fn_addr_eq(*other, *encode)).unwrap_or(self.own.len());

@@ -1,11 +1,12 @@
 //! The form in which one subscriber receives messages and gaps.
 //!
-//! Owns the choice between the shared forms, a form with the subscriber's callback, and an encoding
-//! of the application. Leaves the bytes of the hub's own forms to `topic_message`.
+//! Owns the choice between the shared forms, a form with the subscriber's callback or subscription,
+//! and an encoding of the application. Leaves the bytes of the hub's own forms to `topic_message`.
 
 use std::sync::Arc;
 
 use super::envelope::Gap;
+use super::stomp_form::StompForm;
 use super::topic_message::TopicMessage;
 use super::wire_form::SharedForm;
 use crate::proto::Frame;
@@ -46,6 +47,8 @@ pub(crate) enum WireForm {
     Shared(SharedForm),
     /// A script element that calls the function of this name.
     Script(Arc<str>),
+    /// MESSAGE frames of a STOMP subscription.
+    Stomp(Arc<StompForm>),
     /// An encoding of the application.
     Own(EncodeMessage),
 }
@@ -56,6 +59,7 @@ impl WireForm {
         match self {
             Self::Shared(form) => message.shared_frame(*form, boundary).clone(),
             Self::Script(callback) => message.script(callback),
+            Self::Stomp(form) => message.stomp(form),
             Self::Own(encode) => encode(message),
         }
     }

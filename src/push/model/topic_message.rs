@@ -3,6 +3,7 @@
 //! Owns the payload with its id and topic, and each wire form. A form is encoded when the first
 //! subscriber needs it; all later subscribers share it. Leaves connections and topics to `hub`.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -12,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::envelope::append_envelope;
 use super::id::Id;
 use super::payload::Payload;
+use super::stomp_form::{StompForm, StompVariant};
 use super::wire_form::SharedForm;
 use crate::proto::Frame;
 use crate::proto::sse::Event;
@@ -38,6 +40,9 @@ pub struct TopicMessage {
     /// The script element with the name of its callback. Subscribers nearly always use the same
     /// callback, so one cached form is enough.
     script: OnceLock<(Arc<str>, Frame)>,
+    /// The part of the MESSAGE frame that subscriptions share. They nearly always have the same
+    /// version and the same way to acknowledge, so one cached part is enough.
+    stomp: OnceLock<(StompVariant, Arc<[u8]>)>,
 }
 
 impl std::fmt::Debug for TopicMessage {
@@ -52,7 +57,16 @@ impl std::fmt::Debug for TopicMessage {
 
 impl TopicMessage {
     pub(crate) fn new(id: Id, topic: Arc<str>, payload: Payload, published_at: Instant) -> Self {
-        Self { id, topic, payload, published_at, frames: Default::default(), poll_body: OnceLock::new(), script: OnceLock::new() }
+        Self {
+            id,
+            topic,
+            payload,
+            published_at,
+            frames: Default::default(),
+            poll_body: OnceLock::new(),
+            script: OnceLock::new(),
+            stomp: OnceLock::new(),
+        }
     }
 
     /// The message's id.
@@ -82,12 +96,15 @@ impl TopicMessage {
 
     /// The envelope: `{"id":..,"topic":..,"data":..}`.
     pub fn json(&self) -> &str {
-        let line = self.shared_frame(SharedForm::Line, "").payload();
-        std::str::from_utf8(&line[..line.len() - 1]).unwrap_or_default()
+        // A chunk has one part, whose payload is borrowed.
+        match self.shared_frame(SharedForm::Line, "").payload() {
+            Cow::Borrowed(line) => std::str::from_utf8(&line[..line.len() - 1]).unwrap_or_default(),
+            Cow::Owned(_) => "",
+        }
     }
 
     /// The payload as text: text unchanged, and bytes in base64.
-    pub(crate) fn text_or_base64(&self) -> std::borrow::Cow<'_, str> {
+    pub(crate) fn text_or_base64(&self) -> Cow<'_, str> {
         self.text().map_or_else(|| STANDARD.encode(self.bytes()).into(), Into::into)
     }
 
@@ -147,6 +164,22 @@ impl TopicMessage {
         let encode = || Frame::chunk(format!("<script>parent.{callback}({})</script>\n", self.json()).as_bytes());
         let (shared, frame) = self.script.get_or_init(|| (Arc::clone(callback), encode()));
         if shared == callback { frame.clone() } else { encode() }
+    }
+
+    /// The MESSAGE frame of a STOMP subscription. All subscriptions of one variant share its second
+    /// part.
+    pub(crate) fn stomp(&self, form: &StompForm) -> Frame {
+        let variant = form.variant();
+        let encode = || variant.encode(self.id, &self.topic, &self.payload);
+        let (shared, part) = self.stomp.get_or_init(|| (variant, encode()));
+        let own;
+        let part = if *shared == variant {
+            part
+        } else {
+            own = encode();
+            &own
+        };
+        form.frame(&self.payload, part)
     }
 
     /// The JSON body of the answer to a poll that receives only this message.

@@ -1,12 +1,12 @@
 //! The application that most tests serve.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
 use pushlab::proto::sse;
-use pushlab::push::{Hub, Mounted, Payload};
+use pushlab::push::{Hub, Mounted, Payload, Stomp, StompConfig};
 use pushlab::session::{Feed, Stream, StreamSource, Upgrade};
 use pushlab::{CloseReason, Held, Message, Pusher, Reply, Request, Response, Socket, WebSocketHandler};
 
@@ -19,6 +19,8 @@ pub struct App {
     pub answer: Option<fn(&Request<'_>, Reply<'_>)>,
     /// Serves what is below `/topics`.
     pub hub: Hub,
+    /// Serves `/stomp`.
+    pub stomp: OnceLock<Stomp>,
     pub held: Mutex<Vec<Held>>,
     pub pushers: Mutex<Vec<Pusher>>,
     /// Values that connections carried and dropped.
@@ -191,12 +193,36 @@ impl App {
                 reply.carry(Carried(Arc::clone(self)));
                 reply.upgrade_with(Upgrade { protocols: &["chat", "superchat"] }, Echo(Arc::clone(self)));
             }
+            "/stomp" => self.stomp().serve(reply),
+            "/timer" => reply.upgrade(Timed(Arc::clone(self))),
             "/panic" => std::panic::resume_unwind(Box::new("without a message on standard error")),
             _ => match self.hub.handle(request, reply) {
                 Mounted::Handled => {}
                 Mounted::NotMine(reply) => reply.send(Response::status(404)),
             },
         }
+    }
+}
+
+impl App {
+    /// The STOMP endpoint of this application's hub.
+    pub fn stomp(&self) -> &Stomp {
+        self.stomp.get_or_init(|| Stomp::new(&self.hub, StompConfig::default()))
+    }
+}
+
+/// Sets its timer to as many milliseconds as a message says, and says when it was called.
+struct Timed(Arc<App>);
+
+impl WebSocketHandler for Timed {
+    fn message(&mut self, message: Message<'_>, socket: &mut Socket<'_>) {
+        let Message::Text(text) = message else { return };
+        self.0.pushers.lock().unwrap().push(socket.pusher());
+        socket.set_timer(Duration::from_millis(text.parse().unwrap()));
+    }
+
+    fn timer(&mut self, socket: &mut Socket<'_>) {
+        socket.send_text("timer");
     }
 }
 

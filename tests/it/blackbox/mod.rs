@@ -34,6 +34,7 @@ mod slow;
 mod sources;
 #[cfg(target_os = "linux")]
 mod spin;
+mod stomp;
 #[cfg(unix)]
 mod stopped;
 mod stream;

@@ -15,5 +15,6 @@ mod presence;
 mod readers;
 mod retention;
 mod slow;
+mod stomp;
 mod techniques;
 mod world;

@@ -1,0 +1,113 @@
+//! The session of one client, from CONNECT to DISCONNECT.
+//!
+//! Owns what a client has agreed on and subscribed to, the answers to CONNECT and DISCONNECT, and
+//! receipts. Leaves messages, subscriptions and transactions to `operations`, and the heart-beats
+//! and the end of the connection to `connection`.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError};
+
+use super::config::StompLogin;
+use super::frames;
+use super::refusal::Refusal;
+use super::shared::Shared;
+use super::subscriptions::Subscriptions;
+use super::transactions::Transactions;
+use crate::proto::Frame as WireFrame;
+use crate::proto::stomp::{Command, Frame, HeartBeat, Intervals, Version};
+use crate::session::Socket;
+
+/// The session of one client.
+pub(super) struct StompSession {
+    pub(super) shared: Arc<Shared>,
+    pub(super) version: Version,
+    pub(super) user: String,
+    pub(super) subscriptions: Subscriptions,
+    pub(super) transactions: Transactions,
+}
+
+/// What follows a frame.
+pub(super) enum After {
+    GoOn,
+    /// The connection ends, after this frame.
+    Disconnect(Option<String>),
+}
+
+impl StompSession {
+    /// Answers the first frame of a connection.
+    pub(super) fn connect(shared: &Arc<Shared>, frame: &Frame<'_>, socket: &mut Socket<'_>) -> Result<(Self, Intervals), Refusal> {
+        if !matches!(frame.command, Command::Connect | Command::Stomp) {
+            return Err(Refusal::protocol("the first frame must be CONNECT or STOMP"));
+        }
+        let header = |name| frame.headers.get(name);
+        let version = negotiate(header("accept-version"), socket.protocol())?;
+        // Clients of 1.0 do not know heart-beats.
+        let of_client = if version == Version::V1_0 { HeartBeat::default() } else { HeartBeat::parse(header("heart-beat"))? };
+        let text = |name| header(name).unwrap_or_default();
+        // STOMP 1.2 requires `host`. Clients in browsers do not send it, and no server insists.
+        let login = StompLogin { login: text("login"), passcode: text("passcode"), host: text("host") };
+        let user = shared.policy.user(&login).ok_or_else(|| Refusal::policy("this login and passcode may not connect"))?;
+        shared.connections.fetch_add(1, Relaxed);
+        let heart_beat = shared.config.heart_beat;
+        let session = Self {
+            shared: Arc::clone(shared),
+            version,
+            user,
+            subscriptions: Subscriptions::default(),
+            transactions: Transactions::default(),
+        };
+        socket.send_text(&frames::connected(version, heart_beat));
+        session.end_when_dropping(socket);
+        Ok((session, heart_beat.agree(of_client)))
+    }
+
+    /// If the queue of the connection drops a message, the connection ends: the message may have
+    /// been a receipt, or of any subscription. The client continues with its cursors.
+    fn end_when_dropping(&self, socket: &mut Socket<'_>) {
+        let (drops, version, pusher) = (Arc::clone(&self.subscriptions.drops), self.version, socket.pusher());
+        socket.on_drop(move |count| {
+            for call in drops.lock().unwrap_or_else(PoisonError::into_inner).values_mut() {
+                call(count);
+            }
+            let refusal = Refusal::policy("messages were dropped, because this client reads too slowly");
+            pusher.close(refusal.close_code);
+            Some(WireFrame::text(&frames::error(version, &refusal.sentence, None)))
+        });
+    }
+
+    /// Carries out a frame, and sends its receipt.
+    pub(super) fn act(&mut self, frame: &Frame<'_>, receipt: Option<&str>, socket: &mut Socket<'_>) -> Result<After, Refusal> {
+        let receipt = receipt.map(|id| frames::receipt(self.version, id));
+        match frame.command {
+            Command::Send => self.send(frame)?,
+            Command::Subscribe => self.subscribe(frame, socket)?,
+            Command::Unsubscribe => {
+                self.unsubscribe(frame)?;
+                // It follows the messages that are on their way already.
+                if let Some(receipt) = receipt {
+                    socket.pusher().push(&WireFrame::text(&receipt));
+                }
+                return Ok(After::GoOn);
+            }
+            Command::Ack | Command::Nack => self.answer(frame)?,
+            Command::Begin | Command::Commit | Command::Abort => self.transact(frame)?,
+            Command::Disconnect => return Ok(After::Disconnect(receipt)),
+            _ => return Err(Refusal::protocol("this connection has sent CONNECT before")),
+        }
+        if let Some(receipt) = receipt {
+            socket.send_text(&receipt);
+        }
+        if frame.command == Command::Subscribe {
+            self.subscriptions.advance(socket)?;
+        }
+        Ok(After::GoOn)
+    }
+}
+
+/// The version of both sides. A WebSocket subprotocol names the highest one.
+fn negotiate(accept_version: Option<&str>, subprotocol: Option<&str>) -> Result<Version, Refusal> {
+    let Some(highest) = subprotocol.and_then(Version::from_subprotocol) else { return Ok(Version::negotiate(accept_version)?) };
+    let Some(accepted) = accept_version else { return Ok(Version::V1_0) };
+    let common = accepted.split(',').filter_map(Version::from_name).filter(|version| *version <= highest).max();
+    Ok(common.ok_or(crate::proto::stomp::StompError::UnsupportedVersion)?)
+}
