@@ -7,7 +7,7 @@ import { createRequire } from "node:module";
 import { closePage, newPage, onBothModels, publish, start, stop } from "./support.mjs";
 
 const require = createRequire(import.meta.url);
-const LIBRARY = require.resolve("@stomp/stompjs/bundles/stomp.umd.js");
+const LIBRARY = require.resolve("@stomp/stompjs");
 const MESSAGES = 1_000;
 
 /**
