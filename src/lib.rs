@@ -50,7 +50,7 @@
 //!           │ bytes, time, commands                     │ events, bytes
 //!   ┌───────┴──────────────────────────┐    ┌───────────┴───────────┐
 //!   │ driver                           │    │ proto                 │
-//!   │ event_loop  |  thread_per_conn   │    │ http1  ws  sse        │
+//!   │ event_loop  |  thread_per_conn   │    │ http1  ws  sse  stomp │
 //!   │ sockets, clocks, threads         │    │ plain state machines  │
 //!   └──────────────────────────────────┘    └───────────────────────┘
 //! ```

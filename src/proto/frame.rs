@@ -38,16 +38,28 @@ pub enum FrameKind {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Frame {
-    /// The wire form, or the shared second part of it.
-    bytes: Arc<[u8]>,
-    /// The first part of a frame of [two parts](Self::text_in_parts): a frame head, and the beginning of
-    /// the payload.
-    first: Option<Arc<[u8]>>,
+    wire: Wire,
     /// How many bytes of the first part, or of a frame of one part, come before the payload.
     before: u8,
     /// How many bytes come after the payload.
     after: u8,
     kind: FrameKind,
+}
+
+/// The wire form. Both variants cost one reference count for a clone.
+#[derive(Clone, Debug)]
+enum Wire {
+    Whole(Arc<[u8]>),
+    Parts(Arc<Parts>),
+}
+
+/// The wire form of a frame of [two parts](Frame::text_in_parts).
+#[derive(Debug)]
+struct Parts {
+    /// A frame head, and the beginning of the payload.
+    first: Box<[u8]>,
+    /// The rest of the payload, which other frames share.
+    shared: Arc<[u8]>,
 }
 
 impl Frame {
@@ -109,43 +121,52 @@ impl Frame {
     fn in_parts(opcode: Opcode, kind: FrameKind, first: &[u8], shared: &Arc<[u8]>) -> Self {
         let head = FrameHead::server(opcode, (first.len() + shared.len()) as u64).encode();
         let before = head.len() as u8;
-        Self { bytes: Arc::clone(shared), first: Some([&head[..], first].concat().into()), before, after: 0, kind }
+        let parts = Parts { first: [&head[..], first].concat().into(), shared: Arc::clone(shared) };
+        Self { wire: Wire::Parts(Arc::new(parts)), before, after: 0, kind }
     }
 
     fn around(before: &[u8], payload: &[u8], after: &[u8], kind: FrameKind) -> Self {
-        let bytes = [before, payload, after].concat().into();
+        let wire = Wire::Whole([before, payload, after].concat().into());
         // A frame head has at most 10 bytes; the size of a chunk and its line end have 18.
-        Self { bytes, first: None, before: before.len() as u8, after: after.len() as u8, kind }
+        Self { wire, before: before.len() as u8, after: after.len() as u8, kind }
     }
 
     /// The whole wire form, as the part of this frame alone and the shared part. The first part is
     /// empty unless the frame was [made of two](Self::text_in_parts).
     pub fn wire_parts(&self) -> [&[u8]; 2] {
-        [self.first.as_deref().unwrap_or_default(), &self.bytes]
+        match &self.wire {
+            Wire::Whole(bytes) => [b"", bytes],
+            Wire::Parts(parts) => [&parts.first, &parts.shared],
+        }
     }
 
     /// The whole wire form.
     pub fn wire(&self) -> Cow<'_, [u8]> {
-        match &self.first {
-            None => Cow::Borrowed(&self.bytes),
-            Some(first) => [&**first, &self.bytes].concat().into(),
+        match &self.wire {
+            Wire::Whole(bytes) => Cow::Borrowed(bytes),
+            Wire::Parts(parts) => [&*parts.first, &parts.shared].concat().into(),
         }
     }
 
     /// The length of the whole wire form in bytes.
+    #[inline]
     pub fn wire_len(&self) -> usize {
-        self.first.as_ref().map_or(0, |first| first.len()) + self.bytes.len()
+        match &self.wire {
+            Wire::Whole(bytes) => bytes.len(),
+            Wire::Parts(parts) => parts.first.len() + parts.shared.len(),
+        }
     }
 
     /// The payload alone.
     pub fn payload(&self) -> Cow<'_, [u8]> {
-        match &self.first {
-            None => Cow::Borrowed(&self.bytes[self.payload_range()]),
-            Some(first) => [&first[usize::from(self.before)..], &self.bytes].concat().into(),
+        match &self.wire {
+            Wire::Whole(bytes) => Cow::Borrowed(&bytes[self.payload_range(bytes)]),
+            Wire::Parts(parts) => [&parts.first[usize::from(self.before)..], &parts.shared].concat().into(),
         }
     }
 
     /// The length of the payload in bytes.
+    #[inline]
     pub fn payload_len(&self) -> usize {
         self.wire_len() - usize::from(self.before) - usize::from(self.after)
     }
@@ -158,24 +179,32 @@ impl Frame {
     /// The beginning of the payload that only this frame has, and the range of the rest in the
     /// [shared bytes](Self::shared).
     pub(crate) fn payload_parts(&self) -> (&[u8], Range<usize>) {
-        match &self.first {
-            None => (b"", self.payload_range()),
-            Some(first) => (&first[usize::from(self.before)..], 0..self.bytes.len()),
+        match &self.wire {
+            Wire::Whole(bytes) => (b"", self.payload_range(bytes)),
+            Wire::Parts(parts) => (&parts.first[usize::from(self.before)..], 0..parts.shared.len()),
         }
     }
 
     /// The first part of a frame of two parts.
+    #[inline]
     pub(crate) fn first(&self) -> Option<&[u8]> {
-        self.first.as_deref()
+        match &self.wire {
+            Wire::Whole(_) => None,
+            Wire::Parts(parts) => Some(&parts.first),
+        }
     }
 
     /// The shared bytes: the whole wire form, or the second part of it.
-    pub(crate) const fn shared(&self) -> &Arc<[u8]> {
-        &self.bytes
+    #[inline]
+    pub(crate) fn shared(&self) -> &Arc<[u8]> {
+        match &self.wire {
+            Wire::Whole(bytes) => bytes,
+            Wire::Parts(parts) => &parts.shared,
+        }
     }
 
     /// The range of the payload in the bytes of a frame of one part.
-    fn payload_range(&self) -> Range<usize> {
-        usize::from(self.before)..self.bytes.len() - usize::from(self.after)
+    fn payload_range(&self, bytes: &[u8]) -> Range<usize> {
+        usize::from(self.before)..bytes.len() - usize::from(self.after)
     }
 }

@@ -274,21 +274,20 @@ impl WebSocket {
     /// Whether the next time-out ends the connection. If output waits, the ping may not have
     /// reached the peer.
     pub(super) fn timeout_ends_peer(&self, output_waits: bool) -> bool {
-        if self.alarm_is_next() {
-            return false;
-        }
-        match self.timer {
+        let ends_peer = match self.timer {
             Timer::Off | Timer::Ping(_) => false,
             Timer::Pong(_) | Timer::PongBehind(_) => !self.heard && !output_waits,
             Timer::Close(_) => true,
-        }
+        };
+        ends_peer && !self.alarm_is_next()
     }
 
     #[inline]
     pub(super) fn deadline(&self) -> Option<Instant> {
-        match &self.alarm {
-            Some(alarm) if self.alarm_is_next() => Some(**alarm),
-            _ => self.timer.due(),
+        match (&self.alarm, self.timer.due()) {
+            (None, due) => due,
+            (Some(alarm), None) => Some(**alarm),
+            (Some(alarm), Some(due)) => Some(due.min(**alarm)),
         }
     }
 

@@ -114,10 +114,18 @@ impl Conn {
     /// [`LocalError::WrongState`] outside a streamed body.
     #[inline]
     pub fn send_frame(&mut self, frame: &Frame, out: &mut Outbox) -> Result<(), LocalError> {
+        // The usual case. The wire form of an empty chunk has no bytes.
+        if self.writing == Writing::Chunked && frame.kind() == FrameKind::Chunk {
+            out.push_shared(frame.shared(), 0..frame.shared().len());
+            return Ok(());
+        }
+        self.send_payload(frame, out)
+    }
+
+    fn send_payload(&mut self, frame: &Frame, out: &mut Outbox) -> Result<(), LocalError> {
         let (own, shared) = frame.payload_parts();
         match self.writing {
             Writing::Chunked | Writing::UntilClose if own.is_empty() && shared.is_empty() => {}
-            Writing::Chunked if frame.kind() == FrameKind::Chunk => out.push_shared(frame.shared(), 0..frame.wire_len()),
             Writing::Chunked => {
                 response::chunk_size_line(own.len() + shared.len(), out);
                 out.extend(own);
