@@ -29,11 +29,11 @@ mod terminal;
 mod third_driver;
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use arguments::{Arguments, refuse};
-use options::{Command, Options};
+use options::{Command, Merge, Options};
 use output::Output;
 use report::Named;
 use terminal::{end, say, version};
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         Ok(Command::List) => end(say(&report::terminal::list())),
         Ok(Command::Explain(claim)) => end(say(&report::terminal::explain(claim))),
         Ok(Command::Serve(setup)) => end(server::serve(&setup)),
-        Ok(Command::Merge(files, out)) => end(merge(&files, &out)),
+        Ok(Command::Merge(asked)) => end(merge(&asked)),
         Ok(Command::Compare(options)) => match compare(&options) {
             Ok(()) if interrupt::is_asked() => ExitCode::from(interrupt::EXIT_INTERRUPTED),
             done => end(done),
@@ -63,19 +63,22 @@ fn compare(options: &Options) -> Result<()> {
     let json = options.json.as_deref().map(|path| Output::open("--json", path)).transpose()?;
     interrupt::catch()?;
     let report = run::run(options, &conditions)?;
-    show(&[Named { name: "this machine".to_owned(), report }], page, json)
+    show(&[Named { name: "this machine".to_owned(), report }], page, json, options.charts.as_deref())
 }
 
-fn merge(files: &[PathBuf], out: &Path) -> Result<()> {
-    let reports = Named::read_all(files)?;
-    show(&reports, output::open_page(out)?, None)
+fn merge(asked: &Merge) -> Result<()> {
+    let reports = Named::read_all(&asked.files)?;
+    show(&reports, output::open_page(&asked.out)?, None, asked.charts.as_deref())
 }
 
-fn show(reports: &[Named], mut page: Output, json: Option<Output>) -> Result<()> {
+fn show(reports: &[Named], mut page: Output, json: Option<Output>, charts: Option<&Path>) -> Result<()> {
     // If one form cannot be written, the others still have the figures.
     let said = say(&report::terminal::text(reports));
     let kept = json.zip(reports.first()).map_or(Ok(()), |(mut json, named)| json.write(&named.report.json()));
     page.write(&report::html::page(reports)?)?;
+    if let Some((directory, named)) = charts.zip(reports.first()) {
+        output::write_charts(directory, &report::charts(&named.report)?)?;
+    }
     kept?;
     said?;
     Ok(say(&format!("The page with all charts is {}.", page.path.display()))?)

@@ -27,6 +27,7 @@ Usage: compare [OPTIONS]
                        threads, pool, loops, workers, poll   [event-loop,threads]
   --out FILE           the page to write   [target/compare.html]
   --json FILE          also write all figures to FILE
+  --charts DIR         also write each chart to a file of its own in DIR, as c5.svg
   --count              also count instructions (valgrind) and system calls (strace), if installed
   --poll-binary FILE   a build of this program over poll(2), for the model `poll`
   --server HOST:PORT   also measure a server that is not pushlab's
@@ -52,11 +53,19 @@ pub(crate) enum Command {
     /// Run as the measured server. The help does not list it: this program starts that process
     /// itself.
     Serve(Setup),
-    Merge(Vec<PathBuf>, PathBuf),
+    Merge(Merge),
     List,
     Explain(&'static Claim),
     Help,
     Version,
+}
+
+/// The figures of several machines, to show side by side.
+pub(crate) struct Merge {
+    pub(crate) files: Vec<PathBuf>,
+    pub(crate) out: PathBuf,
+    /// Where the charts of the first file go.
+    pub(crate) charts: Option<PathBuf>,
 }
 
 /// What to measure, and where to write it.
@@ -67,6 +76,7 @@ pub(crate) struct Options {
     pub(crate) models: Vec<Model>,
     pub(crate) out: PathBuf,
     pub(crate) json: Option<PathBuf>,
+    pub(crate) charts: Option<PathBuf>,
     pub(crate) count: bool,
     pub(crate) defect: Defect,
     pub(crate) poll_binary: Option<PathBuf>,
@@ -81,6 +91,7 @@ pub(crate) fn parse(mut arguments: Arguments) -> Result<Command, String> {
         models: vec![Model::EventLoop, Model::Threads],
         out: PathBuf::from(OUT),
         json: None,
+        charts: None,
         count: false,
         defect: Defect::None,
         poll_binary: None,
@@ -95,6 +106,7 @@ pub(crate) fn parse(mut arguments: Arguments) -> Result<Command, String> {
             "--models" => options.models = arguments.value::<Models>(MODELS)?.0,
             "--out" => options.out = arguments.value("a file")?,
             "--json" => options.json = Some(arguments.value("a file")?),
+            "--charts" => options.charts = Some(arguments.value("a directory")?),
             "--count" => options.count = true,
             "--defect" => options.defect = arguments.value("sleeps or loses")?,
             "--poll-binary" => options.poll_binary = Some(arguments.value("a file")?),
@@ -113,7 +125,7 @@ pub(crate) fn parse(mut arguments: Arguments) -> Result<Command, String> {
         }
     }
     if !merged.is_empty() {
-        return Ok(Command::Merge(merged, options.out));
+        return Ok(Command::Merge(Merge { files: merged, out: options.out, charts: options.charts }));
     }
     if options.json.as_ref() == Some(&options.out) {
         return Err(format!("--json and --out name the same file, {}", options.out.display()));

@@ -25,6 +25,15 @@ pub(crate) fn open_page(path: &Path) -> Result<Output> {
     Output::open("--out", path)
 }
 
+/// Writes each chart to a file of its own. The directory is made.
+pub(crate) fn write_charts(directory: &Path, charts: &[(String, String)]) -> Result<()> {
+    let write = || {
+        fs::create_dir_all(directory)?;
+        charts.iter().try_for_each(|(name, svg)| fs::write(directory.join(name), svg))
+    };
+    write().map_err(|error| format!("--charts: cannot write to {}: {error}", directory.display()).into())
+}
+
 impl Output {
     pub(crate) fn open(flag: &'static str, path: &Path) -> Result<Self> {
         let told = |why: &dyn std::fmt::Display| format!("{flag}: cannot write {}: {why}", path.display());
@@ -52,6 +61,17 @@ impl Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn charts_go_to_a_directory_that_is_made() {
+        let directory = std::env::temp_dir().join(format!("pushlab-charts-{}", std::process::id()));
+        let charts = [("c5.svg".to_owned(), "<svg/>".to_owned())];
+        write_charts(&directory.join("new"), &charts).unwrap();
+        assert_eq!(fs::read_to_string(directory.join("new/c5.svg")).unwrap(), "<svg/>");
+        let error = write_charts(&directory.join("new/c5.svg"), &charts).unwrap_err().to_string();
+        assert!(error.starts_with("--charts: cannot write to "), "{error}");
+        fs::remove_dir_all(&directory).unwrap();
+    }
 
     #[test]
     fn a_file_keeps_its_content_until_there_is_a_new_one() {

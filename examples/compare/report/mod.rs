@@ -216,6 +216,18 @@ pub(crate) struct Row<'a> {
     pub(crate) entries: Vec<Option<&'a Entry>>,
 }
 
+/// The charts of a run as files of their own: names and contents. Outside of the page, a chart needs
+/// a background and a margin.
+pub(crate) fn charts(report: &Report) -> Result<Vec<(String, String)>> {
+    let mut charts = Vec::new();
+    for entry in &report.entries {
+        if let Some(svg) = chart::svg(&entry.findings, &entry.chart)? {
+            charts.push((format!("{}.svg", entry.id.to_lowercase()), chart::on_paper(&svg)));
+        }
+    }
+    Ok(charts)
+}
+
 /// All claims of all reports, in the order of their numbers.
 pub(crate) fn rows<'a>(reports: &'a [Named]) -> Vec<Row<'a>> {
     let number = |id: &str| id.trim_start_matches('C').parse::<u32>().unwrap_or(u32::MAX);
@@ -280,6 +292,15 @@ pub(crate) mod tests {
         std::fs::remove_dir_all(&directory).unwrap();
         let told = Report::read(&path).unwrap_err().to_string();
         assert!(told.contains("No such file") || told.contains("not find"), "{told}");
+    }
+
+    #[test]
+    fn each_chart_is_a_file_on_white_paper() {
+        let charts = charts(&sample()).unwrap();
+        assert_eq!((charts.len(), &*charts[0].0), (CLAIMS.len(), "c1.svg"));
+        for (name, svg) in &charts {
+            assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>\n</svg>") && svg.contains("<rect "), "{name}: {svg}");
+        }
     }
 
     #[test]

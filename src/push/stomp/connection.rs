@@ -60,7 +60,7 @@ impl StompConnection {
     }
 
     fn read(&mut self, mut input: &[u8], socket: &mut Socket<'_>) {
-        loop {
+        while !matches!(self.phase, Phase::Ending) {
             let (used, frame) = match self.reader.next_frame(input, &self.shared.config.limits) {
                 Ok((used, Some(frame))) => (used, frame),
                 Ok((_, None)) => return,

@@ -64,11 +64,13 @@ impl StompSession {
     /// If the queue of the connection drops a message, the connection ends: the message may have
     /// been a receipt, or of any subscription. The client continues with its cursors.
     fn end_when_dropping(&self, socket: &mut Socket<'_>) {
-        let (drops, version, pusher) = (Arc::clone(&self.subscriptions.drops), self.version, socket.pusher());
+        let (shared, drops) = (Arc::clone(&self.shared), Arc::clone(&self.subscriptions.drops));
+        let (version, pusher) = (self.version, socket.pusher());
         socket.on_drop(move |count| {
             for call in drops.lock().unwrap_or_else(PoisonError::into_inner).values_mut() {
                 call(count);
             }
+            shared.errors.fetch_add(1, Relaxed);
             let refusal = Refusal::policy("messages were dropped, because this client reads too slowly");
             pusher.close(refusal.close_code);
             Some(WireFrame::text(&frames::error(version, &refusal.sentence, None)))

@@ -88,6 +88,23 @@ pub(crate) fn svg(findings: &Findings, chart: &Chart) -> Result<Option<String>> 
     Ok(Some(named(&classed(&picture), &format!("{kind} of {}. {}.", grid.title(), grid.words()))))
 }
 
+/// A picture as a file of its own, on white paper with a margin.
+pub(crate) fn on_paper(picture: &str) -> String {
+    const MARGIN: i32 = 12;
+    let size = |name: &str| {
+        let start = picture.find(&format!(" {name}=\"")).map_or(0, |at| at + name.len() + 3);
+        let digits = picture[start..].split('"').next().unwrap_or_default();
+        digits.parse().unwrap_or(WIDTH) + 2 * MARGIN
+    };
+    let (width, height) = (size("width"), size("height"));
+    let inner = picture.replacen("<svg ", &format!("<svg x=\"{MARGIN}\" y=\"{MARGIN}\" "), 1);
+    format!(
+        "<svg width=\"{width}\" height=\"{height}\" xmlns=\"http://www.w3.org/2000/svg\">\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n{}\n</svg>\n",
+        inner.trim_end()
+    )
+}
+
 /// The picture with an accessible name.
 fn named(picture: &str, name: &str) -> String {
     let name = html! { (name) }.into_string();

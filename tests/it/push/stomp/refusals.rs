@@ -79,6 +79,7 @@ fn every_refusal_has_its_sentence_and_its_code() {
         assert_eq!(client.refusal(), (sentence.to_owned(), format!("close {code}")), "{frames:?}");
         assert_eq!((broker.stomp.stats().errors, broker.stomp.stats().connections), (1, 0), "{frames:?}");
         client.publish("/topic/a", "late");
+        client.send("no frame\n");
         assert_eq!(client.commands(), [""; 0], "{frames:?}: input after the error is ignored");
         assert_eq!(broker.hub.info("a").unwrap().subscribers.sum(), 0, "{frames:?}: all subscriptions have ended");
     }

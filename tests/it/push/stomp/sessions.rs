@@ -67,6 +67,7 @@ fn every_frame_but_connect_gets_its_receipt() {
     assert_eq!(ids, ["ack", "unsubscribe", "disconnect", "close 1000"]);
     assert_eq!(broker.stomp.stats().connections, 0);
     client.publish("/topic/a", "too late");
+    client.send("no frame\n");
     assert_eq!(client.commands(), [""; 0], "input after DISCONNECT is ignored");
     assert_eq!(broker.hub.info("a").unwrap().published, 0);
 }
