@@ -165,7 +165,8 @@ fn stomp_frames(root: &Path) -> Vec<Seed> {
     let cases = tables::read(&package(root), "stomp/frames.txt");
     let seeds = cases.iter().step_by(cases.len().div_ceil(SEEDS_MAX)).map(|case| {
         let is_of_a_server = case.setting("role").next() == Some("client");
-        let version = case.setting("version").next().map_or(0, |name| ["1.2", "1.1", "1.0"].iter().position(|known| *known == name).unwrap_or(0));
+        let version =
+            case.setting("version").next().map_or(0, |name| ["1.2", "1.1", "1.0"].iter().position(|known| *known == name).unwrap_or(0));
         let has_limits = case.setting("limit").next().is_some();
         let mut bytes = vec![2, 0, 6, u8::from(is_of_a_server), u8::try_from(version).expect("a small number"), u8::from(has_limits)];
         if has_limits {
