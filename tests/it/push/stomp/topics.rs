@@ -181,8 +181,11 @@ fn versions_and_ids_differ_and_the_body_is_the_same() {
     for (client, id) in clients.iter_mut().zip(["x:1", "x\\c2", "x3"]) {
         client.subscribe(if id == "x:1" { "x\\c1" } else { id }, "/topic/a", "");
     }
-    broker.hub.publish("a", Payload::text("same")).unwrap();
-    let seen: Vec<_> = clients.iter_mut().map(|client| client.take().remove(0)).collect();
-    assert_eq!(seen.iter().map(|seen| seen.get("subscription").unwrap()).collect::<Vec<_>>(), ["x:1", "x:2", "x3"]);
-    assert!(seen.iter().all(|seen| seen.text() == "same"));
+    // A large body is shared, and a small one is copied for each id.
+    for body in ["same".to_owned(), "s".repeat(5_000)] {
+        broker.hub.publish("a", Payload::text(&*body)).unwrap();
+        let seen: Vec<_> = clients.iter_mut().map(|client| client.take().remove(0)).collect();
+        assert_eq!(seen.iter().map(|seen| seen.get("subscription").unwrap()).collect::<Vec<_>>(), ["x:1", "x:2", "x3"]);
+        assert!(seen.iter().all(|seen| seen.text() == body));
+    }
 }
