@@ -46,6 +46,10 @@ pub struct Frame {
     kind: FrameKind,
 }
 
+/// Up to this size, a second part is copied. A frame of one part goes to free connections without a
+/// further copy, and an outbox copies pieces of this size anyway.
+const COPY_BYTES: usize = 2 * 1024;
+
 /// The wire form. Both variants cost one reference count for a clone.
 #[derive(Clone, Debug)]
 enum Wire {
@@ -99,14 +103,15 @@ impl Frame {
     }
 
     /// A WebSocket text message that begins differently for each receiver and goes on with the same
-    /// bytes for all of them. Only the first part is copied. Both parts must be UTF-8.
+    /// bytes for all of them. Both parts must be UTF-8. A second part of up to 2 KiB is copied: one
+    /// piece then costs less than two. A larger one is shared.
     ///
     /// ```
     /// use std::sync::Arc;
     /// use pushlab::proto::Frame;
-    /// let shared: Arc<[u8]> = b"the same for all".as_slice().into();
+    /// let shared: Arc<[u8]> = "the same for all".repeat(1_000).into_bytes().into();
     /// let frame = Frame::text_in_parts("for 7: ", &shared);
-    /// assert_eq!(&*frame.payload(), b"for 7: the same for all");
+    /// assert!(frame.payload().starts_with(b"for 7: the same for all"));
     /// assert_eq!(frame.wire_parts()[1].as_ptr(), shared.as_ptr());
     /// ```
     pub fn text_in_parts(first: &str, shared: &Arc<[u8]>) -> Self {
@@ -121,6 +126,10 @@ impl Frame {
     fn in_parts(opcode: Opcode, kind: FrameKind, first: &[u8], shared: &Arc<[u8]>) -> Self {
         let head = FrameHead::server(opcode, (first.len() + shared.len()) as u64).encode();
         let before = head.len() as u8;
+        if shared.len() <= COPY_BYTES {
+            let wire = Wire::Whole([&head[..], first, shared].concat().into());
+            return Self { wire, before, after: 0, kind };
+        }
         let parts = Parts { first: [&head[..], first].concat().into(), shared: Arc::clone(shared) };
         Self { wire: Wire::Parts(Arc::new(parts)), before, after: 0, kind }
     }

@@ -15,11 +15,6 @@ use crate::proto::stomp::{Command, FrameWriter, Version};
 /// The beginning of the name of each destination that is a topic of the hub.
 pub(crate) const TOPIC: &str = "/topic/";
 
-/// Up to this size, the second part is copied. Subscriptions with the same id then share one whole
-/// frame, which goes to all of them without a further copy. For larger messages, the copy for each id
-/// costs more than it saves.
-const COPY_BYTES: usize = 2 * 1024;
-
 /// What the shared part depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct StompVariant {
@@ -53,15 +48,9 @@ impl StompForm {
     /// A message in this form, of which `shared` is the second part. It is a text message of the
     /// WebSocket if its payload is text.
     pub(super) fn frame(&self, payload: &Payload, shared: &Arc<[u8]>) -> Frame {
-        let is_text = payload.as_text().is_some();
-        if shared.len() > COPY_BYTES {
-            let first = self.first.as_bytes();
-            return if is_text { Frame::text_in_parts(&self.first, shared) } else { Frame::binary_in_parts(first, shared) };
-        }
-        let whole = [self.first.as_bytes(), shared].concat();
-        match std::str::from_utf8(&whole) {
-            Ok(text) if is_text => Frame::text(text),
-            _ => Frame::binary(&whole),
+        match payload.as_text() {
+            Some(_) => Frame::text_in_parts(&self.first, shared),
+            None => Frame::binary_in_parts(self.first.as_bytes(), shared),
         }
     }
 

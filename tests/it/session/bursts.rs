@@ -32,33 +32,37 @@ fn joining() {
 /// A message of two parts goes to a free WebSocket, to one that waits, among others, and to a stream.
 #[test]
 fn a_message_of_two_parts_arrives_whole() {
-    let shared = std::sync::Arc::<[u8]>::from(&b" and the same"[..]);
-    let frame = Frame::text_in_parts("own", &shared);
-    assert_eq!(Burst::one(&frame).wire(), None);
-    assert_eq!(Burst::join(&[frame.clone(), Frame::text("x")]).unwrap()[..], *b"\x81\x10own and the same\x81\x01x");
-    let mut rig = Rig::new();
-    rig.open();
-    rig.burst(rig.last_serial(), std::slice::from_ref(&frame));
-    rig.burst(rig.last_serial(), &[Frame::text("before"), frame.clone()]);
-    let text = wire::text("own and the same");
-    assert_eq!(rig.frames(), [text.clone(), wire::text("before"), text.clone()]);
-    rig.block();
-    let large = Frame::text(&"x".repeat(1024 * 1024));
-    rig.burst(rig.last_serial(), std::slice::from_ref(&large));
-    rig.burst(rig.last_serial(), std::slice::from_ref(&frame));
-    rig.unblock();
-    assert_eq!(rig.frames()[1], text);
+    for len in [13, 3_000] {
+        let shared: std::sync::Arc<[u8]> = "s".repeat(len).into_bytes().into();
+        let frame = Frame::text_in_parts("own ", &shared);
+        let whole = format!("own {}", "s".repeat(len));
+        assert_eq!(Burst::one(&frame).wire().is_some(), len == 13, "a copy is one piece");
+        let joined = Burst::join(&[frame.clone(), Frame::text("x")]).unwrap();
+        assert_eq!(joined[..], [&*Frame::text(&whole).wire(), b"\x81\x01x"].concat());
+        let mut rig = Rig::new();
+        rig.open();
+        rig.burst(rig.last_serial(), std::slice::from_ref(&frame));
+        rig.burst(rig.last_serial(), &[Frame::text("before"), frame.clone()]);
+        let text = wire::text(&whole);
+        assert_eq!(rig.frames(), [text.clone(), wire::text("before"), text.clone()]);
+        rig.block();
+        let large = Frame::text(&"x".repeat(1024 * 1024));
+        rig.burst(rig.last_serial(), std::slice::from_ref(&large));
+        rig.burst(rig.last_serial(), std::slice::from_ref(&frame));
+        rig.unblock();
+        assert_eq!(rig.frames()[1], text);
 
-    let mut rig = Rig::new();
-    rig.send(get("/events"));
-    rig.bytes();
-    rig.burst(rig.last_serial(), std::slice::from_ref(&frame));
-    assert_eq!(rig.text(), "10\r\nown and the same\r\n");
-    let mut rig = Rig::new();
-    rig.send("GET /events HTTP/1.0\r\n\r\n");
-    rig.bytes();
-    rig.burst(rig.last_serial(), std::slice::from_ref(&frame));
-    assert_eq!(rig.text(), "own and the same");
+        let mut rig = Rig::new();
+        rig.send(get("/events"));
+        rig.bytes();
+        rig.burst(rig.last_serial(), std::slice::from_ref(&frame));
+        assert_eq!(rig.text(), format!("{:x}\r\n{whole}\r\n", whole.len()));
+        let mut rig = Rig::new();
+        rig.send("GET /events HTTP/1.0\r\n\r\n");
+        rig.bytes();
+        rig.burst(rig.last_serial(), std::slice::from_ref(&frame));
+        assert_eq!(rig.text(), whole);
+    }
 }
 
 #[test]
