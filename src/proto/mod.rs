@@ -1,8 +1,9 @@
 //! Layer 1, the protocols. Bytes go in and events come out; commands go in and bytes come out.
 //!
-//! Owns HTTP/1.1 (RFC 9110, RFC 9112), WebSocket (RFC 6455), server-sent events (WHATWG HTML, section
-//! 9.2) and STOMP 1.0 to 1.2 as state machines without IO. Leaves sockets, threads, locks and clocks to the
-//! layers above: the caller owns the input and output buffers, and time is an argument.
+//! Owns HTTP/1.1 (RFC 9110, RFC 9112), WebSocket (RFC 6455), server-sent events (WHATWG HTML,
+//! section 9.2) and STOMP 1.0 to 1.2 as state machines without IO. Leaves sockets, threads, locks
+//! and clocks to the layers above: the caller owns the input and output buffers, and time is an
+//! argument.
 //!
 //! HTTP/1.1 and WebSocket connections have the same contract:
 //!

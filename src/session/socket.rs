@@ -1,8 +1,8 @@
 //! A WebSocket as its handler sees it.
 //!
-//! Owns the handler's trait and the borrowed view through which the handler sends and sets its timer. The view ends
-//! with the call; other threads send through a [`Pusher`]. Leaves frames to `proto::ws`, and the
-//! timers of the connection to `websocket`.
+//! Owns the handler's trait and the borrowed view through which the handler sends and sets its
+//! timer. The view ends with the call; other threads send through a [`Pusher`]. Leaves frames to
+//! `proto::ws`, and the timers of the connection to `websocket`.
 
 use std::any::Any;
 use std::time::{Duration, Instant};
@@ -157,8 +157,8 @@ impl Socket<'_> {
         self.link.pusher(self.cx)
     }
 
-    /// Calls [`WebSocketHandler::timer`] once, `after` from now, on the thread of this connection. A
-    /// connection has one such timer: a further call replaces its time. It may be up to 1/8 late.
+    /// Calls [`WebSocketHandler::timer`] once, `after` from now, on the thread of this connection.
+    /// A connection has one such timer: a further call replaces its time. It may be up to 1/8 late.
     ///
     /// ```
     /// use std::time::Duration;

@@ -1,9 +1,8 @@
 //! A connection after its upgrade.
 //!
-//! Owns the calls of the handler, the ping timer, the timer of the close handshake, and the handler's
-//! own timer. Leaves
-//! framing to `proto::ws`, messages that wait for a slow reader to `link`, and the end of the
-//! connection to `session`.
+//! Owns the calls of the handler, the ping timer, the timer of the close handshake, and the
+//! handler's own timer. Leaves framing to `proto::ws`, messages that wait for a slow reader to
+//! `link`, and the end of the connection to `session`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;

@@ -60,7 +60,8 @@ pub(crate) fn all_above(sides: &[Side]) -> Verdict {
     }
 }
 
-/// The side of `threshold` on which at least four of five rounds lie, with the factor `noise` between.
+/// The side of `threshold` on which at least four of five rounds lie, with the factor `noise`
+/// between.
 pub(crate) fn side(rounds: &[f64], threshold: f64, noise: f64) -> Side {
     if rounds.is_empty() || rounds.iter().any(|value| value.is_nan()) {
         return Side::Unclear;

@@ -22,9 +22,9 @@ pub(crate) fn spread(values: &[f64]) -> (f64, f64) {
 }
 
 /// The smallest and the largest value after one round in five was left out at each end; no round of
-/// fewer than five. So at least four of five rounds are not below the first value, and at least four
-/// of five are not above the second. One round that other work on the machine disturbed decides
-/// nothing.
+/// fewer than five. So at least four of five rounds are not below the first value, and at least
+/// four of five are not above the second. One round that other work on the machine disturbed
+/// decides nothing.
 pub(crate) fn inner_spread(values: &[f64]) -> (f64, f64) {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
@@ -62,8 +62,8 @@ impl Ratio {
         Some(Self { median: median(&quotients), low, high })
     }
 
-    /// The side of `threshold` on which at least four of five rounds lie, with the factor `noise` (at least 1)
-    /// between.
+    /// The side of `threshold` on which at least four of five rounds lie, with the factor `noise`
+    /// (at least 1) between.
     pub(crate) fn side(&self, threshold: f64, noise: f64) -> Side {
         if self.low > threshold * noise {
             Side::Above

@@ -1,7 +1,7 @@
 //! The commands of frames.
 //!
-//! Owns their names, which side sends which, and which of them may have a body. Leaves their meaning
-//! to the code that holds a connection.
+//! Owns their names, which side sends which, and which of them may have a body. Leaves their
+//! meaning to the code that holds a connection.
 
 /// The side of a connection that reads frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The errors of the peer.
 //!
-//! Owns one value and one sentence for each broken rule or limit. Leaves the ERROR frame and the end
-//! of the connection to the code that holds one.
+//! Owns one value and one sentence for each broken rule or limit. Leaves the ERROR frame and the
+//! end of the connection to the code that holds one.
 
 use std::fmt;
 
@@ -25,7 +25,8 @@ pub enum StompError {
     /// A header line has no colon, has an empty name, or contains NUL or a CR.
     BadHeader,
     /// A header has a backslash that does not begin an escape of the version. STOMP 1.2, "Value
-    /// Encoding": "Undefined escape sequences such as `\t` MUST be treated as a fatal protocol error."
+    /// Encoding": "Undefined escape sequences such as `\t` MUST be treated as a fatal protocol
+    /// error."
     BadEscape,
     /// The command or a header is not UTF-8.
     InvalidUtf8,
@@ -35,9 +36,11 @@ pub enum StompError {
     MissingNul,
     /// A frame with this command must not have a body.
     BodyNotAllowed,
-    /// A frame has more header lines than [`StompLimits::header_lines`](super::StompLimits::header_lines).
+    /// A frame has more header lines than
+    /// [`StompLimits::header_lines`](super::StompLimits::header_lines).
     TooManyHeaders,
-    /// A header line is longer than [`StompLimits::header_line_bytes`](super::StompLimits::header_line_bytes).
+    /// A header line is longer than
+    /// [`StompLimits::header_line_bytes`](super::StompLimits::header_line_bytes).
     HeaderTooLong,
     /// A body is larger than [`StompLimits::body_bytes`](super::StompLimits::body_bytes).
     BodyTooLarge,

@@ -22,7 +22,8 @@ use super::error::StompError;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HeartBeat {
-    /// This side can send something at least every so many milliseconds. 0: it sends no heart-beats.
+    /// This side can send something at least every so many milliseconds. 0: it sends no
+    /// heart-beats.
     pub sends_ms: u32,
     /// This side wants to receive something every so many milliseconds. 0: it wants no heart-beats.
     pub wants_ms: u32,
@@ -53,8 +54,8 @@ impl HeartBeat {
         Ok(Self { sends_ms: number(sends)?, wants_ms: number(wants)? })
     }
 
-    /// The intervals between this side and `peer`: in each direction the longer of what one side can
-    /// send and what the other side wants, and nothing if one of them is 0.
+    /// The intervals between this side and `peer`: in each direction the longer of what one side
+    /// can send and what the other side wants, and nothing if one of them is 0.
     pub fn agree(self, peer: Self) -> Intervals {
         let longer = |sends: u32, wants: u32| (sends > 0 && wants > 0).then(|| Duration::from_millis(sends.max(wants).into()));
         Intervals { send: longer(self.sends_ms, peer.wants_ms), receive: longer(peer.sends_ms, self.wants_ms) }

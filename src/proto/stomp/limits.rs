@@ -1,7 +1,7 @@
 //! The bounds of STOMP frames.
 //!
-//! Owns the numbers, each with its default and the precedent for the default. Leaves the reaction at
-//! a bound to the [`Reader`](super::Reader).
+//! Owns the numbers, each with its default and the precedent for the default. Leaves the reaction
+//! at a bound to the [`Reader`](super::Reader).
 
 /// The bounds of one frame. They bound the memory of a frame that has not arrived completely, too:
 /// all header lines together, and the body.
@@ -13,8 +13,8 @@
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StompLimits {
-    /// Header lines of one frame. Default 64 (half of the fields of an HTTP head of nginx or Apache;
-    /// the limit of Apache Apollo is 1,000).
+    /// Header lines of one frame. Default 64 (half of the fields of an HTTP head of nginx or
+    /// Apache; the limit of Apache Apollo is 1,000).
     pub header_lines: usize,
     /// Bytes of one header line without its LF, before the escapes are decoded. Default 8 KiB
     /// (Apache Apollo 10 KiB), which holds a token in `passcode`.

@@ -1,8 +1,8 @@
 //! STOMP 1.2, 1.1 and 1.0 (<https://stomp.github.io/stomp-specification-1.2.html>), both sides.
 //!
-//! Owns the frames: [`Reader`] reads them, [`FrameWriter`] writes them, each with the escapes of the
-//! version. Owns the negotiation of the version and of heart-beats. Leaves the meaning of the frames
-//! (subscriptions, acknowledgements, transactions), time and IO to the layers above. Over a
+//! Owns the frames: [`Reader`] reads them, [`FrameWriter`] writes them, each with the escapes of
+//! the version. Owns the negotiation of the version and of heart-beats. Leaves the meaning of the
+//! frames (subscriptions, acknowledgements, transactions), time and IO to the layers above. Over a
 //! WebSocket, the payloads of its messages are the input and the output of this module.
 //!
 //! ```
@@ -11,7 +11,8 @@
 //! let input = b"SEND\ndestination:/topic/news\n\nhello\0\n";
 //! let (used, frame) = reader.next_frame(input, &StompLimits::default())?;
 //! let frame = frame.expect("the input has a whole frame");
-//! assert_eq!((frame.command, frame.headers.get("destination"), frame.body), (Command::Send, Some("/topic/news"), &b"hello"[..]));
+//! assert_eq!((frame.command, frame.body), (Command::Send, &b"hello"[..]));
+//! assert_eq!(frame.headers.get("destination"), Some("/topic/news"));
 //! assert_eq!(used, input.len() - 1);
 //!
 //! let mut out = Vec::new();

@@ -87,8 +87,8 @@ impl Reader {
         self.version = version;
     }
 
-    /// Consumes a prefix of `input`, up to the end of the next frame, and returns its length. If the
-    /// frame does not end in `input`, all of `input` is consumed.
+    /// Consumes a prefix of `input`, up to the end of the next frame, and returns its length. If
+    /// the frame does not end in `input`, all of `input` is consumed.
     ///
     /// # Errors
     /// The rule or the limit that the peer broke. All later calls return this error too.
@@ -120,8 +120,8 @@ impl Reader {
         Ok((used, Some(Frame { command, headers: self.headers.view(), body })))
     }
 
-    /// Whether the last frame is complete. If the connection ends while this is `false`, a frame was
-    /// cut off.
+    /// Whether the last frame is complete. If the connection ends while this is `false`, a frame
+    /// was cut off.
     pub fn is_between_frames(&self) -> bool {
         matches!(self.position, Position::Command) && self.line.is_empty()
     }
@@ -177,8 +177,8 @@ impl Reader {
         if self.line.is_empty() {
             self.end_line(arrived, limits)?;
         } else {
-            // The line moves out because `end_line` borrows all of `self`. It moves back to keep its
-            // memory for the next line that arrives in parts.
+            // The line moves out because `end_line` borrows all of `self`. It moves back to keep
+            // its memory for the next line that arrives in parts.
             let mut line = std::mem::take(&mut self.line);
             self.end_line(&line, limits)?;
             line.clear();

@@ -10,7 +10,7 @@ use super::error::StompError;
 ///
 /// ```
 /// use pushlab::proto::stomp::Version;
-/// assert_eq!(Version::negotiate(Some("1.0,1.1,2.0"))?, Version::V1_1);
+/// assert_eq!(Version::negotiate(Some("1.0,1.1,2.0"), Version::V1_2)?, Version::V1_1);
 /// assert_eq!(Version::from_subprotocol("v12.stomp"), Some(Version::V1_2));
 /// # Ok::<_, pushlab::proto::stomp::StompError>(())
 /// ```
@@ -37,8 +37,8 @@ impl Version {
         }
     }
 
-    /// The name of the WebSocket subprotocol. `v10.stomp`, `v11.stomp` and `v12.stomp` are registered
-    /// at IANA.
+    /// The name of the WebSocket subprotocol. `v10.stomp`, `v11.stomp` and `v12.stomp` are
+    /// registered at IANA.
     pub const fn subprotocol(self) -> &'static str {
         match self {
             Self::V1_0 => "v10.stomp",
@@ -57,14 +57,15 @@ impl Version {
         Self::ALL.into_iter().find(|version| version.name() == name)
     }
 
-    /// The highest version of the `accept-version` header of CONNECT. Without the header it is 1.0,
-    /// whose clients do not send one (STOMP 1.2, "Protocol Negotiation").
+    /// The highest version in the `accept-version` header of CONNECT that is not above `highest`.
+    /// Without the header, the version is 1.0: clients of 1.0 do not send the header (STOMP 1.2,
+    /// "Protocol Negotiation").
     ///
     /// # Errors
-    /// [`StompError::UnsupportedVersion`] if none is known here.
-    pub fn negotiate(accept_version: Option<&str>) -> Result<Self, StompError> {
+    /// [`StompError::UnsupportedVersion`] if the header has no such version.
+    pub fn negotiate(accept_version: Option<&str>, highest: Self) -> Result<Self, StompError> {
         let Some(accepted) = accept_version else { return Ok(Self::V1_0) };
-        let is_accepted = |version: &Self| accepted.split(',').any(|name| name == version.name());
-        Self::ALL.into_iter().find(is_accepted).ok_or(StompError::UnsupportedVersion)
+        let common = accepted.split(',').filter_map(Self::from_name).filter(|version| *version <= highest).max();
+        common.ok_or(StompError::UnsupportedVersion)
     }
 }

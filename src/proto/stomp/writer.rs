@@ -13,7 +13,8 @@ use crate::proto::LocalError;
 /// ```
 /// use pushlab::proto::stomp::{Command, FrameWriter, Version};
 /// let mut out = Vec::new();
-/// FrameWriter::new(Command::Send, Version::V1_2, &mut out).header("destination", "/queue/a").body(b"hello")?;
+/// let frame = FrameWriter::new(Command::Send, Version::V1_2, &mut out);
+/// frame.header("destination", "/queue/a").body(b"hello")?;
 /// assert_eq!(out, b"SEND\ndestination:/queue/a\ncontent-length:5\n\nhello\0");
 /// # Ok::<_, pushlab::proto::LocalError>(())
 /// ```
@@ -23,9 +24,12 @@ use crate::proto::LocalError;
 /// ```
 /// # use pushlab::proto::stomp::{Command, FrameWriter, Version};
 /// let (mut first, mut second) = (Vec::new(), Vec::new());
-/// FrameWriter::new(Command::Message, Version::V1_2, &mut first).header("subscription", "7").pause()?;
-/// FrameWriter::go_on(Command::Message, Version::V1_2, &mut second).header("message-id", "41").body(b"hello")?;
-/// assert_eq!([first, second].concat(), b"MESSAGE\nsubscription:7\nmessage-id:41\ncontent-length:5\n\nhello\0");
+/// let begin = FrameWriter::new(Command::Message, Version::V1_2, &mut first);
+/// begin.header("subscription", "7").pause()?;
+/// let rest = FrameWriter::go_on(Command::Message, Version::V1_2, &mut second);
+/// rest.header("message-id", "41").body(b"hello")?;
+/// assert_eq!(first, b"MESSAGE\nsubscription:7\n");
+/// assert_eq!(second, b"message-id:41\ncontent-length:5\n\nhello\0");
 /// # Ok::<_, pushlab::proto::LocalError>(())
 /// ```
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! The form of messages for STOMP subscriptions.
 //!
-//! Owns the MESSAGE frame of a topic's message, in two parts: the first differs by subscription, and
-//! all subscribers of a message share the second. Leaves the grammar to `proto::stomp`, and queues
-//! and all other frames to `push::stomp`.
+//! Owns the MESSAGE frame of a topic's message, in two parts: the first differs by subscription,
+//! and all subscribers of a message share the second. Leaves the grammar to `proto::stomp`, and
+//! queues and all other frames to `push::stomp`.
 
 use std::sync::Arc;
 

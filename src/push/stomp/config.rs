@@ -17,9 +17,9 @@ use crate::push::hub::Access;
 /// ```
 #[derive(Clone, Debug)]
 pub struct StompConfig {
-    /// The heart-beats of the server: how often it can send one, and how often it wants one. Default
-    /// 10 s each (Spring). A client that is silent for twice the
-    /// agreed interval is disconnected.
+    /// The heart-beats of the server: how often it can send one, and how often it wants one.
+    /// Default 10 s each (Spring). A client that is silent for twice the agreed interval is
+    /// disconnected.
     pub heart_beat: HeartBeat,
     /// Time for the CONNECT frame after the handshake. Default 20 s, as for a request head.
     pub connect_timeout: Duration,
@@ -66,11 +66,11 @@ impl Default for StompConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StompLogin<'a> {
-    /// The `login` header; empty if there is none.
+    /// The value of the `login` header. Without the header, the value is empty.
     pub login: &'a str,
-    /// The `passcode` header; empty if there is none.
+    /// The value of the `passcode` header. Without the header, the value is empty.
     pub passcode: &'a str,
-    /// The `host` header; empty if there is none.
+    /// The value of the `host` header. Without the header, the value is empty.
     pub host: &'a str,
 }
 
@@ -97,13 +97,14 @@ pub struct StompLogin<'a> {
 /// ```
 pub trait StompPolicy: Send + Sync + 'static {
     /// The user as which a client acts. `None` if the client may not connect: it gets an ERROR, and
-    /// the connection ends. Without this method, every client may connect, and its user is its login.
+    /// the connection ends. Without this method, every client may connect, and its user is its
+    /// login.
     fn user(&self, login: &StompLogin<'_>) -> Option<String> {
         Some(login.login.to_owned())
     }
 
-    /// Whether a user may do this with a destination. For the presence topic of a topic, the policy is
-    /// asked about the topic. If not, the client gets an ERROR, and the connection ends.
+    /// Whether a user may do this with a destination. For the presence topic of a topic, the policy
+    /// is asked about the topic. If not, the client gets an ERROR, and the connection ends.
     fn allows(&self, user: &str, access: Access, destination: &str) -> bool;
 }
 

@@ -91,8 +91,8 @@ impl StompConnection {
         }
     }
 
-    /// Tells the client why its frame is refused, and ends the connection: "The server ... MUST then
-    /// close the connection just after sending the ERROR frame" (STOMP 1.2, "ERROR").
+    /// Tells the client why its frame is refused, and ends the connection: "The server ... MUST
+    /// then close the connection just after sending the ERROR frame" (STOMP 1.2, "ERROR").
     fn refuse(&mut self, refusal: &Refusal, receipt: Option<&str>, socket: &mut Socket<'_>) {
         self.shared.errors.fetch_add(1, Relaxed);
         let version = match &self.phase {

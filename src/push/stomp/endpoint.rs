@@ -14,11 +14,12 @@ use super::shared::Shared;
 use crate::push::hub::Hub;
 use crate::session::{Reply, Upgrade};
 
-/// STOMP over WebSocket, version 1.2, 1.1 and 1.0: the topics of a hub, and queues in memory. A clone
-/// refers to the same endpoint.
+/// STOMP over WebSocket, version 1.2, 1.1 and 1.0: the topics of a hub, and queues in memory. A
+/// clone refers to the same endpoint.
 ///
 /// `/topic/x` is the hub's topic `x`: a client of any other technique receives what a STOMP client
-/// sends, and the other way round. Any STOMP client works, for example `@stomp/stompjs` in a browser.
+/// sends, and the other way round. Any STOMP client works, for example `@stomp/stompjs` in a
+/// browser.
 ///
 /// ```
 /// use pushlab::push::{Hub, Mounted, Stomp, StompConfig};
@@ -82,9 +83,9 @@ impl StompStats {
 }
 
 impl Stomp {
-    /// An endpoint that allows every client to do everything, if the hub has no policy. A hub's policy
-    /// decides about requests, and a STOMP frame is none. So with such a hub, this endpoint allows
-    /// nothing: use [`with_policy`](Self::with_policy).
+    /// An endpoint that allows every client to do everything, if the hub has no policy. If the hub
+    /// has a policy, this endpoint allows nothing: the hub's policy decides from an HTTP request,
+    /// and a STOMP frame has no request. Use [`with_policy`](Self::with_policy) then.
     pub fn new(hub: &Hub, config: StompConfig) -> Self {
         Self::with_policy(hub, config, Everything(!hub.has_policy()))
     }
@@ -105,8 +106,8 @@ impl Stomp {
     }
 
     /// Upgrades a request to a WebSocket that speaks STOMP, with the subprotocols `v12.stomp`,
-    /// `v11.stomp` and `v10.stomp`. A client without a subprotocol is served, too. A request that is
-    /// not a handshake gets 426.
+    /// `v11.stomp` and `v10.stomp`. A client without a subprotocol is served, too. A request that
+    /// is not a handshake gets 426.
     pub fn serve(&self, reply: Reply<'_>) {
         const PROTOCOLS: &[&str] = &["v12.stomp", "v11.stomp", "v10.stomp"];
         reply.upgrade_with(Upgrade { protocols: PROTOCOLS }, StompConnection::new(Arc::clone(&self.0)));

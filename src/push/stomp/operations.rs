@@ -1,7 +1,9 @@
 //! What the frames of a connected client do.
 //!
-//! Owns SEND, SUBSCRIBE, UNSUBSCRIBE, ACK, NACK, BEGIN, COMMIT and ABORT: the headers that they need,
-//! and the checks before anything happens. Leaves receipts to `session`.
+//! Owns SEND, SUBSCRIBE, UNSUBSCRIBE, ACK, NACK, BEGIN, COMMIT and ABORT: the headers that they
+//! need, and the checks before anything happens. Leaves receipts to `session`.
+
+use std::sync::Arc;
 
 use super::queue::{AckMode, Answer};
 use super::queues::{self, QUEUE, Sent, Sink};
@@ -137,8 +139,8 @@ impl StompSession {
         let topics = Topics::parse(topic, 1).map_err(|error| Refusal::policy(error.to_string()))?;
         let acks = mode != AckMode::Auto;
         let form = StompForm::new(id, destination, StompVariant { version: self.version, acks });
-        let form = std::sync::Arc::new(form.ok_or_else(|| Refusal::protocol("this version cannot carry the id of the subscription"))?);
-        let of_gaps = std::sync::Arc::clone(&form);
+        let form = Arc::new(form.ok_or_else(|| Refusal::protocol("this version cannot carry the id of the subscription"))?);
+        let of_gaps = Arc::clone(&form);
         let encode_gap = Box::new(move |gap| of_gaps.encode_gap(gap));
         let replay = Subscription::to_topic(&self.shared.hub, &topics, TECHNIQUE, WireForm::Stomp(form), encode_gap, cursor);
         let replay = replay.map_err(|error| Refusal::full(error.to_string()))?;
@@ -177,7 +179,8 @@ impl StompSession {
         if self.version == Version::V1_0 && frame.command == Command::Nack {
             return Err(Refusal::protocol("STOMP 1.0 has no NACK"));
         }
-        // In 1.2, `id` is the `ack` header of the message. Here, the `ack` header is the message's id.
+        // In 1.2, `id` is the `ack` header of the message. Here, the `ack` header is the message's
+        // id.
         let id = required(frame, if self.version == Version::V1_2 { "id" } else { "message-id" })?.to_owned();
         let subscription = match self.version {
             Version::V1_1 => Some(required(frame, "subscription")?.to_owned()),
@@ -213,8 +216,8 @@ impl StompSession {
     }
 }
 
-/// The payload of a SEND to a topic. It is text if its type is text or JSON, or if it has no type, and
-/// if it is UTF-8.
+/// The payload of a SEND to a topic. It is text if its type is text or JSON, or if it has no type,
+/// and if it is UTF-8.
 fn payload(frame: &Frame<'_>) -> Payload {
     let content_type = frame.headers.get("content-type").unwrap_or("text/plain").trim();
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

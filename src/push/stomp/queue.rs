@@ -1,7 +1,7 @@
 //! One queue: its messages, and the consumers between which it divides them.
 //!
-//! Owns the order of messages, the turn of the consumers, and the acknowledgements. Leaves the lock,
-//! the bounds of a whole broker, and the connections of the consumers to `queues`.
+//! Owns the order of messages, the turn of the consumers, and the acknowledgements. Leaves the
+//! lock, the bounds of a whole broker, and the connections of the consumers to `queues`.
 
 use std::collections::VecDeque;
 
@@ -140,9 +140,9 @@ impl<S> Queue<S> {
         }
     }
 
-    /// Sends the messages that wait to consumers with room, in turn. `send` gets the consumer and the
-    /// message. A message that was delivered `deliveries_max` times goes to nobody. Returns how many
-    /// such messages were dropped.
+    /// Sends the messages that wait to consumers with room, in turn. `send` gets the consumer and
+    /// the message. A message that was delivered `deliveries_max` times goes to nobody. Returns how
+    /// many such messages were dropped.
     pub(super) fn dispatch(&mut self, deliveries_max: u32, mut send: impl FnMut(&Consumer<S>, &QueueMessage)) -> u64 {
         let mut dropped = 0;
         while let Some(front) = self.waiting.front() {
@@ -167,8 +167,8 @@ impl<S> Queue<S> {
         dropped
     }
 
-    /// The next consumer with room. The one that has refused the message gets it only if there is no
-    /// other consumer.
+    /// The next consumer with room. The one that has refused the message gets it only if there is
+    /// no other consumer.
     fn next_consumer(&self, refused_by: Option<u64>) -> Option<usize> {
         let count = self.consumers.len();
         let is_wanted = |at: &usize| count == 1 || Some(self.consumers[*at].key) != refused_by;

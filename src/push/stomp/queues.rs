@@ -1,8 +1,8 @@
 //! The queues of one broker, under one lock.
 //!
-//! Owns the names of queues, their bounds, and the MESSAGE frames that consumers get. Each operation
-//! takes the lock once; nothing waits under it, because sending only posts to the driver of a
-//! connection. Leaves the order of messages to `queue`.
+//! Owns the names of queues, their bounds, and the MESSAGE frames that consumers get. Each
+//! operation takes the lock once; nothing waits under it, because sending only posts to the driver
+//! of a connection. Leaves the order of messages to `queue`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,6 +12,9 @@ use super::queue::{AckMode, Answer, Consumer, Queue, QueueMessage};
 use crate::proto::Frame;
 use crate::proto::stomp::{Command, FrameWriter, Version};
 use crate::session::Pusher;
+
+/// The beginning of the name of each destination that is a queue.
+pub(super) const QUEUE: &str = "/queue/";
 
 /// The beginning of the `message-id` and of the `ack` header of a queue's message. No id of a hub
 /// begins like this.
@@ -209,9 +212,6 @@ fn encode(queue: &str, consumer: &Consumer<Sink>, message: &QueueMessage) -> Fra
         Err(_) => Frame::binary(&out),
     }
 }
-
-/// The beginning of the name of each destination that is a queue.
-pub(super) const QUEUE: &str = "/queue/";
 
 /// A consumer. It leaves its queue when it is dropped.
 pub(super) struct ConsumerGuard {

@@ -40,7 +40,9 @@ impl StompSession {
             return Err(Refusal::protocol("the first frame must be CONNECT or STOMP"));
         }
         let header = |name| frame.headers.get(name);
-        let version = negotiate(header("accept-version"), socket.protocol())?;
+        // A subprotocol of the WebSocket names the highest version.
+        let highest = socket.protocol().and_then(Version::from_subprotocol).unwrap_or(Version::V1_2);
+        let version = Version::negotiate(header("accept-version"), highest)?;
         // Clients of 1.0 do not know heart-beats.
         let of_client = if version == Version::V1_0 { HeartBeat::default() } else { HeartBeat::parse(header("heart-beat"))? };
         let text = |name| header(name).unwrap_or_default();
@@ -104,12 +106,4 @@ impl StompSession {
         }
         Ok(After::GoOn)
     }
-}
-
-/// The version of both sides. A WebSocket subprotocol names the highest one.
-fn negotiate(accept_version: Option<&str>, subprotocol: Option<&str>) -> Result<Version, Refusal> {
-    let Some(highest) = subprotocol.and_then(Version::from_subprotocol) else { return Ok(Version::negotiate(accept_version)?) };
-    let Some(accepted) = accept_version else { return Ok(Version::V1_0) };
-    let common = accepted.split(',').filter_map(Version::from_name).filter(|version| *version <= highest).max();
-    Ok(common.ok_or(crate::proto::stomp::StompError::UnsupportedVersion)?)
 }

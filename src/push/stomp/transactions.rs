@@ -1,6 +1,7 @@
 //! The open transactions of one connection.
 //!
-//! Owns the frames that wait for a COMMIT, and their bounds. Leaves carrying them out to `operations`.
+//! Owns the frames that wait for a COMMIT, and their bounds. Leaves carrying them out to
+//! `operations`.
 
 use std::collections::HashMap;
 

@@ -130,7 +130,7 @@ fn the_version_changes_between_frames() {
     let mut reader = Reader::new(Role::Server, Version::V1_2);
     let input = b"CONNECT\naccept-version:1.1\n\n\0SEND\na:\\r\n\n\0";
     let (used, frame) = reader.next_frame(input, &StompLimits::default()).unwrap();
-    let version = Version::negotiate(frame.unwrap().headers.get("accept-version")).unwrap();
+    let version = Version::negotiate(frame.unwrap().headers.get("accept-version"), Version::V1_2).unwrap();
     reader.set_version(version);
     assert_eq!(reader.next_frame(&input[used..], &StompLimits::default()).err(), Some(StompError::BadEscape));
 }

@@ -20,8 +20,12 @@ fn the_highest_common_version_is_chosen() {
         (Some("1.20"), Err(StompError::UnsupportedVersion)),
         (Some(" 1.2"), Err(StompError::UnsupportedVersion)),
     ] {
-        assert_eq!(Version::negotiate(accepted), expected, "{accepted:?}");
+        assert_eq!(Version::negotiate(accepted, Version::V1_2), expected, "{accepted:?}");
     }
+    for (highest, expected) in [(Version::V1_2, "1.2"), (Version::V1_1, "1.1"), (Version::V1_0, "1.0")] {
+        assert_eq!(Version::negotiate(Some("1.0,1.2,1.1"), highest).map(Version::name), Ok(expected));
+    }
+    assert_eq!(Version::negotiate(Some("1.2"), Version::V1_1), Err(StompError::UnsupportedVersion));
 }
 
 #[test]

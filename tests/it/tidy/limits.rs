@@ -7,8 +7,11 @@ use super::lexer::{Token, matches, tokens, without_tests};
 use super::{Finding, Source};
 
 /// Each limits type: its name, its file, and the directories of the files that read its fields.
-const TYPES: [(&str, &str, &[&str]); 2] =
-    [("ProtocolLimits", "src/proto/limits.rs", &["src/proto/"]), ("Limits", "src/session/limits.rs", &["src/session/", "src/driver/"])];
+const TYPES: [(&str, &str, &[&str]); 3] = [
+    ("ProtocolLimits", "src/proto/limits.rs", &["src/proto/"]),
+    ("StompLimits", "src/proto/stomp/limits.rs", &["src/proto/stomp/"]),
+    ("Limits", "src/session/limits.rs", &["src/session/", "src/driver/"]),
+];
 
 /// Checks that each limits type exists, and that each of its fields is read.
 pub fn check(sources: &[Source]) -> Vec<Finding> {
@@ -41,14 +44,16 @@ fn fields<'a>(name: &str, code: &[Token<'a>]) -> Vec<Token<'a>> {
 #[test]
 fn what_is_not_read_is_found() {
     const PROTO: &str = "/// `a`.\npub struct ProtocolLimits {\n    /// Bytes.\n    pub a_bytes: usize,\n    pub b: Option<Duration>,\n}";
+    const STOMP: &str = "pub struct StompLimits {\n    pub d: usize,\n}";
     const SESSION: &str = "pub struct Limits {\n    pub protocol: ProtocolLimits,\n    pub c: usize,\n}";
     let reads = [
         ("src/proto/ws/reader.rs", "fn f(limits: &ProtocolLimits) { limits.a_bytes + limits.b }"),
+        ("src/proto/stomp/reader.rs", "fn f(limits: &StompLimits) { limits.d }"),
         ("src/session/http.rs", "fn f(cx: &Context) { g(&cx.settings.limits.protocol) }"),
         ("src/driver/mailbox.rs", "fn f() { env.config.settings.limits.c }"),
     ];
     let find = |proto, session, reads: &[(&str, &str)]| {
-        let types = [("src/proto/limits.rs", proto), ("src/session/limits.rs", session)];
+        let types = [("src/proto/limits.rs", proto), ("src/proto/stomp/limits.rs", STOMP), ("src/session/limits.rs", session)];
         let sources: Vec<_> = types.iter().chain(reads).map(|(path, text)| Source::new(path, text)).collect();
         check(&sources).iter().map(|finding| format!("{}:{}", finding.path, finding.line)).collect::<Vec<_>>()
     };
@@ -58,6 +63,7 @@ fn what_is_not_read_is_found() {
         ("src/proto/ws/reader.rs", "fn f() { limits.b + other.a_bytes }", "src/proto/limits.rs:4"),
         ("src/proto/ws/reader.rs", "fn f() { limits.b } // limits.a_bytes", "src/proto/limits.rs:4"),
         ("src/proto/ws/reader.rs", "fn f() { limits.b } #[cfg(test)] mod tests { fn f() { limits.a_bytes } }", "src/proto/limits.rs:4"),
+        ("src/proto/stomp/reader.rs", "fn f() { limits.a_bytes }", "src/proto/stomp/limits.rs:2"),
         ("src/session/http.rs", "fn f() { limits.a_bytes + limits.b }", "src/session/limits.rs:2"),
         ("src/driver/mailbox.rs", "fn f() { limits.protocol }", "src/session/limits.rs:3"),
     ] {
@@ -65,7 +71,7 @@ fn what_is_not_read_is_found() {
         assert_eq!(find(PROTO, SESSION, &changed), [expected], "{text}");
     }
     let of_a_layer_above = ("src/session/next.rs", "fn f() { limits.a_bytes + limits.b }");
-    assert_eq!(find(PROTO, SESSION, &[of_a_layer_above, reads[1], reads[2]]), ["src/proto/limits.rs:4", "src/proto/limits.rs:5"]);
+    assert_eq!(find(PROTO, SESSION, &[of_a_layer_above, reads[1], reads[2], reads[3]]), ["src/proto/limits.rs:4", "src/proto/limits.rs:5"]);
     let of_its_own = format!("{PROTO} fn f(limits: &ProtocolLimits) {{ limits.a_bytes + limits.b }}");
     assert_eq!(find(&of_its_own, SESSION, &reads[1..]), ["src/proto/limits.rs:4", "src/proto/limits.rs:5"]);
     assert_eq!(find("pub struct Bounds {}", SESSION, &reads), ["src/proto/limits.rs:1"]);
