@@ -32,7 +32,8 @@ struct Inner {
     /// The last serial that was given out; 0 before the first.
     issued: u64,
     frames: Backlog,
-    /// The command after the frames: a release or a close. Nothing can follow it.
+    /// The command after the frames: a wake-up, a release or a close. Only a wake-up can be followed
+    /// by others.
     last: Option<Command>,
     overflow: bool,
     closed: bool,
@@ -143,7 +144,13 @@ impl Inner {
     fn take(&mut self) -> Option<Posted> {
         // Dropped messages stood before all frames that are left.
         let lost = self.frames.take_lost();
-        let command = if lost > 0 { Command::Lost(lost) } else { self.frames.dequeue().map(Command::Send).or_else(|| self.last.take())? };
+        let command = if lost > 0 {
+            Command::Lost(lost)
+        } else if let Some(frame) = self.frames.dequeue() {
+            Command::Send(frame)
+        } else {
+            self.last.take()?
+        };
         Some(Posted { serial: self.serial, command, has_more: !self.frames.is_empty() || self.last.is_some() })
     }
 }
@@ -151,7 +158,8 @@ impl Inner {
 impl Post for Mailbox {
     fn post(&self, address: Address, command: Command) {
         let mut inner = self.lock();
-        if inner.closed || inner.overflow || inner.serial != address.serial || inner.last.is_some() {
+        let is_ending = inner.last.as_ref().is_some_and(|last| !matches!(last, Command::Wake));
+        if inner.closed || inner.overflow || inner.serial != address.serial || is_ending {
             return;
         }
         match command {

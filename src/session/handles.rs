@@ -175,6 +175,43 @@ impl Pusher {
     }
 }
 
+impl Pusher {
+    /// Lets the connection go on with what it sends at the pace of its reader: the source of a
+    /// stream, or the [`drained`](super::WebSocketHandler::drained) of a WebSocket. Call it when
+    /// something has arrived for which the source or the handler waits. Nothing happens while
+    /// messages wait for a slow reader: the source and the handler are called after them.
+    ///
+    /// ```
+    /// use std::sync::mpsc::{Receiver, channel};
+    /// use pushlab::session::{Feed, Stream, StreamSource};
+    /// use pushlab::{Reply, Request, Response};
+    /// /// Sends a line that another thread finds.
+    /// struct Line(Receiver<String>);
+    /// impl StreamSource for Line {
+    ///     fn feed(&mut self, stream: &mut Stream<'_>) -> Feed {
+    ///         let Ok(line) = self.0.try_recv() else { return Feed::Continue };
+    ///         stream.send(line.as_bytes());
+    ///         Feed::End
+    ///     }
+    /// }
+    /// fn app(_: &Request<'_>, reply: Reply<'_>) {
+    ///     let mut stream = reply.stream(Response::text(""));
+    ///     let (found, line) = channel();
+    ///     let pusher = stream.pusher();
+    ///     stream.feed(Line(line));
+    ///     std::thread::spawn(move || {
+    ///         let _ = found.send("found\n".to_owned());
+    ///         pusher.wake();
+    ///     });
+    /// }
+    /// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
+    /// # serve_once(app, &["/"]);
+    /// ```
+    pub fn wake(&self) {
+        self.0.post.post(self.0.address, Command::Wake);
+    }
+}
+
 impl fmt::Debug for Pusher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Pusher").field(&self.0.address).finish()

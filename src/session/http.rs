@@ -247,6 +247,7 @@ impl Http {
                 stream.link.ask_end();
                 self.end_if_finished(out, cx)
             }
+            (Exchange::Stream(stream), Command::Wake) if stream.link.is_addressed(serial) && stream.takes_feed() => self.feed(out, cx),
             _ => Progress::Wait,
         }
     }

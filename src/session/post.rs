@@ -34,6 +34,8 @@ pub enum Command {
     Close(u16),
     /// The last pusher of a stream was dropped.
     Abandon,
+    /// Call the source of a stream, or the handler of a WebSocket, as if output had been written.
+    Wake,
 }
 
 /// A driver's way to take commands from any thread. Its methods never block on IO.

@@ -199,6 +199,7 @@ impl WebSocket {
                 self.link.ask_close(*code);
                 self.close_if_asked(out, cx)
             }
+            Command::Wake if self.takes_messages(serial) && self.link.is_free() => self.call(out, cx, WebSocketHandler::drained),
             _ => Progress::Wait,
         }
     }
