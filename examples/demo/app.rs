@@ -21,6 +21,9 @@ use crate::senders::Senders;
 use crate::source::{self, Pace, Source};
 
 const HISTORY_BYTES: usize = 16 * 1024 * 1024;
+/// How long the server waits for the log before it accepts clients. `RabbitMQ` needs up to 10 s after
+/// its start.
+const LOG_WAIT: Duration = Duration::from_secs(15);
 
 const APP: &str = include_str!("page/app.js");
 const PANEL: &str = include_str!("page/panel.js");
@@ -128,12 +131,16 @@ impl App {
             payload_bytes,
             // A closed page counts as gone after ten seconds.
             presence_grace: Duration::from_secs(10),
+            log: own.log.take(),
             ..HubConfig::default()
         };
         let hub = match publish_token.clone() {
             Some(token) => Hub::with_policy(config, move |request, access, _| access == Access::Subscribe || token.is_in(request)),
             None => Hub::new(config),
         };
+        if let Err(error) = hub.wait_for_log(LOG_WAIT) {
+            eprintln!("{error}\nThe server goes on without the log, and tries again.");
+        }
         let stomp = match publish_token.clone() {
             Some(token) => Stomp::with_policy(&hub, StompConfig::default(), Publishers(token)),
             None => Stomp::new(&hub, StompConfig::default()),
@@ -179,6 +186,9 @@ impl App {
         let _ = write!(json, r#","publish_token":{}"#, self.publish_token.is_some());
         let _ = write!(json, r#","hub":{}"#, self.hub.stats().json());
         let _ = write!(json, r#","stomp":{}"#, self.stomp.stats().json());
+        if let Some(log) = self.hub.log_stats() {
+            let _ = write!(json, r#","log":{}"#, log.json());
+        }
         if let Ok(info) = self.hub.info(source::TOPIC) {
             let _ = write!(json, r#","feed":{}"#, info.json(source::TOPIC));
         }

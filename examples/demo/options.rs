@@ -3,10 +3,11 @@
 //! Owns these options, their bounds, the help, and the publish token. Leaves the options that all
 //! examples share to `common/options.rs`.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::str::FromStr;
 use std::time::Duration;
 
+use pushlab::push::SharedLog;
 use pushlab::{Config, Request};
 
 use crate::bearer;
@@ -29,6 +30,9 @@ Usage: demo [OPTIONS]
                              requests for other hosts get 421   [any host]
   --publish-token TOKEN      require `Authorization: Bearer TOKEN` to publish and to change the pace,
                              and `passcode:TOKEN` of a STOMP client that sends
+  --log ADDRESS              share topics with other servers by a log outside the process:
+                             stomp+stream://USER:PASSWORD@HOST:PORT/NAME, a stream of RabbitMQ, or
+                             stomp://USER:PASSWORD@HOST:PORT/NAME, a topic of any STOMP broker   [none]
   --max-payload-bytes N      size of a published message; a larger value also raises
                              --max-message-bytes and --max-body-bytes   [262144]
   --max-message-bytes N      size of a WebSocket message, all fragments together   [1048576]
@@ -54,6 +58,7 @@ const HEARTBEAT_MAX_SECONDS: u64 = 3_600;
 pub(crate) struct Own {
     pub(crate) publish_token: Cell<Option<Token>>,
     pub(crate) payload_bytes: Cell<Option<usize>>,
+    pub(crate) log: RefCell<Option<SharedLog>>,
 }
 
 /// Takes an option. Returns whether the demo has it.
@@ -66,6 +71,10 @@ pub(crate) fn take(flag: &str, arguments: &mut Arguments, config: &mut Config, o
         }
         "--slow-consumer" => config.settings.slow_consumer = arguments.value("disconnect, drop-oldest or keep-latest")?,
         "--publish-token" => own.publish_token.set(Some(arguments.value("8 to 128 letters, digits, `-`, `_` and `.`")?)),
+        "--log" => {
+            let address: String = arguments.value("an address as in stomp+stream://guest:guest@127.0.0.1:61613/hub")?;
+            *own.log.borrow_mut() = Some(address.parse().map_err(|error| format!("--log: {error}"))?);
+        }
         "--max-payload-bytes" => own.payload_bytes.set(Some(arguments.number("a whole number of bytes", 1..=BYTES_MAX)?)),
         "--max-message-bytes" => limits.protocol.message_bytes = arguments.number("a whole number of bytes", 1..=BYTES_MAX)?,
         "--max-fragments" => limits.protocol.message_fragments = arguments.number("a whole number", 1..=COUNT_MAX)?,

@@ -2,14 +2,17 @@
 //! size.
 //!
 //! Owns the pace and the form of the messages. Leaves the prices to `quotes`. A message is
-//! `{"seq":7,"sent_ms":1785000000000.123,"name":"ALDER","value":42.17,"opening":42.00,"pad":"......"}`:
+//! `{"run":"3f9a0c","seq":7,"sent_ms":1785000000000.123,"name":"ALDER","value":42.17,"opening":42.00,"pad":"......"}`:
 //!
-//! - `seq`: its number in this run of the server, so that a reader can count lost messages
+//! - `run`: the run of a server. Servers that share a log each publish quotes of their own
+//! - `seq`: its number in this run, so that a reader can count lost messages
 //! - `sent_ms`: Unix time in milliseconds
 //! - `name`, `value`, `opening`: the quote
 //! - `pad`: dots, up to the chosen size
 
+use std::collections::hash_map::RandomState;
 use std::fmt::Write as _;
+use std::hash::BuildHasher;
 use std::ops::RangeInclusive;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -53,10 +56,14 @@ impl Source {
     /// Publishes quotes, for as long as the program runs.
     pub(crate) fn run(&self, hub: &Hub) {
         let (mut quotes, mut published) = (Quotes::new(), Instant::now());
-        for seq in 1.. {
+        let (mut run, mut seq) = (new_run(), 0);
+        loop {
             let bytes = self.wait(&mut published);
-            if let Err(error) = hub.publish(TOPIC, Payload::text(message(seq, quotes.next(), bytes))) {
+            seq += 1;
+            if let Err(error) = hub.publish(TOPIC, Payload::text(message(&run, seq, quotes.next(), bytes))) {
                 log::error!("message {seq} was not published: {error}");
+                // A reader must not take the missing number for a lost message.
+                (run, seq) = (new_run(), 0);
             }
         }
     }
@@ -77,9 +84,14 @@ impl Source {
     }
 }
 
-fn message(seq: u64, Quote { name, price, opening }: Quote, bytes: usize) -> String {
+fn new_run() -> String {
+    format!("{:06x}", RandomState::new().hash_one(0) >> 40)
+}
+
+fn message(run: &str, seq: u64, Quote { name, price, opening }: Quote, bytes: usize) -> String {
     let (sent_ms, value, opening) = (now_ms(), f64::from(price) / 100.0, f64::from(opening) / 100.0);
-    let mut json = format!(r#"{{"seq":{seq},"sent_ms":{sent_ms:.3},"name":"{name}","value":{value:.2},"opening":{opening:.2},"pad":""#);
+    let mut json = format!(r#"{{"run":"{run}","seq":{seq},"sent_ms":{sent_ms:.3},"name":"{name}","#);
+    let _ = write!(json, r#""value":{value:.2},"opening":{opening:.2},"pad":""#);
     let dots = bytes.saturating_sub(json.len() + 2);
     let _ = write!(json, "{:.<dots$}\"}}", "");
     json

@@ -13,9 +13,9 @@
 //! ```
 //!
 //! The directories import only downwards, `techniques -> http -> hub -> log -> model`, and `stomp ->
-//! hub`. The log gives
-//! out the ids and keeps the messages. The hub reads and appends by a few operations, so that another
-//! log can take the place of the one in memory.
+//! hub`. The log gives out the ids and keeps the messages. One server has a log in memory. Several
+//! servers share a log outside the process ([`HubConfig::log`]): each applies its records in order,
+//! so a message has the same id on all of them.
 //!
 //! # One cursor
 //!
@@ -26,7 +26,9 @@
 //!
 //! If messages after the cursor are gone, the client is told of a gap and then receives all
 //! retained messages. The same holds for a cursor of another epoch, and for a cursor that this hub
-//! has not reached yet.
+//! has not reached yet. A hub with a log outside the process is
+//! different in one point: a cursor that it has not reached is a message that another server has
+//! sent already, and the hub waits for it.
 //!
 //! | where a client sends its cursor | for | a value that is not an id |
 //! |---|---|---|
@@ -101,8 +103,10 @@ mod techniques;
 
 pub use http::{Call, Endpoint, Form, GapForm, Mounted, Rejection, Technique};
 pub use hub::{
-    Access, Clock, Hub, HubConfig, HubStats, PublishError, Published, SubscribeError, Subscription, SubscriptionStatus, TopicInfo,
+    Access, Clock, Hub, HubConfig, HubStats, LogState, LogStats, PublishError, Published, SubscribeError, Subscription, SubscriptionStatus,
+    TopicInfo,
 };
+pub use log::{BadLogAddress, Entry, EpochProposal, Following, Log, LogError, LogReader, LogSession, LogWriter, Record, SharedLog};
 pub use model::{
     BadCursor, BadTopic, Cursor, Encoding, Format, Gap, Id, Payload, PerTechnique, Replay, TopicMessage, Topics, append_json_string,
 };

@@ -34,6 +34,7 @@ export class Panel {
   #state = "closed";
   #words = "closed";
   #isFresh = false; // there was no interruption since the last latency was measured
+  #lastOfRun = new Map(); // by the run of a server, the number of its last quote
   #past = { requests: 0, downBytes: 0 }; // of closed subscriptions
   #cursor = null;
   #subscription = null;
@@ -165,14 +166,17 @@ export class Panel {
     this.#newest.see(id);
     this.messages += 1;
     this.payloadBytes += bytesOf(data);
-    // A restarted server has a new epoch and counts from 1 again.
-    if (epoch !== this.epoch) this.last = null;
+    // A restarted server has a new epoch.
+    if (epoch !== this.epoch) this.#lastOfRun.clear();
     this.epoch = epoch;
-    if (this.last && quote.seq <= this.last.seq) {
+    // Each server that publishes counts its own quotes.
+    const last = this.#lastOfRun.get(quote.run);
+    if (quote.seq <= last) {
       this.twice += 1;
       return;
     }
-    if (this.last) this.lost += quote.seq - this.last.seq - 1;
+    if (last) this.lost += quote.seq - last - 1;
+    this.#lastOfRun.set(quote.run, quote.seq);
     this.last = quote;
     if (this.behind > 0) this.#isNotFresh();
     else if (this.freshSince === Infinity) this.freshSince = now;
@@ -194,7 +198,7 @@ export class Panel {
   // Messages in a declared gap do not count as lost.
   #takeGap() {
     this.gaps += 1;
-    this.last = null;
+    this.#lastOfRun.clear();
   }
 
   #show(name, text, isBad = false) {

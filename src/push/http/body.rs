@@ -6,7 +6,7 @@
 
 use super::rejection::Rejection;
 use crate::push::model::Payload;
-use crate::session::{Request, Response};
+use crate::session::Request;
 
 /// Why a body is refused with status 415 (RFC 9110, section 15.5.16).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,18 +20,14 @@ pub(crate) enum Unsupported {
     Coding,
 }
 
-impl Unsupported {
-    pub(crate) fn response(self) -> Response {
-        let (sentence, field) = match self {
-            Self::MediaType => ("`Content-Type` must be one media type, such as `text/plain; charset=utf-8`\n", None),
-            Self::Charset => ("the charset of a payload must be UTF-8 or US-ASCII\n", Some(("Accept", "*/*;charset=utf-8"))),
-            Self::Coding => ("a payload must be sent without a content coding\n", Some(("Accept-Encoding", "identity"))),
+impl From<Unsupported> for Rejection {
+    fn from(unsupported: Unsupported) -> Self {
+        let (sentence, field) = match unsupported {
+            Unsupported::MediaType => ("`Content-Type` must be one media type, such as `text/plain; charset=utf-8`", None),
+            Unsupported::Charset => ("the charset of a payload must be UTF-8 or US-ASCII", Some(("Accept", "*/*;charset=utf-8"))),
+            Unsupported::Coding => ("a payload must be sent without a content coding", Some(("Accept-Encoding", "identity"))),
         };
-        let response = Response::text(sentence).with_status(415);
-        match field {
-            Some((name, value)) => response.field(name, value),
-            None => response,
-        }
+        Self { field, ..Self::new(415, sentence) }
     }
 }
 

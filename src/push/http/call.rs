@@ -6,11 +6,13 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::conditions::{IfNoneMatch, LastEventId};
 use super::rejection::Rejection;
 use super::technique::{Call, Form, GapForm};
-use crate::push::hub::{EncodeGap, SubscribeParameters, Subscription};
+use crate::push::hub::{EncodeGap, Lookup, Search, SubscribeParameters, Subscription};
+use crate::push::log::Patience;
 use crate::push::model::{Cursor, Encoding, Id, Replay, WireForm};
 use crate::session::{Reply, Response};
 
@@ -54,7 +56,7 @@ impl Call<'_> {
             None => after,
             Some(LastEventId::Earliest) => Cursor::Earliest,
             Some(LastEventId::Id(id)) => Cursor::After(id),
-            Some(LastEventId::Foreign) => self.hub.constants().foreign_cursor(),
+            Some(LastEventId::Foreign) => self.hub.foreign_cursor(),
         })
     }
 
@@ -80,15 +82,46 @@ impl Call<'_> {
         })
     }
 
-    /// The parameters of a poll that continues after `sent_to`.
-    pub(crate) fn poll_parameters(&self, technique: &'static str, sent_to: Id) -> SubscribeParameters<'_> {
-        SubscribeParameters { topics: &self.topics, technique, client: self.client.as_ref(), sent_to, gaps_told_to: 0 }
+    /// The parameters of a poll. A poll has a cursor, which may be `earliest`, so it does not
+    /// continue after an id.
+    pub(crate) fn poll_parameters(&self, technique: &'static str) -> SubscribeParameters<'_> {
+        let (topics, client) = (&self.topics, self.client.as_ref());
+        let sent_to = Id { epoch: 0, sequence: 0 };
+        SubscribeParameters { topics, technique, client, sent_to, gaps_told_to: 0, patience: Patience::UntilRead }
+    }
+
+    /// Answers with the messages after a cursor, at once if the hub has them in memory. Otherwise
+    /// the request is held until this hub has reached the cursor, or has read older messages from
+    /// the log outside the process.
+    pub(crate) fn answer_with(&self, reply: Reply<'_>, cursor: Cursor, answer: impl FnOnce(&Replay) -> Response + Send + 'static) {
+        match self.hub.search(&self.topics, cursor) {
+            Search::Here(found) => reply.send(answer(&found)),
+            Search::Later(lookup) => self.answer_later(reply, lookup, answer),
+        }
+    }
+
+    /// Holds the request until a read has its result.
+    pub(crate) fn answer_later(&self, reply: Reply<'_>, lookup: Lookup, answer: impl FnOnce(&Replay) -> Response + Send + 'static) {
+        // The read ends in time. The hold has no time limit of its own.
+        let held = reply.hold(Duration::MAX, Response::status(503));
+        let (fields, weak) = (self.fields.clone(), self.hub.downgrade());
+        lookup.then(move |found| {
+            held.release(match found {
+                Ok(missed) => answer(&missed),
+                Err(error) => {
+                    if let Some(hub) = weak.upgrade() {
+                        hub.count_refused(503);
+                    }
+                    Rejection::from(error).response(&fields)
+                }
+            });
+        });
     }
 
     /// The first piece of the replay. Creates the topics, so that a connection can be subscribed to
     /// them.
-    pub(crate) fn replay(&self, cursor: Cursor) -> Result<Replay, Rejection> {
-        Ok(self.hub.first_piece(&self.topics, cursor)?)
+    pub(crate) fn replay(&self, cursor: Cursor, patience: Patience) -> Result<Search, Rejection> {
+        Ok(self.hub.first_piece(&self.topics, cursor, patience)?)
     }
 
     /// Subscribes a connection to the topics, from the cursor in the query.
@@ -102,7 +135,7 @@ impl Call<'_> {
     }
 
     /// A subscription that continues after the first piece of its replay.
-    pub(crate) fn subscription_after(&self, missed: Replay, wire_form: WireForm, encode_gap: Option<EncodeGap>) -> Subscription {
+    pub(crate) fn subscription_after(&self, missed: Search, wire_form: WireForm, encode_gap: Option<EncodeGap>) -> Subscription {
         self.with_client(Subscription::new(self.hub, &self.topics, self.technique.name, wire_form, encode_gap, missed))
     }
 
@@ -124,7 +157,10 @@ impl Call<'_> {
     /// Begins a stream. A source sends the missed messages as the client reads, and then subscribes
     /// the stream.
     fn stream(&self, reply: Reply<'_>, cursor: Cursor, plan: StreamPlan) {
-        let missed = match self.replay(cursor) {
+        let is_in_band = plan.form.gap == GapForm::InBand;
+        // A form that tells of a gap in the head cannot wait to learn of one.
+        let patience = if is_in_band { Patience::UntilRead } else { Patience::UntilReached };
+        let missed = match self.replay(cursor, patience) {
             Ok(missed) => missed,
             Err(rejection) => return self.reject(reply, &rejection),
         };
@@ -133,19 +169,20 @@ impl Call<'_> {
         // when to reconnect.
         let is_event_stream = plan.form.content_type == "text/event-stream";
         let head = if is_event_stream { self.fields.apply_to_event_stream(head) } else { self.fields.apply(head) };
-        let head = head.field("Pushlab-Resumed", &missed.from.to_string());
-        let head = if missed.gap { head.field("Pushlab-Gap", &missed.from.to_string()) } else { head };
+        let (from, has_gap) = missed.begin();
+        let head = head.field("Pushlab-Resumed", &from.to_string());
+        let head = if has_gap { head.field("Pushlab-Gap", &from.to_string()) } else { head };
         let mut stream = if is_event_stream { reply.event_stream_with(head) } else { reply.stream(head) };
         stream.heartbeat(self.technique.heartbeat);
         if !stream.is_live() {
             return;
         }
-        stream.send(&(plan.preface)(self, missed.from));
+        stream.send(&(plan.preface)(self, from));
         if let Some(bytes) = plan.limit_bytes {
             stream.end_after(bytes);
         }
-        let encode_gap = Some(plan.encode_gap).filter(|_| plan.form.gap == GapForm::InBand);
-        stream.feed(self.subscription_after(missed, plan.wire_form, encode_gap));
+        let encode_gap = Some(plan.encode_gap).filter(|_| is_in_band);
+        stream.feed(self.subscription_after(missed, plan.wire_form, encode_gap).with_patience(patience));
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::push::hub::{Hub, PublishError, SubscribeError};
+use crate::push::hub::{Hub, LookupError, PublishError, RETRY_AFTER, SubscribeError};
 use crate::push::model::AnswerFields;
 use crate::session::{Reply, Response};
 
@@ -20,12 +20,14 @@ use crate::session::{Reply, Response};
 pub struct Rejection {
     pub(crate) status: u16,
     pub(crate) sentence: String,
+    /// A field that tells the client what to do.
+    pub(super) field: Option<(&'static str, &'static str)>,
 }
 
 impl Rejection {
     /// A refusal with this status, which is 400 or higher.
     pub fn new(status: u16, sentence: impl Into<String>) -> Self {
-        Self { status, sentence: sentence.into() }
+        Self { status, sentence: sentence.into(), field: None }
     }
 
     /// The status.
@@ -35,17 +37,23 @@ impl Rejection {
 
     /// A refusal with status 400.
     pub(crate) fn bad_request(sentence: impl Into<String>) -> Self {
-        Self { status: 400, sentence: sentence.into() }
+        Self::new(400, sentence)
     }
 
     /// Sends the answer, and counts the refusal.
     pub(crate) fn send(&self, hub: &Hub, reply: Reply<'_>, fields: &AnswerFields) {
         hub.count_refused(self.status);
-        reply.send(fields.apply(self.response()));
+        reply.send(self.response(fields));
     }
 
-    fn response(&self) -> Response {
-        Response::text(format!("{}\n", self.sentence)).with_status(self.status)
+    /// The answer.
+    pub(crate) fn response(&self, fields: &AnswerFields) -> Response {
+        let response = Response::text(format!("{}\n", self.sentence)).with_status(self.status);
+        let response = match self.field {
+            Some((name, value)) => response.field(name, value),
+            None => response,
+        };
+        fields.apply(response)
     }
 }
 
@@ -65,6 +73,12 @@ impl From<SubscribeError> for Rejection {
 
 impl From<PublishError> for Rejection {
     fn from(error: PublishError) -> Self {
-        Self { status: error.status(), sentence: error.to_string() }
+        Self { status: error.status(), sentence: error.to_string(), field: error.retry_after().map(|seconds| ("Retry-After", seconds)) }
+    }
+}
+
+impl From<LookupError> for Rejection {
+    fn from(error: LookupError) -> Self {
+        Self { status: 503, sentence: error.to_string(), field: Some(("Retry-After", RETRY_AFTER)) }
     }
 }

@@ -5,13 +5,14 @@
 //! to `techniques`.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use super::body::PayloadKind;
 use super::query::{Query, UnknownParameters};
 use super::rejection::Rejection;
 use super::technique::{Call, Endpoint, Technique};
 use crate::proto::http1::Method;
-use crate::push::hub::{Access, Hub};
+use crate::push::hub::{Access, Hub, Published, Publishing};
 use crate::push::model::{AnswerFields, PRESENCE, Topics, check_topic_name};
 use crate::session::{Reply, Request, Response};
 
@@ -44,6 +45,12 @@ const SUBSCRIBE_METHODS: &str = "GET, HEAD, OPTIONS";
 /// The parameters of every technique.
 const COMMON_PARAMETERS: &[&str] = &["after", "client", "presence"];
 
+/// The answer to a message that was published.
+fn accepted(published: Published) -> Response {
+    let text = format!("{{\"id\":\"{}\",\"subscribers\":{}}}\n", published.id, published.subscribers);
+    Response::json(text).with_status(202)
+}
+
 /// The routing of one hub.
 pub(crate) struct Router<'h> {
     pub(crate) hub: &'h Hub,
@@ -60,7 +67,7 @@ impl<'h> Router<'h> {
         let Some(path) = path else { return Mounted::NotMine(reply) };
         let fields = AnswerFields::of(request);
         if !request.method().is_safe() && !request.origin().may_act() {
-            let rejection = Rejection { status: 403, sentence: "pages of this origin may not publish here".to_owned() };
+            let rejection = Rejection::new(403, "pages of this origin may not publish here");
             rejection.send(self.hub, reply, &fields);
             return Mounted::Handled;
         }
@@ -78,7 +85,11 @@ impl<'h> Router<'h> {
     fn serve_topic(&self, request: &Request<'_>, topic: &str, fields: &AnswerFields, reply: Reply<'_>) {
         let answer = match request.method() {
             Method::Get | Method::Head => self.topic_info(request, topic),
-            Method::Post => self.publish_body(request, topic),
+            Method::Post => match self.publish_body(request, topic) {
+                Ok(Publishing::Done(outcome)) => outcome.map(accepted).map_err(Into::into),
+                Ok(publishing) => return self.answer_when_published(publishing, fields, reply),
+                Err(rejection) => Err(rejection),
+            },
             Method::Options => return reply.send(AnswerFields::options(request, TOPIC_METHODS)),
             _ => return reply.send(fields.apply(Response::method_not_allowed(TOPIC_METHODS))),
         };
@@ -89,23 +100,33 @@ impl<'h> Router<'h> {
     }
 
     /// Publishes the body of a request.
-    fn publish_body(&self, request: &Request<'_>, topic: &str) -> Result<Response, Rejection> {
+    fn publish_body(&self, request: &Request<'_>, topic: &str) -> Result<Publishing, Rejection> {
         let query = self.query(request, &[&["event"]])?;
         let topic = self.check_topic(request, topic, Access::Publish)?;
-        let payload = match PayloadKind::of(request) {
-            Ok(kind) => kind.payload(request.body())?,
-            Err(unsupported) => {
-                self.hub.count_refused(415);
-                return Ok(unsupported.response());
-            }
-        };
+        let payload = PayloadKind::of(request)?.payload(request.body())?;
         let payload = match query.value("event") {
             Some(name) => payload.event(name),
             None => payload,
         };
-        let done = self.hub.publish_uncounted(&topic, payload)?;
-        let text = format!("{{\"id\":\"{}\",\"subscribers\":{}}}\n", done.id, done.subscribers);
-        Ok(Response::json(text).with_status(202))
+        Ok(self.hub.begin_publish(&topic, payload))
+    }
+
+    /// Holds the request until the log outside the process has confirmed the message.
+    fn answer_when_published(&self, publishing: Publishing, fields: &AnswerFields, reply: Reply<'_>) {
+        // The hub tells the outcome in time. The hold has no time limit of its own.
+        let held = reply.hold(Duration::MAX, Response::status(503));
+        let (fields, weak) = (fields.clone(), self.hub.downgrade());
+        publishing.then(move |outcome| {
+            held.release(match outcome {
+                Ok(published) => fields.apply(accepted(published)),
+                Err(error) => {
+                    if let Some(hub) = weak.upgrade() {
+                        hub.count_refused(error.status());
+                    }
+                    Rejection::from(error).response(&fields)
+                }
+            });
+        });
     }
 
     /// Answers with the counters of a topic.
@@ -120,7 +141,7 @@ impl<'h> Router<'h> {
     fn check_topic(&self, request: &Request<'_>, name: &str, access: Access) -> Result<String, Rejection> {
         check_topic_name(name).map_err(|error| Rejection::bad_request(error.to_string()))?;
         if access == Access::Publish && name.ends_with(PRESENCE) {
-            return Err(Rejection { status: 403, sentence: "only the hub publishes to the topic of a presence".to_owned() });
+            return Err(Rejection::new(403, "only the hub publishes to the topic of a presence"));
         }
         self.check_access(request, access, name)?;
         Ok(name.to_owned())
@@ -131,13 +152,13 @@ impl<'h> Router<'h> {
             return Ok(());
         }
         let verb = if access == Access::Publish { "publish to" } else { "subscribe to" };
-        Err(Rejection { status: 403, sentence: format!("this request may not {verb} {topic}") })
+        Err(Rejection::new(403, format!("this request may not {verb} {topic}")))
     }
 
     fn serve_technique(&self, request: &Request<'_>, topics: &str, technique: &str, fields: &AnswerFields, reply: Reply<'_>) {
         let Some((technique, endpoint)) = self.endpoints().find(|(_, endpoint)| endpoint.path == technique) else {
             let list = self.endpoints().map(|(_, endpoint)| endpoint.path).collect::<Vec<_>>().join(", ");
-            let rejection = Rejection { status: 404, sentence: format!("there is no such technique; there are {list}") };
+            let rejection = Rejection::new(404, format!("there is no such technique; there are {list}"));
             return rejection.send(self.hub, reply, fields);
         };
         match request.method() {

@@ -1,14 +1,13 @@
 //! The hub's clock.
 //!
-//! Owns the only place in `push` that reads a clock. A test can replace the clock, and ages, holds
-//! and grace times then pass as the test says. Leaves timers to `session`: the hub has no timer,
+//! Owns the only place in which a hub reads the monotonic clock. A test can replace the clock, and
+//! ages, holds and grace times then pass as the test says. Leaves the time limits of a broker to
+//! `log`. Leaves timers to `session`: the hub has no timer,
 //! and each operation looks for what is due.
 
-use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 /// A source of the current time.
 ///
@@ -44,11 +43,4 @@ impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Clock")
     }
-}
-
-/// A number that differs for each hub. It is a hash of the wall clock, with the random key that the
-/// system gives each process: two processes that start at the same moment get different numbers.
-pub(crate) fn new_epoch() -> u64 {
-    let nanos = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-    RandomState::new().hash_one(nanos)
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::clock::Clock;
-use crate::push::log::HistoryBounds;
+use crate::push::log::{HistoryBounds, SharedLog};
 
 /// A hub's configuration.
 ///
@@ -86,6 +86,9 @@ pub struct HubConfig {
     /// Whether joining and leaving is published for every topic, also for topics whose presence
     /// topic does not exist. Default `false`.
     pub presence_messages: bool,
+    /// A log outside the process, which several servers share. Default `None`: the hub gives out the
+    /// ids itself, and keeps the messages in memory alone.
+    pub log: Option<SharedLog>,
     /// The clock of ages, holds and grace times. Default: the system's monotonic clock.
     pub clock: Clock,
 }
@@ -117,6 +120,7 @@ impl Default for HubConfig {
             presence_grace: Duration::from_secs(30),
             presence_absent: 100_000,
             presence_messages: false,
+            log: None,
             clock: Clock::default(),
         }
     }

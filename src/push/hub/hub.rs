@@ -1,23 +1,24 @@
 //! The hub: its handle and its public operations.
 //!
-//! Owns the lock and the application's policy. Each operation takes the lock once. Leaves the work
-//! under the lock to `state`, and subscribing to `subscribe`. No operation waits for a client:
+//! Owns the lock and the application's policy. Each operation takes the lock once. Leaves making a
+//! hub to `build`, the work under the lock to `state`, and subscribing to `subscribe`. No operation waits for a client:
 //! messages that a slow client cannot receive yet wait in the queue of its connection.
 
 use std::fmt::{self, Write};
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
-use super::clock;
 use super::config::HubConfig;
-use super::publish::{PublishError, Published};
+use super::outside::Outside;
+use super::publish::{PublishError, Published, Publishing};
 use super::state::{Constants, State};
 use super::stats::{HubStats, Refused};
-use crate::push::log::{Kept, MemoryLog};
+use crate::push::log::{Found, Kept, LogError, Patience, Reading};
 use crate::push::model::{
     BadTopic, Cursor, Id, PRESENCE, Payload, PerTechnique, Replay, Topics, append_json_string, check_topic_name, is_valid_name,
 };
-use crate::session::{Request, normalized_path};
+use crate::session::Request;
 
 /// What a request asks to do with a topic.
 ///
@@ -44,7 +45,7 @@ pub enum Access {
     Subscribe,
 }
 
-type Policy = Box<dyn Fn(&Request<'_>, Access, &str) -> bool + Send + Sync>;
+pub(super) type Policy = Box<dyn Fn(&Request<'_>, Access, &str) -> bool + Send + Sync>;
 
 /// The counters of one topic.
 ///
@@ -122,6 +123,23 @@ struct Inner {
     state: Mutex<State>,
     policy: Option<Policy>,
     refused: Refused,
+    /// The part for a log outside the process.
+    outside: Option<Arc<Outside>>,
+}
+
+/// A handle that does not keep its hub.
+#[derive(Clone)]
+pub(crate) struct WeakHub(Weak<Inner>);
+
+impl WeakHub {
+    /// The hub, if it is still there.
+    pub(crate) fn upgrade(&self) -> Option<Hub> {
+        self.0.upgrade().map(Hub)
+    }
+
+    pub(super) fn is_alive(&self) -> bool {
+        self.0.strong_count() > 0
+    }
 }
 
 impl fmt::Debug for Hub {
@@ -130,55 +148,61 @@ impl fmt::Debug for Hub {
     }
 }
 
-impl Default for Hub {
-    fn default() -> Self {
-        Self::new(HubConfig::default())
-    }
-}
-
 impl Hub {
-    /// A hub that allows every request to publish and to subscribe.
-    pub fn new(config: HubConfig) -> Self {
-        Self::build(config, None)
-    }
-
-    /// A hub that asks the application which requests are allowed.
-    ///
-    /// The hub calls `policy` for each request and each of its topics, before it does anything else
-    /// with the topic. A request that the policy refuses gets 403. For a presence topic, the policy
-    /// is asked about the topic whose presence it is. The topics' names are decoded. The request
-    /// has the whole query, including parameters that the hub does not know.
-    pub fn with_policy(config: HubConfig, policy: impl Fn(&Request<'_>, Access, &str) -> bool + Send + Sync + 'static) -> Self {
-        Self::build(config, Some(Box::new(policy)))
-    }
-
-    fn build(mut config: HubConfig, policy: Option<Policy>) -> Self {
-        config.prefix = normalized_path(&config.prefix).into_owned();
-        let log = MemoryLog::new(clock::new_epoch(), config.history_bounds());
-        let constants = Arc::new(Constants { config, epoch: log.epoch(), boundary: format!("part-{:016x}", clock::new_epoch()) });
-        let state = Mutex::new(State::new(Arc::clone(&constants), log));
-        Self(Arc::new(Inner { constants, state, policy, refused: Refused::default() }))
+    pub(super) fn of(constants: Arc<Constants>, state: State, policy: Option<Policy>, outside: Option<Arc<Outside>>) -> Self {
+        Self(Arc::new(Inner { constants, state: Mutex::new(state), policy, refused: Refused::default(), outside }))
     }
 
     /// Publishes a payload to all subscribers of a topic. Any thread may call it.
     ///
+    /// With a [`log`](HubConfig::log) outside the process, the call waits until the message has come
+    /// back from the log. A handler must not wait on the event loop: it calls
+    /// [`publish_then`](Self::publish_then).
+    ///
     /// # Errors
     /// When the topic's or the event's name is not valid, when the payload is larger than
     /// [`HubConfig::payload_bytes`], or when the hub already has [`HubConfig::topics`] topics and
-    /// all have subscribers. In these cases nothing is published.
+    /// all have subscribers. In these cases nothing is published. With a log outside the process,
+    /// [`PublishError`] has three more cases.
     pub fn publish(&self, topic: &str, payload: Payload) -> Result<Published, PublishError> {
-        self.publish_uncounted(topic, payload).inspect_err(|error| self.count_refused(error.status()))
+        self.begin_publish(topic, payload).wait().inspect_err(|error| self.count_refused(error.status()))
     }
 
-    /// Publishes a payload, and leaves the counting of a refusal to the caller.
-    pub(crate) fn publish_uncounted(&self, topic: &str, payload: Payload) -> Result<Published, PublishError> {
-        check_topic_name(topic).map_err(PublishError::BadTopic)?;
-        self.check_payload(&payload)?;
-        let mut state = self.lock();
+    /// Publishes a payload, and gives the outcome to `done`: at once, or from another thread when the
+    /// message has come back from the [`log`](HubConfig::log) outside the process. `done` must not
+    /// block.
+    ///
+    /// ```
+    /// use pushlab::push::{Hub, Payload};
+    /// let hub = Hub::default();
+    /// hub.publish_then("news", Payload::text("it works"), |outcome| println!("{:?}", outcome.map(|published| published.id)));
+    /// ```
+    pub fn publish_then(&self, topic: &str, payload: Payload, done: impl FnOnce(Result<Published, PublishError>) + Send + 'static) {
+        let refused = self.downgrade();
+        self.begin_publish(topic, payload).then(move |outcome| {
+            if let (Err(error), Some(hub)) = (&outcome, refused.upgrade()) {
+                hub.count_refused(error.status());
+            }
+            done(outcome);
+        });
+    }
+
+    /// Begins to publish a payload, and leaves the counting of a refusal to the caller.
+    pub(crate) fn begin_publish(&self, topic: &str, payload: Payload) -> Publishing {
+        if let Err(error) = check_topic_name(topic).map_err(PublishError::BadTopic).and_then(|()| self.check_payload(&payload)) {
+            return Publishing::Done(Err(error));
+        }
         let now = self.config().clock.now();
+        if let Some(outside) = &self.0.outside {
+            let (publishing, on_outcome) = Publishing::waiting();
+            return match outside.submit(topic.into(), payload, now, Some(on_outcome)) {
+                Ok(()) => publishing,
+                Err(error) => Publishing::Done(Err(error)),
+            };
+        }
+        let mut state = self.lock();
         state.expire_presence(now);
-        let (id, subscribers) = state.publish(&topic.into(), payload, now)?;
-        Ok(Published { id, subscribers })
+        Publishing::Done(state.publish(&topic.into(), payload, now).map(|(id, subscribers)| Published { id, subscribers }))
     }
 
     /// Checks what a publish requires of a payload.
@@ -194,7 +218,24 @@ impl Hub {
 
     /// The retained messages after a cursor, up to [`HubConfig::replay_bytes`].
     pub fn replay(&self, topics: &Topics, cursor: Cursor) -> Replay {
-        self.lock().replay(topics, cursor, self.config().replay_bytes, self.config().clock.now())
+        let reading = Reading { patience: Patience::None, ..self.reading(cursor) };
+        match self.lock().replay(topics, &reading) {
+            Found::Here(replay) => replay,
+            Found::Ahead(id) | Found::Older { after: id, .. } => unreachable!("the read of {id} cannot wait"),
+        }
+    }
+
+    /// A read of the messages after a cursor.
+    pub(crate) fn reading(&self, cursor: Cursor) -> Reading {
+        let HubConfig { replay_bytes, clock, .. } = self.config();
+        Reading {
+            cursor,
+            gaps_told_to: 0,
+            includes_closed: false,
+            limit_bytes: *replay_bytes,
+            now: clock.now(),
+            patience: Patience::UntilRead,
+        }
     }
 
     /// The newest messages of these topics, up to [`HubConfig::page_messages`] and
@@ -219,7 +260,7 @@ impl Hub {
         let slot = state.topics.slot_of(topic);
         let kept = match slot {
             Some(slot) => state.log.kept(slot, now),
-            None => Kept { last: self.constants().id(0), messages: 0, bytes: 0 },
+            None => Kept { last: Id { epoch: state.log.epoch(), sequence: 0 }, messages: 0, bytes: 0 },
         };
         let found = slot.map(|slot| &state.topics[slot]);
         Ok(TopicInfo {
@@ -264,6 +305,32 @@ impl Hub {
         let mut state = self.lock();
         state.expire_presence(now);
         state.log.expire(now);
+    }
+
+    /// Waits until this hub has every message that its [`log`](HubConfig::log) outside the process
+    /// had when the connection to it began. A server calls it before it accepts clients: it then
+    /// knows the same messages as a server that never stopped. Without such a log, it returns at
+    /// once.
+    ///
+    /// # Errors
+    /// When the log cannot be reached, or cannot be read to its end within `wait`. The hub goes on
+    /// to try.
+    pub fn wait_for_log(&self, wait: Duration) -> Result<(), LogError> {
+        self.0.outside.as_ref().map_or(Ok(()), |outside| outside.wait_until_following(wait))
+    }
+
+    pub(super) fn outside(&self) -> Option<&Arc<Outside>> {
+        self.0.outside.as_ref()
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakHub {
+        WeakHub(Arc::downgrade(&self.0))
+    }
+
+    /// A cursor whose epoch differs from this hub's. Its replay begins with a gap and has all
+    /// retained messages.
+    pub(crate) fn foreign_cursor(&self) -> Cursor {
+        Cursor::After(Id { epoch: !self.lock().log.epoch(), sequence: 0 })
     }
 
     /// The hub's configuration.

@@ -3,27 +3,40 @@
 //! Owns the operations of the hub and the state that the lock protects. Leaves requests to `http`,
 //! and values that need no lock to `model`.
 
+mod apply;
+mod build;
 mod clock;
 mod config;
+mod follow;
 #[expect(clippy::module_inception, reason = "a file is named like its central type")]
 mod hub;
 mod idle;
+mod log_stats;
+mod lookup;
+mod outside;
 mod polls;
 mod presence;
 mod publish;
+mod replica;
+#[cfg(test)]
+mod simulation;
 mod state;
 mod stats;
 mod subscribe;
 mod subscription;
 mod topic;
 mod topic_table;
+mod waiting;
 
 pub use clock::Clock;
 pub use config::HubConfig;
 pub use hub::{Access, Hub, TopicInfo};
+pub use log_stats::{LogState, LogStats};
 pub use publish::{PublishError, Published};
 pub use stats::HubStats;
 pub use subscription::{SubscribeError, Subscription, SubscriptionStatus};
 
+pub(crate) use lookup::{Lookup, LookupError, Search};
+pub(crate) use publish::{Publishing, RETRY_AFTER};
 pub(crate) use subscribe::{HoldOutcome, SubscribeParameters, SubscriptionGuard};
 pub(crate) use subscription::{EncodeGap, PushConnection};

@@ -12,34 +12,21 @@ use std::time::Instant;
 use slab::Slab;
 
 use super::config::HubConfig;
+use super::outside::Outside;
 use super::presence::Presence;
 use super::publish::PublishError;
+use super::replica::Replica;
 use super::topic_table::{TopicSlots, TopicTable};
-use crate::push::log::{MemoryLog, Reading};
-use crate::push::model::{Cursor, Id, PRESENCE, Payload, PerTechnique, PollForm, Replay, TopicMessage, Topics, WireForm};
+use crate::push::log::{Found, MemoryLog, Reading};
+use crate::push::model::{Id, PRESENCE, Payload, PerTechnique, PollForm, Replay, TopicMessage, Topics, WireForm};
 use crate::session::{Held, Pusher, Response};
 
 /// The values that never change after the hub is created. They are read without the lock.
 #[derive(Debug)]
 pub(crate) struct Constants {
     pub(crate) config: HubConfig,
-    /// The epoch of the log.
-    pub(crate) epoch: u64,
     /// The boundary between the parts of multipart streams.
     pub(crate) boundary: String,
-}
-
-impl Constants {
-    /// The id of this hub with a sequence number.
-    pub(crate) const fn id(&self, sequence: u64) -> Id {
-        Id { epoch: self.epoch, sequence }
-    }
-
-    /// A cursor whose epoch differs from this hub's. Its replay begins with a gap and has all
-    /// retained messages.
-    pub(crate) const fn foreign_cursor(&self) -> Cursor {
-        Cursor::After(Id { epoch: !self.epoch, sequence: 0 })
-    }
 }
 
 /// One subscription.
@@ -74,6 +61,9 @@ pub(crate) struct State {
     pub(crate) log: MemoryLog,
     pub(crate) topics: TopicTable,
     pub(crate) presence: Presence,
+    /// What the hub remembers of a log outside the process.
+    pub(super) replica: Replica,
+    pub(super) outside: Option<Arc<Outside>>,
     /// The subscribers, by the lower half of their keys. The whole key stands beside each
     /// subscriber.
     subscribers: Slab<(u64, Subscriber)>,
@@ -86,12 +76,14 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(constants: Arc<Constants>, log: MemoryLog) -> Self {
+    pub(crate) fn new(constants: Arc<Constants>, log: MemoryLog, outside: Option<Arc<Outside>>) -> Self {
         Self {
             topics: TopicTable::new(constants.config.topics),
             constants,
             log,
             presence: Presence::default(),
+            replica: Replica::default(),
+            outside,
             subscribers: Slab::new(),
             last_generation: 0,
             polls_of_clients: HashMap::new(),
@@ -103,6 +95,11 @@ impl State {
     /// the id and the number of subscribers.
     pub(crate) fn publish(&mut self, name: &Arc<str>, payload: Payload, now: Instant) -> Result<(Id, u64), PublishError> {
         let slot = self.topics.get_or_create(name, &mut self.log).ok_or(PublishError::TooManyTopics)?;
+        Ok(self.publish_to(slot, name, payload, now))
+    }
+
+    /// As [`publish`](Self::publish), for a topic that exists.
+    pub(super) fn publish_to(&mut self, slot: usize, name: &Arc<str>, payload: Payload, now: Instant) -> (Id, u64) {
         let message = self.log.append(slot, name, payload, now);
         let topic = &mut self.topics[slot];
         topic.published += 1;
@@ -110,7 +107,7 @@ impl State {
         topic.deliver(&message, &self.constants.boundary);
         let polls = topic.polls.take_all();
         self.release(polls, &message);
-        Ok((message.id(), reached))
+        (message.id(), reached)
     }
 
     /// Answers the polls that waited for this message. Each of them has received all messages
@@ -149,36 +146,22 @@ impl State {
         }
     }
 
-    /// The messages of these topics after a cursor, up to a number of bytes. Topics that do not
-    /// exist are not created.
-    pub(crate) fn replay(&mut self, topics: &Topics, cursor: Cursor, limit_bytes: usize, now: Instant) -> Replay {
+    /// The messages of these topics after a cursor. Topics that do not exist are not created.
+    pub(crate) fn replay(&mut self, topics: &Topics, reading: &Reading) -> Found {
         let slots = self.topics.slots_of(topics);
         let includes_closed = slots.len() < topics.shared_names().len();
-        self.read(&slots, &Reading { cursor, gaps_told_to: 0, includes_closed, limit_bytes, now })
-    }
-
-    /// The messages after a cursor, for topics that exist. The client was already told of gaps up
-    /// to the sequence number `gaps_told_to`.
-    pub(crate) fn replay_slots(
-        &mut self,
-        slots: &TopicSlots,
-        gaps_told_to: u64,
-        cursor: Cursor,
-        limit_bytes: usize,
-        now: Instant,
-    ) -> Replay {
-        self.read(slots, &Reading { cursor, gaps_told_to, includes_closed: false, limit_bytes, now })
+        self.read(&slots, &Reading { includes_closed, ..*reading })
     }
 
     /// Reads from the log, and counts a gap for each of the topics.
-    fn read(&mut self, slots: &[usize], reading: &Reading) -> Replay {
-        let replay = self.log.read(slots, reading);
-        if replay.gap {
+    pub(crate) fn read(&mut self, slots: &[usize], reading: &Reading) -> Found {
+        let found = self.log.read(slots, reading);
+        if let Found::Here(Replay { gap: true, .. }) = found {
             for slot in slots {
                 self.topics[*slot].gaps += 1;
             }
         }
-        replay
+        found
     }
 
     /// The newest messages of these topics, at most `most` and up to a number of bytes. The result
@@ -228,12 +211,21 @@ impl State {
         }
     }
 
-    /// Ends a poll whose client has sent another one. The answer has the cursor with which the poll
-    /// came.
-    fn end_poll(&mut self, key: u64) {
+    /// Ends a poll, because its client has sent another one or must ask again. The answer has the
+    /// cursor with which the poll came.
+    pub(super) fn end_poll(&mut self, key: u64) {
         if let Some(Subscriber { sink: Sink::Poll(poll), .. }) = self.remove_subscriber(key) {
             poll.held.release(poll.form.answer_empty(poll.cursor));
         }
+    }
+
+    /// The keys of all subscribers.
+    pub(super) fn subscriber_keys(&self) -> Vec<u64> {
+        self.subscribers.iter().map(|(_, (key, _))| *key).collect()
+    }
+
+    pub(super) fn sink_of(&self, key: u64) -> Option<&Sink> {
+        self.subscribers.get(index_of(key)).filter(|(found, _)| *found == key).map(|(_, subscriber)| &subscriber.sink)
     }
 
     /// Removes a subscriber, if the key is still valid. The caller drops the result, so that it can
@@ -332,9 +324,13 @@ impl State {
         if self.constants.config.presence_messages || self.topics.get(&companion).is_some() {
             let online = self.online(name).sum();
             let text = format!(r#"{{"event":"{event}","technique":"{technique}","online":{online}}}"#);
-            // It fails only if the presence topic does not exist and cannot be created. Then the
-            // presence topic has no subscribers.
-            let _ = self.publish(&companion, Payload::text(text).event(event), now);
+            let payload = Payload::text(text).event(event);
+            // It fails only if the presence topic does not exist and cannot be created, and has no
+            // subscribers then, or if a log outside the process is away.
+            let _ = match &self.outside {
+                None => self.publish(&companion, payload, now).map(drop),
+                Some(outside) => outside.submit(companion, payload, now, None),
+            };
         }
     }
 }

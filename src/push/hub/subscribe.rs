@@ -9,8 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use super::hub::Hub;
+use super::lookup::{Lookup, Search};
 use super::state::{ClientKey, Sink, State, WaitingPoll};
 use super::topic_table::TopicSlots;
+use crate::push::log::{Patience, Reading};
 use crate::push::model::{Cursor, Id, PollForm, Replay, Topics};
 use crate::session::Reply;
 
@@ -23,8 +25,16 @@ impl Hub {
         let mut state = self.lock();
         state.expire_presence(now);
         let Some(slots) = state.slots_for(parameters.topics) else { return SubscribeOutcome::TooManyTopics };
-        let missed =
-            state.replay_slots(&slots, parameters.gaps_told_to, Cursor::After(parameters.sent_to), self.config().replay_bytes, now);
+        let reading = Reading {
+            gaps_told_to: parameters.gaps_told_to,
+            patience: parameters.patience,
+            ..self.reading(Cursor::After(parameters.sent_to))
+        };
+        let found = state.read(&slots, &reading);
+        let missed = match self.search_of(parameters.topics, found) {
+            Search::Here(missed) => missed,
+            Search::Later(lookup) => return SubscribeOutcome::Later(lookup),
+        };
         if missed.gap || !missed.messages.is_empty() {
             return SubscribeOutcome::Behind(missed);
         }
@@ -51,7 +61,11 @@ impl Hub {
         let mut state = self.lock();
         state.expire_presence(now);
         let Some(slots) = state.slots_for(parameters.topics) else { return HoldOutcome::TooManyTopics(reply) };
-        let missed = state.replay_slots(&slots, 0, cursor, self.config().replay_bytes, now);
+        let found = state.read(&slots, &self.reading(cursor));
+        let missed = match self.search_of(parameters.topics, found) {
+            Search::Here(missed) => missed,
+            Search::Later(lookup) => return HoldOutcome::Later(lookup, reply),
+        };
         if missed.gap || !missed.messages.is_empty() {
             return HoldOutcome::Behind(missed, reply);
         }
@@ -98,6 +112,7 @@ pub(crate) struct SubscribeParameters<'a> {
     pub(crate) sent_to: Id,
     /// The sequence number up to which the client was told of gaps.
     pub(crate) gaps_told_to: u64,
+    pub(crate) patience: Patience,
 }
 
 impl SubscribeParameters<'_> {
@@ -136,6 +151,7 @@ impl Identity {
 pub(crate) enum SubscribeOutcome {
     Subscribed(SubscriptionGuard, DropCounters),
     Behind(Replay),
+    Later(Lookup),
     TooManyTopics,
 }
 
@@ -143,6 +159,7 @@ pub(crate) enum SubscribeOutcome {
 pub(crate) enum HoldOutcome<'r> {
     Held,
     Behind(Replay, Reply<'r>),
+    Later(Lookup, Reply<'r>),
     TooManyTopics(Reply<'r>),
 }
 

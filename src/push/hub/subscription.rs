@@ -13,14 +13,16 @@
 //! ```
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::vec;
 
 use super::hub::Hub;
+use super::lookup::{Lookup, LookupError, Search};
 use super::publish::PublishError;
 use super::state::Sink;
 use super::subscribe::{SubscribeOutcome, SubscribeParameters, SubscriptionGuard};
 use crate::proto::Frame;
+use crate::push::log::{Patience, Reading};
 use crate::push::model::{Cursor, Encoding, Gap, Id, Replay, TopicMessage, Topics, WireForm};
 use crate::session::{Feed, Outcome, Pusher, Socket, Stream, StreamSource};
 
@@ -41,7 +43,7 @@ pub(crate) type EncodeGap = Box<dyn Fn(Gap) -> Frame + Send>;
 /// struct Pairs(Subscription);
 /// impl Pairs {
 ///     fn advance(&mut self, socket: &mut Socket<'_>) {
-///         if matches!(self.0.advance(socket), SubscriptionStatus::MessagesGone | SubscriptionStatus::TooManyTopics) {
+///         if !matches!(self.0.advance(socket), SubscriptionStatus::Behind | SubscriptionStatus::Subscribed) {
 ///             let _ = socket.close(1_013, "come back with your cursor");
 ///         }
 ///     }
@@ -84,6 +86,9 @@ pub struct Subscription {
     begins_with_gap: bool,
     status: SubscriptionStatus,
     piece: Piece,
+    /// The read for which the subscription waits.
+    pending: Option<Pending>,
+    patience: Patience,
     /// The sequence number up to which the client was told of gaps. With several topics, one topic
     /// may have dropped messages that are newer than the last message of a piece. Without this
     /// number, the next piece would begin with the same gap again.
@@ -97,6 +102,31 @@ struct Piece {
     messages: vec::IntoIter<Arc<TopicMessage>>,
     /// All messages up to this id were sent or are in `messages`.
     last: Id,
+}
+
+/// A read of messages that are not in the hub's memory.
+enum Pending {
+    /// The read begins with the next step, which has a connection to wake.
+    Asked(Lookup),
+    Begun(Arc<Mutex<Option<Result<Replay, LookupError>>>>),
+}
+
+impl Pending {
+    /// The result of the read, once it is there. Begins the read at the first call.
+    fn poll(&mut self, connection: &mut impl PushConnection) -> Option<Result<Replay, LookupError>> {
+        if let Self::Begun(result) = self {
+            return result.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+        let result = Arc::new(Mutex::new(None));
+        let Self::Asked(lookup) = std::mem::replace(self, Self::Begun(Arc::clone(&result))) else { return None };
+        let (found, pusher) = (Arc::clone(&result), connection.pusher());
+        lookup.then(move |replay| {
+            *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(replay);
+            pusher.wake();
+        });
+        // It may be there already.
+        result.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 impl From<Replay> for Piece {
@@ -118,6 +148,10 @@ pub enum SubscriptionStatus {
     /// The hub already has [`HubConfig::topics`](crate::push::HubConfig::topics) topics, and all of
     /// them have subscribers. The connection must end.
     TooManyTopics,
+    /// The hub follows a log outside the process. It has not reached the cursor of the client in
+    /// time, or cannot read messages that the log alone has. The connection must end, and the client
+    /// comes back with its cursor.
+    LogUnavailable,
 }
 
 /// Why a subscription was refused.
@@ -198,18 +232,18 @@ impl Hub {
         cursor: Cursor,
         encoding: Encoding,
     ) -> Result<Subscription, SubscribeError> {
-        let missed = self.first_piece(topics, cursor)?;
+        let missed = self.first_piece(topics, cursor, Patience::UntilRead)?;
         let encode_gap = encoding.gap.map(|encode| Box::new(encode) as EncodeGap);
         Ok(Subscription::new(self, topics, technique, WireForm::Own(encoding.message), encode_gap, missed))
     }
 
     /// The first piece of a replay. Creates the topics, so that a connection can be subscribed to
     /// them.
-    pub(crate) fn first_piece(&self, topics: &Topics, cursor: Cursor) -> Result<Replay, SubscribeError> {
-        let (now, limit_bytes) = (self.config().clock.now(), self.config().replay_bytes);
+    pub(crate) fn first_piece(&self, topics: &Topics, cursor: Cursor, patience: Patience) -> Result<Search, SubscribeError> {
         let mut state = self.lock();
         let slots = state.slots_for(topics).ok_or(SubscribeError::TooManyTopics)?;
-        Ok(state.replay_slots(&slots, 0, cursor, limit_bytes, now))
+        let found = state.read(&slots, &Reading { patience, ..self.reading(cursor) });
+        Ok(self.search_of(topics, found))
     }
 }
 
@@ -238,7 +272,7 @@ impl Subscription {
         encode_gap: EncodeGap,
         cursor: Cursor,
     ) -> Result<Self, SubscribeError> {
-        let missed = hub.first_piece(topic, cursor)?;
+        let missed = hub.first_piece(topic, cursor, Patience::UntilRead)?;
         Ok(Self::new(hub, topic, technique, wire_form, Some(encode_gap), missed))
     }
 
@@ -250,10 +284,15 @@ impl Subscription {
         technique: &'static str,
         wire_form: WireForm,
         encode_gap: Option<EncodeGap>,
-        missed: Replay,
+        missed: Search,
     ) -> Self {
-        let (from, begins_with_gap) = (missed.from, missed.gap);
-        let mut piece = Piece::from(missed);
+        let (piece, pending) = match missed {
+            Search::Here(replay) => (replay, None),
+            // If messages are missing, the read that begins here tells of them.
+            Search::Later(lookup) => (Replay::nothing_after(lookup.cursor()), Some(Pending::Asked(lookup))),
+        };
+        let (from, begins_with_gap) = (piece.from, piece.gap);
+        let mut piece = Piece::from(piece);
         if encode_gap.is_none() {
             piece.gap = None;
         }
@@ -268,6 +307,8 @@ impl Subscription {
             begins_with_gap,
             status: SubscriptionStatus::Behind,
             piece,
+            pending,
+            patience: Patience::UntilRead,
             gaps_told_to: from.sequence,
         }
     }
@@ -278,6 +319,12 @@ impl Subscription {
     #[must_use]
     pub fn for_client(mut self, token: impl Into<Arc<str>>) -> Self {
         self.client = Some(token.into());
+        self
+    }
+
+    /// Sets for what the subscription waits. Without this call, it waits for everything.
+    pub(crate) const fn with_patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -312,6 +359,22 @@ impl Subscription {
             if self.send_piece(connection) != Outcome::Sent {
                 return SubscriptionStatus::Behind;
             }
+            if let Some(pending) = &mut self.pending {
+                match pending.poll(connection) {
+                    None => return SubscriptionStatus::Behind,
+                    Some(Ok(replay)) => {
+                        self.pending = None;
+                        if let Some(status) = self.take_piece(replay) {
+                            return status;
+                        }
+                        continue;
+                    }
+                    Some(Err(_)) => {
+                        self.hub.count_refused(503);
+                        return SubscriptionStatus::LogUnavailable;
+                    }
+                }
+            }
             // Messages are sent without the hub's lock, so others may be published meanwhile.
             // `subscribe_now` checks for them and subscribes under one lock.
             let parameters = SubscribeParameters {
@@ -320,6 +383,7 @@ impl Subscription {
                 client: self.client.as_ref(),
                 sent_to: self.piece.last,
                 gaps_told_to: self.gaps_told_to,
+                patience: self.patience,
             };
             let sink = Sink::Stream { pusher: connection.pusher(), wire_form: self.wire_form.clone() };
             match self.hub.subscribe_now(&parameters, sink) {
@@ -332,20 +396,29 @@ impl Subscription {
                     connection.carry(guard);
                     return SubscriptionStatus::Subscribed;
                 }
-                SubscribeOutcome::Behind(missed) if missed.gap && self.encode_gap.is_none() => {
-                    self.hub.count_refused(410);
-                    return SubscriptionStatus::MessagesGone;
-                }
                 SubscribeOutcome::Behind(missed) => {
-                    self.gaps_told_to = self.gaps_told_to.max(missed.from.sequence);
-                    self.piece = missed.into();
+                    if let Some(status) = self.take_piece(missed) {
+                        return status;
+                    }
                 }
+                SubscribeOutcome::Later(lookup) => self.pending = Some(Pending::Asked(lookup)),
                 SubscribeOutcome::TooManyTopics => {
                     self.hub.count_refused(503);
                     return SubscriptionStatus::TooManyTopics;
                 }
             }
         }
+    }
+
+    /// Takes the next piece. Returns a status if the connection must end.
+    fn take_piece(&mut self, missed: Replay) -> Option<SubscriptionStatus> {
+        if missed.gap && self.encode_gap.is_none() {
+            self.hub.count_refused(410);
+            return Some(SubscriptionStatus::MessagesGone);
+        }
+        self.gaps_told_to = self.gaps_told_to.max(missed.from.sequence);
+        self.piece = missed.into();
+        None
     }
 
     /// Sends the rest of the piece. Returns `Sent` if the whole piece was sent and the
@@ -373,7 +446,7 @@ impl StreamSource for Subscription {
         match self.advance_on(stream) {
             SubscriptionStatus::Behind => Feed::Continue,
             SubscriptionStatus::Subscribed => Feed::Done,
-            SubscriptionStatus::MessagesGone | SubscriptionStatus::TooManyTopics => Feed::End,
+            SubscriptionStatus::MessagesGone | SubscriptionStatus::TooManyTopics | SubscriptionStatus::LogUnavailable => Feed::End,
         }
     }
 }

@@ -176,7 +176,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::push::log::HistoryBounds;
+    use crate::push::log::{Backing, HistoryBounds};
     use crate::push::model::Payload;
 
     const MOST: usize = 6;
@@ -249,7 +249,7 @@ mod tests {
                 state ^= state << 17;
                 state % most
             };
-            let (mut table, mut log) = (TopicTable::new(MOST), MemoryLog::new(1, bounds));
+            let (mut table, mut log) = (TopicTable::new(MOST), MemoryLog::new(1, bounds, Backing::None));
             let (mut model, mut seconds) = (Model::default(), 0);
             for _ in 0..300 {
                 let name: Arc<str> = format!("t{}", below(10)).into();

@@ -28,6 +28,29 @@ pub(crate) struct MemoryLog {
     /// The highest sequence number of a message in a closed topic. The log does not remember closed
     /// topics, so a topic that is opened later may have had messages up to it.
     closed_to: u64,
+    backing: Backing,
+}
+
+/// Whether there is a log behind the one in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Backing {
+    /// The log in memory is all that there is.
+    None,
+    /// A log outside the process gives out the ids, and keeps no messages.
+    Relay,
+    /// A log outside the process gives out the ids, and keeps messages that are gone from memory.
+    Store,
+}
+
+/// What a read has found.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// The messages.
+    Here(Replay),
+    /// The cursor is of this epoch, and the log in memory has not reached it.
+    Ahead(Id),
+    /// Messages up to `until` are gone from memory. The log behind it may have them.
+    Older { after: Id, until: u64 },
 }
 
 /// The log's part of a topic.
@@ -49,6 +72,19 @@ pub(crate) struct Reading {
     /// The bytes of payload of the result. At least one message always fits.
     pub(crate) limit_bytes: usize,
     pub(crate) now: Instant,
+    pub(crate) patience: Patience,
+}
+
+/// For what a reader waits, if a log outside the process is behind the one in memory. It gets a gap
+/// where it does not wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Patience {
+    None,
+    /// Until the log in memory has reached the cursor.
+    UntilReached,
+    /// Also until messages that are gone from memory were read. The reader may learn of a gap only
+    /// then.
+    UntilRead,
 }
 
 /// What the log retains of one topic.
@@ -63,8 +99,39 @@ pub(crate) struct Kept {
 
 impl MemoryLog {
     /// An empty log. Each log must have a different epoch.
-    pub(crate) const fn new(epoch: u64, bounds: HistoryBounds) -> Self {
-        Self { epoch, sequence: 0, bounds, topics: Vec::new(), expiries: BTreeSet::new(), closed_to: 0 }
+    pub(crate) const fn new(epoch: u64, bounds: HistoryBounds, backing: Backing) -> Self {
+        Self { epoch, sequence: 0, bounds, topics: Vec::new(), expiries: BTreeSet::new(), closed_to: 0, backing }
+    }
+
+    /// Begins another epoch, behind the message with this sequence number. All messages are
+    /// dropped.
+    pub(crate) fn begin_epoch(&mut self, epoch: u64, sequence: u64) {
+        self.epoch = epoch;
+        self.closed_to = 0;
+        self.pass_over(sequence);
+    }
+
+    /// Continues behind the message with this sequence number, although messages before it are
+    /// missing. All messages are dropped: a reader gets either all messages after its cursor, or a
+    /// gap first.
+    pub(crate) fn pass_over(&mut self, sequence: u64) {
+        self.sequence = sequence;
+        self.closed_to = sequence;
+        self.expiries.clear();
+        for entry in &mut self.topics {
+            *entry = Entry::default();
+            entry.history.set_gone_to(sequence);
+        }
+    }
+
+    /// Counts the sequence numbers up to this one as given out to no message.
+    pub(crate) const fn skip_to(&mut self, sequence: u64) {
+        self.sequence = sequence;
+    }
+
+    /// Notes that the last message was given an id, and that it cannot be kept.
+    pub(crate) const fn lose_last(&mut self) {
+        self.closed_to = self.sequence;
     }
 
     /// The epoch of all ids of this log.
@@ -146,8 +213,8 @@ impl MemoryLog {
     }
 
     /// The messages of these topics after a cursor.
-    pub(crate) fn read(&mut self, slots: &[usize], reading: &Reading) -> Replay {
-        let Reading { cursor, gaps_told_to, includes_closed, limit_bytes, now } = *reading;
+    pub(crate) fn read(&mut self, slots: &[usize], reading: &Reading) -> Found {
+        let Reading { cursor, gaps_told_to, includes_closed, limit_bytes, now, patience } = *reading;
         let mut gone_to = if includes_closed { self.closed_to } else { 0 };
         for slot in slots {
             gone_to = gone_to.max(self.unexpired(*slot, now).gone_to());
@@ -155,8 +222,16 @@ impl MemoryLog {
         let (after, is_known) = match cursor {
             Cursor::New => (self.sequence, true),
             Cursor::Earliest => (0, true),
-            Cursor::After(id) if id.epoch != self.epoch || id.sequence > self.sequence => (0, false),
-            Cursor::After(id) => (id.sequence, id.sequence.max(gaps_told_to) >= gone_to),
+            Cursor::After(id) if id.epoch != self.epoch => (0, false),
+            Cursor::After(id) if id.sequence > self.sequence => match self.backing {
+                Backing::Relay | Backing::Store if patience >= Patience::UntilReached => return Found::Ahead(id),
+                _ => (0, false),
+            },
+            Cursor::After(id) if id.sequence.max(gaps_told_to) >= gone_to => (id.sequence, true),
+            Cursor::After(id) if patience == Patience::UntilRead && self.backing == Backing::Store => {
+                return Found::Older { after: id, until: gone_to };
+            }
+            Cursor::After(id) => (id.sequence, false),
         };
         let from = if cursor == Cursor::Earliest || !is_known { gone_to.max(after) } else { after };
         // The histories are merged lazily: the read stops at its limit, however many messages the
@@ -173,7 +248,7 @@ impl MemoryLog {
         let is_whole = rest.peek().is_none();
         let from = self.id(from);
         let last = messages.last().map_or(from, |message| message.id());
-        Replay { gap: !is_known, from, last, messages, is_whole }
+        Found::Here(Replay { gap: !is_known, from, last, messages, is_whole })
     }
 
     /// The newest messages of these topics, at most `most` and up to a number of bytes. The result

@@ -4,8 +4,7 @@
 //! cursor. Leaves the names of topics, their users and the delivery to `hub`: the log knows a topic
 //! by its slot.
 //!
-//! The hub uses the log by these operations alone, so that another log can take the place of the
-//! one in memory:
+//! The log in memory is all that one server needs. The hub uses it by these operations alone:
 //!
 //! | operation | what it does |
 //! |---|---|
@@ -15,10 +14,32 @@
 //! | `read`, `newest` | return messages after a cursor, and the newest ones |
 //! | `last`, `kept` | the id of the last message of all topics, and what one topic retains |
 //! | `expire` | drops messages that are too old |
+//! | `begin_epoch`, `pass_over`, `skip_to` | follow a log outside the process, with its epochs and its gaps |
+//!
+//! Several servers share a [`Log`] outside the process. Each server then appends to it, and applies
+//! the records that come back, in their order, to its log in memory. Nothing else changes what the
+//! log in memory keeps, so all servers give the same message the same id.
 
+mod brokers;
+mod clock;
+mod engine;
 mod history;
+mod marks;
 mod memory_log;
 mod merge;
+mod record;
+mod shared_log;
+mod spool;
 
+pub use brokers::BadLogAddress;
+pub use engine::{EpochProposal, Following, Log, LogError, LogReader, LogSession, LogWriter};
+pub use record::{Entry, Record};
+pub use shared_log::SharedLog;
+
+#[cfg(test)]
+pub(crate) use clock::seeded;
+pub(crate) use clock::{random_number, unix_ms};
 pub(crate) use history::HistoryBounds;
-pub(crate) use memory_log::{Kept, MemoryLog, Reading};
+pub(crate) use marks::Marks;
+pub(crate) use memory_log::{Backing, Found, Kept, MemoryLog, Patience, Reading};
+pub(crate) use spool::{GivenUp, Spool, SpoolBounds};

@@ -57,6 +57,10 @@ impl Payload {
         }
     }
 
+    pub(crate) const fn is_text(&self) -> bool {
+        matches!(self.data, Data::Text(_))
+    }
+
     /// The name of the event, if there is one.
     pub fn event_name(&self) -> Option<&str> {
         self.event.as_deref()

@@ -35,3 +35,18 @@ pub struct Replay {
     /// bytes.
     pub is_whole: bool,
 }
+
+impl Replay {
+    /// No messages, for a client that has all messages up to this id.
+    pub(crate) const fn nothing_after(id: Id) -> Self {
+        Self { gap: false, from: id, last: id, messages: Vec::new(), is_whole: false }
+    }
+
+    /// Tells of a gap up to this id, and leaves out the messages before it.
+    pub(crate) fn begin_behind(&mut self, from: Id) {
+        self.gap = true;
+        self.from = from;
+        self.last = from;
+        self.messages.clear();
+    }
+}

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use super::queue::{AckMode, Answer};
 use super::queues::{self, QUEUE, Sent, Sink};
 use super::refusal::Refusal;
-use super::session::StompSession;
+use super::session::{StompSession, Unconfirmed};
 use super::subscriptions::{Subscribed, TopicSubscription};
 use super::transactions::Step;
 use crate::proto::stomp::{Command, Frame, Version};
-use crate::push::hub::{Access, Subscription};
+use crate::push::hub::{Access, Publishing, Subscription};
 use crate::push::model::{Id, PRESENCE, Payload, StompForm, StompVariant, TOPIC, Topics, WireForm, check_topic_name, is_valid_name};
 use crate::session::Socket;
 
@@ -64,7 +64,7 @@ impl StompSession {
         Ok((destination, name))
     }
 
-    pub(super) fn send(&mut self, frame: &Frame<'_>) -> Result<(), Refusal> {
+    pub(super) fn send(&mut self, frame: &Frame<'_>) -> Result<Unconfirmed, Refusal> {
         let (destination, _) = self.destination(frame, Access::Publish)?;
         let step = match destination {
             Destination::Topic(topic) => {
@@ -78,14 +78,15 @@ impl StompSession {
     }
 
     /// Carries out a step, or adds it to the transaction that the frame names.
-    fn now_or_later(&mut self, frame: &Frame<'_>, step: Step) -> Result<(), Refusal> {
+    fn now_or_later(&mut self, frame: &Frame<'_>, step: Step) -> Result<Unconfirmed, Refusal> {
         let Some(transaction) = frame.headers.get("transaction") else { return self.carry_out(vec![step]) };
         let headers: usize = frame.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-        self.transactions.add(transaction, step, frame.body.len() + headers, self.shared.config.transaction_bytes)
+        self.transactions.add(transaction, step, frame.body.len() + headers, self.shared.config.transaction_bytes)?;
+        Ok(Vec::new())
     }
 
     /// Carries out steps. The queues take all messages or none, and nothing else happens before.
-    fn carry_out(&mut self, steps: Vec<Step>) -> Result<(), Refusal> {
+    fn carry_out(&mut self, steps: Vec<Step>) -> Result<Unconfirmed, Refusal> {
         let (mut sent, mut rest) = (Vec::new(), Vec::new());
         for step in steps {
             match step {
@@ -94,14 +95,18 @@ impl StompSession {
             }
         }
         self.shared.queues.send(sent).map_err(|full| Refusal::full(full.sentence()))?;
+        let mut unconfirmed = Vec::new();
         for step in rest {
             match step {
-                Step::Publish { topic, payload } => _ = self.shared.hub.publish(&topic, payload)?,
+                Step::Publish { topic, payload } => match self.shared.hub.begin_publish(&topic, payload) {
+                    Publishing::Done(outcome) => _ = outcome.inspect_err(|error| self.shared.hub.count_refused(error.status()))?,
+                    publishing @ Publishing::Waiting(_) => unconfirmed.push(publishing),
+                },
                 Step::Answer { id, subscription, answer } => self.answer_message(&id, subscription.as_deref(), answer)?,
                 Step::Send(_) => {}
             }
         }
-        Ok(())
+        Ok(unconfirmed)
     }
 
     /// The id of a subscription. In STOMP 1.0 it is optional, and the destination stands for it.
@@ -175,7 +180,7 @@ impl StompSession {
         if self.subscriptions.remove(id) { Ok(()) } else { Err(Refusal::protocol("this connection has no subscription with this id")) }
     }
 
-    pub(super) fn answer(&mut self, frame: &Frame<'_>) -> Result<(), Refusal> {
+    pub(super) fn answer(&mut self, frame: &Frame<'_>) -> Result<Unconfirmed, Refusal> {
         if self.version == Version::V1_0 && frame.command == Command::Nack {
             return Err(Refusal::protocol("STOMP 1.0 has no NACK"));
         }
@@ -203,16 +208,17 @@ impl StompSession {
         if is_known { Ok(()) } else { Err(Refusal::protocol("no message with this id waits for an acknowledgement")) }
     }
 
-    pub(super) fn transact(&mut self, frame: &Frame<'_>) -> Result<(), Refusal> {
+    pub(super) fn transact(&mut self, frame: &Frame<'_>) -> Result<Unconfirmed, Refusal> {
         let name = required(frame, "transaction")?;
         match frame.command {
-            Command::Begin => self.transactions.begin(name, self.shared.config.transactions),
+            Command::Begin => self.transactions.begin(name, self.shared.config.transactions)?,
             Command::Commit => {
                 let steps = self.transactions.end(name)?;
-                self.carry_out(steps)
+                return self.carry_out(steps);
             }
-            _ => self.transactions.end(name).map(drop),
+            _ => drop(self.transactions.end(name)?),
         }
+        Ok(Vec::new())
     }
 }
 

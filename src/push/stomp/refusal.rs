@@ -50,7 +50,7 @@ impl From<PublishError> for Refusal {
     fn from(error: PublishError) -> Self {
         let close_code = match error {
             PublishError::TooLarge => TOO_LARGE,
-            PublishError::TooManyTopics => TRY_AGAIN,
+            PublishError::TooManyTopics | PublishError::SpoolFull | PublishError::LogAway | PublishError::NotConfirmed => TRY_AGAIN,
             _ => POLICY,
         };
         Self { sentence: error.to_string().into(), close_code }

@@ -5,7 +5,7 @@
 //! and the end of the connection to `connection`.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::config::StompLogin;
 use super::frames;
@@ -15,7 +15,8 @@ use super::subscriptions::Subscriptions;
 use super::transactions::Transactions;
 use crate::proto::Frame as WireFrame;
 use crate::proto::stomp::{Command, Frame, HeartBeat, Intervals, Version};
-use crate::session::Socket;
+use crate::push::hub::{PublishError, Publishing};
+use crate::session::{Pusher, Socket};
 
 /// The session of one client.
 pub(super) struct StompSession {
@@ -25,6 +26,9 @@ pub(super) struct StompSession {
     pub(super) subscriptions: Subscriptions,
     pub(super) transactions: Transactions,
 }
+
+/// The messages of a frame that a log outside the process has not confirmed yet.
+pub(super) type Unconfirmed = Vec<Publishing>;
 
 /// What follows a frame.
 pub(super) enum After {
@@ -82,8 +86,9 @@ impl StompSession {
     /// Carries out a frame, and sends its receipt.
     pub(super) fn act(&mut self, frame: &Frame<'_>, receipt: Option<&str>, socket: &mut Socket<'_>) -> Result<After, Refusal> {
         let receipt = receipt.map(|id| frames::receipt(self.version, id));
+        let mut unconfirmed = Vec::new();
         match frame.command {
-            Command::Send => self.send(frame)?,
+            Command::Send => unconfirmed = self.send(frame)?,
             Command::Subscribe => self.subscribe(frame, socket)?,
             Command::Unsubscribe => {
                 self.unsubscribe(frame)?;
@@ -93,10 +98,14 @@ impl StompSession {
                 }
                 return Ok(After::GoOn);
             }
-            Command::Ack | Command::Nack => self.answer(frame)?,
-            Command::Begin | Command::Commit | Command::Abort => self.transact(frame)?,
+            Command::Ack | Command::Nack => unconfirmed = self.answer(frame)?,
+            Command::Begin | Command::Commit | Command::Abort => unconfirmed = self.transact(frame)?,
             Command::Disconnect => return Ok(After::Disconnect(receipt)),
             _ => return Err(Refusal::protocol("this connection has sent CONNECT before")),
+        }
+        if !unconfirmed.is_empty() {
+            self.answer_when_confirmed(unconfirmed, receipt, socket);
+            return Ok(After::GoOn);
         }
         if let Some(receipt) = receipt {
             socket.send_text(&receipt);
@@ -105,5 +114,52 @@ impl StompSession {
             self.subscriptions.advance(socket)?;
         }
         Ok(After::GoOn)
+    }
+
+    /// Sends the receipt of a frame when the log outside the process has confirmed all messages of
+    /// the frame. An ERROR ends the connection if it does not confirm one of them.
+    fn answer_when_confirmed(&self, unconfirmed: Unconfirmed, receipt: Option<String>, socket: &mut Socket<'_>) {
+        let answer = Arc::new(WhenConfirmed {
+            left: Mutex::new((unconfirmed.len(), None)),
+            receipt,
+            version: self.version,
+            shared: Arc::clone(&self.shared),
+            pusher: socket.pusher(),
+        });
+        for publishing in unconfirmed {
+            let answer = Arc::clone(&answer);
+            publishing.then(move |outcome| answer.count(outcome.err()));
+        }
+    }
+}
+
+/// The answer to a frame whose messages are not confirmed yet.
+struct WhenConfirmed {
+    /// The number of messages that are not confirmed, and the first error.
+    left: Mutex<(usize, Option<PublishError>)>,
+    receipt: Option<String>,
+    version: Version,
+    shared: Arc<Shared>,
+    pusher: Pusher,
+}
+
+impl WhenConfirmed {
+    fn count(&self, error: Option<PublishError>) {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.0 -= 1;
+        left.1 = left.1.or(error);
+        let (0, error) = *left else { return };
+        drop(left);
+        match (error, &self.receipt) {
+            (None, Some(receipt)) => self.pusher.push(&WireFrame::text(receipt)),
+            (None, None) => {}
+            (Some(error), _) => {
+                self.shared.hub.count_refused(error.status());
+                self.shared.errors.fetch_add(1, Relaxed);
+                let refusal = Refusal::from(error);
+                self.pusher.push(&WireFrame::text(&frames::error(self.version, &refusal.sentence, None)));
+                self.pusher.close(refusal.close_code);
+            }
+        }
     }
 }

@@ -60,6 +60,9 @@ impl Subscriptions {
             match replay.advance_on(&mut connection) {
                 SubscriptionStatus::Behind => return Ok(()),
                 SubscriptionStatus::Subscribed => topic.replay = None,
+                SubscriptionStatus::LogUnavailable => {
+                    return Err(Refusal::full("this server is behind the log: connect again with the same cursor"));
+                }
                 // Gaps can be told in this form, so messages are never gone without a word.
                 SubscriptionStatus::MessagesGone | SubscriptionStatus::TooManyTopics => {
                     return Err(Refusal::full("there are as many topics as this hub takes, and all have subscribers"));

@@ -40,13 +40,16 @@ pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
         return short_poll::serve(call, reply);
     }
     let technique = jsonp::counted_as(call, &TECHNIQUE);
-    // `hold_poll` does not read `sent_to`: a poll has a cursor, which may be `earliest`.
-    let parameters = call.poll_parameters(technique, call.hub.constants().id(0));
+    let parameters = call.poll_parameters(technique);
     match call.hub.hold_poll(&parameters, cursor, &form, wait, reply) {
         HoldOutcome::Held => {}
         HoldOutcome::Behind(missed, reply) => {
             call.hub.note_presence(&call.topics, call.client.as_ref(), technique);
             reply.send(form.answer_replay(&missed));
+        }
+        HoldOutcome::Later(lookup, reply) => {
+            call.hub.note_presence(&call.topics, call.client.as_ref(), technique);
+            call.answer_later(reply, lookup, move |missed| form.answer_replay(missed));
         }
         HoldOutcome::TooManyTopics(reply) => {
             call.reject(reply, &SubscribeError::TooManyTopics.into());

@@ -13,7 +13,7 @@
 use std::fmt::Write;
 
 use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, Technique};
-use crate::push::model::{Cursor, Format, Replay};
+use crate::push::model::{AnswerFields, Cursor, Format, Id, Replay};
 use crate::session::{Reply, Response};
 
 pub(crate) const TECHNIQUE: Technique = Technique {
@@ -35,36 +35,54 @@ const STYLE: &str =
     "body{font:14px/1.4 system-ui,sans-serif;margin:.6em}h1{font-size:1.1em}pre{margin:0;white-space:pre-wrap;overflow-wrap:anywhere}";
 
 pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
-    match page(call) {
-        Ok(text) => {
-            call.hub.note_presence(&call.topics, call.client.as_ref(), TECHNIQUE.name);
-            reply.send(call.fields.apply(Response::html(text)));
-        }
-        Err(rejection) => call.reject(reply, &rejection),
+    let (every, cursor) = match every(call).and_then(|every| Ok((every, call.after()?))) {
+        Ok(read) => read,
+        Err(rejection) => return call.reject(reply, &rejection),
+    };
+    call.hub.note_presence(&call.topics, call.client.as_ref(), TECHNIQUE.name);
+    let page = Page { topics: call.topics.to_string(), every, parameters: parameters(call), fields: call.fields.clone() };
+    if cursor == Cursor::New {
+        return reply.send(page.render(&call.hub.newest(&call.topics), None));
     }
+    call.answer_with(reply, cursor, move |replay| page.render(replay, Some(replay.last)));
 }
 
-fn page(call: &Call<'_>) -> Result<String, Rejection> {
-    let every = call.query.whole_number("every", 1..=EVERY_MAX)?.unwrap_or(EVERY);
-    let given = call.after()?;
-    let mut address = format!("?every={every}");
-    let replay = if given == Cursor::New {
-        call.hub.newest(&call.topics)
-    } else {
-        let replay = call.hub.replay(&call.topics, given);
-        let _ = write!(address, "&amp;after={}", replay.last);
-        replay
-    };
+/// Seconds between reloads.
+fn every(call: &Call<'_>) -> Result<u64, Rejection> {
+    Ok(call.query.whole_number("every", 1..=EVERY_MAX)?.unwrap_or(EVERY))
+}
+
+/// The parameters that the next address keeps, escaped for a page.
+fn parameters(call: &Call<'_>) -> String {
+    let mut text = String::new();
     for name in ["client", "presence"] {
         if let Some(value) = call.query.value(name) {
-            let _ = write!(address, "&amp;{name}={value}");
+            let _ = write!(text, "&amp;{name}={value}");
         }
     }
     for other in call.query.unknown() {
-        address.push_str("&amp;");
-        escape(other, &mut address);
+        text.push_str("&amp;");
+        escape(other, &mut text);
     }
-    Ok(render(&call.topics.to_string(), every, &address, &replay))
+    text
+}
+
+/// A page without its messages.
+struct Page {
+    topics: String,
+    every: u64,
+    parameters: String,
+    fields: AnswerFields,
+}
+
+impl Page {
+    /// The page with these messages. Its next address has the cursor, if there is one.
+    fn render(&self, replay: &Replay, cursor: Option<Id>) -> Response {
+        let Self { topics, every, parameters, fields } = self;
+        let after = cursor.map_or_else(String::new, |id| format!("&amp;after={id}"));
+        let address = format!("?every={every}{after}{parameters}");
+        fields.apply(Response::html(render(topics, *every, &address, replay)))
+    }
 }
 
 fn render(topics: &str, every: u64, address: &str, replay: &Replay) -> String {

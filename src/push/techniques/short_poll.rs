@@ -13,8 +13,8 @@
 //! 200 for `after=`.
 
 use super::jsonp;
-use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, Technique, Unchanged};
-use crate::push::model::{Format, PollForm};
+use crate::push::http::{Call, Endpoint, Form, GapForm, Technique, Unchanged};
+use crate::push::model::{Format, PollForm, Replay};
 use crate::session::{Reply, Response};
 
 pub(crate) const TECHNIQUE: Technique = Technique {
@@ -31,19 +31,17 @@ pub(crate) const TECHNIQUE: Technique = Technique {
 };
 
 pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
-    match jsonp::poll_form(call).and_then(|form| answer(call, &form)) {
-        Ok(response) => {
+    match jsonp::poll_form(call).and_then(|form| Ok((form, call.poll_cursor()?))) {
+        Ok((form, (cursor, unchanged))) => {
             call.hub.note_presence(&call.topics, call.client.as_ref(), jsonp::counted_as(call, &TECHNIQUE));
-            reply.send(response);
+            call.answer_with(reply, cursor, move |replay| answer(&form, replay, unchanged));
         }
         Err(rejection) => call.reject(reply, &rejection),
     }
 }
 
 /// The answer with the messages that are retained now.
-pub(super) fn answer(call: &Call<'_>, form: &PollForm) -> Result<Response, Rejection> {
-    let (cursor, unchanged) = call.poll_cursor()?;
-    let replay = call.hub.replay(&call.topics, cursor);
+fn answer(form: &PollForm, replay: &Replay, unchanged: Unchanged) -> Response {
     let is_empty = replay.messages.is_empty() && !replay.gap;
-    Ok(if is_empty && unchanged == Unchanged::NotModified { form.answer_not_modified(replay.last) } else { form.answer_replay(&replay) })
+    if is_empty && unchanged == Unchanged::NotModified { form.answer_not_modified(replay.last) } else { form.answer_replay(replay) }
 }

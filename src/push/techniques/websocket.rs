@@ -15,7 +15,8 @@ use std::sync::Arc;
 use crate::proto::Frame;
 use crate::proto::ws::Message;
 use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, Technique};
-use crate::push::hub::{Access, EncodeGap, Hub, PublishError, Subscription, SubscriptionStatus};
+use crate::push::hub::{Access, EncodeGap, Hub, PublishError, Publishing, Subscription, SubscriptionStatus};
+use crate::push::log::Patience;
 use crate::push::model::{Format, PRESENCE, Payload, SharedForm};
 use crate::session::{Reply, Socket, WebSocketHandler};
 
@@ -41,10 +42,10 @@ pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
 
 fn connection(call: &Call<'_>) -> Result<PushSocket, Rejection> {
     let form = call.form()?;
-    let missed = call.replay(call.after()?)?;
-    if missed.gap && form.gap == GapForm::Refused {
-        let sentence = format!("messages behind the cursor are missing; those behind {} are there", missed.from);
-        return Err(Rejection { status: 410, sentence });
+    let missed = call.replay(call.after()?, Patience::UntilRead)?;
+    let (from, has_gap) = missed.begin();
+    if has_gap && form.gap == GapForm::Refused {
+        return Err(Rejection::new(410, format!("messages behind the cursor are missing; those behind {from} are there")));
     }
     let target = call.topics.first();
     let may_publish = !target.ends_with(PRESENCE) && call.hub.allows(call.request, Access::Publish, target);
@@ -70,6 +71,7 @@ impl PushSocket {
             SubscriptionStatus::Subscribed => {}
             SubscriptionStatus::MessagesGone => close(socket, 4_410, "messages are missing"),
             SubscriptionStatus::TooManyTopics => close(socket, 1_013, "too many topics"),
+            SubscriptionStatus::LogUnavailable => close(socket, 1_013, "this server is behind the log"),
         }
         self.subscription = None;
     }
@@ -93,10 +95,24 @@ impl WebSocketHandler for PushSocket {
             Message::Text(text) => Payload::text(text),
             Message::Binary(bytes) => Payload::binary(bytes),
         };
-        match self.hub.publish(&self.target, payload) {
-            Ok(_) => {}
-            Err(error @ PublishError::TooLarge) => close(socket, 1_009, &error.to_string()),
-            Err(error) => close(socket, 1_013, &error.to_string()),
+        let code = |error| if error == PublishError::TooLarge { 1_009 } else { 1_013 };
+        let refuse = |error: PublishError, socket: &mut Socket<'_>| {
+            self.hub.count_refused(error.status());
+            close(socket, code(error), &error.to_string());
+        };
+        match self.hub.begin_publish(&self.target, payload) {
+            Publishing::Done(Ok(_)) => {}
+            Publishing::Done(Err(error)) => refuse(error, socket),
+            publishing => {
+                let (pusher, weak) = (socket.pusher(), self.hub.downgrade());
+                publishing.then(move |outcome| {
+                    let Err(error) = outcome else { return };
+                    if let Some(hub) = weak.upgrade() {
+                        hub.count_refused(error.status());
+                    }
+                    pusher.close(code(error));
+                });
+            }
         }
     }
 }

@@ -9,6 +9,7 @@
 //! Covers: driver::server, driver::stop, driver::deliveries, driver::timers, driver::write, driver::event_loop, driver::thread_per_conn
 
 mod app;
+mod brokers;
 mod busy;
 mod cases;
 mod catch_up;
@@ -29,6 +30,7 @@ mod logged;
 mod origins;
 mod push;
 mod room;
+mod shared_log;
 mod silent;
 mod slow;
 mod sources;

@@ -184,7 +184,9 @@ fn declarations(code: &[Token<'_>]) -> Vec<(String, bool)> {
 fn private_uses(source: &Source, code: &[Token<'_>], restricted: &HashSet<String>) -> Vec<Finding> {
     let code = without_tests(code);
     let after_dot = code.windows(2).filter(|pair| pair[0].text == ".").map(|pair| (pair[1].text.to_owned(), pair[1].line));
-    let in_paths = paths(&code).into_iter().flat_map(|path| path.segments.into_iter().map(move |segment| (segment, path.line)));
+    // The standard library has modules of the same names, such as `io`.
+    let own = paths(&code).into_iter().filter(|path| path.segments.first().is_none_or(|first| first != "std"));
+    let in_paths = own.flat_map(|path| path.segments.into_iter().map(move |segment| (segment, path.line)));
     let uses = after_dot.chain(in_paths).filter(|(name, _)| restricted.contains(name));
     uses.map(|(name, line)| Finding::new(source, line, format!("{name} is not public"))).collect()
 }
