@@ -131,6 +131,7 @@ function showStats(stats) {
   };
   for (const [name, text] of Object.entries(texts)) document.querySelector(`[data-stat="${name}"]`).textContent = text;
   showModel(stats.io);
+  showLog(stats.log);
   newest.see(stats.feed?.last);
   $("token-field").hidden = !stats.publish_token;
   for (const panel of panels) panel.sent = stats.clients[panel.client] ?? panel.sent;
@@ -139,6 +140,21 @@ function showStats(stats) {
     $("size").value = stepOf(stats.pace.bytes);
     showPace(stats.pace);
   }
+}
+
+const LOG_STATES = { away: "is away", "catching-up": "is being read", following: "is followed" };
+
+// The log that this server shares with others, if there is one.
+function showLog(log) {
+  $("log").hidden = !log;
+  if (!log) return;
+  const waits = `${number.format(log.spool_messages)} message${log.spool_messages === 1 ? "" : "s"} wait${log.spool_messages === 1 ? "s" : ""} for it`;
+  const behind = Math.max(0, log.target - log.applied);
+  const parts = [`${log.name} ${LOG_STATES[log.state]}`, waits, `the last message took ${number.format(log.delay_ms)} ms`];
+  if (behind > 0) parts.push(`${number.format(behind)} records to read`);
+  if (log.gaps + log.epochs > 0) parts.push(`gaps told: ${number.format(log.gaps + log.epochs)}`);
+  $("log").textContent = `The topics are shared with other servers: ${parts.join("; ")}.${log.error ? ` ${log.error}.` : ""}`;
+  $("log").classList.toggle("trouble", log.state !== "following");
 }
 
 function duration(seconds) {
