@@ -27,8 +27,8 @@
 //! If messages after the cursor are gone, the client is told of a gap and then receives all
 //! retained messages. The same holds for a cursor of another epoch, and for a cursor that this hub
 //! has not reached yet. A hub with a log outside the process is
-//! different in one point: a cursor that it has not reached is a message that another server has
-//! sent already, and the hub waits for it.
+//! different in one point: another server may have reached the cursor, so the hub waits until it has
+//! reached it, too.
 //!
 //! | where a client sends its cursor | for | a value that is not an id |
 //! |---|---|---|

@@ -32,8 +32,8 @@ pub(crate) struct StreamPlan {
     /// The media type of the form, with its parameters.
     pub(crate) content_type: Cow<'static, str>,
     /// Makes the first bytes of the body. The id is the position from which the stream has all
-    /// messages.
-    pub(crate) preface: fn(&Call<'_>, Id) -> Vec<u8>,
+    /// messages; `None` if the stream begins with a gap, which tells the position.
+    pub(crate) preface: fn(&Call<'_>, Option<Id>) -> Vec<u8>,
     /// Encodes a gap. It is not called if the form tells of a gap in the head only.
     pub(crate) encode_gap: EncodeGap,
     /// The stream ends after this many bytes of messages, including those of the replay.
@@ -177,7 +177,7 @@ impl Call<'_> {
         if !stream.is_live() {
             return;
         }
-        stream.send(&(plan.preface)(self, from));
+        stream.send(&(plan.preface)(self, (!has_gap).then_some(from)));
         if let Some(bytes) = plan.limit_bytes {
             stream.end_after(bytes);
         }

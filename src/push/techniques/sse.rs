@@ -48,11 +48,17 @@ fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
         wire_form: form.shared(),
         content_type: form.content_type.into(),
         // An event without data reaches no listener, but sets the browser's last id. So the browser
-        // resumes at the right position even if the stream ends before its first message.
-        preface: |call, from| encode(&Event::without_data().id(&from.to_string()).retry(call.hub.config().retry)),
+        // resumes at the right position even if the stream ends before its first message. Before a
+        // gap, the browser keeps its last id: if the stream ends before the gap has arrived, the next
+        // one must tell of it again.
+        preface: |call, from| {
+            let from = from.map(|id| id.to_string());
+            let event = Event::without_data().retry(call.hub.config().retry);
+            encode(&from.iter().fold(event, |event, id| event.id(id)))
+        },
         encode_gap: Box::new(move |gap| {
-            let gap = gap.json();
-            let event = Event::data(&gap);
+            let (json, from) = (gap.json(), gap.from.map(|id| id.to_string()));
+            let event = from.iter().fold(Event::data(&json), |event, id| event.id(id));
             Frame::chunk(&encode(&if form.format == Format::Json { event } else { event.event("gap") }))
         }),
         limit_bytes: None,

@@ -58,7 +58,7 @@ pub(super) fn max_bytes(call: &Call<'_>) -> Result<usize, Rejection> {
 
 /// The padding and an empty line. The empty line is always sent, because some scripts are not told
 /// of a head before the first byte of the body.
-fn preface(call: &Call<'_>, _: Id) -> Vec<u8> {
+fn preface(call: &Call<'_>, _: Option<Id>) -> Vec<u8> {
     let pad = call.query.whole_number("pad", 0..=PAD_MAX).ok().flatten().unwrap_or(0);
     let mut bytes = vec![b' '; pad as usize];
     bytes.push(b'\n');

@@ -51,7 +51,7 @@ fn connection(call: &Call<'_>) -> Result<PushSocket, Rejection> {
     let may_publish = !target.ends_with(PRESENCE) && call.hub.allows(call.request, Access::Publish, target);
     let encode_gap: Option<EncodeGap> = if form.gap == GapForm::InBand { Some(Box::new(|gap| Frame::text(&gap.json()))) } else { None };
     let subscription = call.subscription_after(missed, form.shared(), encode_gap);
-    Ok(PushSocket { hub: call.hub.clone(), target: Arc::clone(target), may_publish, subscription: Some(subscription) })
+    Ok(PushSocket { hub: call.hub.clone(), target: Arc::clone(target), may_publish, subscription: Some(Box::new(subscription)) })
 }
 
 struct PushSocket {
@@ -59,8 +59,9 @@ struct PushSocket {
     /// The topic to which the hub publishes the client's messages.
     target: Arc<str>,
     may_publish: bool,
-    /// `None` after the client is subscribed.
-    subscription: Option<Subscription>,
+    /// `None` after the client is subscribed. Boxed, because most sockets are subscribed for nearly
+    /// all of their time, and then need no room for it.
+    subscription: Option<Box<Subscription>>,
 }
 
 impl PushSocket {
