@@ -350,3 +350,45 @@ fn a_source_that_panics_when_it_is_dropped() {
     rig.eof();
     assert_eq!((rig.stats().panics, rig.shelf.alive()), (1, 0));
 }
+
+/// A source that waits for another thread is called when a pusher wakes it, and not before.
+#[test]
+fn a_source_is_woken() {
+    struct Waits(Arc<Shelf>, u32);
+    impl StreamSource for Waits {
+        fn feed(&mut self, stream: &mut Stream<'_>) -> Feed {
+            self.0.note("feed");
+            self.1 += 1;
+            match self.1 {
+                1 | 2 => Feed::Continue,
+                3 => {
+                    stream.send(b"found");
+                    Feed::Continue
+                }
+                _ => Feed::End,
+            }
+        }
+    }
+    let mut rig = fed(SlowConsumer::Disconnect, |stream, shelf| stream.feed(Waits(Arc::clone(shelf), 0)));
+    rig.send(get("/"));
+    assert_eq!(rig.shelf.calls(), ["feed"]);
+    rig.deliver();
+    assert!(rig.shelf.calls().is_empty(), "nothing has woken it");
+    rig.shelf.pusher().wake();
+    rig.deliver();
+    assert_eq!(rig.shelf.calls(), ["feed"]);
+    // While messages wait for the reader, the source is called after them.
+    rig.block();
+    rig.shelf.push(&"x".repeat(10 * CHUNK_BYTES));
+    rig.shelf.push("waits");
+    rig.shelf.pusher().wake();
+    rig.deliver();
+    assert!(rig.shelf.calls().is_empty());
+    let pusher = rig.shelf.pusher();
+    rig.unblock();
+    let answer = rig.answer();
+    assert!(answer.is_whole && answer.text().ends_with("xwaitsfound"), "{}", answer.text());
+    pusher.wake();
+    rig.deliver();
+    assert!(rig.text().is_empty(), "the stream is over");
+}

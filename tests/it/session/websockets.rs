@@ -8,7 +8,7 @@ use pushlab::proto::{CloseReason, Frame};
 use pushlab::session::{Command, Ending, Limits, Settings};
 
 use super::rig::Rig;
-use super::wire::{CLOSE, PING, PONG, close, close_frame, frame, text, text_frame};
+use super::wire::{self, CLOSE, PING, PONG, close, close_frame, frame, text, text_frame};
 
 fn rig() -> Rig {
     let mut rig = Rig::new();
@@ -272,4 +272,22 @@ fn a_release_is_nothing_to_a_websocket() {
     let mut rig = rig();
     rig.apply(rig.last_serial(), Command::Release(None));
     assert_eq!((rig.text().as_str(), rig.ending()), ("", None));
+}
+
+/// A pusher wakes the handler as written output does, but not before messages that wait, and not
+/// after the close.
+#[test]
+fn a_handler_is_woken() {
+    let mut rig = Rig::new();
+    rig.send(wire::upgrade("/ws"));
+    rig.deliver();
+    rig.shelf.calls();
+    rig.shelf.pusher().wake();
+    rig.deliver();
+    assert_eq!(rig.shelf.calls(), ["drained"]);
+    let pusher = rig.shelf.pusher();
+    pusher.close(1000);
+    pusher.wake();
+    rig.deliver();
+    assert!(rig.shelf.calls().is_empty(), "the connection closes");
 }

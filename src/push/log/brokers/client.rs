@@ -221,8 +221,12 @@ impl Sender {
         write: impl FnOnce(FrameWriter<'_>) -> Result<(), crate::proto::LocalError>,
     ) -> Result<(), LogError> {
         let mut bytes = Vec::new();
-        write(FrameWriter::new(command, self.version, &mut bytes))
-            .map_err(|error| LogError::new(format!("a STOMP frame cannot carry this: {error}")))?;
+        write(FrameWriter::new(command, self.version, &mut bytes)).map_err(|error| {
+            // A hub checks names before, so nothing it sends is refused. If it is, the reading half
+            // must fail, too: it opens the next connection.
+            let _ = self.socket.shutdown(Shutdown::Both);
+            LogError::new(format!("a STOMP frame cannot carry this: {error}"))
+        })?;
         self.write(&bytes)
     }
 
