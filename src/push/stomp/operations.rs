@@ -85,13 +85,18 @@ impl StompSession {
         Ok(Vec::new())
     }
 
-    /// Carries out steps. The queues take all messages or none, and nothing else happens before.
+    /// Carries out steps. The queues take all messages or none, and nothing else happens before. An
+    /// acknowledgement of an unknown message is refused before anything happens.
     fn carry_out(&mut self, steps: Vec<Step>) -> Result<Unconfirmed, Refusal> {
         let (mut sent, mut rest) = (Vec::new(), Vec::new());
         for step in steps {
             match step {
                 Step::Send(message) => sent.push(message),
-                other => rest.push(other),
+                Step::Answer { id, subscription, answer } => {
+                    self.find_waiting(&id, subscription.as_deref())?;
+                    rest.push(Step::Answer { id, subscription, answer });
+                }
+                Step::Publish { .. } => rest.push(step),
             }
         }
         self.shared.queues.send(sent).map_err(|full| Refusal::full(full.sentence()))?;
@@ -195,17 +200,27 @@ impl StompSession {
         self.now_or_later(frame, Step::Answer { id, subscription, answer })
     }
 
-    fn answer_message(&mut self, id: &str, subscription: Option<&str>, answer: Answer) -> Result<(), Refusal> {
-        let mut subscribed = self.subscriptions.by_id.iter().filter(|(known, _)| subscription.is_none_or(|wanted| wanted == *known));
-        let is_known = match queues::number_of(id) {
-            Some(number) => subscribed.any(|(_, subscribed)| match subscribed {
-                Subscribed::Queue(consumer) => consumer.answer(number, answer),
-                Subscribed::Topic(_) => false,
-            }),
-            // A topic's message needs no acknowledgement: its id is a cursor.
-            None => id.parse::<Id>().is_ok() && subscribed.any(|(_, of)| matches!(of, Subscribed::Topic(topic) if topic.acks)),
+    fn answer_message(&self, id: &str, subscription: Option<&str>, answer: Answer) -> Result<(), Refusal> {
+        let found = self.find_waiting(id, subscription)?;
+        if let (Subscribed::Queue(consumer), Some(number)) = (found, queues::number_of(id)) {
+            consumer.answer(number, answer);
+        }
+        // A topic's message needs no acknowledgement: its id is a cursor.
+        Ok(())
+    }
+
+    /// The subscription in which a message waits for an acknowledgement.
+    fn find_waiting(&self, id: &str, subscription: Option<&str>) -> Result<&Subscribed, Refusal> {
+        let number = queues::number_of(id);
+        let is_id = id.parse::<Id>().is_ok();
+        let waits = |subscribed: &Subscribed| match (subscribed, number) {
+            (Subscribed::Queue(consumer), Some(number)) => consumer.waits_for(number),
+            (Subscribed::Topic(topic), None) => topic.acks && is_id,
+            _ => false,
         };
-        if is_known { Ok(()) } else { Err(Refusal::protocol("no message with this id waits for an acknowledgement")) }
+        let mut subscribed = self.subscriptions.by_id.iter().filter(|(known, _)| subscription.is_none_or(|wanted| wanted == *known));
+        let found = subscribed.find(|(_, subscribed)| waits(subscribed)).map(|(_, subscribed)| subscribed);
+        found.ok_or_else(|| Refusal::protocol("no message with this id waits for an acknowledgement"))
     }
 
     pub(super) fn transact(&mut self, frame: &Frame<'_>) -> Result<Unconfirmed, Refusal> {

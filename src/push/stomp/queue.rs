@@ -175,6 +175,12 @@ impl<S> Queue<S> {
         (0..count).map(|step| (self.turn + step) % count).filter(is_wanted).find(|at| self.consumers[*at].has_room())
     }
 
+    /// Whether a consumer has a message that waits for an acknowledgement.
+    pub(super) fn waits_for(&self, key: u64, number: u64) -> bool {
+        let consumer = self.consumers.iter().find(|consumer| consumer.key == key);
+        consumer.is_some_and(|consumer| consumer.unacknowledged.iter().any(|message| message.number == number))
+    }
+
     /// Takes an acknowledgement. Returns whether the message was waiting for one.
     pub(super) fn answer(&mut self, key: u64, number: u64, answer: Answer) -> bool {
         let Some(consumer) = self.consumers.iter_mut().find(|consumer| consumer.key == key) else { return false };

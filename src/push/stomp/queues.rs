@@ -221,15 +221,18 @@ pub(super) struct ConsumerGuard {
 }
 
 impl ConsumerGuard {
-    /// Takes an acknowledgement. Returns whether the message was waiting for one.
-    pub(super) fn answer(&self, number: u64, answer: Answer) -> bool {
+    /// Whether the message waits for an acknowledgement of this consumer.
+    pub(super) fn waits_for(&self, number: u64) -> bool {
+        self.queues.lock().queues.get(&self.queue).is_some_and(|queue| queue.waits_for(self.key, number))
+    }
+
+    /// Takes an acknowledgement, if the message waits for one.
+    pub(super) fn answer(&self, number: u64, answer: Answer) {
         let mut state = self.queues.lock();
-        let Some(queue) = state.queues.get_mut(&self.queue) else { return false };
-        let is_known = queue.answer(self.key, number, answer);
-        if is_known {
+        let Some(queue) = state.queues.get_mut(&self.queue) else { return };
+        if queue.answer(self.key, number, answer) {
             self.queues.dispatch(&mut state, &self.queue);
         }
-        is_known
     }
 }
 

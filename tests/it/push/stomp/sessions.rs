@@ -118,6 +118,18 @@ fn an_acknowledgement_in_a_transaction_counts_at_the_commit() {
     assert_eq!((client.commands(), broker.stomp.stats().queued_messages), (vec![], 0));
 }
 
+/// An acknowledgement of an unknown message refuses the commit before anything happens.
+#[test]
+fn a_commit_with_an_unknown_acknowledgement_does_nothing() {
+    let broker = Broker::new();
+    let mut client = broker.connect();
+    client.send("BEGIN\ntransaction:t\n\n\0SEND\ndestination:/topic/a\ntransaction:t\n\nx\0");
+    client.send("SEND\ndestination:/queue/q\ntransaction:t\n\nx\0ACK\nid:7\ntransaction:t\n\n\0COMMIT\ntransaction:t\n\n\0");
+    let seen = client.take();
+    assert_eq!(seen[0].get("message"), Some("no message with this id waits for an acknowledgement"));
+    assert_eq!((broker.hub.info("a").unwrap().published, broker.stomp.stats().queued_messages), (0, 0));
+}
+
 #[test]
 fn the_counters_are_json() {
     let broker = Broker::new();
