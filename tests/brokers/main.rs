@@ -10,10 +10,12 @@
 //! | `plain_topic` | a topic that keeps nothing: fan-out, and a gap for whoever changes servers |
 //! | `lost_disk` | the broker comes back without its data |
 //! | `bad_brokers` | what listens is no broker, is silent, refuses, or is not there |
+//! | `cost` | nothing goes wrong: what a publish costs by each log |
 //! | `lag` | a server is frozen, and then catches up |
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod bad_brokers;
+mod cost;
 mod kill;
 mod lag;
 mod lost_disk;

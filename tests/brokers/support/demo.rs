@@ -39,9 +39,18 @@ fn program() -> PathBuf {
 impl Demo {
     /// Starts a demo with this log.
     pub(crate) fn begin(name: &str, io: &str, log: &str) -> Starting {
+        Self::begin_with(name, &["--io", io, "--log", log])
+    }
+
+    /// Starts a demo that keeps its messages in memory alone.
+    pub(crate) fn begin_alone(name: &str, io: &str) -> Starting {
+        Self::begin_with(name, &["--io", io])
+    }
+
+    fn begin_with(name: &str, arguments: &[&str]) -> Starting {
         let folder = Folder::new(name);
         let mut command = Command::new(program());
-        command.args(["--listen", "127.0.0.1:0", "--io", io, "--log", log]).env("RUST_LOG", "info");
+        command.args(["--listen", "127.0.0.1:0"]).args(arguments).env("RUST_LOG", "info");
         Starting { process: Process::start(name, folder.path(), &mut command), folder }
     }
 
