@@ -2,10 +2,10 @@
 //! size.
 //!
 //! Owns the pace and the form of the messages. Leaves the prices to `quotes`. A message is
-//! `{"run":"3f9a0c","seq":7,"sent_ms":1785000000000.123,"name":"ALDER","value":42.17,"opening":42.00,"pad":"......"}`:
+//! `{"seq":7,"run":"3f9a0c","sent_ms":1785000000000.123,"name":"ALDER","value":42.17,"opening":42.00,"pad":"......"}`:
 //!
-//! - `run`: the run of a server. Servers that share a log each publish quotes of their own
-//! - `seq`: its number in this run, so that a reader can count lost messages
+//! - `seq`: its number in this run of the server, so that a reader can count lost messages
+//! - `run`: the run. Servers that share a log each publish quotes of their own
 //! - `sent_ms`: Unix time in milliseconds
 //! - `name`, `value`, `opening`: the quote
 //! - `pad`: dots, up to the chosen size
@@ -90,7 +90,7 @@ fn new_run() -> String {
 
 fn message(run: &str, seq: u64, Quote { name, price, opening }: Quote, bytes: usize) -> String {
     let (sent_ms, value, opening) = (now_ms(), f64::from(price) / 100.0, f64::from(opening) / 100.0);
-    let mut json = format!(r#"{{"run":"{run}","seq":{seq},"sent_ms":{sent_ms:.3},"name":"{name}","#);
+    let mut json = format!(r#"{{"seq":{seq},"run":"{run}","sent_ms":{sent_ms:.3},"name":"{name}","#);
     let _ = write!(json, r#""value":{value:.2},"opening":{opening:.2},"pad":""#);
     let dots = bytes.saturating_sub(json.len() + 2);
     let _ = write!(json, "{:.<dots$}\"}}", "");
