@@ -21,7 +21,7 @@ const MESSAGES: usize = 5_000;
 const MESSAGE_BYTES: usize = 1_000;
 const PUBLISHERS: usize = 20;
 /// A stream of the topic from the first message to the last one takes less time.
-const READ_TIME: Duration = Duration::from_secs(30);
+const READ_TIME: Duration = Duration::from_secs(120);
 /// A server keeps the messages in its history, encodes them, and reads no more than a window ahead.
 /// 5,000 messages of 1,000 bytes take a small multiple of 5 MB.
 const MEMORY_MAX_KIB: u64 = 100 * 1024;

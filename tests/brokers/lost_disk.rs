@@ -17,7 +17,7 @@ use super::support::technique::Technique;
 
 const TOPIC: &str = "disk";
 const MESSAGES: usize = 100;
-const READ_TIME: Duration = Duration::from_secs(20);
+const READ_TIME: Duration = Duration::from_secs(120);
 
 #[test]
 fn a_broker_that_loses_its_disk_begins_another_epoch() {

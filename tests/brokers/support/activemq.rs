@@ -9,7 +9,7 @@ use super::processes::{Folder, Process, free_ports, listens};
 
 /// Where Debian's package is.
 const HOME: &str = "/usr/share/activemq";
-const START_TIME: Duration = Duration::from_secs(60);
+const START_TIME: Duration = Duration::from_secs(180);
 
 pub(crate) struct ActiveMq {
     server: Option<Process>,

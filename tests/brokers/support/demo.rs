@@ -13,10 +13,10 @@ use super::http::{Answer, Connection};
 use super::processes::{Folder, Process, wait_for};
 
 /// The demo waits up to 15 s for its log before it listens.
-const START_TIME: Duration = Duration::from_secs(30);
+const START_TIME: Duration = Duration::from_secs(120);
 /// `RabbitMQ` refuses streams for some seconds after its start, and the pause between two attempts
 /// of a server grows to 5 s.
-const FOLLOW_TIME: Duration = Duration::from_secs(40);
+const FOLLOW_TIME: Duration = Duration::from_secs(120);
 pub(crate) const IO_MODELS: [&str; 2] = ["event-loop", "threads"];
 
 pub(crate) struct Demo {

@@ -12,8 +12,8 @@ use super::processes::{Folder, Process, free_ports, listens};
 
 /// Debian's script for this path switches the user, and the one below does not.
 const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
-const START_TIME: Duration = Duration::from_secs(60);
-const STOP_TIME: Duration = Duration::from_secs(30);
+const START_TIME: Duration = Duration::from_secs(180);
+const STOP_TIME: Duration = Duration::from_secs(120);
 /// Erlang makes a table for as many descriptors as it may open, and many systems allow a million.
 const DESCRIPTORS: u32 = 20_000;
 
