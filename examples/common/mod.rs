@@ -12,6 +12,7 @@
 //! | `small` | the command line of an example that is one file |
 //! | `quotes` | made-up share prices |
 //! | `counters` | the counters of `/stats`, with the limits on threads |
+//! | `broker/` | a small message broker: streams on disk, over STOMP |
 //! | `signals` | Ctrl-C and SIGTERM |
 //! | `push.js` | a subscription by any technique, in the browser |
 //! | `fallback.js` | the next technique if one does not work |
@@ -30,7 +31,7 @@ pub(crate) mod terminal;
 
 use std::fmt::Write;
 use std::io;
-use std::net::{TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -58,6 +59,8 @@ const BACKLOG: i32 = 4_096;
 /// The facts about the running server that an application may need.
 pub(crate) struct Started {
     pub(crate) io: IoModel,
+    #[allow(dead_code, reason = "not every example has other servers that must know it")]
+    pub(crate) address: SocketAddr,
     config: Config,
     stats: Arc<Stats>,
 }
@@ -66,18 +69,35 @@ impl Started {
     pub(crate) fn counters(&self) -> Counters {
         Counters::new(self.io, &self.config, Arc::clone(&self.stats))
     }
+
+    /// The pages of other origins that may act here.
+    #[allow(dead_code, reason = "not every example has other servers that must know them")]
+    pub(crate) fn allow_origins(&self) -> &[String] {
+        &self.config.settings.allow_origins
+    }
 }
 
 /// A complete `main`: reads the command line, serves, and stops on a signal. `option` takes an
 /// option that only this example has, and returns whether it knows the option. `app` makes the
 /// application after the server has begun to listen.
+#[allow(dead_code, reason = "not every example passes the arguments of the process on")]
 pub(crate) fn run<H: Handler>(
     help: &str,
     option: impl FnMut(&str, &mut Arguments, &mut Config) -> Result<bool, String>,
     app: impl FnOnce(&Started) -> H,
 ) -> ExitCode {
+    run_with(Arguments::new(std::env::args_os()), help, option, app)
+}
+
+/// As [`run`], with other arguments than those of the process.
+pub(crate) fn run_with<H: Handler>(
+    arguments: Arguments,
+    help: &str,
+    option: impl FnMut(&str, &mut Arguments, &mut Config) -> Result<bool, String>,
+    app: impl FnOnce(&Started) -> H,
+) -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
-    match options::parse(Arguments::new(std::env::args_os()), option) {
+    match options::parse(arguments, option) {
         Ok(Wish::Help) => end(say(help)),
         Ok(Wish::Version) => end(say(&version())),
         Ok(Wish::Serve(options)) => match serve(*options, app) {
@@ -103,7 +123,7 @@ fn serve<H: Handler>(options: Options, app: impl FnOnce(&Started) -> H) -> Resul
     })?;
     let signals = Signals::stop(server.stopper(), NAME).map_err(|error| format!("cannot wait for Ctrl-C: {error}"))?;
     let (address, stats) = (server.local_addr(), server.stats());
-    let app = app(&Started { io, config: config.clone(), stats: Arc::clone(&stats) });
+    let app = app(&Started { io, address, config: config.clone(), stats: Arc::clone(&stats) });
 
     let mut text = format!("pushlab {NAME}, {io}: http://{address}/");
     if io == IoModel::ThreadPerConnection {
