@@ -12,6 +12,8 @@
 
 #[path = "../common/arguments.rs"]
 mod arguments;
+#[path = "../common/broker/mod.rs"]
+mod broker;
 mod claims;
 mod findings;
 mod interrupt;
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Ok(Command::List) => end(say(&report::terminal::list())),
         Ok(Command::Explain(claim)) => end(say(&report::terminal::explain(claim))),
         Ok(Command::Serve(setup)) => end(server::serve(&setup)),
+        Ok(Command::ServeBroker(directory)) => end(lab::broker::serve(&directory)),
         Ok(Command::Merge(asked)) => end(merge(&asked)),
         Ok(Command::Compare(options)) => match compare(&options) {
             Ok(()) if interrupt::is_asked() => ExitCode::from(interrupt::EXIT_INTERRUPTED),

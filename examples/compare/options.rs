@@ -7,6 +7,8 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use pushlab::push::SharedLog;
+
 use crate::arguments::Arguments;
 use crate::claims::{CLAIMS, Claim};
 use crate::lab::Effort;
@@ -31,6 +33,9 @@ Usage: compare [OPTIONS]
   --count              also count instructions (valgrind) and system calls (strace), if installed
   --poll-binary FILE   a build of this program over poll(2), for the model `poll`
   --server HOST:PORT   also measure a server that is not pushlab's
+  --log ADDRESS        the broker that servers share in C24, such as RabbitMQ:
+                       stomp+stream://USER:PASSWORD@HOST:PORT; the lab makes new streams there
+                       [a small broker of the lab's own]
   --defect NAME        break the model event-loop on purpose, to see the claims notice: `sleeps` for
                        1 ms in each handler, or `loses` every tenth published message
   --merge A.json B.json
@@ -53,6 +58,8 @@ pub(crate) enum Command {
     /// Run as the measured server. The help does not list it: this program starts that process
     /// itself.
     Serve(Setup),
+    /// Run as the broker of servers that share a log. As above.
+    ServeBroker(PathBuf),
     Merge(Merge),
     List,
     Explain(&'static Claim),
@@ -81,6 +88,7 @@ pub(crate) struct Options {
     pub(crate) defect: Defect,
     pub(crate) poll_binary: Option<PathBuf>,
     pub(crate) server: Option<SocketAddr>,
+    pub(crate) log: Option<String>,
 }
 
 /// The error is a sentence for the person at the terminal.
@@ -96,6 +104,7 @@ pub(crate) fn parse(mut arguments: Arguments) -> Result<Command, String> {
         defect: Defect::None,
         poll_binary: None,
         server: None,
+        log: None,
     };
     let mut merged = Vec::new();
     while let Some(flag) = arguments.next_flag()? {
@@ -111,6 +120,7 @@ pub(crate) fn parse(mut arguments: Arguments) -> Result<Command, String> {
             "--defect" => options.defect = arguments.value("sleeps or loses")?,
             "--poll-binary" => options.poll_binary = Some(arguments.value("a file")?),
             "--server" => options.server = Some(arguments.value::<Address>("HOST:PORT or http://HOST:PORT, which must exist")?.0),
+            "--log" => options.log = Some(arguments.value::<Log>("stomp+stream://USER:PASSWORD@HOST:PORT")?.0),
             "--merge" => merged = arguments.values("two or more JSON files")?,
             "--list" => return Ok(Command::List),
             "--explain" => return Ok(Command::Explain(arguments.value::<OneClaim>("a name from --list, as in C8")?.0)),
@@ -121,6 +131,7 @@ pub(crate) fn parse(mut arguments: Arguments) -> Result<Command, String> {
                 let settings: Vec<String> = settings.split_whitespace().map(str::to_owned).collect();
                 return Ok(Command::Serve(Setup::parse(&settings)?));
             }
+            "--serve-broker" => return Ok(Command::ServeBroker(arguments.value("a directory")?)),
             _ => return Err(arguments.unknown()),
         }
     }
@@ -173,6 +184,19 @@ impl FromStr for Claims {
     }
 }
 
+/// The address of a stream without the stream's name.
+struct Log(String);
+
+impl FromStr for Log {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let base = text.trim_end_matches('/');
+        let is_stream = base.starts_with("stomp+stream://") && format!("{base}/compare").parse::<SharedLog>().is_ok();
+        if is_stream { Ok(Self(base.to_owned())) } else { Err(()) }
+    }
+}
+
 struct Address(SocketAddr);
 
 impl FromStr for Address {
@@ -211,6 +235,10 @@ mod tests {
         assert_eq!(told(&["--fast"]), "`--fast` is not an option");
         assert_eq!(told(&["--merge"]), "--merge needs a value: two or more JSON files");
         assert_eq!(told(&["--json", "a", "--out", "a"]), "--json and --out name the same file, a");
+        let of_log = "stomp+stream://USER:PASSWORD@HOST:PORT";
+        for wrong in ["stomp://host:1", "host:1", "stomp+stream://", "stomp+stream://host:1/name/x"] {
+            assert_eq!(told(&["--log", wrong]), format!("--log `{wrong}` is not understood; expected {of_log}"));
+        }
         assert!(told(&["--server", "nowhere"]).starts_with("--server `nowhere` is not understood"));
     }
 }

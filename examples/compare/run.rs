@@ -101,6 +101,7 @@ pub(crate) fn conditions(options: &Options) -> Result<Conditions> {
         binary,
         poll_binary,
         foreign: options.server,
+        log: options.log.clone(),
         count: options.count,
         defect: options.defect,
         cores: Cores::divide(cores::available()),

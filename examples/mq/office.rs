@@ -27,8 +27,8 @@ const HELP: &str = "\
 Three servers that share a log, the broker that keeps the log, and a page that ends them.
 
 Usage: mq [OPTIONS]
-       mq server --log ADDRESS [OPTIONS]   one of the servers; see mq server --help
-       mq broker --keep DIR [OPTIONS]      the broker; see mq broker --help
+       mq server [OPTIONS]              one of the servers; see mq server --help
+       mq broker --keep DIR [OPTIONS]   the broker; see mq broker --help
 
   --io MODEL           the IO model of all servers: event-loop (default) or threads
   --listen ADDR:PORT   the address of the page; port 0 takes any free port   [127.0.0.1:8080]

@@ -21,10 +21,11 @@ use crate::end_with_input;
 const HELP: &str = "\
 One of several servers that share a log: the hub at /topics, and STOMP at /stomp.
 
-Usage: mq server --log ADDRESS [OPTIONS]
+Usage: mq server [OPTIONS]
 
   --log ADDRESS        stomp+stream://USER:PASSWORD@HOST:PORT/NAME, a stream, or
                        stomp://USER:PASSWORD@HOST:PORT/NAME, a topic of any STOMP broker
+                       [no log: the server is alone]
   --io MODEL           the IO model: event-loop (default) or threads
   --listen ADDR:PORT   the address to listen on; port 0 takes any free port   [127.0.0.1:8080]
   --allow-origin ORIGIN

@@ -30,6 +30,7 @@ mod c20_waiting;
 mod c21_storm;
 mod c22_six_tabs;
 mod c23_one_way;
+mod c24_any_server;
 
 use std::borrow::Cow;
 
@@ -65,6 +66,7 @@ pub(crate) const CLAIMS: &[&Claim] = &[
     &c21_storm::CLAIM,
     &c22_six_tabs::CLAIM,
     &c23_one_way::CLAIM,
+    &c24_any_server::CLAIM,
 ];
 
 /// One claim.

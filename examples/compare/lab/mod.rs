@@ -5,7 +5,7 @@
 //! `claims`.
 //!
 //! - The subjects: `model` (what is compared), `process` (a server), `cores` (where it runs), `nginx`
-//!   (a proxy in front of it).
+//!   (a proxy in front of it), `broker` (what several servers share).
 //! - The figures: `proc` (of a process and the system), `count` (instructions and system calls),
 //!   `samples` (medians and ratios).
 //! - The loads: `load` (a closed loop), `open_loop` (a fixed rate), `exchange_rounds` (one load on
@@ -16,6 +16,7 @@
 //! - `wire`: the client's bytes.
 
 pub(crate) mod account;
+pub(crate) mod broker;
 pub(crate) mod browser;
 pub(crate) mod cores;
 pub(crate) mod count;
@@ -103,6 +104,8 @@ pub(crate) struct Conditions {
     pub(crate) poll_binary: Option<PathBuf>,
     /// A server that is not pushlab's.
     pub(crate) foreign: Option<SocketAddr>,
+    /// A broker that the user runs, for servers that share a log.
+    pub(crate) log: Option<String>,
     /// Whether instructions and system calls are counted where they decide.
     pub(crate) count: bool,
     /// What is broken in the model `event-loop`.

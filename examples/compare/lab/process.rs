@@ -1,7 +1,8 @@
 //! A server process, seen from its parent.
 //!
 //! Owns starting it, reading its address, its figures, and ending it. Leaves what it serves to
-//! `server`. The process ends when its standard input is closed.
+//! `server`. The process ends when its standard input is closed. Other processes of this program are
+//! started and ended in the same way.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
@@ -54,21 +55,11 @@ impl ServerProcess {
 
     /// Starts the server under a tool: `tool` is a command, to which the server's is added.
     pub(crate) fn start_under(tool: &[&OsStr], binary: &Path, setup: &Setup) -> Result<Self> {
-        let model = setup.model;
         let mut words = tool.iter().copied().chain([binary.as_os_str()]);
-        let mut child = Command::new(words.next().unwrap_or_default())
-            .args(words)
-            .arg("--serve")
-            .arg(setup.arguments().join(" "))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("cannot start the {model} server ({}): {error}", binary.display()))?;
-        let address = read_address(model, &mut child);
-        // From here on, the process is ended if its address is not known.
-        let mut server = Self { model, address: SocketAddr::from(([0, 0, 0, 0], 0)), child: Some(child) };
-        server.address = address?;
-        Ok(server)
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words).arg("--serve").arg(setup.arguments().join(" "));
+        let (child, address) = launch(&format!("{} server", setup.model), &mut command)?;
+        Ok(Self { model: setup.model, address, child: Some(child) })
     }
 
     /// A server that this program has not started, so that it knows no figures of its process.
@@ -146,30 +137,48 @@ impl ServerProcess {
     }
 }
 
-fn read_address(model: Model, child: &mut Child) -> Result<SocketAddr> {
-    let stdout = child.stdout.take().ok_or("the server's output was not captured")?;
+/// Starts a process that prints its address when it listens. It ends with its standard input.
+pub(super) fn launch(name: &str, command: &mut Command) -> Result<(Child, SocketAddr)> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| format!("cannot start the {name} ({}): {error}", command.get_program().display()))?;
+    match read_address(name, &mut child) {
+        Ok(address) => Ok((child, address)),
+        Err(error) => {
+            end(&mut child);
+            Err(error)
+        }
+    }
+}
+
+/// Ends a process at once.
+pub(super) fn end(child: &mut Child) {
+    drop(child.stdin.take());
+    // An error means that the process has already ended.
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+fn read_address(name: &str, child: &mut Child) -> Result<SocketAddr> {
+    let stdout = child.stdout.take().ok_or("the process's output was not captured")?;
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut line = String::new();
         let read = BufReader::new(stdout).read_line(&mut line);
         let _ = sender.send(read.map(|_| line));
     });
-    let line = receiver
-        .recv_timeout(START_TIMEOUT)
-        .map_err(|_| format!("the {model} server did not print its address within {START_TIMEOUT:?}"))??;
+    let line =
+        receiver.recv_timeout(START_TIMEOUT).map_err(|_| format!("the {name} did not print its address within {START_TIMEOUT:?}"))??;
     line.trim().parse().map_err(|_| match child.wait() {
-        Ok(status) if line.is_empty() => format!("the {model} server ended before it listened: {status}").into(),
-        _ => format!("the {model} server printed {line:?} instead of its address").into(),
+        Ok(status) if line.is_empty() => format!("the {name} ended before it listened: {status}").into(),
+        _ => format!("the {name} printed {line:?} instead of its address").into(),
     })
 }
 
 impl Drop for ServerProcess {
     fn drop(&mut self) {
-        let Some(child) = &mut self.child else { return };
-        drop(child.stdin.take());
-        // An error means that the process has already ended.
-        let _ = child.kill();
-        let _ = child.wait();
+        if let Some(child) = &mut self.child {
+            end(child);
+        }
     }
 }
 

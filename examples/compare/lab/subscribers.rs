@@ -52,7 +52,8 @@ impl Depth {
 /// A set of subscribers of one technique.
 pub(crate) struct Subscribers {
     poll: Poll,
-    address: SocketAddr,
+    /// The servers. A subscriber begins at the first one.
+    addresses: Vec<SocketAddr>,
     topic: String,
     plan: Plan,
     connections: Vec<Connection>,
@@ -78,6 +79,8 @@ struct Connection {
     account: Account,
     cursor: Option<Id>,
     state: State,
+    /// Where it is connected.
+    server: usize,
     /// Whether a message has come since the last answer.
     has_message: bool,
     is_paused: bool,
@@ -104,7 +107,7 @@ impl Subscribers {
         let begin = publisher.sent();
         let mut this = Self {
             poll: Poll::new()?,
-            address,
+            addresses: vec![address],
             topic: publisher.topic().to_owned(),
             // Connections are opened without the emulated link.
             plan: Plan { transit: Duration::ZERO, ..plan },
@@ -138,7 +141,7 @@ impl Subscribers {
     fn begin(&mut self, count: usize, publisher: &Publisher) -> Result<()> {
         let plan = self.plan;
         for slot in self.connections.len()..count {
-            let socket = self.open(slot)?;
+            let socket = self.open(slot, 0)?;
             // A client of polls first asks for the cursor of now, with a short poll.
             let is_stream = plan.technique.kind() == Kind::Stream;
             let (technique, form) = if is_stream { (plan.technique, plan.form) } else { (Technique::Poll, Form::Usual) };
@@ -148,6 +151,7 @@ impl Subscribers {
                 account: Account::after(publisher.sent()),
                 cursor: None,
                 state: State::Beginning,
+                server: 0,
                 has_message: false,
                 is_paused: false,
             });
@@ -246,6 +250,12 @@ impl Subscribers {
     /// Cuts a connection in each such interval of the runs to come, in turn.
     pub(crate) const fn cut_every(&mut self, every: Option<Duration>) {
         self.plan.cut_every = every;
+    }
+
+    /// Each further connection of a subscriber goes to the next of these servers. It is connected to the
+    /// first one now.
+    pub(crate) fn take_turns(&mut self, addresses: Vec<SocketAddr>) {
+        self.addresses = addresses;
     }
 
     /// The sums of all accounts, and how many messages they should have.
@@ -459,23 +469,25 @@ impl Subscribers {
 
     /// Opens a new connection, which continues with the cursor.
     fn reconnect(&mut self, slot: usize) -> Result<()> {
-        let socket = self.open(slot)?;
+        let server = (self.connections[slot].server + 1) % self.addresses.len();
+        let socket = self.open(slot, server)?;
         let connection = &mut self.connections[slot];
-        connection.socket = socket;
+        (connection.socket, connection.server) = (socket, server);
         connection.decoder = Decoder::new(self.plan.technique, self.plan.form);
         connection.has_message = false;
         self.tally.reconnects += 1;
         self.ask(slot)
     }
 
-    fn open(&self, slot: usize) -> Result<TcpStream> {
-        let socket = Socket::new(Domain::for_address(self.address), Type::STREAM, Some(Protocol::TCP))?;
+    fn open(&self, slot: usize, server: usize) -> Result<TcpStream> {
+        let address = self.addresses[server];
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         if let Some(bytes) = self.plan.receive_bytes {
             // It counts only before the connection is opened, because the handshake announces the
             // window.
             socket.set_recv_buffer_size(bytes)?;
         }
-        socket.connect_timeout(&self.address.into(), ANSWER_TIMEOUT)?;
+        socket.connect_timeout(&address.into(), ANSWER_TIMEOUT)?;
         socket.set_tcp_nodelay(true)?;
         socket.set_nonblocking(true)?;
         let mut socket = TcpStream::from_std(socket.into());

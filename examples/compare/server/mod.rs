@@ -27,6 +27,8 @@ use workers::Workers;
 
 /// The threads that answer requests in the model `workers`.
 pub(crate) const WORKERS: usize = 16;
+/// How long a server waits for the log that it shares. Less than its parent waits for its address.
+const LOG_WAIT: Duration = Duration::from_secs(8);
 
 /// What a claim asks of a server. On the command line of the server process, it is written as
 /// `NAME=VALUE`.
@@ -55,6 +57,8 @@ pub(crate) struct Setup {
     /// The port to listen on. 0: the system chooses one.
     pub(crate) port: u16,
     pub(crate) slow_consumer: SlowConsumer,
+    /// The address of the log that this server shares with others.
+    pub(crate) log: Option<String>,
     pub(crate) defect: Defect,
 }
 
@@ -107,6 +111,7 @@ impl Setup {
             spread_ms: 5_000,
             port: 0,
             slow_consumer: SlowConsumer::Disconnect,
+            log: None,
             defect: Defect::None,
         }
     }
@@ -114,7 +119,7 @@ impl Setup {
     /// The arguments of the server process.
     pub(crate) fn arguments(&self) -> Vec<String> {
         let cores = self.cores.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
-        vec![
+        let mut arguments = vec![
             format!("model={}", self.model),
             format!("cores={cores}"),
             format!("heartbeat_ms={}", self.heartbeat_ms),
@@ -128,7 +133,9 @@ impl Setup {
             format!("port={}", self.port),
             format!("slow_consumer={}", self.slow_consumer),
             format!("defect={}", self.defect.name()),
-        ]
+        ];
+        arguments.extend(self.log.iter().map(|log| format!("log={log}")));
+        arguments
     }
 
     /// Reads the arguments of the server process.
@@ -154,6 +161,7 @@ impl Setup {
                 "spread_ms" => setup.spread_ms = number()?,
                 "port" => setup.port = value.parse().map_err(|_| wrong())?,
                 "slow_consumer" => setup.slow_consumer = value.parse().map_err(|_| wrong())?,
+                "log" => setup.log = Some(value.to_owned()),
                 "defect" => setup.defect = value.parse().map_err(|()| wrong())?,
                 _ => return Err(wrong()),
             }
@@ -183,7 +191,7 @@ impl Setup {
 pub(crate) fn serve(setup: &Setup) -> Result<()> {
     interrupt::ignore()?;
     cores::pin(&setup.cores);
-    let app = app(setup);
+    let app = app(setup)?;
     match setup.model {
         Model::Pool => {
             let listener = TcpListener::bind(address(setup))?;
@@ -204,15 +212,19 @@ pub(crate) fn serve(setup: &Setup) -> Result<()> {
     Ok(())
 }
 
-fn app(setup: &Setup) -> App {
+fn app(setup: &Setup) -> Result<App> {
+    let log = setup.log.as_deref().map(|log| log.parse().map_err(|error| format!("the log {log}: {error}"))).transpose()?;
     let hub = Hub::new(HubConfig {
         history_messages: setup.history,
         retry: Duration::from_millis(300),
         // The lab's clients choose how long they wait.
         hold_max: Duration::from_secs(600),
+        log,
         ..HubConfig::default()
     });
-    App::new(hub, setup.defect)
+    // Without a log, this returns at once.
+    hub.wait_for_log(LOG_WAIT)?;
+    Ok(App::new(hub, setup.defect))
 }
 
 /// Runs a server of one of the two IO models in this process, until the process ends.
@@ -220,7 +232,7 @@ fn app(setup: &Setup) -> App {
 pub(crate) fn start_here(setup: &Setup) -> Result<SocketAddr> {
     let model = if setup.model == Model::Threads { IoModel::ThreadPerConnection } else { IoModel::EventLoop };
     let server = Server::bind(address(setup), setup.config())?;
-    let (address, handler) = (server.local_addr(), app(setup).handler());
+    let (address, handler) = (server.local_addr(), app(setup)?.handler());
     thread::spawn(move || server.run(model, handler));
     Ok(address)
 }
@@ -287,7 +299,7 @@ fn serve_loops(setup: &Setup, app: &App) -> Result<()> {
 
 /// Prints the address. From now on, the process ends with its standard input: the kernel closes
 /// that pipe when the parent ends, in whatever way, so that no server outlives its parent.
-fn announce(address: SocketAddr) -> Result<()> {
+pub(crate) fn announce(address: SocketAddr) -> Result<()> {
     say(&address.to_string())?;
     thread::spawn(|| {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
@@ -307,7 +319,7 @@ mod tests {
         (setup.cores, setup.heartbeat_ms, setup.threads, setup.history) = (vec![0, 3], 1, 2, 3);
         (setup.pong_ms, setup.unacknowledged_ms, setup.stack_kib) = (7, 8, 9);
         (setup.loops, setup.spread_ms, setup.port, setup.defect) = (4, 5, 6, Defect::Loses);
-        setup.slow_consumer = SlowConsumer::DropOldest;
+        (setup.slow_consumer, setup.log) = (SlowConsumer::DropOldest, Some("stomp+stream://a:b=c@[::1]:1/x".to_owned()));
         assert_eq!(Setup::parse(&setup.arguments()), Ok(setup));
         assert_eq!(Setup::parse(&[]), Ok(Setup::new(Model::EventLoop)));
         for wrong in ["model", "model=epoll", "cores=1,x", "port=65536", "colour=red", "defect=all"] {
