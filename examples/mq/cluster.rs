@@ -4,6 +4,7 @@
 //! broker. Leaves one process to `process`.
 
 use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,6 +21,8 @@ const START_PATIENCE: Duration = Duration::from_secs(30);
 /// What to start.
 pub(crate) struct Plan {
     pub(crate) servers: u8,
+    /// Where the servers listen: where the page does.
+    pub(crate) host: IpAddr,
     /// The address of a broker that runs already.
     pub(crate) log: Option<String>,
     pub(crate) io: IoModel,
@@ -44,14 +47,18 @@ impl Cluster {
         let log = if let Some(log) = &plan.log {
             log.clone()
         } else {
-            let broker = cluster.add("broker", ["broker".into(), "--keep".into(), cluster.directory.clone().into()].to_vec())?;
+            let broker = cluster.add(
+                "broker",
+                Ipv4Addr::LOCALHOST.into(),
+                ["broker".into(), "--keep".into(), cluster.directory.clone().into()].to_vec(),
+            )?;
             format!("stomp+stream://{}/{TOPIC}", broker.wait(START_PATIENCE)?)
         };
         let mut arguments: Vec<OsString> = ["server", "--io", &plan.io.to_string(), "--log", &log].map(Into::into).to_vec();
         for origin in &plan.origins {
             arguments.extend(["--allow-origin".into(), origin.into()]);
         }
-        let servers = (1..=plan.servers).map(|number| cluster.add(&format!("server-{number}"), arguments.clone()));
+        let servers = (1..=plan.servers).map(|number| cluster.add(&format!("server-{number}"), plan.host, arguments.clone()));
         let servers: Vec<_> = servers.collect::<Result<_, _>>()?;
         for server in servers {
             server.wait(START_PATIENCE)?;
@@ -59,9 +66,9 @@ impl Cluster {
         Ok(cluster)
     }
 
-    fn add(self: &Arc<Self>, name: &str, arguments: Vec<OsString>) -> Result<Arc<Process>, String> {
+    fn add(self: &Arc<Self>, name: &str, host: IpAddr, arguments: Vec<OsString>) -> Result<Arc<Process>, String> {
         let cluster = Arc::downgrade(self);
-        let process = Process::new(name, arguments, move || {
+        let process = Process::new(name, arguments, host, move || {
             if let Some(cluster) = cluster.upgrade() {
                 let tell = cluster.tell.lock().unwrap_or_else(PoisonError::into_inner);
                 tell(cluster.list());
@@ -91,7 +98,7 @@ impl Cluster {
         let processes = self.lock().clone();
         // The servers before the broker: they would report that it is away.
         for process in processes.iter().rev() {
-            // One that has ended already is no error: Ctrl-C at a terminal reaches all of them.
+            // One that has ended already is no error.
             let _ = process.kill();
             process.wait_for_end();
         }

@@ -32,6 +32,8 @@ Usage: mq [OPTIONS]
 
   --io MODEL           the IO model of all servers: event-loop (default) or threads
   --listen ADDR:PORT   the address of the page; port 0 takes any free port   [127.0.0.1:8080]
+                       The servers listen on the same address. If other machines shall open the
+                       page by another name, as with 0.0.0.0, give its origin to --allow-origin.
   --servers N          how many servers, from 2 to 9   [3]
   --log ADDRESS        use a broker that runs already, such as RabbitMQ:
                        stomp+stream://USER:PASSWORD@HOST:PORT/NAME, a stream, or
@@ -39,7 +41,7 @@ Usage: mq [OPTIONS]
   --stompjs FILE       serve STOMP.js from this file, stomp.umd.min.js of the npm package
                        @stomp/stompjs   [the page loads it from cdn.jsdelivr.net]
   --allow-origin ORIGIN
-                       let pages of this origin act here, beside the server's own pages:
+                       let pages of this origin act at all servers, beside the page itself:
                        scheme://host[:port], null, file://, or * for any; may be repeated   [none]
   --allow-host HOST    a name of this server, host or host:port; may be repeated;
                        requests for other hosts get 421   [any host]
@@ -138,7 +140,13 @@ impl Office {
         let stompjs = stompjs.transpose()?;
         let config = HubConfig { history_messages: 1, ..HubConfig::default() };
         let hub = Hub::with_policy(config, |_, access, topic| access == Access::Subscribe && topic == TOPIC);
-        let plan = Plan { servers: own.servers.get().unwrap_or(3), log: own.log.take(), io: started.io, origins: origins(started) };
+        let plan = Plan {
+            servers: own.servers.get().unwrap_or(3),
+            host: started.address.ip(),
+            log: own.log.take(),
+            io: started.io,
+            origins: origins(started),
+        };
         let cluster = Cluster::start(&plan, {
             let hub = hub.clone();
             // It cannot fail: the topic's name is valid, and the list is small.

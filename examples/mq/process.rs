@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
+use std::net::{IpAddr, SocketAddr};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -12,14 +13,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// Any address with any free port, at the first start.
-const ANY_PORT: &str = "127.0.0.1:0";
-
 pub(crate) struct Process {
     /// Such as `server-1`: what the address of its endpoint contains.
     pub(crate) name: String,
     /// Without the address on which to listen.
     arguments: Vec<OsString>,
+    /// Where to listen, on any free port at the first start.
+    host: IpAddr,
     state: Mutex<State>,
     changed: Condvar,
     /// Tells others that the state has changed.
@@ -38,8 +38,8 @@ struct State {
 }
 
 impl Process {
-    pub(crate) fn new(name: &str, arguments: Vec<OsString>, tell: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { name: name.to_owned(), arguments, state: Mutex::default(), changed: Condvar::new(), tell: Box::new(tell) })
+    pub(crate) fn new(name: &str, arguments: Vec<OsString>, host: IpAddr, tell: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { name: name.to_owned(), arguments, host, state: Mutex::default(), changed: Condvar::new(), tell: Box::new(tell) })
     }
 
     /// The error is a sentence.
@@ -49,10 +49,13 @@ impl Process {
             if state.child.is_some() {
                 return Err(format!("{} is running", self.name));
             }
-            let listen = state.address.clone().unwrap_or_else(|| ANY_PORT.to_owned());
+            let listen = state.address.clone().unwrap_or_else(|| SocketAddr::new(self.host, 0).to_string());
             let spawn = || {
                 let mut command = Command::new(std::env::current_exe()?);
                 command.args(&self.arguments).args(["--end-with-input", "--listen", &listen]);
+                // Ctrl-C at a terminal goes to a group: only the first process shall get it.
+                #[cfg(unix)]
+                std::os::unix::process::CommandExt::process_group(&mut command, 0);
                 command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()
             };
             let mut child = spawn().map_err(|error| format!("{} cannot be started: {error}", self.name))?;
