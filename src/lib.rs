@@ -155,5 +155,6 @@ pub use proto::http1::Method;
 pub use proto::ws::Message;
 pub use proto::{CloseReason, Frame};
 pub use session::{
-    HalfClose, Handler, Held, Limits, Pusher, Reply, Request, Response, Settings, SlowConsumer, Socket, Stats, Upgrade, WebSocketHandler,
+    HalfClose, Handler, Held, Limits, Peer, Pusher, Reply, Request, Response, Settings, SlowConsumer, Socket, Stats, Upgrade,
+    WebSocketHandler,
 };

@@ -6,6 +6,7 @@
 //! | `options` | `--io`, `--listen`, `--allow-origin`, `--allow-host`, `--help`, `--version` |
 //! | `arguments` | reading options and their values |
 //! | `address` | the syntax of an address to listen on |
+//! | `socket_file` | listening on the path of a Unix socket |
 //! | `terminal` | standard output, standard error, and the exit code |
 //! | `routes` | the table of paths, and the answers that follow from it |
 //! | `bearer` | the bearer token in `Authorization` |
@@ -27,6 +28,8 @@ pub(crate) mod counters;
 mod options;
 pub(crate) mod routes;
 mod signals;
+#[cfg(unix)]
+mod socket_file;
 pub(crate) mod terminal;
 
 use std::fmt::Write;
@@ -86,15 +89,16 @@ pub(crate) fn run<H: Handler>(
     option: impl FnMut(&str, &mut Arguments, &mut Config) -> Result<bool, String>,
     app: impl FnOnce(&Started) -> H,
 ) -> ExitCode {
-    run_with(Arguments::new(std::env::args_os()), help, option, app)
+    run_with(Arguments::new(std::env::args_os()), help, option, |started| Ok(app(started)))
 }
 
-/// As [`run`], with other arguments than those of the process.
+/// As [`run`], with other arguments than those of the process, and an application that cannot always
+/// be made. The error is a sentence.
 pub(crate) fn run_with<H: Handler>(
     arguments: Arguments,
     help: &str,
     option: impl FnMut(&str, &mut Arguments, &mut Config) -> Result<bool, String>,
-    app: impl FnOnce(&Started) -> H,
+    app: impl FnOnce(&Started) -> Result<H, String>,
 ) -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
     match options::parse(arguments, option) {
@@ -109,8 +113,16 @@ pub(crate) fn run_with<H: Handler>(
 }
 
 /// Returns how many connections the shutdown cut.
-fn serve<H: Handler>(options: Options, app: impl FnOnce(&Started) -> H) -> Result<u64, String> {
+fn serve<H: Handler>(options: Options, app: impl FnOnce(&Started) -> Result<H, String>) -> Result<u64, String> {
     let Options { io, listen, config } = options;
+    #[cfg(unix)]
+    if let Some(path) = listen.strip_prefix(socket_file::PREFIX) {
+        let (listener, file) = socket_file::bind(path.as_ref())?;
+        let server = Server::from_unix_listener(listener, config.clone()).map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+        let cut = run_server(server, io, &config, &listen, app);
+        drop(file);
+        return cut;
+    }
     let server = match listener(&listen, &config.settings) {
         Ok(listener) => Server::from_listener(listener, config.clone()),
         // `bind` fails the same way, and its error names the address.
@@ -121,11 +133,23 @@ fn serve<H: Handler>(options: Options, app: impl FnOnce(&Started) -> H) -> Resul
         text if text.starts_with("cannot listen on") => text,
         text => format!("cannot listen on {listen}: {text}"),
     })?;
+    let place = format!("http://{}/", server.local_addr());
+    run_server(server, io, &config, &place, app)
+}
+
+/// `place` is what the user is told: where the server listens.
+fn run_server<H: Handler>(
+    server: Server,
+    io: IoModel,
+    config: &Config,
+    place: &str,
+    app: impl FnOnce(&Started) -> Result<H, String>,
+) -> Result<u64, String> {
     let signals = Signals::stop(server.stopper(), NAME).map_err(|error| format!("cannot wait for Ctrl-C: {error}"))?;
     let (address, stats) = (server.local_addr(), server.stats());
-    let app = app(&Started { io, address, config: config.clone(), stats: Arc::clone(&stats) });
+    let app = app(&Started { io, address, config: config.clone(), stats: Arc::clone(&stats) })?;
 
-    let mut text = format!("pushlab {NAME}, {io}: http://{address}/");
+    let mut text = format!("pushlab {NAME}, {io}: {place}");
     if io == IoModel::ThreadPerConnection {
         let (threads, pushed) = (config.max_threads, config.max_pushed_connections());
         let _ = write!(text, "\nat most {threads} threads: {pushed} held requests, streams and WebSockets at once, two threads for each");

@@ -8,7 +8,9 @@ use std::str::FromStr;
 use pushlab::session::{Origin, is_host_entry};
 use pushlab::{Config, IoModel};
 
-use super::address::{Address, EXPECTED};
+use super::address::Address;
+#[cfg(not(unix))]
+use super::address::EXPECTED;
 use super::arguments::Arguments;
 
 pub(crate) struct Options {
@@ -35,7 +37,7 @@ pub(crate) fn parse(
             "--help" => return Ok(Wish::Help),
             "--version" => return Ok(Wish::Version),
             "--io" => options.io = arguments.value("event-loop or threads")?,
-            "--listen" => options.listen = arguments.value::<Address>(EXPECTED)?.0,
+            "--listen" => options.listen = arguments.value::<Listen>(LISTEN_EXPECTED)?.0,
             "--allow-origin" => {
                 let entry: OriginEntry = arguments.value("an origin as in https://example.org, or null, file:// or *")?;
                 options.config.settings.allow_origins.push(entry.0);
@@ -49,6 +51,26 @@ pub(crate) fn parse(
         }
     }
     Ok(Wish::Serve(Box::new(options)))
+}
+
+#[cfg(unix)]
+const LISTEN_EXPECTED: &str = "an address and a port, as in 127.0.0.1:8080, or unix:PATH";
+#[cfg(not(unix))]
+const LISTEN_EXPECTED: &str = EXPECTED;
+
+/// An address and a port, or the path of a Unix socket.
+struct Listen(String);
+
+impl FromStr for Listen {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        #[cfg(unix)]
+        if text.strip_prefix(super::socket_file::PREFIX).is_some_and(|path| !path.is_empty()) {
+            return Ok(Self(text.to_owned()));
+        }
+        text.parse().map(|Address(address)| Self(address))
+    }
 }
 
 struct OriginEntry(String);

@@ -20,6 +20,7 @@ Usage: demo [OPTIONS]
 
   --io MODEL                 the IO model: event-loop (default) or threads
   --listen ADDR:PORT         the address to listen on; port 0 takes any free port   [127.0.0.1:8080]
+                             unix:PATH listens on a Unix socket, for a proxy on this machine
   --heartbeat SECS           time between two heartbeats of a stream or WebSocket, at most 3600;
                              0 sends none   [25]
   --slow-consumer POLICY     what happens when the queue of a slow reader is full:

@@ -53,6 +53,7 @@ Usage: feeds [OPTIONS]
 
   --io MODEL           the IO model: event-loop (default) or threads
   --listen ADDR:PORT   the address to listen on; port 0 takes any free port   [127.0.0.1:8080]
+                       unix:PATH listens on a Unix socket, for a proxy on this machine
   --allow-origin ORIGIN
                        let pages of this origin act here, beside the server's own pages:
                        scheme://host[:port], null, file://, or * for any; may be repeated   [none]

@@ -19,7 +19,6 @@ use crate::cluster::{Cluster, Plan};
 use crate::common::arguments::Arguments;
 use crate::common::counters::Counters;
 use crate::common::routes::{ACT, READ, Route, route};
-use crate::common::terminal::fail;
 use crate::common::{self, Started, file};
 use crate::server::LOG_EXPECTED;
 
@@ -109,12 +108,9 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
             Ok(true)
         },
         |started| {
-            let office = Office::new(started, &own).unwrap_or_else(|why| {
-                fail(&why, 1);
-                std::process::exit(1)
-            });
+            let office = Office::new(started, &own)?;
             cluster.get_or_init(|| Arc::clone(&office.cluster));
-            office
+            Ok(office)
         },
     );
     if let Some(cluster) = cluster.get() {
@@ -134,6 +130,9 @@ struct Office {
 
 impl Office {
     fn new(started: &Started, own: &Own) -> Result<Self, String> {
+        if started.address.port() == 0 {
+            return Err("a Unix socket is not enough: the page goes to the port of each server".to_owned());
+        }
         let stompjs = own.stompjs.take().map(|path| {
             std::fs::read(&path).map(Arc::from).map_err(|error| format!("--stompjs {} cannot be read: {error}", path.display()))
         });

@@ -74,7 +74,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
             if has_parent.get() {
                 end_with_input();
             }
-            Server::new(started, log.take())
+            Ok(Server::new(started, log.take()))
         },
     )
 }

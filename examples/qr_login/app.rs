@@ -154,7 +154,10 @@ impl App {
     }
 
     fn begin(&self, request: &Request<'_>) -> Result<Response, Rejection> {
-        let asker = Asker { browser: agent::name(request.field_bytes("User-Agent")), address: request.peer().ip().to_string() };
+        let asker = Asker {
+            browser: agent::name(request.field_bytes("User-Agent")),
+            address: request.peer().ip().map_or_else(|| request.peer().to_string(), |ip| ip.to_string()),
+        };
         let desk::Begun { id, secret, life, remembered, after, now } = self.desk.begin(asker)?;
         let body = json!({
             "id": id,

@@ -18,6 +18,7 @@ Usage: qr_login [OPTIONS]
 
   --io MODEL                 the IO model: event-loop (default) or threads
   --listen ADDR:PORT         the address to listen on; port 0 takes any free port   [127.0.0.1:8080]
+                             unix:PATH listens on a Unix socket, for a proxy on this machine
                              0.0.0.0:8080 also serves phones in the same network
   --expires SECS             how long a code is valid, 1 to 3600   [60]
   --url BASE                 the beginning of the address in the QR code, such as

@@ -162,7 +162,7 @@ pub enum Rest {
 /// let cx = Context { app: &app, surroundings: Surroundings { now: &now, settings: &settings, stats: &stats, remote: &NoPosts } };
 ///
 /// let mut buffers = Buffers { from_peer: b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n", to_peer: Vec::new() };
-/// let mut driven = Driven::new(Session::new(([127, 0, 0, 1], 4711).into(), &cx));
+/// let mut driven = Driven::new(Session::new(std::net::SocketAddr::from(([127, 0, 0, 1], 4711)), &cx));
 /// driven.session.may_read();
 /// let (mut out, mut buffer) = (Outbox::new(), [0; 1024]);
 /// let mut turn = Turn { driven: &mut driven, out: &mut out, buffer: &mut buffer, share: Share::UNLIMITED, cx: &cx };

@@ -5,17 +5,19 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::Duration;
 
-use std::sync::Arc;
-
+use mio::event::Source;
+#[cfg(unix)]
+use mio::net::UnixListener;
 use mio::net::{TcpListener, TcpStream};
-use mio::{Interest, Poll, Token};
+use mio::{Interest, Poll, Registry, Token};
 
 use super::Config;
 use super::stop::Stop;
 use super::sync::Waker;
-use crate::session::Stats;
+use crate::session::{Peer, Stats};
 
 /// The token of the listening socket's events.
 pub(super) const LISTENER: Token = Token(usize::MAX);
@@ -30,18 +32,69 @@ const ACCEPT_REST: Duration = Duration::from_millis(100);
 /// A socket that listens, with everything that a driver needs to serve it.
 pub(crate) struct Listening {
     pub(super) poll: Poll,
-    pub(super) listener: TcpListener,
+    pub(super) listener: Listener,
     pub(super) config: Config,
     pub(super) stats: Arc<Stats>,
     pub(super) stop: Arc<Stop>,
 }
 
 impl Listening {
-    pub(super) fn new(mut listener: TcpListener, config: Config) -> io::Result<Self> {
+    pub(super) fn new(mut listener: Listener, config: Config) -> io::Result<Self> {
         let poll = Poll::new()?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         let stop = Arc::new(Stop::new(Waker::new(poll.registry(), WAKER)?));
         Ok(Self { poll, listener, config, stats: Arc::default(), stop })
+    }
+}
+
+/// A listening socket of either kind.
+pub(crate) enum Listener {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+impl Listener {
+    fn accept(&self) -> io::Result<(TcpStream, Peer)> {
+        match self {
+            Self::Tcp(listener) => listener.accept().map(|(socket, address)| (socket, address.into())),
+            #[cfg(unix)]
+            Self::Unix(listener) => listener.accept().map(|(socket, _)| (as_stream(socket), Peer::Unix)),
+        }
+    }
+}
+
+/// A connected Unix socket in the type of a TCP socket. For the system, both are stream sockets, and
+/// reads, writes, shutdowns and time-outs are the same calls. So the drivers have one type, and no
+/// call asks which kind a socket is.
+#[cfg(unix)]
+fn as_stream(socket: mio::net::UnixStream) -> TcpStream {
+    TcpStream::from(std::os::fd::OwnedFd::from(socket))
+}
+
+impl Source for Listener {
+    fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        match self {
+            Self::Tcp(listener) => listener.register(registry, token, interests),
+            #[cfg(unix)]
+            Self::Unix(listener) => listener.register(registry, token, interests),
+        }
+    }
+
+    fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        match self {
+            Self::Tcp(listener) => listener.reregister(registry, token, interests),
+            #[cfg(unix)]
+            Self::Unix(listener) => listener.reregister(registry, token, interests),
+        }
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        match self {
+            Self::Tcp(listener) => listener.deregister(registry),
+            #[cfg(unix)]
+            Self::Unix(listener) => listener.deregister(registry),
+        }
     }
 }
 
@@ -65,7 +118,7 @@ pub(super) fn bind(addresses: impl ToSocketAddrs) -> io::Result<TcpListener> {
 ///
 /// # Errors
 /// When the system has no resources for one more connection.
-pub(crate) fn accept(listener: &TcpListener) -> io::Result<Option<(TcpStream, SocketAddr)>> {
+pub(crate) fn accept(listener: &Listener) -> io::Result<Option<(TcpStream, Peer)>> {
     loop {
         match listener.accept() {
             Ok(accepted) => return Ok(Some(accepted)),
@@ -121,6 +174,7 @@ mod tests {
     fn accepted_sockets_inherit_nodelay() {
         let listener = super::bind("127.0.0.1:0").expect("a port is free");
         let _client = std::net::TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
+        let listener = super::Listener::Tcp(listener);
         // A loaded system may complete the handshake after the client's side has returned.
         let (accepted, _) = loop {
             match super::accept(&listener).expect("nothing lacks") {

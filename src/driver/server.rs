@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::listen::{self, Listening};
+use super::listen::{self, Listener, Listening};
 use super::{Config, Stopper, event_loop, thread_per_conn};
 use crate::proto::ProtocolLimits;
 use crate::session::{Handler, Stats, canonical};
@@ -91,7 +91,9 @@ impl Server {
     /// When the address is in use, does not belong to this machine, or is not permitted. The
     /// message names the address.
     pub fn bind(address: impl ToSocketAddrs, config: Config) -> io::Result<Self> {
-        Self::on(listen::bind(address)?, config)
+        let listener = listen::bind(address)?;
+        let local_addr = canonical(listener.local_addr()?);
+        Self::on(Listener::Tcp(listener), local_addr, config)
     }
 
     /// Serves on a socket that already listens. Use this for a socket that a supervisor hands over,
@@ -122,18 +124,56 @@ impl Server {
     /// When the socket does not accept the options that a driver needs.
     pub fn from_listener(listener: TcpListener, config: Config) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Self::on(listen::prepare(mio::net::TcpListener::from_std(listener))?, config)
+        let local_addr = canonical(listener.local_addr()?);
+        Self::on(Listener::Tcp(listen::prepare(mio::net::TcpListener::from_std(listener))?), local_addr, config)
     }
 
-    fn on(listener: mio::net::TcpListener, mut config: Config) -> io::Result<Self> {
+    /// Serves on a Unix domain socket that already listens, for a proxy or another process of the same
+    /// machine. The permissions of the socket's file say who may connect.
+    /// [`Request::peer`](crate::Request::peer) is [`Peer::Unix`](crate::Peer::Unix).
+    ///
+    /// The caller creates the file and removes it: a file that is left from an earlier run must be
+    /// removed before it can be bound again.
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    /// use std::os::unix::net::{UnixListener, UnixStream};
+    /// use pushlab::{Config, IoModel, Reply, Request, Response, Server};
+    /// let path = std::env::temp_dir().join(format!("pushlab-doc-{}.sock", std::process::id()));
+    /// let server = Server::from_unix_listener(UnixListener::bind(&path)?, Config::default())?;
+    /// let stopper = server.stopper();
+    /// let running = std::thread::spawn(move || {
+    ///     let app = |request: &Request<'_>, reply: Reply<'_>| reply.send(Response::text(request.peer().to_string()));
+    ///     server.run(IoModel::EventLoop, app)
+    /// });
+    /// let (mut client, mut answer) = (UnixStream::connect(&path)?, String::new());
+    /// client.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    /// client.read_to_string(&mut answer)?;
+    /// assert!(answer.ends_with("\r\n\r\na Unix socket"));
+    /// stopper.stop();
+    /// running.join().unwrap()?;
+    /// std::fs::remove_file(path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the socket cannot be made non-blocking.
+    #[cfg(unix)]
+    pub fn from_unix_listener(listener: std::os::unix::net::UnixListener, config: Config) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let unspecified = SocketAddr::from(([0, 0, 0, 0], 0));
+        Self::on(Listener::Unix(mio::net::UnixListener::from_std(listener)), unspecified, config)
+    }
+
+    fn on(listener: Listener, local_addr: SocketAddr, mut config: Config) -> io::Result<Self> {
         config.settings.limits = config.settings.limits.clamped();
         config.shutdown_grace = config.shutdown_grace.min(ProtocolLimits::TIMEOUT_MAX);
-        let local_addr = canonical(listener.local_addr()?);
         Ok(Self { listening: Listening::new(listener, config)?, local_addr })
     }
 
     /// The address on which the server listens, with its real port. `[::ffff:127.0.0.1]` is
-    /// returned as `127.0.0.1`, which clients use.
+    /// returned as `127.0.0.1`, which clients use. A Unix domain socket has no such address, and this
+    /// is `0.0.0.0:0`.
     pub const fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }

@@ -4,7 +4,6 @@
 //! keeps holds and streams with their timers. Leaves framing and status lines to `proto::http1`,
 //! and the end of the connection to `session`.
 
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use super::progress::{Ending, Progress};
 use super::reply::{answer, answer_shared};
 use super::stream::{self, StreamKind, Streaming};
 use super::{
-    Burst, Command, Context, HalfClose, Origin, Outcome, Reply, Request, Response, Surroundings, is_allowed_host, normalized_path,
+    Burst, Command, Context, HalfClose, Origin, Outcome, Peer, Reply, Request, Response, Surroundings, is_allowed_host, normalized_path,
     websocket,
 };
 use crate::proto::http1::{Conn, Content, Event, Head, Next};
@@ -47,7 +46,7 @@ impl Http {
 
     /// Works on the next event of the input.
     #[inline]
-    pub(super) fn step(&mut self, input: &[u8], peer: SocketAddr, out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
+    pub(super) fn step(&mut self, input: &[u8], peer: Peer, out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
         if let Exchange::Partial(_) = self.exchange {
             return self.continue_body(input, peer, out, cx);
         }
@@ -66,7 +65,7 @@ impl Http {
     }
 
     /// Takes more of a body that arrived in parts, and calls the handler at its end.
-    fn continue_body(&mut self, input: &[u8], peer: SocketAddr, out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
+    fn continue_body(&mut self, input: &[u8], peer: Peer, out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
         let mut used = 0;
         loop {
             let (more, next) = match self.conn.next_event(cx.now.instant(), &input[used..], out, &cx.settings.limits.protocol) {
@@ -91,7 +90,7 @@ impl Http {
 
     /// Takes the part of a body that has arrived. A body that is complete and in one piece is given
     /// to the handler in place, without a copy.
-    fn take_body(&mut self, head: Head<'_>, input: &[u8], peer: SocketAddr, out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
+    fn take_body(&mut self, head: Head<'_>, input: &[u8], peer: Peer, out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
         let (mut used, mut whole, mut collected) = (0, &b""[..], Vec::new());
         loop {
             let next = match self.conn.next_event(cx.now.instant(), &input[used..], out, &cx.settings.limits.protocol) {
@@ -121,7 +120,7 @@ impl Http {
         }
     }
 
-    fn dispatch(&mut self, head: Head<'_>, body: &[u8], peer: SocketAddr, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    fn dispatch(&mut self, head: Head<'_>, body: &[u8], peer: Peer, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         // Before the origin check, which compares the origin with this host.
         if !is_allowed_host(head.host(), &cx.settings.allow_hosts) {
             return self.fail(RemoteError::MisdirectedHost, out, cx);

@@ -75,6 +75,7 @@ pub use handles::{Held, Pusher};
 pub use limits::Limits;
 pub use origin::Origin;
 pub use outcome::Outcome;
+pub use peer::Peer;
 pub(crate) use peer::canonical;
 pub use post::{Address, Command, Post, RemoteSource};
 pub use progress::Ending;

@@ -1,8 +1,54 @@
-//! The canonical form of a peer's address.
+//! Who is at the other end of a connection.
 //!
-//! Owns the rule for IPv4-mapped addresses. Leaves sockets to the drivers.
+//! Owns the public type, and the rule for IPv4-mapped addresses. Leaves sockets to the drivers.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+
+/// The other end of a connection, as the system names it. Behind a proxy, this is the proxy.
+///
+/// ```
+/// use pushlab::Peer;
+/// // A listener on an IPv6 address sees IPv4 clients under mapped addresses.
+/// let peer = Peer::from("[::ffff:192.0.2.1]:4711".parse::<std::net::SocketAddr>()?);
+/// assert_eq!((peer.to_string(), peer.ip()), ("192.0.2.1:4711".to_owned(), "192.0.2.1".parse().ok()));
+/// assert_eq!((Peer::Unix.to_string(), Peer::Unix.ip()), ("a Unix socket".to_owned(), None));
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Peer {
+    /// A TCP connection, from this address. An IPv4 client of a listener on an IPv6 address has its
+    /// IPv4 address here, and not `::ffff:192.0.2.1`.
+    Tcp(SocketAddr),
+    /// A Unix domain socket: a process of the same machine. Clients of such sockets have no name.
+    Unix,
+}
+
+impl Peer {
+    /// The IP address; `None` for a Unix domain socket.
+    pub const fn ip(self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(address) => Some(address.ip()),
+            Self::Unix => None,
+        }
+    }
+}
+
+impl From<SocketAddr> for Peer {
+    fn from(address: SocketAddr) -> Self {
+        Self::Tcp(canonical(address))
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix => f.pad("a Unix socket"),
+        }
+    }
+}
 
 /// Turns an IPv4-mapped address such as `::ffff:192.0.2.1` into its IPv4 address (RFC 4291, section
 /// 2.5.5.2). A listener on an IPv6 address sees IPv4 clients under mapped addresses. Every other

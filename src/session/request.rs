@@ -5,9 +5,8 @@
 //! the rules to `origin`, `cors` and `cookies`, and parsing to `proto::http1`.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
 
-use super::{Cookies, Cors, Origin, Response, Settings, cors};
+use super::{Cookies, Cors, Origin, Peer, Response, Settings, cors};
 use crate::proto::http1::{Head, Method};
 
 /// One request. It borrows from the connection's input for the time of the handler's call.
@@ -32,13 +31,13 @@ pub struct Request<'a> {
     head: Head<'a>,
     path: &'a str,
     body: &'a [u8],
-    peer: SocketAddr,
+    peer: Peer,
     settings: &'a Settings,
 }
 
 impl<'a> Request<'a> {
     /// `path` is that of the head, [normalized](normalized_path).
-    pub(crate) const fn new(head: Head<'a>, path: &'a str, body: &'a [u8], peer: SocketAddr, settings: &'a Settings) -> Self {
+    pub(crate) const fn new(head: Head<'a>, path: &'a str, body: &'a [u8], peer: Peer, settings: &'a Settings) -> Self {
         Self { head, path, body, peer, settings }
     }
 
@@ -185,9 +184,8 @@ impl<'a> Request<'a> {
         self.body
     }
 
-    /// The peer's address. An IPv4 client of a listener on an IPv6 address has its IPv4 address
-    /// here, and not `::ffff:192.0.2.1`.
-    pub const fn peer(&self) -> SocketAddr {
+    /// The other end of the connection.
+    pub const fn peer(&self) -> Peer {
         self.peer
     }
 }

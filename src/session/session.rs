@@ -6,14 +6,13 @@
 //! from other threads to `deliver`, the work inside the phases to `http` and `websocket`, and
 //! reading, writing and closing to the drivers.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::contract::{PeerEnd, Ready};
 use super::http::Http;
 use super::progress::{Ending, Progress};
 use super::websocket::WebSocket;
-use super::{Context, canonical};
+use super::{Context, Peer};
 use crate::proto::{CloseReason, Outbox};
 
 /// One connection, independent of its driver.
@@ -86,7 +85,7 @@ use crate::proto::{CloseReason, Outbox};
 ///
 /// let mut from_peer = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n".to_vec();
 /// let (mut to_peer, mut input, mut out) = (Vec::new(), Vec::new(), Outbox::new());
-/// let mut session = Session::new(([127, 0, 0, 1], 4711).into(), &cx);
+/// let mut session = Session::new(std::net::SocketAddr::from(([127, 0, 0, 1], 4711)), &cx);
 /// session.may_read();
 /// let reason = loop {
 ///     match session.next(Io::NON_BLOCKING, &mut out, &cx) {
@@ -114,7 +113,7 @@ use crate::proto::{CloseReason, Outbox};
 /// ```
 pub struct Session {
     pub(super) phase: Phase,
-    peer: SocketAddr,
+    peer: Peer,
     pub(super) peer_end: Option<PeerEnd>,
     /// Bytes of input that the driver keeps, because the session has not used them.
     pub(super) unused: u32,
@@ -156,12 +155,12 @@ pub(super) struct Overdue {
 
 impl Session {
     /// A connection that was just accepted.
-    pub fn new(peer: SocketAddr, cx: &Context<'_>) -> Self {
+    pub fn new(peer: impl Into<Peer>, cx: &Context<'_>) -> Self {
         cx.stats.accepted.add(1);
         cx.stats.open.add(1);
         Self {
             phase: Phase::Http(Http::new(cx)),
-            peer: canonical(peer),
+            peer: peer.into(),
             peer_end: None,
             unused: 0,
             is_paused: false,

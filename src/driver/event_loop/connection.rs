@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +21,9 @@ use crate::driver::timers::{Armed, Timers};
 use crate::driver::write::write_once;
 use crate::driver::{Config, EDGES_ARE_REAL};
 use crate::proto::{CloseReason, Outbox};
-use crate::session::{Burst, Context, Delivered, Delivery, Handler, PeerEnd, Post, Ready, RemoteSource, Session, Stats, Surroundings};
+use crate::session::{
+    Burst, Context, Delivered, Delivery, Handler, Peer, PeerEnd, Post, Ready, RemoteSource, Session, Stats, Surroundings,
+};
 
 /// The data that all connections of a loop share and only read.
 pub(super) struct Env {
@@ -127,7 +129,7 @@ impl Transport for NonBlockingSocket {
 }
 
 impl LoopConnection {
-    pub(super) fn new(socket: TcpStream, peer: SocketAddr, slot: u32, env: &Env, tools: &mut Tools) -> Self {
+    pub(super) fn new(socket: TcpStream, peer: Peer, slot: u32, env: &Env, tools: &mut Tools) -> Self {
         let session = Session::new(peer, &context!(env, slot));
         let mut connection =
             Self { socket: NonBlockingSocket(socket), driven: Driven::new(session), output: None, armed: None, queued: false };

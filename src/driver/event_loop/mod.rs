@@ -25,7 +25,6 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
@@ -33,7 +32,7 @@ use super::clock::CachedClock;
 use super::deliveries::{Carrier, Deliveries};
 use super::drive::{Rest, Share};
 use super::inbox::Inbox;
-use super::listen::{LISTENER, Listening, WAKER, accept, exhausted};
+use super::listen::{LISTENER, Listener, Listening, WAKER, accept, exhausted};
 use super::outboxes::Outboxes;
 use super::stop::Stop;
 use super::timers::Timers;
@@ -91,7 +90,7 @@ pub(crate) fn run(listening: Listening, app: impl Handler) -> io::Result<()> {
 struct EventLoop {
     poll: Poll,
     /// `None` once the shutdown has begun.
-    listener: Option<TcpListener>,
+    listener: Option<Listener>,
     connections: Slab<LoopConnection>,
     /// Connections to be driven before the end of the turn.
     again: Vec<u32>,

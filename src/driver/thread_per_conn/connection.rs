@@ -19,7 +19,7 @@
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ use crate::driver::drive::{Done, Driven, Rest, Side, Transport, drive};
 use crate::driver::mailbox::{Mail, Mailbox};
 use crate::driver::write::{is_timeout, write};
 use crate::proto::{CloseReason, Outbox};
-use crate::session::{Context, Delivery, Io, Mode, Need, Next, PeerEnd, Post, Ready, RemoteSource, Session};
+use crate::session::{Context, Delivery, Io, Mode, Need, Next, Peer, PeerEnd, Post, Ready, RemoteSource, Session};
 
 /// An outbox larger than this is not kept between two answers.
 const OUTBOX_BYTES_KEPT: usize = 4 * 1024;
@@ -119,7 +119,7 @@ impl RemoteSource for Remote<'_> {
 }
 
 impl SharedConnection {
-    pub(super) fn new(socket: TcpStream, peer: SocketAddr, slot: u32, shared: &Arc<Shared>, clock: &CachedClock) -> Self {
+    pub(super) fn new(socket: TcpStream, peer: Peer, slot: u32, shared: &Arc<Shared>, clock: &CachedClock) -> Self {
         let socket = Arc::new(socket);
         let mailbox = Arc::new(Mailbox::new(slot, Arc::clone(&shared.config), Arc::clone(&shared.stats), Arc::downgrade(&socket)));
         let remote = Remote { mailbox: &mailbox, issued: Cell::new(0) };

@@ -13,22 +13,21 @@ mod reader;
 mod writer;
 
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mio::net::TcpListener;
 use mio::{Events, Poll, Registry, Token};
 use slab::Slab;
 
 use super::Config;
 use super::clock::CachedClock;
-use super::listen::{Listening, accept, exhausted};
+use super::listen::{Listener, Listening, accept, exhausted};
 use super::permits::{Permit, Permits};
 use super::stop::Stop;
 use crate::proto::CloseReason;
-use crate::session::{Context, Handler, RemoteSource, Stats, Surroundings};
+use crate::session::{Context, Handler, Peer, RemoteSource, Stats, Surroundings};
 use connection::SharedConnection;
 
 /// How often a shutdown looks at its connections. A connection's threads do not look at the clock
@@ -146,9 +145,9 @@ impl Watch {
 
 struct Accepting<'a> {
     shared: &'a Arc<Shared>,
-    listener: TcpListener,
+    listener: Listener,
     /// A connection that was accepted when there was no room for it.
-    waiting: Option<(mio::net::TcpStream, SocketAddr)>,
+    waiting: Option<(mio::net::TcpStream, Peer)>,
     clock: CachedClock,
 }
 
@@ -169,7 +168,7 @@ impl Accepting<'_> {
     }
 
     /// Starts the thread of a connection.
-    fn start(&mut self, permit: Permit, socket: TcpStream, peer: SocketAddr) -> io::Result<()> {
+    fn start(&mut self, permit: Permit, socket: TcpStream, peer: Peer) -> io::Result<()> {
         // Some systems let an accepted socket inherit this from the listening socket.
         socket.set_nonblocking(false)?;
         socket.set_write_timeout(Some(self.shared.config.settings.limits.write_timeout))?;

@@ -131,7 +131,7 @@ impl App {
             // An endpoint of an application's own that changes something.
             "/act" if !request.origin().may_act() => reply.send(Response::status(403)),
             "/act" => reply.send(request.cors().dress(Response::text("done\n"))),
-            "/peer" => reply.send(Response::text(request.peer().ip().to_string())),
+            "/peer" => reply.send(Response::text(request.peer().ip().map_or_else(|| request.peer().to_string(), |ip| ip.to_string()))),
             "/count" => reply.send(Response::text(requests.to_string())),
             "/number" => reply.send(Response::text(number("n").to_string())),
             "/big" => reply.send(Response::text(vec![b'x'; number("n")])),

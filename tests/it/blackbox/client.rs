@@ -55,8 +55,18 @@ impl Client {
         Self::around(socket.into())
     }
 
+    /// A connection over a Unix socket. In the type of a TCP socket, all calls are the same.
+    #[cfg(unix)]
+    pub fn over_unix(stream: std::os::unix::net::UnixStream) -> Self {
+        Self::with_time_outs(std::os::fd::OwnedFd::from(stream).into())
+    }
+
     pub fn around(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
+        Self::with_time_outs(stream)
+    }
+
+    fn with_time_outs(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(NET)).unwrap();
         stream.set_write_timeout(Some(NET)).unwrap();
         Self { stream, unread: Vec::new() }

@@ -55,6 +55,11 @@ impl Lab {
         Self::run(App::default(), model, configure, |config| Server::from_listener(listener, config))
     }
 
+    #[cfg(unix)]
+    pub fn with_unix_listener(listener: std::os::unix::net::UnixListener, model: IoModel) -> Self {
+        Self::run(App::default(), model, |_| {}, |config| Server::from_unix_listener(listener, config))
+    }
+
     fn run(app: App, model: IoModel, configure: impl FnOnce(&mut Config), make: impl FnOnce(Config) -> io::Result<Server>) -> Self {
         let mut config = Config::default();
         configure(&mut config);

@@ -40,6 +40,8 @@ mod stomp;
 #[cfg(unix)]
 mod stopped;
 mod stream;
+#[cfg(unix)]
+mod unix_sockets;
 mod websocket;
 
 use std::thread;

@@ -172,7 +172,7 @@ impl Rig {
         let now = Now::new(Instant::now(), SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000));
         let remote = Remote { posted: Arc::default(), serial: Cell::new(0) };
         let world = World { app: Box::new(handler), settings, stats: Stats::default(), now, remote };
-        let session = Session::new("192.0.2.1:4711".parse().unwrap(), &world.cx());
+        let session = Session::new("192.0.2.1:4711".parse::<std::net::SocketAddr>().unwrap(), &world.cx());
         Self { world, driven: Driven::new(session), out: Outbox::new(), peer: Peer::default(), layer: None, bursts: false, shelf }
     }
 
