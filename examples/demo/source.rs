@@ -1,8 +1,12 @@
 //! The demo's feed: quotes that a thread publishes to the topic `feed`, with an adjustable rate and
 //! size.
 //!
-//! Owns the pace and the form of the messages. Leaves the prices to `quotes`. A message is
-//! `{"seq":7,"run":"3f9a0c","sent_ms":1785000000000.123,"name":"ALDER","value":42.17,"opening":42.00,"pad":"......"}`:
+//! Owns the pace and the form of the messages. Leaves the prices to `quotes`. A message is one line:
+//!
+//! ```json
+//! {"seq":7,"run":"3f9a0c","sent_ms":1785000000000.123,
+//!  "name":"ALDER","value":42.17,"opening":42.00,"pad":"......"}
+//! ```
 //!
 //! - `seq`: its number in this run of the server, so that a reader can count lost messages
 //! - `run`: the run. Servers that share a log each publish quotes of their own

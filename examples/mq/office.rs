@@ -13,7 +13,7 @@ use pushlab::push::{Access, Hub, HubConfig, Mounted, Payload, SharedLog};
 use pushlab::session::Handler;
 use pushlab::{Reply, Request, Response};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::cluster::{Cluster, Plan};
 use crate::common::arguments::Arguments;
@@ -200,10 +200,7 @@ impl Handler for Office {
                 None => Response::text("this server was started without --stompjs\n").with_status(404),
             },
             Endpoint::Processes => Response::json(format!("{}\n", self.cluster.list())).no_store(),
-            Endpoint::Stats => {
-                let counters: Map<String, Value> = self.stats.entries().map(|(name, value)| (name.to_owned(), value.into())).collect();
-                Response::json(format!("{}\n", Value::Object(counters))).no_store()
-            }
+            Endpoint::Stats => Response::json(format!("{}\n", self.stats.entries().collect::<Value>())).no_store(),
             Endpoint::Kill | Endpoint::Start => self.change(endpoint, part),
         };
         reply.send(request.cors().dress(response));

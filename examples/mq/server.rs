@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use pushlab::push::{Hub, HubConfig, Mounted, SharedLog, Stomp, StompConfig};
 use pushlab::session::Handler;
 use pushlab::{Reply, Request, Response};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::common::arguments::Arguments;
 use crate::common::counters::Counters;
@@ -38,6 +38,7 @@ Usage: mq server [OPTIONS]
   --version            print the name and the version";
 
 pub(crate) const TOPIC: &str = "mq";
+pub(crate) const LOG_EXPECTED: &str = "stomp+stream://USER:PASSWORD@HOST:PORT/NAME or stomp://USER:PASSWORD@HOST:PORT/NAME";
 /// How long a server waits for the log before it accepts clients. After that it answers 503 to
 /// everything that needs the log.
 const LOG_WAIT: Duration = Duration::from_secs(3);
@@ -79,8 +80,6 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
     )
 }
 
-pub(crate) const LOG_EXPECTED: &str = "stomp+stream://USER:PASSWORD@HOST:PORT/NAME or stomp://USER:PASSWORD@HOST:PORT/NAME";
-
 impl Server {
     fn new(started: &Started, log: Option<SharedLog>) -> Self {
         let hub = Hub::new(HubConfig { log, ..HubConfig::default() });
@@ -95,11 +94,10 @@ impl Server {
 
     fn stats(&self) -> Value {
         let parsed = |text: String| serde_json::from_str::<Value>(&text).unwrap_or_default();
-        let counters: Map<String, Value> = self.stats.entries().map(|(name, value)| (name.to_owned(), value.into())).collect();
         json!({
             "pid": std::process::id(),
             "uptime_seconds": self.started.elapsed().as_secs(),
-            "server": counters,
+            "server": self.stats.entries().collect::<Value>(),
             "log": self.hub.log_stats().map(|stats| parsed(stats.json())),
             "topic": self.hub.info(TOPIC).ok().map(|info| parsed(info.json(TOPIC))),
             "stomp": parsed(self.stomp.stats().json()),

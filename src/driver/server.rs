@@ -129,7 +129,7 @@ impl Server {
     }
 
     /// Serves on a Unix domain socket that already listens, for a proxy or another process of the same
-    /// machine. The permissions of the socket's file say who may connect.
+    /// machine. The permissions of the socket's file decide which processes may connect.
     /// [`Request::peer`](crate::Request::peer) is [`Peer::Unix`](crate::Peer::Unix).
     ///
     /// The caller creates the file and removes it: a file that is left from an earlier run must be
@@ -143,8 +143,9 @@ impl Server {
     /// let server = Server::from_unix_listener(UnixListener::bind(&path)?, Config::default())?;
     /// let stopper = server.stopper();
     /// let running = std::thread::spawn(move || {
-    ///     let app = |request: &Request<'_>, reply: Reply<'_>| reply.send(Response::text(request.peer().to_string()));
-    ///     server.run(IoModel::EventLoop, app)
+    ///     server.run(IoModel::EventLoop, |request: &Request<'_>, reply: Reply<'_>| {
+    ///         reply.send(Response::text(request.peer().to_string()));
+    ///     })
     /// });
     /// let (mut client, mut answer) = (UnixStream::connect(&path)?, String::new());
     /// client.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;

@@ -1,4 +1,4 @@
-//! Who is at the other end of a connection.
+//! The other end of a connection, as handlers see it.
 //!
 //! Owns the public type, and the rule for IPv4-mapped addresses. Leaves sockets to the drivers.
 

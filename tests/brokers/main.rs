@@ -7,7 +7,7 @@
 //! | file | what happens |
 //! |---|---|
 //! | `kill` | the broker is stopped, is killed and hangs, while clients change servers |
-//! | `plain_topic` | a topic that keeps nothing: fan-out, and a gap for whoever changes servers |
+//! | `plain_topic` | a topic that keeps nothing: fan-out, and a gap for each client that changes its server |
 //! | `lost_disk` | the broker comes back without its data |
 //! | `bad_brokers` | what listens is no broker, is silent, refuses, or is not there |
 //! | `cost` | nothing goes wrong: what a publish costs by each log |

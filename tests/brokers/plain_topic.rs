@@ -1,5 +1,5 @@
-//! A plain topic of `ActiveMQ`: what is published at one server reaches the clients of the other,
-//! and whoever changes servers, or misses messages, is told of a gap.
+//! A plain topic of `ActiveMQ`: a message that is published at one server reaches the clients of the
+//! other. A client that changes its server, or misses messages, is told of a gap.
 //!
 //! Owns the scenario. Leaves brokers and servers to `support`.
 

@@ -252,8 +252,8 @@ impl Subscribers {
         self.plan.cut_every = every;
     }
 
-    /// Each further connection of a subscriber goes to the next of these servers. It is connected to the
-    /// first one now.
+    /// Sets the servers. The subscribers are connected to the first one, and each further connection
+    /// of a subscriber goes to the next one.
     pub(crate) fn take_turns(&mut self, addresses: Vec<SocketAddr>) {
         self.addresses = addresses;
     }

@@ -1,8 +1,9 @@
 //! The hub: its handle and its public operations.
 //!
 //! Owns the lock and the application's policy. Each operation takes the lock once. Leaves making a
-//! hub to `build`, the work under the lock to `state`, and subscribing to `subscribe`. No operation waits for a client:
-//! messages that a slow client cannot receive yet wait in the queue of its connection.
+//! hub to `build`, the work under the lock to `state`, and subscribing to `subscribe`. No operation
+//! waits for a client: messages that a slow client cannot receive yet wait in the queue of its
+//! connection.
 
 use std::fmt::{self, Write};
 use std::sync::atomic::Ordering::Relaxed;
@@ -175,7 +176,10 @@ impl Hub {
     /// ```
     /// use pushlab::push::{Hub, Payload};
     /// let hub = Hub::default();
-    /// hub.publish_then("news", Payload::text("it works"), |outcome| println!("{:?}", outcome.map(|published| published.id)));
+    /// hub.publish_then("news", Payload::text("it works"), |outcome| match outcome {
+    ///     Ok(published) => println!("published as {}", published.id),
+    ///     Err(error) => println!("{error}"),
+    /// });
     /// ```
     pub fn publish_then(&self, topic: &str, payload: Payload, done: impl FnOnce(Result<Published, PublishError>) + Send + 'static) {
         let refused = self.downgrade();

@@ -175,15 +175,21 @@ impl Hub {
             drop(reads);
             return done(Err(LookupError::Unreadable));
         }
-        reads.waiting.push_back(Box::new(move || read(done)));
+        reads.waiting.push_back(Box::new(move |can_read| if can_read { read(done) } else { done(Err(LookupError::Unreadable)) }));
         let starts = outside.shared_log.threads && !std::mem::replace(&mut reads.is_running, true);
         drop(reads);
         if starts {
             let run = Arc::clone(outside);
             let started = thread::Builder::new().name("pushlab-log-read".to_owned()).spawn(move || while run.read_one() {});
             if started.is_err() {
-                // The system has no thread left. The next read tries again.
-                outside.reads.lock().unwrap_or_else(PoisonError::into_inner).is_running = false;
+                // The system has no thread left.
+                let mut reads = outside.reads.lock().unwrap_or_else(PoisonError::into_inner);
+                reads.is_running = false;
+                let refused = std::mem::take(&mut reads.waiting);
+                drop(reads);
+                for read in refused {
+                    read(false);
+                }
             }
         }
     }
@@ -204,7 +210,7 @@ impl Outside {
         let next = reads.waiting.pop_front();
         reads.is_running = next.is_some();
         drop(reads);
-        next.map(|read| read()).is_some()
+        next.map(|read| read(true)).is_some()
     }
 
     /// The sequence number of the last record, as the log has told since this time.

@@ -46,7 +46,8 @@ struct Sending {
 /// The reads of older messages that wait for their turn.
 #[derive(Default)]
 pub(super) struct Reads {
-    pub(super) waiting: VecDeque<Box<dyn FnOnce() + Send>>,
+    /// Each of them is called with whether it can be carried out.
+    pub(super) waiting: VecDeque<Box<dyn FnOnce(bool) + Send>>,
     /// A thread works on the reads.
     pub(super) is_running: bool,
     /// When the log was asked for its end last, and the answer. Many requests can use one answer.

@@ -43,7 +43,8 @@ pub(crate) type EncodeGap = Box<dyn Fn(Gap) -> Frame + Send>;
 /// struct Pairs(Subscription);
 /// impl Pairs {
 ///     fn advance(&mut self, socket: &mut Socket<'_>) {
-///         if !matches!(self.0.advance(socket), SubscriptionStatus::Behind | SubscriptionStatus::Subscribed) {
+///         let status = self.0.advance(socket);
+///         if !matches!(status, SubscriptionStatus::Behind | SubscriptionStatus::Subscribed) {
 ///             let _ = socket.close(1_013, "come back with your cursor");
 ///         }
 ///     }

@@ -75,7 +75,7 @@ impl SharedLog {
 /// | `stomp+stream://USER:PASSWORD@HOST:PORT/NAME` | the stream `NAME` of `RabbitMQ` 3.10 or later, with the plug-in `rabbitmq_stomp` |
 /// | `stomp://USER:PASSWORD@HOST:PORT/NAME` | the topic `/topic/NAME` of `ActiveMQ`, Artemis or `RabbitMQ`, which keeps nothing |
 ///
-/// The port is 61613 if there is none. A user and a password may be left out, and may have
+/// Without a port, it is 61613. The user and the password are optional. Both may contain
 /// percent-encoded characters.
 impl FromStr for SharedLog {
     type Err = BadLogAddress;

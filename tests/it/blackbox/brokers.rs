@@ -1,4 +1,5 @@
-//! Hubs that speak STOMP to a broker: a small one that runs in the test, and some that are none.
+//! Hubs that speak STOMP to a broker. The broker is a small one that runs in the test, or a server that
+//! is no broker.
 //!
 //! Covers: push::log::brokers::address, push::log::brokers::client, push::log::brokers::fields, push::log::brokers::stream
 //! Covers: push::log::brokers::topic

@@ -424,7 +424,7 @@ both! {
         }
     }
 
-    /// Records that are missing are a gap for everybody who is subscribed, and for those who come back.
+    /// Missing records are a gap for all subscribers, and for clients that reconnect.
     fn a_hole_is_a_gap_for_everybody(model) {
         let pair = Pair::start(model, |_, _| {});
         let cursor = pair.publish(0, "one");
