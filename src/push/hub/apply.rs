@@ -74,10 +74,9 @@ impl State {
                 self.replica.counts.repeated += 1;
                 return Further::default();
             }
-            if record.after < self.replica.certain_from {
-                // The same message may be in the log before the part that this hub has read, under
-                // another id. Only the log knows: a client that asks for this part gets it from
-                // there. The message is not confirmed here, and its publisher learns that in time.
+            if self.may_be_repeated(&record) {
+                // Only the log knows: a client that asks for this part gets it from there. The
+                // message is not confirmed here, and its publisher learns that in time.
                 self.lose_position(sequence);
                 return Further::default();
             }
@@ -99,6 +98,14 @@ impl State {
         };
         let published = Published { id: self.log.last(), subscribers };
         Further { confirmed: on_outcome.map(|on_outcome| (on_outcome, published)), is_own, delay_ms, ..Further::default() }
+    }
+
+    /// Whether the same message may be in the log before the part that this hub has read, under
+    /// another id. A log that keeps nothing has no such part, and its positions count what each hub
+    /// has received: the position of the record's hub must not be compared with one of this hub.
+    fn may_be_repeated(&self, record: &Record) -> bool {
+        let keeps_records = self.outside.as_ref().is_some_and(|outside| outside.shared_log.log.keeps_records());
+        keeps_records && record.after < self.replica.certain_from
     }
 
     /// Notes that the messages up to this sequence number are missing, and lets every client come

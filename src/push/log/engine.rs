@@ -82,7 +82,7 @@ pub trait Log: Send + Sync + 'static {
     fn name(&self) -> String;
 
     /// Whether a record can be read again. If not, a session that ends loses the records until the
-    /// next one begins, and cursors are good for one hub.
+    /// next one begins, and positions and cursors are those of one hub.
     fn keeps_records(&self) -> bool;
 
     /// Connects to the log.

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use pushlab::proto::stomp::{Command, FrameWriter, Reader, Role, StompLimits, Version};
-use pushlab::push::{Cursor, Hub, HubConfig, Payload, SharedLog, Topics};
+use pushlab::push::{Cursor, Hub, HubConfig, LogState, Payload, SharedLog, Topics};
 
 use super::{NET, eventually};
 
@@ -250,6 +250,32 @@ fn a_plain_topic_has_ids_of_each_hub() {
     let replay = hubs[0].replay(&topics, Cursor::After(id));
     assert!(replay.gap && replay.from.sequence == 2, "what was missed has a place of its own");
     assert_eq!(hubs[0].publish("a", Payload::text("two")).unwrap().id.sequence, 3);
+}
+
+/// Each hub counts what it has received. So a position of one hub says nothing about another one.
+#[test]
+fn after_a_gap_a_plain_topic_delivers_messages_of_hubs_that_have_received_less() {
+    let (broker, address) = Broker::start();
+    let hub_ahead = ready(&format!("stomp://{address}/hub"));
+    for number in 0..5 {
+        hub_ahead.publish("a", Payload::text(number.to_string())).unwrap();
+    }
+    let hub_behind = ready(&format!("stomp://{address}/hub"));
+    let hubs = [&hub_ahead, &hub_behind];
+    let connections = hubs.map(|hub| hub.log_stats().unwrap().connections);
+    broker.0.is_stopped.store(true, SeqCst);
+    eventually("both have noticed", || hubs.iter().all(|hub| hub.log_stats().unwrap().error.is_some()));
+    broker.0.is_stopped.store(false, SeqCst);
+    eventually("both follow again", || {
+        hubs.iter().zip(connections).all(|(hub, before)| {
+            let stats = hub.log_stats().unwrap();
+            stats.state == LogState::Following && stats.connections > before
+        })
+    });
+    hub_behind.publish("b", Payload::text("from the hub that has received less")).unwrap();
+    hub_ahead.publish("b", Payload::text("last")).unwrap();
+    let texts: Vec<_> = messages(&hub_ahead).into_iter().map(|(_, _, bytes, _)| String::from_utf8(bytes).unwrap()).collect();
+    assert_eq!(texts, ["from the hub that has received less", "last"]);
 }
 
 /// Answers each connection with these bytes, and then closes it, if it shall.
