@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use pushlab::driver::drive::{Done, Driven, Rest, Side, Transport, drive};
+use pushlab::driver::drive::{Done, Driven, Input, Rest, Side, Transport, drive};
 use pushlab::proto::{Now, Outbox};
 use pushlab::push::{Hub, HubConfig, Mounted};
 use pushlab::session::{Address, Command, Context, Delivery, Io, Need, Next, Post, Ready, RemoteSource, Session, Surroundings};
@@ -109,7 +109,7 @@ struct Connection<'a> {
 }
 
 impl Side for Connection<'_> {
-    fn step(&mut self, done: Done, need: Need) -> Option<Next> {
+    fn step(&mut self, done: Done, need: impl Fn() -> Need) -> Option<Next> {
         if self.now.set_instant(Instant::now()) {
             self.now.set_system(SystemTime::now());
         }
@@ -122,7 +122,7 @@ impl Side for Connection<'_> {
         driven.deliver(remote.poster.refused.swap(0, Relaxed), Delivery::Refused, out, &cx);
         while driven.resume(out, &cx) {}
         driven.keep_time(out, &cx);
-        Some(driven.session.next(Io { need, ..Io::BLOCKING }, out, &cx))
+        Some(driven.session.next(Io { need: need(), ..Io::BLOCKING }, out, &cx))
     }
 
     fn room(&mut self, most: usize) -> &mut [u8] {
@@ -145,11 +145,13 @@ impl Side for Connection<'_> {
 struct Socket<'a>(&'a TcpStream);
 
 impl Transport for Socket<'_> {
-    fn read(&mut self, room: &mut [u8], patience: Option<Duration>) -> io::Result<(usize, Ready)> {
+    fn read(&mut self, room: &mut [u8], patience: Option<Duration>) -> io::Result<Input> {
         self.0.set_read_timeout(patience.map(|time| time.max(Duration::from_millis(1))))?;
         let at_end = |error: io::Error| if error.kind() == ErrorKind::TimedOut { ErrorKind::WouldBlock.into() } else { error };
-        let len = self.0.read(room).map_err(at_end)?;
-        Ok((len, if len == room.len() { Ready::Perhaps } else { Ready::No }))
+        Ok(match self.0.read(room).map_err(at_end)? {
+            0 => Input::End,
+            len => Input::Bytes(len, if len == room.len() { Ready::Perhaps } else { Ready::No }),
+        })
     }
 
     fn write(&mut self, out: &mut Outbox) -> io::Result<(usize, Ready)> {

@@ -150,6 +150,8 @@ pub mod proto;
 pub mod push;
 pub mod session;
 
+#[cfg(feature = "tls")]
+pub use driver::tls;
 pub use driver::{Config, IoModel, Server, Stopper};
 pub use proto::http1::Method;
 pub use proto::ws::Message;

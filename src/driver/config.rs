@@ -55,6 +55,9 @@ pub struct Config {
     /// are spread over this window, which begins one second later. Default 5 s; at most 49 days
     /// (`u32::MAX` ms).
     pub comeback_window: Duration,
+    /// TLS for all connections of the server. Default none.
+    #[cfg(feature = "tls")]
+    pub tls: Option<super::tls::Tls>,
 }
 
 impl Default for Config {
@@ -68,6 +71,8 @@ impl Default for Config {
             inbox_bytes: 64 * 1024 * 1024,
             shutdown_grace: Duration::from_secs(10),
             comeback_window: Duration::from_secs(5),
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 }

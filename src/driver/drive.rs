@@ -22,8 +22,8 @@
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
-use crate::proto::{CloseReason, Frame, Outbox};
-use crate::session::{Burst, Context, Delivered, Delivery, Io, Need, Next, PeerEnd, Ready, Session};
+use crate::proto::{CloseReason, Frame, Outbox, RemoteError};
+use crate::session::{Burst, Context, Delivered, Delivery, Io, Need, Next, PeerEnd, Ready, Session, TlsInfo};
 
 /// Moves bytes to and from one peer.
 ///
@@ -32,14 +32,13 @@ use crate::session::{Burst, Context, Delivered, Delivery, Io, Need, Next, PeerEn
 ///
 /// The example of [`drive`] implements it.
 pub trait Transport {
-    /// Reads once into `room`, which is not empty. Returns the number of bytes, which is 0 at the
-    /// end of input, and whether there may be more. A transport that waits for input waits no
-    /// longer than `patience`.
+    /// Reads once into `room`, which is not empty. A transport that waits for input waits no longer
+    /// than `patience`.
     ///
     /// # Errors
     /// [`ErrorKind::WouldBlock`] if there is no input now. Any other error ends the connection,
     /// except [`ErrorKind::Interrupted`].
-    fn read(&mut self, room: &mut [u8], patience: Option<Duration>) -> io::Result<(usize, Ready)>;
+    fn read(&mut self, room: &mut [u8], patience: Option<Duration>) -> io::Result<Input>;
 
     /// Writes once from `out`, and [removes](Outbox::advance) the bytes that were written. Returns
     /// their number, and whether the transport may take more. `out` is empty only if the transport
@@ -51,7 +50,8 @@ pub trait Transport {
     /// [`ErrorKind::Interrupted`].
     fn write(&mut self, out: &mut Outbox) -> io::Result<(usize, Ready)>;
 
-    /// Ends the sending side (TCP's FIN).
+    /// Ends the sending side (TCP's FIN). A layer that has an end of its own, such as TLS's
+    /// `close_notify`, may [need](Self::need) one more write for it.
     ///
     /// # Errors
     /// When the connection is broken.
@@ -64,16 +64,30 @@ pub trait Transport {
     }
 }
 
+/// The result of a read. `Ready` says whether there may be more input.
+///
+/// The example of [`drive`] returns the first two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// This number of bytes is in the room. It is at least 1.
+    Bytes(usize, Ready),
+    /// All input was read, and the peer has ended its sending side.
+    End,
+    /// There are no bytes for the session. A layer has used this number of bytes for itself.
+    Nothing(usize, Ready),
+    /// A layer has agreed on TLS with the peer. Then this number of bytes is in the room, if any.
+    Secured(Box<TlsInfo>, usize, Ready),
+    /// A layer has found that the peer broke a rule.
+    Failed(RemoteError, Ready),
+}
+
 /// The result of the last step of the loop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Done {
     /// There was no step yet, or it has no result.
     Nothing,
-    /// The read put this number of bytes into the room of the side. It is 0 if the transport has no
-    /// input now.
-    Read(usize, Ready),
-    /// The end of the peer's input was read.
-    PeerEnd,
+    /// The result of a read. Bytes are in the room of the side.
+    Read(Input),
     /// This number of bytes has left the output of the side.
     Wrote(usize, Ready),
 }
@@ -81,9 +95,10 @@ pub enum Done {
 /// One caller of the loop. It has the session and the buffers, and may share them with other
 /// threads. [`Turn`] is one side, and `examples/third_driver.rs` has another.
 pub trait Side {
-    /// Reports the last step to the session, and asks it for the next one. Returns `None` if the
-    /// next one has to wait for another turn.
-    fn step(&mut self, done: Done, need: Need) -> Option<Next>;
+    /// Reports the last step to the session, and asks it for the next one. `need` asks the transport
+    /// what it needs. A side that shares its connection with other threads calls it under the lock.
+    /// Returns `None` if the next step has to wait for another turn.
+    fn step(&mut self, done: Done, need: impl Fn() -> Need) -> Option<Next>;
     /// Where to read at most `most` bytes.
     fn room(&mut self, most: usize) -> &mut [u8];
     /// How long a read may wait.
@@ -115,7 +130,7 @@ pub enum Rest {
 /// ```
 /// use std::io::{self, Read};
 /// use std::time::{Duration, Instant, SystemTime};
-/// use pushlab::driver::drive::{Driven, Rest, Share, Transport, Turn, drive};
+/// use pushlab::driver::drive::{Driven, Input, Rest, Share, Transport, Turn, drive};
 /// use pushlab::proto::{Now, Outbox};
 /// use pushlab::session::{Context, Ready, Session, Surroundings};
 /// use pushlab::{Reply, Request, Response, Settings, Stats};
@@ -142,8 +157,11 @@ pub enum Rest {
 /// }
 ///
 /// impl Transport for Buffers {
-///     fn read(&mut self, room: &mut [u8], _: Option<Duration>) -> io::Result<(usize, Ready)> {
-///         Ok((self.from_peer.read(room)?, Ready::Perhaps))
+///     fn read(&mut self, room: &mut [u8], _: Option<Duration>) -> io::Result<Input> {
+///         Ok(match self.from_peer.read(room)? {
+///             0 => Input::End,
+///             len => Input::Bytes(len, Ready::Perhaps),
+///         })
 ///     }
 ///     fn write(&mut self, out: &mut Outbox) -> io::Result<(usize, Ready)> {
 ///         let len = out.len();
@@ -178,14 +196,13 @@ pub enum Rest {
 pub fn drive(side: &mut impl Side, transport: &mut impl Transport) -> Rest {
     let mut done = Done::Nothing;
     loop {
-        let Some(next) = side.step(done, transport.need()) else { return Rest::Again };
+        let Some(next) = side.step(done, || transport.need()) else { return Rest::Again };
         done = match next {
             Next::Read(most) => {
                 let patience = side.patience();
                 match transport.read(side.room(most), patience) {
-                    Ok((0, _)) => Done::PeerEnd,
-                    Ok((len, ready)) => Done::Read(len, ready),
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => Done::Read(0, Ready::No),
+                    Ok(input) => Done::Read(input),
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => Done::Read(Input::Nothing(0, Ready::No)),
                     Err(error) if error.kind() == ErrorKind::Interrupted => Done::Nothing,
                     Err(_) => return Rest::Close(CloseReason::Transport),
                 }
@@ -244,8 +261,9 @@ impl Driven {
     pub fn report(&mut self, done: Done, room: &mut [u8], out: &mut Outbox, cx: &Context<'_>) {
         match done {
             Done::Nothing => {}
-            Done::Read(len, ready) => self.take_in(&mut room[..len], ready, out, cx),
-            Done::PeerEnd => self.session.peer_ended(PeerEnd::Read),
+            Done::Read(Input::Bytes(len, ready)) => self.take_in(&mut room[..len], ready, out, cx),
+            Done::Read(Input::End) => self.session.peer_ended(PeerEnd::Read),
+            Done::Read(input) => self.report_layer(input, room, out, cx),
             Done::Wrote(len, ready) => {
                 if len > 0 {
                     cx.stats.wrote(len);
@@ -253,6 +271,24 @@ impl Driven {
                 self.session.wrote(len, ready, out, cx);
             }
         }
+    }
+
+    /// Reports what a layer says.
+    fn report_layer(&mut self, input: Input, room: &mut [u8], out: &mut Outbox, cx: &Context<'_>) {
+        let (len, ready) = match input {
+            Input::Bytes(len, ready) => (len, ready),
+            Input::Nothing(_, ready) => (0, ready),
+            Input::End => (0, Ready::No),
+            Input::Secured(tls, len, ready) => {
+                self.session.secured(tls, cx);
+                (len, ready)
+            }
+            Input::Failed(error, ready) => {
+                self.session.layer_failed(error, out, cx);
+                (0, ready)
+            }
+        };
+        self.take_in(&mut room[..len], ready, out, cx);
     }
 
     #[inline(always)]
@@ -352,11 +388,13 @@ pub struct Turn<'a> {
 
 impl Side for Turn<'_> {
     #[inline(always)]
-    fn step(&mut self, done: Done, need: Need) -> Option<Next> {
+    fn step(&mut self, done: Done, need: impl Fn() -> Need) -> Option<Next> {
         match done {
-            Done::Read(len, _) => self.share.read_bytes = self.share.read_bytes.saturating_sub(len),
+            Done::Read(Input::Bytes(len, _) | Input::Nothing(len, _) | Input::Secured(_, len, _)) => {
+                self.share.read_bytes = self.share.read_bytes.saturating_sub(len);
+            }
             Done::Wrote(len, _) => self.share.write_bytes = self.share.write_bytes.saturating_sub(len),
-            Done::Nothing | Done::PeerEnd => {}
+            Done::Nothing | Done::Read(_) => {}
         }
         self.driven.report(done, self.buffer, self.out, self.cx);
         let may_write = self.share.write_bytes > 0;
@@ -365,7 +403,7 @@ impl Side for Turn<'_> {
         } else if !self.driven.unused().is_empty() {
             return None;
         }
-        match self.driven.session.next(Io { need, ..Io::NON_BLOCKING }, self.out, self.cx) {
+        match self.driven.session.next(Io { need: need(), ..Io::NON_BLOCKING }, self.out, self.cx) {
             Next::Read(_) if !may_write || self.share.read_bytes == 0 => None,
             Next::Write if !may_write => None,
             next => Some(next),

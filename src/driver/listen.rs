@@ -17,6 +17,7 @@ use mio::{Interest, Poll, Registry, Token};
 use super::Config;
 use super::stop::Stop;
 use super::sync::Waker;
+use super::tls::Acceptor;
 use crate::session::{Peer, Stats};
 
 /// The token of the listening socket's events.
@@ -33,6 +34,8 @@ const ACCEPT_REST: Duration = Duration::from_millis(100);
 pub(crate) struct Listening {
     pub(super) poll: Poll,
     pub(super) listener: Listener,
+    /// `None` if the server does not speak TLS.
+    pub(super) acceptor: Option<Acceptor>,
     pub(super) config: Config,
     pub(super) stats: Arc<Stats>,
     pub(super) stop: Arc<Stop>,
@@ -40,10 +43,11 @@ pub(crate) struct Listening {
 
 impl Listening {
     pub(super) fn new(mut listener: Listener, config: Config) -> io::Result<Self> {
+        let acceptor = Acceptor::of(&config)?;
         let poll = Poll::new()?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         let stop = Arc::new(Stop::new(Waker::new(poll.registry(), WAKER)?));
-        Ok(Self { poll, listener, config, stats: Arc::default(), stop })
+        Ok(Self { poll, listener, acceptor, config, stats: Arc::default(), stop })
     }
 }
 

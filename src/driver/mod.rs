@@ -32,6 +32,7 @@ mod stop;
 mod sync;
 pub(crate) mod thread_per_conn;
 mod timers;
+pub mod tls;
 mod write;
 
 /// Whether the system reports edges itself, as epoll and kqueue do. Elsewhere mio makes edges out

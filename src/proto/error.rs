@@ -34,8 +34,8 @@ pub enum RemoteError {
     /// A percent sign in the request target's path is not followed by two hexadecimal digits (RFC
     /// 3986, section 2.1).
     BadEscape,
-    /// The scheme of the request target is `https`, but the connection is not secured (RFC 9110,
-    /// section 7.4).
+    /// The scheme of the request target is not that of the connection: `https` on a connection that
+    /// is not secured, or `http` on one that is (RFC 9110, section 7.4).
     MisdirectedTarget,
     /// The request names a host that is not in
     /// [`Settings::allow_hosts`](crate::Settings::allow_hosts) (RFC 9110, section 15.5.20).
@@ -122,11 +122,20 @@ pub enum RemoteError {
     TooManyFragments,
     /// The peer did not answer a ping or a close frame in time.
     Silent,
+    /// The peer speaks HTTP without TLS on a connection that must be secured.
+    PlainHttp,
+    /// The TLS handshake did not end in time.
+    TlsHandshakeTimeout,
+    /// The TLS handshake failed, or a record violates TLS (RFC 8446; RFC 5246).
+    BadTls,
+    /// The peer ended the connection without `close_notify`, so the end may be that of an attacker
+    /// (RFC 8446, section 6.1).
+    TlsTruncated,
 }
 
 impl RemoteError {
     /// All errors, in the order of declaration.
-    pub const ALL: [Self; Self::Silent as usize + 1] = [
+    pub const ALL: [Self; Self::TlsTruncated as usize + 1] = [
         Self::BadRequestLine,
         Self::BadField,
         Self::BadTarget,
@@ -164,6 +173,10 @@ impl RemoteError {
         Self::MessageTooLarge,
         Self::TooManyFragments,
         Self::Silent,
+        Self::PlainHttp,
+        Self::TlsHandshakeTimeout,
+        Self::BadTls,
+        Self::TlsTruncated,
     ];
 
     /// The status code of the error answer (RFC 9110, section 15). WebSocket frame errors occur
@@ -201,7 +214,7 @@ impl RemoteError {
             Self::BadField => "a header field line is malformed",
             Self::BadTarget => "the request target is malformed or not allowed with this method",
             Self::BadEscape => "a percent sign in the path must be followed by two hexadecimal digits",
-            Self::MisdirectedTarget => "an https target is not allowed on this connection",
+            Self::MisdirectedTarget => "the scheme of the target is not that of this connection",
             Self::MisdirectedHost => "this server does not answer for this host",
             Self::BadHost => "Host must be given exactly once, as host or host:port",
             Self::BadContentLength => "Content-Length must be one decimal number",
@@ -236,6 +249,10 @@ impl RemoteError {
             Self::MessageTooLarge => "the message is larger than the limit",
             Self::TooManyFragments => "the message has more fragments than the limit",
             Self::Silent => "the peer did not answer in time",
+            Self::PlainHttp => "this port speaks TLS: the address must begin with https:// or wss://",
+            Self::TlsHandshakeTimeout => "the TLS handshake took too long",
+            Self::BadTls => "the TLS handshake failed, or a record violates TLS",
+            Self::TlsTruncated => "the connection ended without the close_notify of TLS",
         }
     }
 }

@@ -38,6 +38,7 @@ pub struct Outbox {
     len: usize,
     /// The number of unsent bytes that are [lent](Self::lend).
     lent: usize,
+    is_lent: bool,
 }
 
 #[derive(Debug)]
@@ -57,7 +58,7 @@ impl Piece {
 impl Outbox {
     /// An empty outbox. It owns no memory.
     pub const fn new() -> Self {
-        Self { copied: Vec::new(), copied_sent: 0, pieces: VecDeque::new(), len: 0, lent: 0 }
+        Self { copied: Vec::new(), copied_sent: 0, pieces: VecDeque::new(), len: 0, lent: 0, is_lent: false }
     }
 
     /// The number of unsent bytes, with those that are [lent](Self::lend).
@@ -196,7 +197,7 @@ impl Outbox {
     pub fn lend(&mut self, to: &mut Self) {
         assert!(!self.is_lent() && to.len == 0, "one writer at a time, which has written everything that it was lent before");
         std::mem::swap(self, to);
-        (self.len, self.lent) = (to.len, to.len);
+        (self.len, self.lent, self.is_lent) = (to.len, to.len, true);
     }
 
     /// Takes back what is left of the bytes that were lent. It stands before the bytes that were
@@ -204,7 +205,7 @@ impl Outbox {
     #[inline]
     pub fn give_back(&mut self, rest: &mut Self) {
         self.len -= self.lent;
-        self.lent = 0;
+        (self.lent, self.is_lent) = (0, false);
         if self.len > 0 {
             rest.append(self);
         }
@@ -212,10 +213,11 @@ impl Outbox {
         std::mem::swap(self, rest);
     }
 
-    /// Whether bytes are lent.
+    /// Whether output is lent. No bytes can be lent, too: a thread that writes only for a layer of
+    /// the transport is the one writer all the same.
     #[inline]
     pub const fn is_lent(&self) -> bool {
-        self.lent > 0
+        self.is_lent
     }
 
     /// Moves all bytes from `other` to the end of this outbox.

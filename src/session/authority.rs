@@ -5,9 +5,7 @@
 
 use std::net::IpAddr;
 
-/// The default ports of `http` and `https`. A `Host` without a port can mean either of them,
-/// because a proxy may have ended TLS.
-const DEFAULT_PORTS: [u16; 2] = [80, 443];
+use crate::proto::http1::Scheme;
 
 /// `host[:port]`, split into its parts.
 #[derive(Clone, Copy, Debug)]
@@ -54,17 +52,18 @@ fn ipv6(host: &str) -> Option<IpAddr> {
 
 /// Whether the server answers requests for `host`, by the rule of
 /// [`Settings::allow_hosts`](super::Settings::allow_hosts). `host` is the authority of an absolute
-/// target, or else the value of `Host`.
+/// target, or else the value of `Host`. `scheme` is that of the connection.
 ///
 /// ```
+/// use pushlab::proto::http1::Scheme::{Http, Https};
 /// use pushlab::session::is_allowed_host;
 /// let list = ["push.example".to_owned(), "[::1]:8080".to_owned()];
-/// assert!(is_allowed_host(Some("PUSH.example:8080"), &list));
-/// assert!(!is_allowed_host(Some("[::1]:8081"), &list));
-/// assert!(!is_allowed_host(None, &list));
-/// assert!(is_allowed_host(None, &[]));
+/// assert!(is_allowed_host(Some("PUSH.example:8080"), Http, &list));
+/// assert!(!is_allowed_host(Some("[::1]:8081"), Https, &list));
+/// assert!(!is_allowed_host(None, Http, &list));
+/// assert!(is_allowed_host(None, Http, &[]));
 /// ```
-pub fn is_allowed_host(host: Option<&str>, list: &[String]) -> bool {
+pub fn is_allowed_host(host: Option<&str>, scheme: Scheme, list: &[String]) -> bool {
     if list.is_empty() {
         return true;
     }
@@ -74,7 +73,10 @@ pub fn is_allowed_host(host: Option<&str>, list: &[String]) -> bool {
             && match (entry.port, host.port) {
                 (None, _) => true,
                 (Some(entry), Some(port)) => entry == port,
-                (Some(entry), None) => DEFAULT_PORTS.contains(&entry),
+                // A proxy may have ended TLS before a connection that is not secured.
+                (Some(entry), None) => {
+                    entry == Scheme::Https.default_port() || scheme == Scheme::Http && entry == Scheme::Http.default_port()
+                }
             }
     })
 }

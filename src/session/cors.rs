@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::{Origin, Response, Settings};
-use crate::proto::http1::{Head, Method};
+use crate::proto::http1::{Head, Method, Scheme};
 
 /// Seconds for which a browser may keep the answer to a preflight. Chromium keeps it for 7,200 s at
 /// most. With 600 s, a changed list takes effect within ten minutes.
@@ -33,8 +33,8 @@ pub struct Cors {
 }
 
 impl Cors {
-    pub(super) fn of(head: &Head<'_>, settings: &Settings) -> Self {
-        match Origin::of(head, settings) {
+    pub(super) fn of(head: &Head<'_>, scheme: Scheme, settings: &Settings) -> Self {
+        match Origin::of(head, scheme, settings) {
             Origin::Listed(origin) => {
                 Self { allowed: Some(origin.into()), has_credentials: settings.allow_credentials && names_a_page(origin) }
             }
@@ -70,8 +70,8 @@ fn names_a_page(origin: &str) -> bool {
 }
 
 /// As [`Request::options`](super::Request::options).
-pub(super) fn options(head: &Head<'_>, settings: &Settings, allow: &str) -> Response {
-    let cors = Cors::of(head, settings);
+pub(super) fn options(head: &Head<'_>, scheme: Scheme, settings: &Settings, allow: &str) -> Response {
+    let cors = Cors::of(head, scheme, settings);
     let response = cors.dress(Response::no_content()).field("Allow", allow);
     let is_preflight = head.method() == Method::Options && head.field_bytes("Access-Control-Request-Method").is_some();
     if !is_preflight || !cors.is_readable() {
@@ -84,7 +84,7 @@ pub(super) fn options(head: &Head<'_>, settings: &Settings, allow: &str) -> Resp
     // network. A list gives this consent to the origins that it names. `*` and `null` do not name
     // the pages that they let in.
     let asks_for_network = head.field_bytes("Access-Control-Request-Private-Network") == Some(b"true");
-    match Origin::of(head, settings) {
+    match Origin::of(head, scheme, settings) {
         Origin::Listed(origin) if asks_for_network && names_a_page(origin) => {
             response.field("Access-Control-Allow-Private-Network", "true")
         }

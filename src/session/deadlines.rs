@@ -17,7 +17,7 @@ impl Session {
         let ends_peer = match &self.phase {
             Phase::Http(http) => !http.is_answering(),
             Phase::WebSocket(websocket) => websocket.timeout_ends_peer(!out.is_empty()),
-            Phase::Over(_) => true,
+            Phase::Securing(_) | Phase::Over(_) => true,
             Phase::Closed(_) => false,
         };
         ends_peer && self.phase_deadline().is_some_and(|deadline| deadline <= now)
@@ -49,6 +49,7 @@ impl Session {
     #[inline(always)]
     pub(super) fn phase_deadline(&self) -> Option<Instant> {
         match &self.phase {
+            Phase::Securing(until) => Some(*until),
             Phase::Http(http) => http.deadline(),
             Phase::WebSocket(websocket) => websocket.deadline(),
             Phase::Over(Over { ending: Ending::Linger, until, .. }) => *until,

@@ -52,7 +52,7 @@ impl Session {
         let is_taken = match &mut self.phase {
             Phase::Http(http) => http.takes_burst(serial, burst, cx),
             Phase::WebSocket(websocket) => websocket.takes_burst(serial, burst),
-            Phase::Over(_) | Phase::Closed(_) => false,
+            Phase::Securing(_) | Phase::Over(_) | Phase::Closed(_) => false,
         };
         if !is_taken {
             return None;
@@ -66,7 +66,7 @@ impl Session {
         let outcome = match &mut self.phase {
             Phase::Http(http) => http.send_message(serial, frame, out, cx),
             Phase::WebSocket(websocket) => websocket.send_message(serial, frame, out, cx),
-            Phase::Over(_) | Phase::Closed(_) => return,
+            Phase::Securing(_) | Phase::Over(_) | Phase::Closed(_) => return,
         };
         if outcome == Some(Outcome::Refused) {
             self.end(Ending::Abort, CloseReason::SlowConsumer, cx);
@@ -77,7 +77,7 @@ impl Session {
         let progress = match &mut self.phase {
             Phase::Http(http) => http.carry_out(serial, command, out, cx),
             Phase::WebSocket(websocket) => websocket.carry_out(serial, &command, out, cx),
-            Phase::Over(_) | Phase::Closed(_) => return,
+            Phase::Securing(_) | Phase::Over(_) | Phase::Closed(_) => return,
         };
         self.advance(progress, out, cx);
     }

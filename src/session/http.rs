@@ -9,15 +9,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::caller::Caller;
 use super::exchange::{Exchange, Handling, Partial};
 use super::progress::{Ending, Progress};
 use super::reply::{answer, answer_shared};
 use super::stream::{self, StreamKind, Streaming};
 use super::{
-    Burst, Command, Context, HalfClose, Origin, Outcome, Peer, Reply, Request, Response, Surroundings, is_allowed_host, normalized_path,
+    Burst, Command, Context, HalfClose, Origin, Outcome, Reply, Request, Response, Surroundings, is_allowed_host, normalized_path,
     websocket,
 };
-use crate::proto::http1::{Conn, Content, Event, Head, Next};
+use crate::proto::http1::{Conn, Content, Event, Head, Next, Scheme};
 use crate::proto::{CloseReason, Frame, Outbox, ProtocolLimits, RemoteError};
 
 /// The bytes that a new connection sends without waiting for an acknowledgement: the initial window
@@ -35,9 +36,9 @@ pub(super) struct Http {
 }
 
 impl Http {
-    pub(super) fn new(cx: &Surroundings<'_>) -> Self {
+    pub(super) fn new(scheme: Scheme, cx: &Surroundings<'_>) -> Self {
         Self {
-            conn: Conn::new(cx.now.instant(), &cx.settings.limits.protocol),
+            conn: Conn::with_scheme(scheme, cx.now.instant(), &cx.settings.limits.protocol),
             exchange: Exchange::Idle,
             come_back_ms: None,
             ended_handle: false,
@@ -46,16 +47,16 @@ impl Http {
 
     /// Works on the next event of the input.
     #[inline]
-    pub(super) fn step(&mut self, input: &[u8], peer: Peer, out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
+    pub(super) fn step(&mut self, input: &[u8], caller: Caller<'_>, out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
         if let Exchange::Partial(_) = self.exchange {
-            return self.continue_body(input, peer, out, cx);
+            return self.continue_body(input, caller, out, cx);
         }
         match self.conn.next_event(cx.now.instant(), input, out, &cx.settings.limits.protocol) {
             Ok((used, Next::Event(Event::Head(head)))) if head.content() == Content::None => {
-                (used, self.dispatch(head, b"", peer, out, cx))
+                (used, self.dispatch(head, b"", caller, out, cx))
             }
             Ok((used, Next::Event(Event::Head(head)))) => {
-                let (more, progress) = self.take_body(head, &input[used..], peer, out, cx);
+                let (more, progress) = self.take_body(head, &input[used..], caller, out, cx);
                 (used + more, progress)
             }
             Ok((_, Next::Event(Event::Body(_) | Event::End))) => unreachable!("a body that is not whole is continued above"),
@@ -65,7 +66,7 @@ impl Http {
     }
 
     /// Takes more of a body that arrived in parts, and calls the handler at its end.
-    fn continue_body(&mut self, input: &[u8], peer: Peer, out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
+    fn continue_body(&mut self, input: &[u8], caller: Caller<'_>, out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
         let mut used = 0;
         loop {
             let (more, next) = match self.conn.next_event(cx.now.instant(), &input[used..], out, &cx.settings.limits.protocol) {
@@ -80,7 +81,7 @@ impl Http {
                     let Partial { head, body } = std::mem::take(&mut **partial);
                     self.exchange = Exchange::Idle;
                     let head = Head::parse(&head, &cx.settings.limits.protocol).expect("the same head was parsed before");
-                    return (used, self.dispatch(head, &body, peer, out, cx));
+                    return (used, self.dispatch(head, &body, caller, out, cx));
                 }
                 Next::Event(Event::Head(_)) => unreachable!("a body comes to its end before the next head"),
                 Next::NeedData | Next::Paused => return (used, Progress::Wait),
@@ -90,7 +91,7 @@ impl Http {
 
     /// Takes the part of a body that has arrived. A body that is complete and in one piece is given
     /// to the handler in place, without a copy.
-    fn take_body(&mut self, head: Head<'_>, input: &[u8], peer: Peer, out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
+    fn take_body(&mut self, head: Head<'_>, input: &[u8], caller: Caller<'_>, out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
         let (mut used, mut whole, mut collected) = (0, &b""[..], Vec::new());
         loop {
             let next = match self.conn.next_event(cx.now.instant(), &input[used..], out, &cx.settings.limits.protocol) {
@@ -106,8 +107,8 @@ impl Http {
                     collected.extend_from_slice(std::mem::take(&mut whole));
                     collected.extend_from_slice(bytes);
                 }
-                Next::Event(Event::End) if collected.is_empty() => return (used, self.dispatch(head, whole, peer, out, cx)),
-                Next::Event(Event::End) => return (used, self.dispatch(head, &collected, peer, out, cx)),
+                Next::Event(Event::End) if collected.is_empty() => return (used, self.dispatch(head, whole, caller, out, cx)),
+                Next::Event(Event::End) => return (used, self.dispatch(head, &collected, caller, out, cx)),
                 Next::Event(Event::Head(_)) => unreachable!("a body comes to its end before the next head"),
                 Next::NeedData | Next::Paused => {
                     collected.extend_from_slice(whole);
@@ -120,15 +121,16 @@ impl Http {
         }
     }
 
-    fn dispatch(&mut self, head: Head<'_>, body: &[u8], peer: Peer, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+    fn dispatch(&mut self, head: Head<'_>, body: &[u8], caller: Caller<'_>, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         // Before the origin check, which compares the origin with this host.
-        if !is_allowed_host(head.host(), &cx.settings.allow_hosts) {
+        if !is_allowed_host(head.host(), caller.scheme(), &cx.settings.allow_hosts) {
             return self.fail(RemoteError::MisdirectedHost, out, cx);
         }
         let path = normalized_path(head.path());
-        let request = Request::new(head, &path, body, peer, cx.settings);
+        let request = Request::new(head, &path, body, caller, cx.settings);
         let mut handling = Handling::Unanswered;
-        let reply = Reply { conn: &mut self.conn, out, handling: &mut handling, head, carried: Vec::new(), cx };
+        let scheme = caller.scheme();
+        let reply = Reply { conn: &mut self.conn, out, handling: &mut handling, head, scheme, carried: Vec::new(), cx };
         let mut panicked = false;
         if request.origin() == Origin::Malformed {
             reply.refuse(RemoteError::ForbiddenOrigin);
@@ -411,7 +413,7 @@ impl Http {
         }
     }
 
-    fn fail(&mut self, error: RemoteError, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
+    pub(super) fn fail(&mut self, error: RemoteError, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         cx.stats.count_broken(error);
         self.conn.send_error(cx.now, error, out);
         Progress::End(Ending::Linger, CloseReason::Remote(error))

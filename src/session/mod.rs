@@ -20,18 +20,19 @@
 //!
 //! Each file imports only files that stand before it in this list:
 //!
-//! - values: `stats`, `outcome`, `backlog`, `burst`, `authority`, `cookies`, `peer`, `response`;
+//! - values: `stats`, `outcome`, `backlog`, `burst`, `authority`, `cookies`, `peer`, `caller`, `response`;
 //! - what the settings allow: `limits`, `settings`, `origin`, `cors`, `request`;
 //! - what other threads hold: `post`, `contract`, `handles`, `audience`;
 //! - what a hold, a stream and a WebSocket use: `surroundings`, `link`, `stream`, `socket`;
 //! - one request and its answer: `exchange`, `progress`, `reply`, `handler`, `context`;
 //! - the phases of a connection: `websocket`, `http`;
-//! - the connection: `session`, `next`, `deliver`, `deadlines`.
+//! - the connection: `session`, `layer`, `next`, `deliver`, `deadlines`.
 
 mod audience;
 mod authority;
 mod backlog;
 mod burst;
+mod caller;
 mod context;
 mod contract;
 mod cookies;
@@ -42,6 +43,7 @@ mod exchange;
 mod handler;
 mod handles;
 mod http;
+mod layer;
 mod limits;
 mod link;
 mod next;
@@ -66,6 +68,7 @@ pub use audience::Audience;
 pub use authority::{is_allowed_host, is_host_entry};
 pub use backlog::{Backlog, SlowConsumer};
 pub use burst::Burst;
+pub use caller::{TlsInfo, TlsVersion};
 pub use context::Context;
 pub use contract::{Delivered, Delivery, Io, Mode, Need, Next, PeerEnd, Ready};
 pub use cookies::Cookies;

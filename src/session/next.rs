@@ -52,7 +52,7 @@ impl Session {
         self.notice_overdue(out, cx);
         let has_ended = self.peer_end == Some(PeerEnd::Read);
         let over = match &mut self.phase {
-            Phase::Http(_) | Phase::WebSocket(_) => return None,
+            Phase::Securing(_) | Phase::Http(_) | Phase::WebSocket(_) => return None,
             Phase::Closed(reason) => return Some(Next::Close(*reason)),
             Phase::Over(over) => over,
         };
@@ -78,8 +78,10 @@ impl Session {
             over.until = Some(cx.now.instant() + cx.settings.limits.close_timeout);
             return Some(Next::EndSending);
         }
-        // A layer of the transport may still need a write. The sending side has ended, so the layer
-        // can send nothing any more.
+        // A layer may have to write its own end of sending.
+        if self.can_write(io, out) {
+            return Some(Next::Write);
+        }
         Some(if self.can_read(io) { Next::Read(usize::MAX) } else { Next::Wait(self.deadline()) })
     }
 
@@ -98,6 +100,7 @@ impl Session {
             // Input that waits only for room in the output is worked on before the peer's end.
             Phase::Http(_) | Phase::WebSocket(_) if self.unused > 0 && out.len() >= cx.settings.limits.output_bytes => return,
             Phase::Http(http) => http.handle_eof(out, cx),
+            Phase::Securing(_) => Progress::End(Ending::Abort, CloseReason::Transport),
             Phase::WebSocket(_) => Progress::End(Ending::Abort, CloseReason::Peer(1006)),
             // An abort stays an abort: the peer may have ended its side and still not read.
             Phase::Over(over) => {
@@ -184,7 +187,7 @@ impl Session {
             Phase::Over(Over { ending: Ending::Abort, .. }) | Phase::Closed(_) => 0,
             // Input is read before the close, too. The system answers input that arrives after the
             // close with a reset.
-            Phase::WebSocket(_) | Phase::Over(_) => usize::MAX,
+            Phase::Securing(_) | Phase::WebSocket(_) | Phase::Over(_) => usize::MAX,
         }
     }
 }

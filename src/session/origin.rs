@@ -8,7 +8,7 @@
 
 use super::Settings;
 use super::authority::Authority;
-use crate::proto::http1::Head;
+use crate::proto::http1::{Head, Scheme};
 
 /// The entry of a list that allows every origin.
 const ANY: &str = "*";
@@ -17,9 +17,10 @@ const ANY: &str = "*";
 /// request, and the server's list.
 ///
 /// ```
+/// use pushlab::proto::http1::Scheme;
 /// use pushlab::session::Origin;
 /// let list = ["https://app.example".to_owned()];
-/// let of = |value: &'static [u8]| Origin::classify([value].into_iter(), Some("push.example"), &list);
+/// let of = |value: &'static [u8]| Origin::classify([value].into_iter(), Some("push.example"), Scheme::Http, &list);
 /// assert_eq!(of(b"https://app.example"), Origin::Listed("https://app.example"));
 /// assert_eq!(of(b"https://push.example"), Origin::Own("https://push.example"));
 /// assert_eq!(of(b"https://evil.example"), Origin::Foreign);
@@ -33,7 +34,8 @@ pub enum Origin<'a> {
     /// WebSocket handshake (WHATWG Fetch, section 3.1). Clients that are not browsers could send
     /// any value.
     Absent,
-    /// The server's own origin: the host and port of the request, with `http` or `https`.
+    /// The server's own origin: the host and port of the request. On a connection over TLS, the
+    /// scheme is `https`. On any other, it is `http` or `https`.
     Own(&'a str),
     /// An origin that [`Settings::allow_origins`](super::Settings::allow_origins) lists.
     Listed(&'a str),
@@ -50,19 +52,20 @@ impl<'a> Origin<'a> {
     /// Applies the rule to the values of all `Origin` fields of a request.
     ///
     /// `host` is the authority that the request is for, [`Request::host`](super::Request::host).
-    /// `list` is [`Settings::allow_origins`](super::Settings::allow_origins).
+    /// `scheme` is that of the connection. `list` is [`Settings::allow_origins`](super::Settings::allow_origins).
     ///
-    /// Upper and lower case are equal, and the default port of a scheme equals no port. The
-    /// server's own origin can have either scheme: a proxy may have ended TLS, and then the server
-    /// cannot know the scheme of the page. A repeated field is malformed even if each of its values
+    /// Upper and lower case are equal, and the default port of a scheme equals no port. On a
+    /// connection that is not secured, the server's own origin can have either scheme: a proxy may
+    /// have ended TLS, and then the server cannot know the scheme of the page. On a connection over
+    /// TLS, a page that was loaded with `http` has another origin. A repeated field is malformed even if each of its values
     /// is allowed (RFC 6454, section 7.3).
-    pub fn classify(mut values: impl Iterator<Item = &'a [u8]>, host: Option<&str>, list: &[String]) -> Self {
+    pub fn classify(mut values: impl Iterator<Item = &'a [u8]>, host: Option<&str>, scheme: Scheme, list: &[String]) -> Self {
         let Some(value) = values.next() else { return Self::Absent };
         let text = std::str::from_utf8(value).unwrap_or_default();
         let Some(page) = Page::parse(text).filter(|_| values.next().is_none()) else { return Self::Malformed };
         if list.iter().filter_map(|entry| Page::parse(entry)).any(|entry| entry.equals(&page)) {
             Self::Listed(text)
-        } else if host.and_then(Authority::parse).is_some_and(|host| page.is_of(host)) {
+        } else if host.and_then(Authority::parse).is_some_and(|host| page.is_of(host, scheme)) {
             Self::Own(text)
         } else if list.iter().any(|entry| entry == ANY) {
             Self::Any
@@ -71,11 +74,11 @@ impl<'a> Origin<'a> {
         }
     }
 
-    pub(super) fn of(head: &Head<'a>, settings: &Settings) -> Self {
+    pub(super) fn of(head: &Head<'a>, scheme: Scheme, settings: &Settings) -> Self {
         if !head.has_origin() {
             return Self::Absent;
         }
-        Self::classify(head.field_values("Origin"), head.host(), &settings.allow_origins)
+        Self::classify(head.field_values("Origin"), head.host(), scheme, &settings.allow_origins)
     }
 
     /// Whether the request may change something or open a WebSocket, as far as its origin decides.
@@ -137,9 +140,11 @@ impl<'a> Page<'a> {
 
     /// Whether this is a page of the server that the request is for. `Host` has no scheme. So if
     /// `Host` has no port, the port is the default of the scheme with which the page was loaded.
-    fn is_of(&self, host: Authority<'_>) -> bool {
+    fn is_of(&self, host: Authority<'_>, of_connection: Scheme) -> bool {
         let Self::Site { scheme, authority } = self else { return false };
-        default_port(scheme).is_some_and(|port| authority.has_host_of(host) && authority.port.unwrap_or(port) == host.port.unwrap_or(port))
+        let Some(port) = default_port(scheme) else { return false };
+        let has_scheme = of_connection == Scheme::Http || port == of_connection.default_port();
+        has_scheme && authority.has_host_of(host) && authority.port.unwrap_or(port) == host.port.unwrap_or(port)
     }
 }
 
@@ -151,8 +156,8 @@ fn is_scheme(text: &str) -> bool {
 
 fn default_port(scheme: &str) -> Option<u16> {
     match scheme {
-        _ if scheme.eq_ignore_ascii_case("http") => Some(80),
-        _ if scheme.eq_ignore_ascii_case("https") => Some(443),
+        _ if scheme.eq_ignore_ascii_case("http") => Some(Scheme::Http.default_port()),
+        _ if scheme.eq_ignore_ascii_case("https") => Some(Scheme::Https.default_port()),
         _ => None,
     }
 }

@@ -13,7 +13,7 @@ use super::exchange::{Handling, Hold, Upgraded};
 use super::link::Link;
 use super::stream::{Heartbeat, Stream, StreamKind, Streaming};
 use super::{Held, Origin, Response, Surroundings, WebSocketHandler};
-use crate::proto::http1::{BodySize, Conn, Head, Method, ResponseHead};
+use crate::proto::http1::{BodySize, Conn, Head, Method, ResponseHead, Scheme};
 use crate::proto::ws::handshake::{HandshakePolicy, HandshakeRequest, OriginVerdict, negotiate};
 use crate::proto::{Bytes, LocalError, Outbox, RemoteError};
 
@@ -52,6 +52,8 @@ pub struct Reply<'a> {
     pub(super) out: &'a mut Outbox,
     pub(super) handling: &'a mut Handling,
     pub(super) head: Head<'a>,
+    /// The scheme of the connection.
+    pub(super) scheme: Scheme,
     pub(super) carried: Vec<Box<dyn Any + Send>>,
     pub(super) cx: &'a Surroundings<'a>,
 }
@@ -139,7 +141,7 @@ impl<'a> Reply<'a> {
 
     #[expect(clippy::needless_pass_by_value, reason = "a response is spent, however it goes out")]
     fn begin_stream(self, response: Response, heartbeat: Option<Heartbeat>, kind: StreamKind) -> Stream<'a> {
-        let Self { conn, out, handling, head, carried, cx } = self;
+        let Self { conn, out, handling, head, carried, cx, .. } = self;
         let begun = match response.fault() {
             None => conn.send_head(cx.now, &response.head(), BodySize::Stream, out),
             Some(fault) => Err(fault),
@@ -172,7 +174,7 @@ impl<'a> Reply<'a> {
     /// As [`upgrade`](Self::upgrade), with a list of subprotocols.
     /// [`Socket::protocol`](super::Socket::protocol) returns the chosen one.
     pub fn upgrade_with(self, upgrade: Upgrade, handler: impl WebSocketHandler) {
-        let may_act = Origin::of(&self.head, self.cx.settings).may_act();
+        let may_act = Origin::of(&self.head, self.scheme, self.cx.settings).may_act();
         let origin = if may_act { OriginVerdict::Allowed } else { OriginVerdict::Refused };
         let policy = HandshakePolicy { origin, protocols: upgrade.protocols };
         let request = HandshakeRequest::from_fields(self.head.method(), self.head.version(), self.head.fields());

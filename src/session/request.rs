@@ -6,7 +6,8 @@
 
 use std::borrow::Cow;
 
-use super::{Cookies, Cors, Origin, Peer, Response, Settings, cors};
+use super::caller::Caller;
+use super::{Cookies, Cors, Origin, Peer, Response, Settings, TlsInfo, cors};
 use crate::proto::http1::{Head, Method};
 
 /// One request. It borrows from the connection's input for the time of the handler's call.
@@ -31,14 +32,14 @@ pub struct Request<'a> {
     head: Head<'a>,
     path: &'a str,
     body: &'a [u8],
-    peer: Peer,
+    caller: Caller<'a>,
     settings: &'a Settings,
 }
 
 impl<'a> Request<'a> {
     /// `path` is that of the head, [normalized](normalized_path).
-    pub(crate) const fn new(head: Head<'a>, path: &'a str, body: &'a [u8], peer: Peer, settings: &'a Settings) -> Self {
-        Self { head, path, body, peer, settings }
+    pub(super) const fn new(head: Head<'a>, path: &'a str, body: &'a [u8], caller: Caller<'a>, settings: &'a Settings) -> Self {
+        Self { head, path, body, caller, settings }
     }
 
     /// The method.
@@ -142,12 +143,12 @@ impl<'a> Request<'a> {
     /// # serve_once(change, &["/"]);
     /// ```
     pub fn origin(&self) -> Origin<'a> {
-        Origin::of(&self.head, self.settings)
+        Origin::of(&self.head, self.caller.scheme(), self.settings)
     }
 
     /// The fields that let the page behind this request read the answer.
     pub fn cors(&self) -> Cors {
-        Cors::of(&self.head, self.settings)
+        Cors::of(&self.head, self.caller.scheme(), self.settings)
     }
 
     /// The answer to `OPTIONS` at a path with the methods `allow`, such as `GET, HEAD, OPTIONS`:
@@ -171,7 +172,7 @@ impl<'a> Request<'a> {
     /// # serve_once(app, &["/"]);
     /// ```
     pub fn options(&self, allow: &str) -> Response {
-        cors::options(&self.head, self.settings, allow)
+        cors::options(&self.head, self.caller.scheme(), self.settings, allow)
     }
 
     /// The head with every field.
@@ -186,7 +187,18 @@ impl<'a> Request<'a> {
 
     /// The other end of the connection.
     pub const fn peer(&self) -> Peer {
-        self.peer
+        self.caller.peer
+    }
+
+    /// Whether the request came over TLS to this server. A proxy that ends TLS before this server
+    /// connects without it, and then this is `false`.
+    pub const fn is_secure(&self) -> bool {
+        self.caller.tls.is_some()
+    }
+
+    /// The facts about the connection's TLS; `None` for a connection that is not secured.
+    pub const fn tls(&self) -> Option<&'a TlsInfo> {
+        self.caller.tls
     }
 }
 

@@ -3,24 +3,26 @@
 //! Owns the phases of a connection, the only place where a connection ends, and the inputs of a
 //! driver. A session remembers the peer's end, output that the transport did not take, and
 //! deadlines that have passed. Leaves the answer to the driver's one question to `next`, messages
-//! from other threads to `deliver`, the work inside the phases to `http` and `websocket`, and
+//! from other threads to `deliver`, the reports of a layer below to `layer`, the work inside the phases to `http` and `websocket`, and
 //! reading, writing and closing to the drivers.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::caller::{Caller, TlsInfo};
 use super::contract::{PeerEnd, Ready};
 use super::http::Http;
 use super::progress::{Ending, Progress};
 use super::websocket::WebSocket;
 use super::{Context, Peer};
-use crate::proto::{CloseReason, Outbox};
+use crate::proto::http1::Scheme;
+use crate::proto::{CloseReason, Outbox, RemoteError};
 
 /// One connection, independent of its driver.
 ///
 /// ```text
-///  Http ── upgrade ──▶ WebSocket
-///    │                     │
-///    └───── end (reason) ──┴──▶ Over ── written, lingered or aborted ──▶ Next::Close
+///  Securing ── secured ──▶ Http ── upgrade ──▶ WebSocket
+///     │                      │                     │
+///     └──── end (reason) ────┴─────────────────────┴──▶ Over ── written, lingered or aborted ──▶ Next::Close
 /// ```
 ///
 /// # How to drive a session
@@ -29,7 +31,9 @@ use crate::proto::{CloseReason, Outbox};
 /// clock. It gives all of them to the session by reference, and keeps nothing else about the
 /// connection.
 ///
-/// 1. Make the session with [`Session::new`] when the connection is accepted.
+/// 1. Make the session with [`Session::new`] when the connection is accepted. If a layer below must
+///    agree on TLS with the peer first, make it with [`Session::securing`], and report the outcome
+///    with [`secured`](Self::secured) or [`layer_failed`](Self::layer_failed).
 /// 2. Ask [`next`](Self::next), do what it says, report the result, and ask again, until it says
 ///    [`Wait`](super::Next::Wait) or [`Close`](super::Next::Close).
 ///    - After [`Read`](super::Next::Read), report the bytes with [`received`](Self::received), or the
@@ -114,6 +118,8 @@ use crate::proto::{CloseReason, Outbox};
 pub struct Session {
     pub(super) phase: Phase,
     peer: Peer,
+    /// A box, because most connections have none.
+    pub(super) tls: Option<Box<TlsInfo>>,
     pub(super) peer_end: Option<PeerEnd>,
     /// Bytes of input that the driver keeps, because the session has not used them.
     pub(super) unused: u32,
@@ -129,6 +135,8 @@ pub struct Session {
 }
 
 pub(super) enum Phase {
+    /// A layer below agrees on TLS with the peer, until this time at most.
+    Securing(Instant),
     Http(Http),
     WebSocket(Box<WebSocket>),
     Over(Over),
@@ -156,11 +164,22 @@ pub(super) struct Overdue {
 impl Session {
     /// A connection that was just accepted.
     pub fn new(peer: impl Into<Peer>, cx: &Context<'_>) -> Self {
+        Self::begin(Phase::Http(Http::new(Scheme::Http, cx)), peer.into(), cx)
+    }
+
+    /// As [`new`](Self::new), for a connection that speaks HTTP only after a layer below has agreed
+    /// on TLS with the peer. The session ends the connection if this takes longer than `timeout`.
+    pub fn securing(peer: impl Into<Peer>, timeout: Duration, cx: &Context<'_>) -> Self {
+        Self::begin(Phase::Securing(cx.now.instant() + timeout), peer.into(), cx)
+    }
+
+    fn begin(phase: Phase, peer: Peer, cx: &Context<'_>) -> Self {
         cx.stats.accepted.add(1);
         cx.stats.open.add(1);
         Self {
-            phase: Phase::Http(Http::new(cx)),
-            peer: peer.into(),
+            phase,
+            peer,
+            tls: None,
             peer_end: None,
             unused: 0,
             is_paused: false,
@@ -224,12 +243,15 @@ impl Session {
                     }
                     (input.len() - used, Progress::Wait)
                 }
-                Phase::Closed(_) => (input.len() - used, Progress::Wait),
+                Phase::Securing(_) | Phase::Closed(_) => (input.len() - used, Progress::Wait),
                 _ if out.len() >= cx.settings.limits.output_bytes => {
                     is_paused = true;
                     break;
                 }
-                Phase::Http(http) => http.step(&input[used..], self.peer, out, cx),
+                Phase::Http(http) => {
+                    let caller = Caller { peer: self.peer, tls: self.tls.as_deref() };
+                    http.step(&input[used..], caller, out, cx)
+                }
                 Phase::WebSocket(websocket) => websocket.step(&mut input[used..], out, cx),
             };
             used += step;
@@ -302,7 +324,7 @@ impl Session {
         let progress = match &mut self.phase {
             Phase::Http(http) => http.drained(out, cx),
             Phase::WebSocket(websocket) => websocket.drained(out, cx),
-            Phase::Over(_) | Phase::Closed(_) => return,
+            Phase::Securing(_) | Phase::Over(_) | Phase::Closed(_) => return,
         };
         self.advance(progress, out, cx);
     }
@@ -331,6 +353,11 @@ impl Session {
 
     pub(super) fn handle_timeout(&mut self, out: &mut Outbox, cx: &Context<'_>) {
         let progress = match &mut self.phase {
+            Phase::Securing(_) => {
+                let error = RemoteError::TlsHandshakeTimeout;
+                cx.stats.count_broken(error);
+                Progress::End(Ending::Abort, CloseReason::Remote(error))
+            }
             Phase::Http(http) => http.handle_timeout(out, cx),
             Phase::WebSocket(websocket) => websocket.handle_timeout(out, cx),
             Phase::Over(over) => {
@@ -349,6 +376,7 @@ impl Session {
     /// decides how it ends. `come_back_ms` is the time after which the client should return.
     pub fn shut_down(&mut self, come_back_ms: u64, out: &mut Outbox, cx: &Context<'_>) {
         let progress = match &mut self.phase {
+            Phase::Securing(_) => Progress::End(Ending::Abort, CloseReason::Shutdown),
             Phase::Http(http) => http.shut_down(come_back_ms, out, cx),
             Phase::WebSocket(websocket) => websocket.shut_down(out, cx),
             Phase::Over(_) | Phase::Closed(_) => return,
@@ -378,7 +406,7 @@ impl Session {
         match &self.phase {
             Phase::Http(http) => !http.is_idle(),
             Phase::WebSocket(_) => true,
-            Phase::Over(_) | Phase::Closed(_) => false,
+            Phase::Securing(_) | Phase::Over(_) | Phase::Closed(_) => false,
         }
     }
 
@@ -388,7 +416,7 @@ impl Session {
         match &self.phase {
             Phase::Http(http) => http.serial(),
             Phase::WebSocket(websocket) => websocket.serial(),
-            Phase::Over(_) | Phase::Closed(_) => None,
+            Phase::Securing(_) | Phase::Over(_) | Phase::Closed(_) => None,
         }
     }
 
@@ -397,7 +425,7 @@ impl Session {
         match &self.phase {
             Phase::Over(over) => Some(over.ending),
             Phase::Closed(_) => Some(Ending::Abort),
-            Phase::Http(_) | Phase::WebSocket(_) => None,
+            Phase::Securing(_) | Phase::Http(_) | Phase::WebSocket(_) => None,
         }
     }
 
@@ -454,7 +482,7 @@ impl Session {
         match std::mem::replace(&mut self.phase, Phase::Over(Over { ending, reason, until: None })) {
             Phase::Http(mut http) => http.drop_exchange(cx),
             Phase::WebSocket(websocket) => websocket.close(reason, cx),
-            Phase::Over(_) | Phase::Closed(_) => {}
+            Phase::Securing(_) | Phase::Over(_) | Phase::Closed(_) => {}
         }
     }
 }

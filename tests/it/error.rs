@@ -8,7 +8,7 @@ use std::error::Error;
 use pushlab::proto::{CloseReason, LocalError, RemoteError};
 
 /// Every error with its status and its close code. One that is missing here has been added without a decision on either.
-const TABLE: [(RemoteError, u16, u16); 37] = [
+const TABLE: [(RemoteError, u16, u16); 41] = [
     (RemoteError::BadRequestLine, 400, 1002),
     (RemoteError::BadField, 400, 1002),
     (RemoteError::BadTarget, 400, 1002),
@@ -46,6 +46,10 @@ const TABLE: [(RemoteError, u16, u16); 37] = [
     (RemoteError::MessageTooLarge, 400, 1009),
     (RemoteError::TooManyFragments, 400, 1008),
     (RemoteError::Silent, 400, 1002),
+    (RemoteError::PlainHttp, 400, 1002),
+    (RemoteError::TlsHandshakeTimeout, 400, 1002),
+    (RemoteError::BadTls, 400, 1002),
+    (RemoteError::TlsTruncated, 400, 1002),
 ];
 
 #[test]

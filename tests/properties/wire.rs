@@ -6,7 +6,7 @@
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-use pushlab::driver::drive::Transport;
+use pushlab::driver::drive::{Input, Transport};
 use pushlab::proto::Outbox;
 use pushlab::session::{Need, Ready};
 
@@ -73,7 +73,7 @@ impl Wire {
 }
 
 impl Transport for Wire {
-    fn read(&mut self, room: &mut [u8], _: Option<Duration>) -> io::Result<(usize, Ready)> {
+    fn read(&mut self, room: &mut [u8], _: Option<Duration>) -> io::Result<Input> {
         assert!(!room.is_empty());
         let fresh = self.incoming.len().min(self.read_room);
         let len = match &mut self.layer {
@@ -100,11 +100,14 @@ impl Transport for Wire {
         if len == 0 && !(self.is_ended && self.is_empty()) {
             return Err(ErrorKind::WouldBlock.into());
         }
-        Ok((len, if self.is_empty() && !self.is_ended { Ready::No } else { Ready::Perhaps }))
+        if len == 0 {
+            return Ok(Input::End);
+        }
+        Ok(Input::Bytes(len, if self.is_empty() && !self.is_ended { Ready::No } else { Ready::Perhaps }))
     }
 
     fn write(&mut self, out: &mut Outbox) -> io::Result<(usize, Ready)> {
-        assert!(!self.sending_ended, "nothing is written after the end of sending");
+        assert!(!self.sending_ended || self.layer.is_some() && out.is_empty(), "only a layer writes after the end of sending");
         let bytes = out.chunks().collect::<Vec<_>>().concat();
         let Some(layer) = &mut self.layer else {
             let len = bytes.len().min(self.write_room);

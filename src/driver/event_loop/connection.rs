@@ -14,15 +14,16 @@ use mio::event::Event;
 use mio::net::TcpStream;
 
 use crate::driver::clock::CachedClock;
-use crate::driver::drive::{Driven, Rest, Share, Transport, Turn, drive};
+use crate::driver::drive::{Driven, Input, Rest, Share, Transport, Turn, drive};
 use crate::driver::inbox::Inbox;
 use crate::driver::outboxes::Outboxes;
 use crate::driver::timers::{Armed, Timers};
+use crate::driver::tls::{Acceptor, TlsLayer};
 use crate::driver::write::write_once;
 use crate::driver::{Config, EDGES_ARE_REAL};
 use crate::proto::{CloseReason, Outbox};
 use crate::session::{
-    Burst, Context, Delivered, Delivery, Handler, Peer, PeerEnd, Post, Ready, RemoteSource, Session, Stats, Surroundings,
+    Burst, Context, Delivered, Delivery, Handler, Need, Peer, PeerEnd, Post, Ready, RemoteSource, Session, Stats, Surroundings,
 };
 
 /// The data that all connections of a loop share and only read.
@@ -32,6 +33,8 @@ pub(super) struct Env {
     pub(super) app: Box<dyn Handler>,
     pub(super) inbox: Arc<Inbox>,
     pub(super) clock: CachedClock,
+    /// `None` if the server does not speak TLS.
+    pub(super) acceptor: Option<Acceptor>,
     /// The last serial that was given out.
     pub(super) serial: Cell<u64>,
 }
@@ -86,6 +89,7 @@ macro_rules! context {
 /// A connection of the event loop.
 pub(super) struct LoopConnection {
     socket: NonBlockingSocket,
+    tls: Option<TlsLayer>,
     driven: Driven,
     /// Output that the system has not taken yet, or that is gathered in this turn.
     output: Option<Box<Outbox>>,
@@ -112,9 +116,11 @@ impl Transport for NonBlockingSocket {
     /// Where edges are real, a short read means that the system has no more input: another read
     /// would only return "would block".
     #[inline]
-    fn read(&mut self, room: &mut [u8], _: Option<Duration>) -> io::Result<(usize, Ready)> {
-        let len = self.0.read(room)?;
-        Ok((len, if len < room.len() && EDGES_ARE_REAL { Ready::No } else { Ready::Perhaps }))
+    fn read(&mut self, room: &mut [u8], _: Option<Duration>) -> io::Result<Input> {
+        Ok(match self.0.read(room)? {
+            0 => Input::End,
+            len => Input::Bytes(len, if len < room.len() && EDGES_ARE_REAL { Ready::No } else { Ready::Perhaps }),
+        })
     }
 
     #[inline]
@@ -130,9 +136,13 @@ impl Transport for NonBlockingSocket {
 
 impl LoopConnection {
     pub(super) fn new(socket: TcpStream, peer: Peer, slot: u32, env: &Env, tools: &mut Tools) -> Self {
-        let session = Session::new(peer, &context!(env, slot));
-        let mut connection =
-            Self { socket: NonBlockingSocket(socket), driven: Driven::new(session), output: None, armed: None, queued: false };
+        let cx = context!(env, slot);
+        let session = match &env.acceptor {
+            None => Session::new(peer, &cx),
+            Some(acceptor) => Session::securing(peer, acceptor.handshake_timeout(), &cx),
+        };
+        let (socket, tls) = (NonBlockingSocket(socket), env.acceptor.as_ref().map(Acceptor::accept));
+        let mut connection = Self { socket, tls, driven: Driven::new(session), output: None, armed: None, queued: false };
         connection.arm(slot, env, tools);
         connection
     }
@@ -183,6 +193,21 @@ impl LoopConnection {
                 return Sending::Drive;
             }
         };
+        if let Some(tls) = &self.tls {
+            let mut out = tools.outboxes.take();
+            out.push_shared(wire, 0..wire.len());
+            // As below.
+            let (taken, _) = tls.over(&mut self.socket).write(&mut out).unwrap_or((0, Ready::No));
+            if taken > 0 {
+                env.stats.wrote(taken);
+            }
+            if out.is_empty() && tls.over(&mut self.socket).need() == Need::Nothing {
+                tools.outboxes.give_back(out);
+                return Sending::Done;
+            }
+            self.output = Some(out);
+            return Sending::Drive;
+        }
         // If the write fails, the error comes again when the rest is written.
         let taken = self.socket.0.write(wire).unwrap_or(0);
         if taken > 0 {
@@ -216,7 +241,10 @@ impl LoopConnection {
         let mut out = self.output.take().unwrap_or_else(|| tools.outboxes.take());
         let cx = context!(env, slot);
         let mut turn = Turn { driven: &mut self.driven, out: &mut out, buffer: &mut tools.receive, share: tools.share, cx: &cx };
-        let rest = drive(&mut turn, &mut self.socket);
+        let rest = match &self.tls {
+            None => drive(&mut turn, &mut self.socket),
+            Some(tls) => drive(&mut turn, &mut tls.over(&mut self.socket)),
+        };
         if out.is_empty() {
             tools.outboxes.give_back(out);
         } else {
@@ -239,6 +267,11 @@ impl LoopConnection {
 
     /// Ends the session. Dropping the socket closes it.
     pub(super) fn close(mut self, reason: CloseReason, slot: u32, env: &Env) {
+        if let Some(tls) = &self.tls
+            && self.output.is_none()
+        {
+            tls.close(&mut self.socket);
+        }
         self.driven.session.close(reason, &context!(env, slot));
     }
 }

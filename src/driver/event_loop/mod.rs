@@ -60,7 +60,7 @@ const ACCEPTS_PER_TURN: usize = 64;
 
 /// Serves until the server is stopped.
 pub(crate) fn run(listening: Listening, app: impl Handler) -> io::Result<()> {
-    let Listening { poll, listener, config, stats, stop, .. } = listening;
+    let Listening { poll, listener, acceptor, config, stats, stop } = listening;
     let clock = CachedClock::new();
     let tools = Tools {
         receive: vec![0; config.receive_buffer_bytes.max(config.settings.limits.protocol.head_bytes * 2)],
@@ -70,7 +70,7 @@ pub(crate) fn run(listening: Listening, app: impl Handler) -> io::Result<()> {
         timers: Timers::new(clock.now().instant()),
     };
     let inbox = Arc::new(Inbox::new(config.inbox_bytes, config.settings.slow_consumer, Arc::clone(&stats), Arc::clone(&stop)));
-    let env = Env { config, stats, app: Box::new(app), inbox, clock, serial: Cell::new(0) };
+    let env = Env { config, stats, app: Box::new(app), inbox, clock, acceptor, serial: Cell::new(0) };
     let mut event_loop = EventLoop {
         poll,
         listener: Some(listener),

@@ -2,7 +2,7 @@
 //!
 //! Owns a socket with its session, the lock around the session, and what each of the two threads
 //! needs to be a side of `drive`. Leaves reading to `reader`, waiting for posted commands to
-//! `writer`, and the choice of the next step to the session.
+//! `writer`, the end of the connection to `end`, and the choice of the next step to the session.
 //!
 //! ```text
 //!   reader, always:                 read ────▶ lock ─▶ session ─▶ write ─▶ lock ─▶ session ─▶ read
@@ -20,7 +20,7 @@
 use std::cell::Cell;
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -28,10 +28,11 @@ use mio::{Interest, Token};
 
 use super::Shared;
 use crate::driver::clock::CachedClock;
-use crate::driver::drive::{Done, Driven, Rest, Side, Transport, drive};
+use crate::driver::drive::{Done, Driven, Input, Rest, Side, Transport, drive};
 use crate::driver::mailbox::{Mail, Mailbox};
+use crate::driver::tls::{Acceptor, TlsLayer};
 use crate::driver::write::{is_timeout, write};
-use crate::proto::{CloseReason, Outbox};
+use crate::proto::Outbox;
 use crate::session::{Context, Delivery, Io, Mode, Need, Next, Peer, PeerEnd, Post, Ready, RemoteSource, Session};
 
 /// An outbox larger than this is not kept between two answers.
@@ -46,12 +47,13 @@ const READER_GRACE: Duration = Duration::from_millis(50);
 pub(super) struct SharedConnection {
     pub(super) shared: Arc<Shared>,
     pub(super) socket: Arc<TcpStream>,
+    pub(super) tls: Option<TlsLayer>,
     pub(super) mailbox: Arc<Mailbox>,
     state: Mutex<State>,
     /// Signals the reader, if it waits, that the session may have more for it to do.
-    changed: Condvar,
+    pub(super) changed: Condvar,
     /// The grace time of the shutdown is over, and the socket was shut down.
-    is_cut_off: AtomicBool,
+    pub(super) is_cut_off: AtomicBool,
 }
 
 /// The state that the two threads share under the lock.
@@ -68,7 +70,7 @@ pub(super) struct State {
     reader_waits: bool,
     /// When a thread that does not read first saw that the peer is late.
     late_since: Option<Instant>,
-    shutdown_begun: bool,
+    pub(super) shutdown_begun: bool,
 }
 
 impl State {
@@ -123,12 +125,17 @@ impl SharedConnection {
         let socket = Arc::new(socket);
         let mailbox = Arc::new(Mailbox::new(slot, Arc::clone(&shared.config), Arc::clone(&shared.stats), Arc::downgrade(&socket)));
         let remote = Remote { mailbox: &mailbox, issued: Cell::new(0) };
-        let driven = Driven::new(Session::new(peer, &shared.context(clock, &remote)));
+        let cx = shared.context(clock, &remote);
+        let driven = Driven::new(match &shared.acceptor {
+            None => Session::new(peer, &cx),
+            Some(acceptor) => Session::securing(peer, acceptor.handshake_timeout(), &cx),
+        });
         let state =
             State { driven, out: Outbox::new(), issued: 0, watched: None, reader_waits: false, late_since: None, shutdown_begun: false };
         Self {
             shared: Arc::clone(shared),
             socket,
+            tls: shared.acceptor.as_ref().map(Acceptor::accept),
             mailbox,
             state: Mutex::new(state),
             changed: Condvar::new(),
@@ -140,8 +147,17 @@ impl SharedConnection {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Drives the session over a transport of one thread, with TLS above it if the connection has it.
+    #[inline(always)]
+    pub(super) fn drive(&self, side: &mut impl Side, transport: &mut impl Transport) -> Rest {
+        match &self.tls {
+            None => drive(side, transport),
+            Some(tls) => drive(side, &mut tls.over(transport)),
+        }
+    }
+
     /// `None` if a thread holds the lock. It may hold it for as long as a handler runs.
-    fn try_lock(&self) -> Option<Guard<'_>> {
+    pub(super) fn try_lock(&self) -> Option<Guard<'_>> {
         match self.state.try_lock() {
             Ok(state) => Some(state),
             Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
@@ -210,7 +226,7 @@ impl SharedConnection {
 
     /// Ends the watch, because the reader reads again. Otherwise, input would wake the server's
     /// thread.
-    fn unwatch(&self, state: &mut State) {
+    pub(super) fn unwatch(&self, state: &mut State) {
         if let Some(mut socket) = state.watched.take() {
             // Closing this descriptor would not end the watch: the system watches the open socket,
             // which the connection's own descriptor keeps open.
@@ -227,7 +243,7 @@ impl SharedConnection {
         true
     }
 
-    fn wake_reader(&self, state: &State) {
+    pub(super) fn wake_reader(&self, state: &State) {
         if state.reader_waits {
             self.changed.notify_one();
         }
@@ -241,94 +257,6 @@ impl SharedConnection {
             Some(most) => self.changed.wait_timeout(state, most).unwrap_or_else(PoisonError::into_inner).0,
         };
         state.reader_waits = false;
-    }
-
-    /// Called by the server's thread during a shutdown. The first call begins the connection's
-    /// shutdown, and each call acts on its deadline. Does nothing if a thread holds the lock: a
-    /// peer that does not read must not delay the others.
-    pub(super) fn try_shut_down(&self, clock: &CachedClock) {
-        let Some(mut state) = self.try_lock() else { return };
-        if !std::mem::replace(&mut state.shutdown_begun, true) {
-            self.end_session(&mut state, clock);
-        }
-        // While output is lent, the thread that writes it goes on with the rest.
-        if state.out.is_lent() {
-            return;
-        }
-        let reads = self.reads_for_reader(&mut state, clock);
-        state.driven.session.may_write();
-        // The lock is kept while the socket is non-blocking, except in the write. So no other
-        // thread begins a write that ends early. A read that ends early is started again.
-        let _ = self.socket.set_nonblocking(true);
-        let io = Io { reads, ..Io::NON_BLOCKING };
-        let mut helper = WriteSide { share: ThreadShare::new(self, io), clock: clock.clone(), mail: Mail::Nothing };
-        helper.share.keep(state);
-        let rest = drive(&mut helper, &mut WriteOnly(self, Mode::AtOnce));
-        let _ = self.socket.set_nonblocking(false);
-        drop(helper);
-        if let Rest::Close(reason) = rest {
-            self.fail(reason, clock);
-        }
-    }
-
-    /// No thread is available to write for this connection. The connection ends as in a shutdown,
-    /// and its client is told to come back.
-    pub(super) fn refuse(&self, clock: &CachedClock) {
-        self.end_session(&mut self.lock(), clock);
-    }
-
-    fn end_session(&self, state: &mut State, clock: &CachedClock) {
-        let come_back_ms = self.shared.config.come_back_ms(self.mailbox.slot());
-        self.call(state, clock, |driven, out, cx| driven.session.shut_down(come_back_ms, out, cx));
-    }
-
-    /// Cuts the connection when the grace time is over. The server's thread repeats the call until
-    /// the connection is gone, because a thread of the connection may be about to wait.
-    pub(super) fn cut_off(&self) {
-        // The flag is set before the socket is shut down. So a thread whose call fails finds the
-        // true reason.
-        self.is_cut_off.store(true, SeqCst);
-        self.cut();
-        self.changed.notify_all();
-    }
-
-    /// Why the socket ended, if this side ended it.
-    pub(super) fn own_end(&self) -> Option<CloseReason> {
-        if self.mailbox.has_overflowed() {
-            return Some(CloseReason::SlowConsumer);
-        }
-        self.is_cut_off.load(SeqCst).then_some(CloseReason::Shutdown)
-    }
-
-    /// A thread that does not read has found the end of the connection. The reader closes it.
-    pub(super) fn fail(&self, reason: CloseReason, clock: &CachedClock) {
-        let reason = self.own_end().unwrap_or(reason);
-        let mut state = self.lock();
-        if reason != CloseReason::Shutdown {
-            self.call(&mut state, clock, |driven, _, cx| driven.session.abort(reason, cx));
-        }
-        self.cut();
-        self.wake_reader(&state);
-    }
-
-    /// Ends the connection. The reader calls this last.
-    pub(super) fn close(&self, reason: CloseReason, clock: &CachedClock) {
-        let mut state = self.lock();
-        if reason == CloseReason::Shutdown && (state.driven.session.is_owing() || !state.out.is_empty()) {
-            self.shared.stats.cut.add(1);
-        }
-        self.call(&mut state, clock, |driven, _, cx| driven.session.close(reason, cx));
-        self.unwatch(&mut state);
-        drop(state);
-        self.mailbox.close();
-        self.cut();
-        self.shared.connections().remove(self.mailbox.slot() as usize);
-    }
-
-    /// Shuts the socket down, so that both threads return from the system calls in which they wait.
-    fn cut(&self) {
-        // An error means that the peer ended the connection first.
-        let _ = self.socket.shutdown(Shutdown::Both);
     }
 }
 
@@ -371,21 +299,22 @@ impl<'a> ThreadShare<'a> {
         self.held = None;
     }
 
-    /// Reports the last step to the session with `report`, and asks for the next one. `after` gets
+    /// Reports the last step to the session with `report`, and asks for the next one. `has_written`
+    /// says whether it was a write. `after` gets
     /// the next step and the state, under the lock. The lock is kept if the thread will neither
     /// read nor write.
     #[inline(always)]
     pub(super) fn step(
         &mut self,
-        done: Done,
-        need: Need,
+        has_written: bool,
+        need: impl Fn() -> Need,
         clock: &CachedClock,
         report: impl FnOnce(&mut Driven, &mut Outbox, &Context<'_>),
         after: impl FnOnce(Next, &mut State),
     ) -> Next {
         let connection = self.connection;
         let mut state = self.lock();
-        if let Done::Wrote(..) = done {
+        if has_written {
             state.out.give_back(&mut self.lent);
             for out in [&mut state.out, &mut self.lent] {
                 if out.is_empty() && out.capacity() > OUTBOX_BYTES_KEPT {
@@ -393,9 +322,9 @@ impl<'a> ThreadShare<'a> {
                 }
             }
         }
-        let io = Io { need, ..self.io };
+        let io = Io { need: need(), ..self.io };
         // The clock is not read after a write.
-        let is_clock_read = !matches!(done, Done::Wrote(..));
+        let is_clock_read = !has_written;
         let next = connection.call(&mut state, clock, |driven, out, cx| {
             report(driven, out, cx);
             driven.unused().is_empty().then(|| ask(driven, io, is_clock_read, out, cx))
@@ -429,11 +358,11 @@ pub(super) struct WriteSide<'a> {
 
 impl Side for WriteSide<'_> {
     #[inline(always)]
-    fn step(&mut self, done: Done, need: Need) -> Option<Next> {
+    fn step(&mut self, done: Done, need: impl Fn() -> Need) -> Option<Next> {
         let Self { share, clock, mail } = self;
         let mailbox = &share.connection.mailbox;
         Some(share.step(
-            done,
+            matches!(done, Done::Wrote(..)),
             need,
             clock,
             |driven, out, cx| {
@@ -465,7 +394,7 @@ impl Side for WriteSide<'_> {
 pub(super) struct WriteOnly<'a>(pub(super) &'a SharedConnection, pub(super) Mode);
 
 impl Transport for WriteOnly<'_> {
-    fn read(&mut self, _: &mut [u8], _: Option<Duration>) -> io::Result<(usize, Ready)> {
+    fn read(&mut self, _: &mut [u8], _: Option<Duration>) -> io::Result<Input> {
         Err(ErrorKind::WouldBlock.into())
     }
 

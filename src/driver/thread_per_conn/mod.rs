@@ -9,6 +9,7 @@
 //! thread pool, and it is here on purpose, to be measured.
 
 mod connection;
+mod end;
 mod reader;
 mod writer;
 
@@ -26,6 +27,7 @@ use super::clock::CachedClock;
 use super::listen::{Listener, Listening, accept, exhausted};
 use super::permits::{Permit, Permits};
 use super::stop::Stop;
+use super::tls::Acceptor;
 use crate::proto::CloseReason;
 use crate::session::{Context, Handler, Peer, RemoteSource, Stats, Surroundings};
 use connection::SharedConnection;
@@ -46,6 +48,8 @@ struct Shared {
     /// The registry that watches connections for their peer's end while they cannot read.
     registry: Registry,
     config: Arc<Config>,
+    /// `None` if the server does not speak TLS.
+    acceptor: Option<Acceptor>,
     stats: Arc<Stats>,
     app: Arc<dyn Handler>,
     stop: Arc<Stop>,
@@ -75,7 +79,7 @@ impl Shared {
 
 /// Serves until the server is stopped.
 pub(crate) fn run(listening: Listening, app: Arc<dyn Handler>) -> io::Result<()> {
-    let Listening { poll, listener, config, stats, stop, .. } = listening;
+    let Listening { poll, listener, acceptor, config, stats, stop } = listening;
     log::info!(
         "at most {} threads (`max_threads`): {} held requests, streams and WebSockets at once, two threads for each",
         config.max_threads,
@@ -85,6 +89,7 @@ pub(crate) fn run(listening: Listening, app: Arc<dyn Handler>) -> io::Result<()>
     let shared = Arc::new(Shared {
         registry: poll.registry().try_clone()?,
         config: Arc::new(config),
+        acceptor,
         stats,
         app,
         stop: Arc::clone(&stop),

@@ -17,7 +17,7 @@ use std::time::Duration;
 use super::connection::{SharedConnection, ThreadShare};
 use super::writer;
 use crate::driver::clock::CachedClock;
-use crate::driver::drive::{Done, Driven, Rest, Side, Transport, drive};
+use crate::driver::drive::{Done, Driven, Input, Rest, Side, Transport};
 use crate::driver::read_time_out::ReadTimeOut;
 use crate::driver::write::{is_timeout, write};
 use crate::proto::Outbox;
@@ -43,7 +43,7 @@ pub(super) fn run(connection: &Arc<SharedConnection>) {
     };
     let mut socket = ReaderSocket { connection, time_out: ReadTimeOut::default() };
     let reason = loop {
-        match drive(&mut reader, &mut socket) {
+        match connection.drive(&mut reader, &mut socket) {
             Rest::Close(reason) => break reason,
             Rest::Wait(_) | Rest::Again => reader.wait(),
         }
@@ -70,30 +70,32 @@ struct ReadSide<'a> {
 
 impl Side for ReadSide<'_> {
     #[inline(always)]
-    fn step(&mut self, mut done: Done, need: Need) -> Option<Next> {
+    fn step(&mut self, mut done: Done, need: impl Fn() -> Need) -> Option<Next> {
         loop {
+            let done = std::mem::replace(&mut done, Done::Nothing);
+            let has_written = matches!(done, Done::Wrote(..));
+            let read = if let Done::Read(Input::Bytes(len, ready) | Input::Nothing(len, ready)) = done { Some((len, ready)) } else { None };
             // After a write, the time of the read before it is exact enough.
-            if !matches!(done, Done::Wrote(..)) {
+            if !has_written {
                 self.clock.read();
             }
             let Self { share, clock, buffer, patience, .. } = self;
             let mut has_handles = false;
             let report = |driven: &mut Driven, out: &mut Outbox, cx: &Context<'_>| driven.report(done, buffer, out, cx);
-            let next = share.step(done, need, clock, report, |next, state| {
+            let next = share.step(has_written, &need, clock, report, |next, state| {
                 if let Next::Read(_) = next {
                     *patience = state.driven.session.read_deadline().map(|deadline| clock.until(deadline));
                 }
                 has_handles = state.has_handles();
             });
-            if let Done::Read(len, _) = done {
-                self.fit_buffer(len);
+            if let Some((len, ready)) = read {
+                self.fit_buffer(len, ready);
             }
             // The first output is written first, because starting a thread takes long.
             if !has_handles || self.has_writer || !matches!(next, Next::Read(_) | Next::Wait(_)) {
                 return Some(next);
             }
             self.start_writer();
-            done = Done::Nothing;
         }
     }
 
@@ -123,10 +125,13 @@ impl ReadSide<'_> {
 
     /// Fits the buffer to the input: a full read makes it larger, for bulk data, and a row of short
     /// reads makes it small again.
-    fn fit_buffer(&mut self, len: usize) {
+    fn fit_buffer(&mut self, len: usize, ready: Ready) {
         let most = self.connection.shared.config.receive_buffer_bytes;
-        if len == self.buffer.len() && len < most {
-            self.buffer = vec![0; (len * 4).min(most)];
+        // With TLS, the input is shorter than the records that have filled the buffer.
+        let size = self.buffer.len();
+        let is_full = ready == Ready::Perhaps && len > size / 2;
+        if is_full && size < most {
+            self.buffer = vec![0; (size * 4).min(most)];
         }
         self.short_reads = if len <= QUIET_BYTES && self.buffer.len() > QUIET_BYTES { self.short_reads + 1 } else { 0 };
         if self.short_reads == SHORT_READS {
@@ -164,12 +169,13 @@ struct ReaderSocket<'a> {
 }
 
 impl Transport for ReaderSocket<'_> {
-    fn read(&mut self, room: &mut [u8], patience: Option<Duration>) -> io::Result<(usize, Ready)> {
+    fn read(&mut self, room: &mut [u8], patience: Option<Duration>) -> io::Result<Input> {
         self.time_out.fit(patience, |time_out| self.connection.socket.set_read_timeout(time_out))?;
         match (&*self.connection.socket).read(room) {
             // A socket that this side has shut down reads as the end of file, too.
             Ok(0) if self.connection.own_end().is_some() => Err(ErrorKind::ConnectionAborted.into()),
-            Ok(len) => Ok((len, if len == room.len() { Ready::Perhaps } else { Ready::No })),
+            Ok(0) => Ok(Input::End),
+            Ok(len) => Ok(Input::Bytes(len, if len == room.len() { Ready::Perhaps } else { Ready::No })),
             Err(error) if is_timeout(&error) => {
                 self.time_out.has_ended();
                 Err(ErrorKind::WouldBlock.into())

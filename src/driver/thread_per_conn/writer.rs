@@ -5,7 +5,7 @@
 
 use super::connection::{SharedConnection, ThreadShare, WriteOnly, WriteSide};
 use crate::driver::clock::CachedClock;
-use crate::driver::drive::{Rest, drive};
+use crate::driver::drive::Rest;
 use crate::driver::mailbox::Mail;
 use crate::session::{Io, Mode};
 
@@ -24,7 +24,7 @@ pub(super) fn run(connection: &SharedConnection) {
         let reads = if is_late { connection.reads_for_reader(&mut state, &writer.clock) } else { Mode::Never };
         writer.share.io.reads = reads;
         writer.share.keep(state);
-        deadline = match drive(&mut writer, &mut WriteOnly(connection, Mode::Waiting)) {
+        deadline = match connection.drive(&mut writer, &mut WriteOnly(connection, Mode::Waiting)) {
             Rest::Wait(until) => {
                 let late = writer.share.lock().late_deadline(&writer.clock);
                 until.into_iter().chain(late).min()

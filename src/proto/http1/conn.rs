@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::super::{CloseReason, Outbox, ProtocolLimits, RemoteError};
 use super::chunked::{ChunkedDecoder, ChunkedEvent};
 use super::framing::Content;
-use super::head::Head;
+use super::head::{Head, Scheme};
 use super::method::{Method, Version};
 use super::scan::{HeadEnd, head_end};
 
@@ -85,6 +85,8 @@ pub struct Conn {
     reused: bool,
     /// The number of empty lines before the current head.
     empty_lines: u8,
+    /// The scheme of the connection.
+    scheme: Scheme,
 }
 
 /// The state of the input.
@@ -156,6 +158,13 @@ impl Conn {
     /// A new connection. It is idle: its first byte must come within
     /// [`ProtocolLimits::keep_alive_timeout`].
     pub fn new(now: Instant, limits: &ProtocolLimits) -> Self {
+        Self::with_scheme(Scheme::Http, now, limits)
+    }
+
+    /// As [`new`](Self::new), for a connection with this scheme. A request whose target has the
+    /// other one gets 421 (RFC 9110, section 7.4). A gateway that secures connections for this
+    /// server sends the origin form, which has none.
+    pub fn with_scheme(scheme: Scheme, now: Instant, limits: &ProtocolLimits) -> Self {
         let keep_alive_millis = u32::try_from(limits.keep_alive_timeout.as_millis()).unwrap_or(u32::MAX);
         Self {
             deadline: now + Duration::from_millis(keep_alive_millis.into()),
@@ -170,6 +179,7 @@ impl Conn {
             close: false,
             reused: false,
             empty_lines: 0,
+            scheme,
         }
     }
 
@@ -290,6 +300,9 @@ impl Conn {
         head: Head<'a>,
         limits: &ProtocolLimits,
     ) -> Result<(usize, Next<'a>), RemoteError> {
+        if head.scheme().is_some_and(|scheme| scheme != self.scheme) {
+            return Err(RemoteError::MisdirectedTarget);
+        }
         self.reading = match head.content() {
             Content::None => Reading::Done,
             // An announced body that is too large is rejected before its first byte is read.

@@ -47,6 +47,32 @@ pub struct Head<'a> {
     has_origin: bool,
 }
 
+/// The scheme of a request target (RFC 9110, section 4.2).
+///
+/// ```
+/// use pushlab::proto::{ProtocolLimits, http1::{Head, Scheme}};
+/// let head = Head::parse(b"GET https://example.org/ HTTP/1.1\r\nHost: example.org\r\n\r\n", &ProtocolLimits::default())?;
+/// assert_eq!(head.scheme(), Some(Scheme::Https));
+/// # Ok::<(), pushlab::proto::RemoteError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// `http`, for connections that are not secured.
+    Http,
+    /// `https`, for connections over TLS.
+    Https,
+}
+
+impl Scheme {
+    /// The port of a URI that names none.
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
 /// A range of bytes in a head. Two bytes per bound are enough, because a head has at most
 /// [`LARGEST`] bytes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -274,6 +300,16 @@ impl<'a> Head<'a> {
     #[inline]
     pub fn query(&self) -> Option<&'a str> {
         self.target[usize::from(self.path.end)..].strip_prefix('?')
+    }
+
+    /// The scheme of an absolute target. The other forms have none.
+    #[inline]
+    pub fn scheme(&self) -> Option<Scheme> {
+        match self.target.as_bytes() {
+            [b'/' | b'*', ..] => None,
+            [_, _, _, _, b's' | b'S', ..] => Some(Scheme::Https),
+            _ => Some(Scheme::Http),
+        }
     }
 
     /// The authority that the request names: the authority of an absolute target, or else the value

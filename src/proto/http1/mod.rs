@@ -21,6 +21,6 @@ pub use chunked::{ChunkedDecoder, ChunkedEvent};
 pub use conn::{Conn, Event, Next};
 pub use fields::Fields;
 pub use framing::Content;
-pub use head::Head;
+pub use head::{Head, Scheme};
 pub use method::{Method, Version};
 pub use response::{BodySize, ResponseHead, append_field, is_field_value, reason_phrase};

@@ -70,8 +70,8 @@ fn end_of_escaped(bytes: &[u8], mut at: usize) -> Result<usize, RemoteError> {
     }
 }
 
-/// The range of the authority in an absolute form. The only scheme that this server accepts is
-/// `http`.
+/// The range of the authority in an absolute form. The scheme is `http` or `https`. The connection
+/// decides which of them it accepts.
 #[cold]
 fn absolute_authority(bytes: &[u8]) -> Result<Range<usize>, RemoteError> {
     let scheme = |name: &[u8]| bytes.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)).then_some(name.len());
@@ -82,12 +82,6 @@ fn absolute_authority(bytes: &[u8]) -> Result<Range<usize>, RemoteError> {
     // information is rejected as an error.
     if start == end || !is_authority(&bytes[start..end]) {
         return Err(RemoteError::BadTarget);
-    }
-    // RFC 9110, section 7.4: "a request for an "https" resource MUST be rejected unless it has been
-    // received over a connection that has been secured". A gateway that secures the connection for
-    // this server sends the origin form.
-    if start == b"https://".len() {
-        return Err(RemoteError::MisdirectedTarget);
     }
     Ok(start..end)
 }

@@ -3,7 +3,7 @@
 //! Covers: driver::event_loop, driver::thread_per_conn, driver::timers, driver::read_time_out
 
 use std::io::Write;
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::thread::{self, JoinHandle};
@@ -15,13 +15,14 @@ use pushlab::session::{Outcome, Socket, WebSocketHandler};
 use pushlab::{CloseReason, Frame, IoModel, Limits, Response};
 
 use super::client::{frame, request};
+use super::socket::Socket as ClientSocket;
 use super::{Client, Lab, NET, both, eventually};
 
 const SOON: Duration = Duration::from_millis(50);
 
 /// A client that sends the same as fast as the server takes it, until the connection or this ends.
 struct Flood {
-    stream: TcpStream,
+    stream: ClientSocket,
     thread: Option<JoinHandle<()>>,
 }
 

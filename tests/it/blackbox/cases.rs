@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use pushlab::proto::ProtocolLimits;
 use pushlab::{Frame, Reply, Request, Response};
 
-use super::{Lab, both};
+use super::{Lab, both_plain};
 use crate::http1::peer::Peer;
 use crate::support::cases;
 use crate::support::splits::Seeded;
@@ -45,7 +45,7 @@ fn without_dates(mut answers: &[u8]) -> Vec<u8> {
     dated
 }
 
-both! {
+both_plain! {
     fn every_case(model) {
         let lab = Lab::answering(model, answer);
         let (mut failures, mut tried, mut numbers) = (Vec::new(), 0, Seeded::new(1));

@@ -4,13 +4,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::{Domain, SockRef, Type};
 
 use super::NET;
+use super::socket::Socket;
 
 /// A connection to a server, and what came from it and was not looked at yet.
 pub struct Client {
-    pub stream: TcpStream,
+    pub stream: Socket,
     unread: Vec<u8>,
 }
 
@@ -44,43 +45,47 @@ pub struct WsFrame {
 
 impl Client {
     pub fn connect(address: SocketAddr) -> Self {
-        Self::around(TcpStream::connect(address).unwrap())
+        Self::around_tcp(TcpStream::connect(address).unwrap())
     }
 
     /// A connection for which the system keeps as few received bytes as it can be made to.
     pub fn connect_with_little_room(address: SocketAddr) -> Self {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+        let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
         socket.set_recv_buffer_size(4 * 1024).unwrap();
         socket.connect(&address.into()).unwrap();
-        Self::around(socket.into())
+        Self::around_tcp(socket.into())
     }
 
     /// A connection over a Unix socket. In the type of a TCP socket, all calls are the same.
     #[cfg(unix)]
     pub fn over_unix(stream: std::os::unix::net::UnixStream) -> Self {
-        Self::with_time_outs(std::os::fd::OwnedFd::from(stream).into())
+        Self::with_time_outs(Socket::plain(std::os::fd::OwnedFd::from(stream).into()))
     }
 
-    pub fn around(stream: TcpStream) -> Self {
+    pub fn around_tcp(stream: TcpStream) -> Self {
+        Self::around(Socket::around(stream))
+    }
+
+    pub fn around(stream: Socket) -> Self {
         stream.set_nodelay(true).unwrap();
         Self::with_time_outs(stream)
     }
 
-    fn with_time_outs(stream: TcpStream) -> Self {
+    fn with_time_outs(stream: Socket) -> Self {
         stream.set_read_timeout(Some(NET)).unwrap();
         stream.set_write_timeout(Some(NET)).unwrap();
         Self { stream, unread: Vec::new() }
     }
 
     /// The socket, for a test that waits for many at once. Nothing may be unread.
-    pub fn into_nonblocking(self) -> TcpStream {
+    pub fn into_nonblocking(self) -> Socket {
         assert!(self.unread.is_empty(), "{}", self.show_unread());
         self.stream.set_nonblocking(true).unwrap();
         self.stream
     }
 
     /// Takes back what [`into_nonblocking`](Self::into_nonblocking) gave.
-    pub fn around_nonblocking(stream: TcpStream) -> Self {
+    pub fn around_nonblocking(stream: Socket) -> Self {
         stream.set_nonblocking(false).unwrap();
         Self::around(stream)
     }
@@ -107,13 +112,13 @@ impl Client {
 
     /// Breaks the connection: the server gets a reset.
     pub fn reset(self) {
-        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
+        SockRef::from(&self.stream.tcp).set_linger(Some(Duration::ZERO)).unwrap();
     }
 
     /// The peer is gone without a word: nothing that the server sends is received any more, or even acknowledged, and nothing is sent for as
     /// long as this client lives. Elsewhere than on Linux it is only silent.
     pub fn vanish(&self) {
-        let socket = SockRef::from(&self.stream);
+        let socket = SockRef::from(&self.stream.tcp);
         // "Return 0", which for a filter is to keep nothing of a packet (Linux, Documentation/networking/filter.rst).
         #[cfg(target_os = "linux")]
         socket.attach_filter(&[socket2::SockFilter::new(0x06, 0, 0, 0)]).unwrap();

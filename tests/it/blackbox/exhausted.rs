@@ -66,7 +66,7 @@ both! {
         let mut clients = Vec::new();
         for (failures, socket) in sockets.into_iter().enumerate() {
             socket.connect(&lab.address.into()).unwrap();
-            clients.push(Client::around(socket.into()));
+            clients.push(Client::around_tcp(socket.into()));
             eventually("accepting has failed once more", || lab.stats().accept_errors > failures as u64);
         }
         let (failures, elapsed) = (lab.stats().accept_errors, begun.elapsed());

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Client, Lab, both};
+use super::{Client, Lab, both_plain};
 use crate::support::handshakes::{origins, probe, read, transcript};
 use crate::support::splits::Seeded;
 use crate::support::tables::Case;
@@ -18,7 +18,7 @@ fn run(mut client: Client, case: &Case, cuts: [usize; 2]) -> Vec<String> {
     transcript(case, &client.take_to_end())
 }
 
-both! {
+both_plain! {
     fn every_handshake_gives_its_transcript(model) {
         let (mut labs, mut numbers) = (HashMap::new(), Seeded::new(1));
         for case in read() {

@@ -63,7 +63,11 @@ impl Lab {
     fn run(app: App, model: IoModel, configure: impl FnOnce(&mut Config), make: impl FnOnce(Config) -> io::Result<Server>) -> Self {
         let mut config = Config::default();
         configure(&mut config);
+        #[cfg(feature = "tls")]
+        super::tls::client::secure(&mut config);
         let server = make(config).unwrap();
+        #[cfg(feature = "tls")]
+        super::tls::client::note(server.local_addr());
         let (address, stopper, stats) = (server.local_addr(), server.stopper(), server.stats());
         let app = Arc::new(app);
         let handling = Arc::clone(&app);

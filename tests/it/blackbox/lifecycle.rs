@@ -10,6 +10,7 @@ use pushlab::proto::RemoteError;
 use pushlab::{CloseReason, Config, IoModel, Response, Server};
 
 use super::client::request;
+use super::socket::Socket;
 use super::{Client, Lab, both, eventually};
 
 /// Starts one connection in each state in which a shutdown may find it.
@@ -50,6 +51,8 @@ impl Crowd {
         crowd.pushed_websocket.upgrade("/ws");
         crowd.pushed_websocket.send_frame(0x81, b"pusher");
         assert_eq!(crowd.pushed_websocket.frame().payload, b"given");
+        // Its handshake has ended, and it has asked for nothing.
+        crowd.fresh.stream.shake_hands().unwrap();
         eventually("all are there", || lab.stats().held == 1 && lab.stats().open == 8);
         crowd
     }
@@ -220,7 +223,7 @@ both! {
     fn stop_under_load(model) {
         for _ in 0..10 {
             let lab = Lab::start(model);
-            let ask = |stream: TcpStream| {
+            let ask = |stream: Socket| {
                 let (mut reader, mut answers) = (BufReader::new(stream), 0_u64);
                 while reader.get_mut().write_all(request("/hello").as_bytes()).is_ok() {
                     let (mut line, mut is_last) = (String::new(), false);
@@ -247,7 +250,7 @@ both! {
                 }
                 answers
             };
-            let streams: Vec<_> = (0..16).map(|_| TcpStream::connect(lab.address).unwrap()).collect();
+            let streams: Vec<_> = (0..16).map(|_| lab.connect().stream).collect();
             eventually("all are accepted", || lab.stats().accepted == 16);
             let clients: Vec<_> = streams.into_iter().map(|stream| std::thread::spawn(move || ask(stream))).collect();
             eventually("all are at it", || lab.stats().requests > 500);

@@ -33,6 +33,7 @@ mod room;
 mod shared_log;
 mod silent;
 mod slow;
+mod socket;
 mod sources;
 #[cfg(target_os = "linux")]
 mod spin;
@@ -40,6 +41,8 @@ mod stomp;
 #[cfg(unix)]
 mod stopped;
 mod stream;
+#[cfg(feature = "tls")]
+mod tls;
 #[cfg(unix)]
 mod unix_sockets;
 mod websocket;
@@ -55,9 +58,46 @@ pub use pushlab::IoModel;
 /// After this time a test has failed.
 pub const NET: Duration = Duration::from_secs(10);
 
-/// Makes two tests, `name::event_loop` and `name::threads`, of one body that takes the IO model.
+/// Makes tests of one body that takes the IO model: `name::event_loop` and `name::threads`, and with TLS `name::event_loop_over_tls`
+/// and `name::threads_over_tls`.
 /// Attributes apply to both tests: a `cfg` that does not hold removes the body together with them.
 macro_rules! both {
+    ($($(#[$meta:meta])* fn $name:ident($model:ident) $body:block)*) => {$(
+        $(#[$meta])*
+        mod $name {
+            #[allow(unused_imports, reason = "a body may do with what is in the prelude")]
+            use super::*;
+
+            fn body($model: $crate::blackbox::IoModel) $body
+
+            #[test]
+            fn event_loop() {
+                body($crate::blackbox::IoModel::EventLoop);
+            }
+
+            #[test]
+            fn threads() {
+                body($crate::blackbox::IoModel::ThreadPerConnection);
+            }
+
+            #[cfg(feature = "tls")]
+            #[test]
+            fn event_loop_over_tls() {
+                $crate::blackbox::tls::client::over_tls(|| body($crate::blackbox::IoModel::EventLoop));
+            }
+
+            #[cfg(feature = "tls")]
+            #[test]
+            fn threads_over_tls() {
+                $crate::blackbox::tls::client::over_tls(|| body($crate::blackbox::IoModel::ThreadPerConnection));
+            }
+        }
+    )*};
+}
+use both;
+
+/// As [`both`], without TLS.
+macro_rules! both_plain {
     ($($(#[$meta:meta])* fn $name:ident($model:ident) $body:block)*) => {$(
         $(#[$meta])*
         mod $name {
@@ -78,7 +118,7 @@ macro_rules! both {
         }
     )*};
 }
-use both;
+use both_plain;
 
 both! {
     /// This body does not compile, and no build contains it.

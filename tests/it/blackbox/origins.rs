@@ -2,7 +2,7 @@
 //!
 //! Covers: session::origin, session::authority, session::cors, session::peer
 
-use super::{Client, IoModel, Lab, both};
+use super::{Client, IoModel, Lab, both_plain};
 
 const UPGRADE: &str =
     "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
@@ -78,7 +78,7 @@ fn status(mut client: Client, request: &str) -> u16 {
     client.answer().status
 }
 
-both! {
+both_plain! {
     fn the_same_origin_gets_the_same_answer_everywhere(model) {
         for &(list, origin, verdict) in TABLE {
             let lab = Lab::with(model, |config| config.settings.allow_origins = list.iter().map(ToString::to_string).collect());

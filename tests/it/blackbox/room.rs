@@ -7,7 +7,7 @@ use pushlab::session::Snapshot;
 use pushlab::{Config, IoModel, Response};
 
 use super::client::is_timeout;
-use super::{Client, Lab, NET, both, eventually};
+use super::{Client, Lab, NET, both_plain, eventually};
 
 /// The client's request is not served, as far as a short while can tell.
 fn expect_nothing(client: &mut Client) {
@@ -16,7 +16,7 @@ fn expect_nothing(client: &mut Client) {
     client.stream.set_read_timeout(Some(NET)).unwrap();
 }
 
-both! {
+both_plain! {
     fn connections(model) {
         let lab = Lab::with(model, |config| config.max_connections = 2);
         let (mut first, mut second, mut third, mut fourth) = (lab.connect(), lab.connect(), lab.connect(), lab.connect());

@@ -3,7 +3,6 @@
 //! Covers: push::stomp::endpoint
 
 use std::collections::BTreeMap;
-use std::net::TcpStream;
 use std::thread;
 
 use pushlab::proto::stomp::{Command, FrameWriter, Reader, Role, StompLimits, Version};
@@ -11,11 +10,12 @@ use pushlab::push::{HubConfig, Payload};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::{Message, WebSocket};
 
+use super::socket::Socket;
 use super::{Lab, both, eventually};
 
 /// A client on an independent WebSocket.
 struct Client {
-    socket: WebSocket<TcpStream>,
+    socket: WebSocket<Socket>,
     reader: Reader,
     waiting: Vec<u8>,
 }

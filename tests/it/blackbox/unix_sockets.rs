@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use pushlab::push::Payload;
 
 use super::client::frame;
-use super::{Client, IoModel, Lab, both, eventually};
+use super::{Client, IoModel, Lab, both_plain, eventually};
 
 /// More than the buffers of a socket and a connection's queue hold.
 const LARGE: usize = 8 * 1024 * 1024;
@@ -40,7 +40,7 @@ impl Drop for Place {
     }
 }
 
-both! {
+both_plain! {
     fn requests_and_their_peer(model) {
         let place = Place::start(model);
         let mut client = place.connect();

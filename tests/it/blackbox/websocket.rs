@@ -1,6 +1,5 @@
 //! WebSockets, judged by an independent client (`tungstenite`), and by hand where that client is too well-behaved.
 
-use std::net::TcpStream;
 use std::time::Duration;
 
 use pushlab::proto::RemoteError;
@@ -11,14 +10,15 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Error, Message, WebSocket};
 
 use super::client::{WsFrame, frame, request};
+use super::socket::Socket;
 use super::{Client, Lab, both, eventually};
 
-fn open(lab: &Lab, client: Client) -> WebSocket<TcpStream> {
+fn open(lab: &Lab, client: Client) -> WebSocket<Socket> {
     tungstenite::client(format!("ws://{}/ws", lab.address), client.stream).unwrap().0
 }
 
 /// Reads to the end of the connection.
-fn expect_closed(socket: &mut WebSocket<TcpStream>) {
+fn expect_closed(socket: &mut WebSocket<Socket>) {
     assert!(matches!(socket.read(), Err(Error::ConnectionClosed)));
 }
 

@@ -6,7 +6,7 @@
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-use pushlab::driver::drive::Transport;
+use pushlab::driver::drive::{Input, Transport};
 use pushlab::proto::Outbox;
 use pushlab::session::{Need, Ready};
 
@@ -48,20 +48,21 @@ pub struct Layered<'a> {
 }
 
 impl Transport for Layered<'_> {
-    fn read(&mut self, room: &mut [u8], patience: Option<Duration>) -> io::Result<(usize, Ready)> {
+    fn read(&mut self, room: &mut [u8], patience: Option<Duration>) -> io::Result<Input> {
         let Self { layer, peer } = self;
         let mut piece = [0; 64];
         let most = 1 + layer.numbers.below(piece.len());
         match peer.read(&mut piece[..most], patience) {
-            Ok((0, _)) => layer.is_at_end = true,
-            Ok((len, _)) => {
+            Ok(Input::End) => layer.is_at_end = true,
+            Ok(Input::Bytes(len, _)) => {
                 layer.has_read = true;
                 layer.decoded.extend(&piece[..len]);
             }
+            Ok(other) => panic!("{other:?}"),
             Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
         }
         if layer.decoded.is_empty() && layer.is_at_end {
-            return Ok((0, Ready::Perhaps));
+            return Ok(Input::End);
         }
         let len = layer.numbers.below(9).min(layer.decoded.len()).min(room.len());
         if len == 0 {
@@ -70,7 +71,7 @@ impl Transport for Layered<'_> {
         room[..len].copy_from_slice(&layer.decoded[..len]);
         layer.decoded.drain(..len);
         // It is a short read, and there is more.
-        Ok((len, if !layer.decoded.is_empty() || peer.has_input() { Ready::Perhaps } else { Ready::No }))
+        Ok(Input::Bytes(len, if !layer.decoded.is_empty() || peer.has_input() { Ready::Perhaps } else { Ready::No }))
     }
 
     fn write(&mut self, out: &mut Outbox) -> io::Result<(usize, Ready)> {

@@ -3,6 +3,7 @@
 //!
 //! Covers: session::origin, session::authority, session::cors, session::settings
 
+use pushlab::proto::http1::Scheme;
 use pushlab::session::{Origin, Reply, Request, Response, Settings, is_allowed_host, is_host_entry};
 
 use super::rig::Rig;
@@ -13,7 +14,7 @@ fn list(entries: &[&str]) -> Vec<String> {
 }
 
 fn classify<'a>(value: &'a [u8], host: Option<&str>, entries: &[&str]) -> Origin<'a> {
-    Origin::classify([value].into_iter(), host, &list(entries))
+    Origin::classify([value].into_iter(), host, Scheme::Http, &list(entries))
 }
 
 #[test]
@@ -87,7 +88,7 @@ fn a_list() {
         let expected = if is_listed { Origin::Listed(origin) } else { Origin::Foreign };
         assert_eq!(classify(origin.as_bytes(), Some("own.example"), &entries), expected, "{origin:?}");
     }
-    assert_eq!(Origin::classify([].into_iter(), Some("own.example"), &list(&entries)), Origin::Absent);
+    assert_eq!(Origin::classify([].into_iter(), Some("own.example"), Scheme::Http, &list(&entries)), Origin::Absent);
     assert!(Origin::Absent.may_act() && Origin::Any.may_act());
     for origin in ["http://anything.example", "null", "file://"] {
         assert_eq!(classify(origin.as_bytes(), None, &["*"]), Origin::Any, "{origin}");
@@ -140,7 +141,7 @@ fn what_is_no_origin() {
     }
     for values in [["http://own.example"; 2], ["http://own.example", "null"], ["", "http://own.example"]] {
         let values = values.map(str::as_bytes).into_iter();
-        assert_eq!(Origin::classify(values, Some("own.example"), &list(&["*"])), Origin::Malformed, "a repeated field");
+        assert_eq!(Origin::classify(values, Some("own.example"), Scheme::Http, &list(&["*"])), Origin::Malformed, "a repeated field");
     }
     for entry in ["*", "null", "file://", "https://a.example", "http://[::1]:8080"] {
         assert!(Origin::is_entry(entry), "{entry}");
@@ -178,10 +179,10 @@ fn hosts() {
         ("d.example", false),
         ("", false),
     ] {
-        assert_eq!(is_allowed_host(Some(host), &list(&entries)), is_allowed, "{host}");
-        assert!(is_allowed_host(Some(host), &[]), "{host}: an empty list allows any host");
+        assert_eq!(is_allowed_host(Some(host), Scheme::Http, &list(&entries)), is_allowed, "{host}");
+        assert!(is_allowed_host(Some(host), Scheme::Http, &[]), "{host}: an empty list allows any host");
     }
-    assert!(!is_allowed_host(None, &list(&entries)) && is_allowed_host(None, &[]));
+    assert!(!is_allowed_host(None, Scheme::Http, &list(&entries)) && is_allowed_host(None, Scheme::Http, &[]));
     for entry in entries {
         assert_eq!(is_host_entry(entry), !matches!(entry, "::3" | "http://d.example"), "{entry}");
     }

@@ -9,7 +9,7 @@ use std::mem::take;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use pushlab::driver::drive::{Driven, Rest, Share, Transport, Turn, drive};
+use pushlab::driver::drive::{Driven, Input, Rest, Share, Transport, Turn, drive};
 use pushlab::proto::{CloseReason, Frame, Now, Outbox};
 use pushlab::session::{
     Address, Burst, Command, Context, Delivered, Delivery, Ending, Handler, Io, Limits, Next, PeerEnd, Post, Ready, RemoteSource, Session,
@@ -109,7 +109,7 @@ impl Peer {
 }
 
 impl Transport for Peer {
-    fn read(&mut self, room: &mut [u8], _: Option<Duration>) -> io::Result<(usize, Ready)> {
+    fn read(&mut self, room: &mut [u8], _: Option<Duration>) -> io::Result<Input> {
         self.count_call();
         let len = room.len().min(self.incoming.len());
         if len == 0 && !self.is_ended {
@@ -117,7 +117,10 @@ impl Transport for Peer {
         }
         room[..len].copy_from_slice(&self.incoming[..len]);
         self.incoming.drain(..len);
-        Ok((len, if self.incoming.is_empty() { Ready::No } else { Ready::Perhaps }))
+        if len == 0 {
+            return Ok(Input::End);
+        }
+        Ok(Input::Bytes(len, if self.incoming.is_empty() { Ready::No } else { Ready::Perhaps }))
     }
 
     fn write(&mut self, out: &mut Outbox) -> io::Result<(usize, Ready)> {

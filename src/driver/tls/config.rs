@@ -1,0 +1,55 @@
+//! The configuration of TLS.
+//!
+//! Owns the settings and their defaults. Leaves certificates to `certificates`, and their use to
+//! `acceptor`.
+
+use std::time::Duration;
+
+use super::{Certificates, ClientCertificates};
+use crate::session::TlsVersion;
+
+/// TLS of a server. Both IO models speak it, with the same endpoints and handlers. The server speaks
+/// `http/1.1` (ALPN, RFC 7301), and refuses a client that offers only other protocols. Clients
+/// resume their sessions by tickets (RFC 8446, section 2.2; RFC 5077), which cost the server no
+/// memory.
+///
+/// A client that speaks HTTP without TLS gets 400 with a sentence that says so.
+///
+/// ```no_run
+/// use pushlab::tls::{Certificates, Tls};
+/// use pushlab::{Config, IoModel, Reply, Request, Response, Server};
+/// let tls = Tls::new(Certificates::load(&[("push.example.pem", "push.example.key")])?);
+/// let server = Server::bind("127.0.0.1:8443", Config { tls: Some(tls), ..Config::default() })?;
+/// server.run(IoModel::EventLoop, |request: &Request<'_>, reply: Reply<'_>| {
+///     reply.send(Response::text(if request.is_secure() { "secured\n" } else { "not secured\n" }));
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// The certificates, which can change while the server runs.
+    pub certificates: Certificates,
+    /// Whether clients are asked for a certificate. Default no.
+    pub client_certificates: ClientCertificates,
+    /// The lowest version. Default TLS 1.2 (RFC 9325, section 3.1.1: earlier ones must not be used).
+    pub min_version: TlsVersion,
+    /// The time from accepting a connection to the end of its handshake. Default 10 s (a sixth of
+    /// nginx's `client_header_timeout` 60 s, because no person types a handshake).
+    pub handshake_timeout: Duration,
+    /// Bytes that a client may send before the end of its handshake. Default 64 KiB (the largest
+    /// list of certificates that `rustls` takes).
+    pub handshake_bytes: usize,
+}
+
+impl Tls {
+    /// The defaults with these certificates.
+    pub const fn new(certificates: Certificates) -> Self {
+        Self {
+            certificates,
+            client_certificates: ClientCertificates::NotAsked,
+            min_version: TlsVersion::Tls12,
+            handshake_timeout: Duration::from_secs(10),
+            handshake_bytes: 64 * 1024,
+        }
+    }
+}

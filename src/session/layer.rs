@@ -1,0 +1,54 @@
+//! What a layer between the session and the system reports, such as TLS.
+//!
+//! Owns the beginning of HTTP behind the layer, and the end of a connection whose layer has failed.
+//! Leaves TLS itself to the layer.
+
+use super::Context;
+use super::caller::TlsInfo;
+use super::http::Http;
+use super::progress::{Ending, Progress};
+use super::session::{Phase, Session};
+use crate::proto::http1::Scheme;
+use crate::proto::{CloseReason, Outbox, RemoteError};
+
+impl Session {
+    /// The layer below has agreed on TLS with the peer. HTTP begins.
+    pub fn secured(&mut self, tls: Box<TlsInfo>, cx: &Context<'_>) {
+        if let Phase::Securing(_) = self.phase {
+            self.tls = Some(tls);
+            self.phase = Phase::Http(Http::new(Scheme::Https, cx));
+        }
+    }
+
+    /// The layer below has found that the peer broke a rule. The layer takes no input for the
+    /// session any more.
+    ///
+    /// After [`PlainHttp`](RemoteError::PlainHttp), the layer lets the session answer without TLS.
+    /// After [`TlsTruncated`](RemoteError::TlsTruncated), the peer has ended the connection; this is
+    /// an error only in the middle of a request, because browsers do the same with idle connections.
+    /// After any other error, the layer sends what it has to say, and discards the session's output.
+    pub fn layer_failed(&mut self, error: RemoteError, out: &mut Outbox, cx: &Context<'_>) {
+        let progress = match (&mut self.phase, error) {
+            (Phase::Over(_) | Phase::Closed(_), _) => return self.abort(CloseReason::Transport, cx),
+            (Phase::Securing(_), RemoteError::PlainHttp) => {
+                let mut http = Http::new(Scheme::Http, cx);
+                let progress = http.fail(error, out, cx);
+                self.phase = Phase::Http(http);
+                progress
+            }
+            (Phase::WebSocket(_), RemoteError::TlsTruncated) => Progress::End(Ending::Abort, CloseReason::Peer(1006)),
+            (Phase::Http(http), RemoteError::TlsTruncated) if http.is_idle() || http.is_answering() => {
+                Progress::End(Ending::Abort, CloseReason::Transport)
+            }
+            (_, RemoteError::TlsTruncated) => {
+                cx.stats.count_broken(error);
+                Progress::End(Ending::Abort, CloseReason::Remote(error))
+            }
+            _ => {
+                cx.stats.count_broken(error);
+                Progress::End(Ending::Linger, CloseReason::Remote(error))
+            }
+        };
+        self.advance(progress, out, cx);
+    }
+}
