@@ -89,31 +89,36 @@ pub(crate) fn run<H: Handler>(
     option: impl FnMut(&str, &mut Arguments, &mut Config) -> Result<bool, String>,
     app: impl FnOnce(&Started) -> H,
 ) -> ExitCode {
-    run_with(Arguments::new(std::env::args_os()), help, option, |started| Ok(app(started)))
+    run_with(Arguments::new(std::env::args_os()), help, option, |_| Ok("http"), |started| Ok(app(started)))
 }
 
 /// As [`run`], with other arguments than those of the process, and an application that cannot always
-/// be made. The error is a sentence.
+/// be made. `check` looks at all options together, and returns the scheme of the server's address.
+/// Each error is a sentence.
 pub(crate) fn run_with<H: Handler>(
     arguments: Arguments,
     help: &str,
     option: impl FnMut(&str, &mut Arguments, &mut Config) -> Result<bool, String>,
+    check: impl FnOnce(&mut Config) -> Result<&'static str, String>,
     app: impl FnOnce(&Started) -> Result<H, String>,
 ) -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
     match options::parse(arguments, option) {
         Ok(Wish::Help) => end(say(help)),
         Ok(Wish::Version) => end(say(&version())),
-        Ok(Wish::Serve(options)) => match serve(*options, app) {
-            Ok(1..) => ExitCode::from(EXIT_CUT),
-            done => end(done.map(drop)),
+        Ok(Wish::Serve(mut options)) => match check(&mut options.config) {
+            Err(message) => refuse(&message),
+            Ok(scheme) => match serve(*options, scheme, app) {
+                Ok(1..) => ExitCode::from(EXIT_CUT),
+                done => end(done.map(drop)),
+            },
         },
         Err(message) => refuse(&message),
     }
 }
 
 /// Returns how many connections the shutdown cut.
-fn serve<H: Handler>(options: Options, app: impl FnOnce(&Started) -> Result<H, String>) -> Result<u64, String> {
+fn serve<H: Handler>(options: Options, scheme: &str, app: impl FnOnce(&Started) -> Result<H, String>) -> Result<u64, String> {
     let Options { io, listen, config } = options;
     #[cfg(unix)]
     if let Some(path) = listen.strip_prefix(socket_file::PREFIX) {
@@ -133,7 +138,7 @@ fn serve<H: Handler>(options: Options, app: impl FnOnce(&Started) -> Result<H, S
         text if text.starts_with("cannot listen on") => text,
         text => format!("cannot listen on {listen}: {text}"),
     })?;
-    let place = format!("http://{}/", server.local_addr());
+    let place = format!("{scheme}://{}/", server.local_addr());
     run_server(server, io, &config, &place, app)
 }
 

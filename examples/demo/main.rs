@@ -10,6 +10,7 @@
 //! | `app` | the paths, and the small endpoints |
 //! | `drip` | `/stream/{n}`: a response that arrives line by line |
 //! | `source` | the feed: quotes at an adjustable pace |
+//! | `secure` | TLS: files, a certificate of the demo's own, and the watch for new files |
 //! | `senders` | how many bytes each client has sent, for the page |
 //! | `page/` | the page: plain files, no build |
 
@@ -22,6 +23,7 @@ mod drip;
 mod options;
 #[path = "../common/quotes.rs"]
 mod quotes;
+mod secure;
 mod senders;
 mod source;
 
@@ -30,20 +32,23 @@ use std::sync::Arc;
 use std::thread;
 
 use app::App;
+use common::arguments::Arguments;
 use options::Own;
 
 fn main() -> ExitCode {
     let own = Own::default();
-    common::run(
+    common::run_with(
+        Arguments::new(std::env::args_os()),
         options::HELP,
         |flag, arguments, config| options::take(flag, arguments, config, &own),
+        |config| own.secure.take().apply(config),
         |started| {
             let app = App::new(started, &own);
             let (source, drip, hub) = (Arc::clone(&app.source), Arc::clone(&app.drip), app.hub.clone());
             thread::spawn(move || source.run(&hub));
             thread::spawn(move || drip.run());
             common::keep_time(&app.hub);
-            app
+            Ok(app)
         },
     )
 }

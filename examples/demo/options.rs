@@ -4,6 +4,7 @@
 //! examples share to `common/options.rs`.
 
 use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use pushlab::{Config, Request};
 
 use crate::bearer;
 use crate::common::arguments::Arguments;
+use crate::secure::Secure;
 
 pub(crate) const HELP: &str = "\
 pushlab's demo server: every push technique on one page, and endpoints for any client.
@@ -34,6 +36,10 @@ Usage: demo [OPTIONS]
   --log ADDRESS              share topics with other servers by a log outside the process:
                              stomp+stream://USER:PASSWORD@HOST:PORT/NAME, a stream of RabbitMQ, or
                              stomp://USER:PASSWORD@HOST:PORT/NAME, a topic of any STOMP broker   [none]
+  --tls-cert FILE            speak TLS (https, wss) with this certificate in PEM; may be repeated with a
+                             key for each, and a client gets the one for the name that it asks for   [no TLS]
+  --tls-key FILE             the key of the certificate; both files are read again when they change
+  --tls-self-signed          speak TLS with a certificate that nobody certifies, to try it
   --max-payload-bytes N      size of a published message; a larger value also raises
                              --max-message-bytes and --max-body-bytes   [262144]
   --max-message-bytes N      size of a WebSocket message, all fragments together   [1048576]
@@ -60,6 +66,7 @@ pub(crate) struct Own {
     pub(crate) publish_token: Cell<Option<Token>>,
     pub(crate) payload_bytes: Cell<Option<usize>>,
     pub(crate) log: RefCell<Option<SharedLog>>,
+    pub(crate) secure: RefCell<Secure>,
 }
 
 /// Takes an option. Returns whether the demo has it.
@@ -76,6 +83,9 @@ pub(crate) fn take(flag: &str, arguments: &mut Arguments, config: &mut Config, o
             let address: String = arguments.value("an address as in stomp+stream://guest:guest@127.0.0.1:61613/hub")?;
             *own.log.borrow_mut() = Some(address.parse().map_err(|error| format!("--log: {error}"))?);
         }
+        "--tls-cert" => own.secure.borrow_mut().certificates.push(arguments.value::<PathBuf>("a file in PEM")?),
+        "--tls-key" => own.secure.borrow_mut().keys.push(arguments.value::<PathBuf>("a file in PEM")?),
+        "--tls-self-signed" => own.secure.borrow_mut().is_self_signed = true,
         "--max-payload-bytes" => own.payload_bytes.set(Some(arguments.number("a whole number of bytes", 1..=BYTES_MAX)?)),
         "--max-message-bytes" => limits.protocol.message_bytes = arguments.number("a whole number of bytes", 1..=BYTES_MAX)?,
         "--max-fragments" => limits.protocol.message_fragments = arguments.number("a whole number", 1..=COUNT_MAX)?,

@@ -107,6 +107,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
             }
             Ok(true)
         },
+        |_| Ok("http"),
         |started| {
             let office = Office::new(started, &own)?;
             cluster.get_or_init(|| Arc::clone(&office.cluster));

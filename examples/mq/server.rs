@@ -71,6 +71,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
             }
             Ok(true)
         },
+        |_| Ok("http"),
         |started| {
             if has_parent.get() {
                 end_with_input();

@@ -15,6 +15,7 @@ impl Session {
     /// The layer below has agreed on TLS with the peer. HTTP begins.
     pub fn secured(&mut self, tls: Box<TlsInfo>, cx: &Context<'_>) {
         if let Phase::Securing(_) = self.phase {
+            cx.stats.tls_handshakes.add(1);
             self.tls = Some(tls);
             self.phase = Phase::Http(Http::new(Scheme::Https, cx));
         }

@@ -98,6 +98,8 @@ counters! {
     threads,
     /// Connections accepted.
     accepted,
+    /// TLS handshakes that were completed.
+    tls_handshakes,
     /// How many times accepting failed because the system had too few descriptors or threads.
     accept_errors,
     /// How many times `Config::max_connections` or `Config::max_threads` was reached. New

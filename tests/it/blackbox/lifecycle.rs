@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use pushlab::proto::RemoteError;
+use pushlab::session::Snapshot;
 use pushlab::{CloseReason, Config, IoModel, Response, Server};
 
 use super::client::request;
@@ -51,9 +52,13 @@ impl Crowd {
         crowd.pushed_websocket.upgrade("/ws");
         crowd.pushed_websocket.send_frame(0x81, b"pusher");
         assert_eq!(crowd.pushed_websocket.frame().payload, b"given");
-        // Its handshake has ended, and it has asked for nothing.
+        // It has asked for nothing, and over TLS its handshake has ended.
         crowd.fresh.stream.shake_hands().unwrap();
-        eventually("all are there", || lab.stats().held == 1 && lab.stats().open == 8);
+        let secured = if crowd.fresh.stream.speaks_tls() { 8 } else { 0 };
+        eventually("all are there", || {
+            let Snapshot { held, open, tls_handshakes, .. } = lab.stats();
+            (held, open, tls_handshakes) == (1, 8, secured)
+        });
         crowd
     }
 }

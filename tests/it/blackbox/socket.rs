@@ -33,6 +33,10 @@ impl Socket {
         Ok(Self { tcp: self.tcp.try_clone()?, tls: self.tls.clone() })
     }
 
+    pub const fn speaks_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// Agrees on TLS now, and not with the first write.
     pub fn shake_hands(&self) -> io::Result<()> {
         self.tls.as_ref().map_or(Ok(()), |tls| tls.shake_hands(&self.tcp))
