@@ -275,6 +275,7 @@ impl Driven {
 
     /// Reports what a layer says.
     fn report_layer(&mut self, input: Input, room: &mut [u8], out: &mut Outbox, cx: &Context<'_>) {
+        let used_some = input != Input::End && input != Input::Nothing(0, Ready::No);
         let (len, ready) = match input {
             Input::Bytes(len, ready) => (len, ready),
             Input::Nothing(_, ready) => (0, ready),
@@ -289,6 +290,9 @@ impl Driven {
             }
         };
         self.take_in(&mut room[..len], ready, out, cx);
+        if used_some {
+            self.session.layer_read();
+        }
     }
 
     #[inline(always)]

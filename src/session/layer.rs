@@ -5,6 +5,7 @@
 
 use super::Context;
 use super::caller::TlsInfo;
+use super::contract::PeerEnd;
 use super::http::Http;
 use super::progress::{Ending, Progress};
 use super::session::{Phase, Session};
@@ -18,6 +19,14 @@ impl Session {
             cx.stats.tls_handshakes.add(1);
             self.tls = Some(tls);
             self.phase = Phase::Http(Http::new(Scheme::Https, cx));
+        }
+    }
+
+    /// The layer below has used input for itself. If the system has reported the peer's end, reading
+    /// goes on until a read finds the end.
+    pub const fn layer_read(&mut self) {
+        if let Some(PeerEnd::Reported | PeerEnd::Failed) = self.peer_end {
+            self.unread = true;
         }
     }
 

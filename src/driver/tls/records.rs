@@ -185,6 +185,7 @@ impl Records {
                 }
                 Err(error) => {
                     self.fail(&error.to_string());
+                    self.say_why();
                     return Err(());
                 }
             };
@@ -209,7 +210,7 @@ impl Records {
         TlsInfo { version, client_certificates: certificates.iter().map(|certificate| certificate.to_vec().into()).collect() }
     }
 
-    /// The peer has broken a rule. What `rustls` has to say about it is sent.
+    /// The peer has broken a rule.
     #[cold]
     fn fail(&mut self, sentence: &str) {
         log::debug!("TLS: {sentence}");
@@ -217,10 +218,17 @@ impl Records {
         self.failure = Some(RemoteError::BadTls);
         self.has_closed = true;
         self.partial = Vec::new();
-        loop {
+    }
+
+    /// Makes the alert that `rustls` has for the peer. Nothing else must be asked of `rustls` after an
+    /// error.
+    #[cold]
+    fn say_why(&mut self) {
+        while self.connection.wants_write() {
             match self.connection.process_tls_records(&mut []).state {
                 Ok(ConnectionState::EncodeTlsData(mut data)) => encode(&mut self.held, &mut data),
-                Ok(ConnectionState::TransmitTlsData(transmit)) => transmit.done(),
+                // Input before the error is discarded.
+                Ok(ConnectionState::ReadTraffic(mut traffic)) => while traffic.next_record().is_some() {},
                 _ => return,
             }
         }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 
@@ -182,13 +182,4 @@ impl TlsClient {
         }
         self.flush(tcp)
     }
-}
-
-/// What a peer with nothing but a socket sees.
-pub fn drain_raw(tcp: &TcpStream) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let _ = tcp.shutdown(Shutdown::Write);
-    let mut tcp = tcp;
-    let _ = tcp.read_to_end(&mut bytes);
-    bytes
 }

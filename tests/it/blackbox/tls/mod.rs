@@ -4,3 +4,4 @@
 
 mod authority;
 pub mod client;
+mod handshakes;
