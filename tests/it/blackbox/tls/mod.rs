@@ -5,3 +5,4 @@
 mod authority;
 pub mod client;
 mod handshakes;
+mod traffic;
