@@ -15,14 +15,22 @@ use crate::session::TlsVersion;
 ///
 /// A client that speaks HTTP without TLS gets 400 with a sentence that says so.
 ///
-/// ```no_run
+/// ```
 /// use pushlab::tls::{Certificates, Tls};
 /// use pushlab::{Config, IoModel, Reply, Request, Response, Server};
-/// let tls = Tls::new(Certificates::load(&[("push.example.pem", "push.example.key")])?);
-/// let server = Server::bind("127.0.0.1:8443", Config { tls: Some(tls), ..Config::default() })?;
-/// server.run(IoModel::EventLoop, |request: &Request<'_>, reply: Reply<'_>| {
-///     reply.send(Response::text(if request.is_secure() { "secured\n" } else { "not secured\n" }));
-/// })?;
+/// # let rcgen::CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+/// # let (certificate, key) = (cert.pem(), signing_key.serialize_pem());
+/// // The texts of two files, such as those of Let's Encrypt. `Certificates::load` reads them.
+/// let tls = Tls::new(Certificates::from_pem(&[(certificate, key)])?);
+/// let server = Server::bind("127.0.0.1:0", Config { tls: Some(tls), ..Config::default() })?;
+/// let stopper = server.stopper();
+/// let running = std::thread::spawn(move || {
+///     server.run(IoModel::EventLoop, |request: &Request<'_>, reply: Reply<'_>| {
+///         reply.send(Response::text(if request.is_secure() { "secured\n" } else { "not secured\n" }));
+///     })
+/// });
+/// stopper.stop();
+/// running.join().unwrap()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]

@@ -22,6 +22,7 @@ mod replies;
 mod request;
 mod response;
 pub mod rig;
+mod securing;
 mod shutdown;
 mod slow;
 mod sources;

@@ -9,7 +9,7 @@ use std::mem::take;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use pushlab::driver::drive::{Driven, Input, Rest, Share, Transport, Turn, drive};
+use pushlab::driver::drive::{Done, Driven, Input, Rest, Share, Transport, Turn, drive};
 use pushlab::proto::{CloseReason, Frame, Now, Outbox};
 use pushlab::session::{
     Address, Burst, Command, Context, Delivered, Delivery, Ending, Handler, Io, Limits, Next, PeerEnd, Post, Ready, RemoteSource, Session,
@@ -177,6 +177,20 @@ impl Rig {
         let world = World { app: Box::new(handler), settings, stats: Stats::default(), now, remote };
         let session = Session::new("192.0.2.1:4711".parse::<std::net::SocketAddr>().unwrap(), &world.cx());
         Self { world, driven: Driven::new(session), out: Outbox::new(), peer: Peer::default(), layer: None, bursts: false, shelf }
+    }
+
+    /// A rig whose layer has to agree on TLS with the client first, within this time.
+    pub fn securing(mut self, timeout: Duration) -> Self {
+        self.world.stats = Stats::default();
+        let peer = "192.0.2.1:4711".parse::<std::net::SocketAddr>().unwrap();
+        self.driven = Driven::new(Session::securing(peer, timeout, &self.world.cx()));
+        self
+    }
+
+    /// The layer has read this.
+    pub fn layer_says(&mut self, input: Input) -> Option<CloseReason> {
+        self.driven.report(Done::Read(input), &mut [], &mut self.out, &self.world.cx());
+        self.work()
     }
 
     /// A rig whose transport has a layer above it.
