@@ -7,6 +7,7 @@
 //! - `*_events`, `*_frames`, `*_ops`: what holds after every step, with limits so small that they are met.
 //! - `*_differential`, `chunked`, `stomp_split`: the same answer as another implementation, `httparse` or a naive one.
 //! - `*_roundtrip`: what one side encodes, the other decodes.
+//! - `tls_cuts`: however the records are cut, both sides get what the other one has sent.
 //! - `push_*`: what anybody publishes, every subscriber's reader finds, and nothing else.
 
 mod chunked;
@@ -19,6 +20,7 @@ mod server;
 mod session;
 mod sse;
 mod stomp;
+mod tls;
 mod wire;
 mod ws;
 
@@ -26,7 +28,7 @@ mod ws;
 pub type Property = fn(&[u8]);
 
 /// Every property, by the name of its fuzz target and of its directory of seeds.
-pub const PROPERTIES: [(&str, Property); 16] = [
+pub const PROPERTIES: [(&str, Property); 17] = [
     ("chunked", chunked::decodes_as_the_naive_decoder),
     ("http1_differential", http1::agrees_with_others),
     ("http1_events", http1::keeps_its_promises),
@@ -40,6 +42,7 @@ pub const PROPERTIES: [(&str, Property); 16] = [
     ("sse_roundtrip", sse::comes_back_as_it_went),
     ("stomp_roundtrip", stomp::comes_back_as_it_went),
     ("stomp_split", stomp::reads_as_the_naive_reader),
+    ("tls_cuts", tls::passes_on_every_byte),
     ("ws_frames", ws::keeps_its_promises),
     ("ws_roundtrip", ws::arrives_as_it_was_sent),
     ("ws_split", ws::does_not_depend_on_cuts),

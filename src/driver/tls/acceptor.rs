@@ -3,6 +3,7 @@
 //! Owns the one configuration of `rustls` that all connections of a server share. Leaves a
 //! connection to `secured`.
 
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,11 +18,51 @@ use crate::driver::Config;
 use crate::proto::ProtocolLimits;
 use crate::session::TlsVersion;
 
-/// Makes the layer of each connection.
-pub(crate) struct Acceptor {
+/// Makes the layer of each connection. The drivers of this crate make one for
+/// [`Config::tls`](crate::Config::tls). A driver of your own can put the same TLS between its
+/// transport and its sessions, which it then makes with
+/// [`Session::securing`](crate::session::Session::securing).
+///
+/// ```
+/// use std::io::{self, Read};
+/// use std::time::Duration;
+/// use pushlab::driver::drive::{Input, Transport};
+/// use pushlab::proto::{Outbox, RemoteError};
+/// use pushlab::session::Ready;
+/// use pushlab::tls::{Acceptor, Certificates, Tls};
+/// /// A peer that has sent some bytes.
+/// struct Peer(&'static [u8]);
+/// impl Transport for Peer {
+///     fn read(&mut self, room: &mut [u8], _: Option<Duration>) -> io::Result<Input> {
+///         Ok(Input::Bytes(self.0.read(room)?, Ready::Perhaps))
+///     }
+///     fn write(&mut self, out: &mut Outbox) -> io::Result<(usize, Ready)> {
+///         let len = out.len();
+///         out.advance(len);
+///         Ok((len, Ready::Perhaps))
+///     }
+///     fn end_sending(&mut self) -> io::Result<()> {
+///         Ok(())
+///     }
+/// }
+/// # let rcgen::CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+/// # let (certificate, key) = (cert.pem(), signing_key.serialize_pem());
+/// let acceptor = Acceptor::new(&Tls::new(Certificates::from_pem(&[(certificate, key)])?))?;
+/// let (layer, mut peer) = (acceptor.accept(), Peer(b"GET / HTTP/1.1\r\n"));
+/// let input = layer.over(&mut peer).read(&mut [0; 1024], None)?;
+/// assert_eq!(input, Input::Failed(RemoteError::PlainHttp, Ready::Perhaps));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Acceptor {
     config: Arc<ServerConfig>,
     handshake_timeout: Duration,
     handshake_bytes: usize,
+}
+
+impl fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acceptor").field("handshake_timeout", &self.handshake_timeout).finish_non_exhaustive()
+    }
 }
 
 impl Acceptor {
@@ -35,7 +76,11 @@ impl Acceptor {
         Ok(Some(acceptor))
     }
 
-    pub(super) fn new(tls: &Tls) -> Result<Self, TlsError> {
+    /// TLS with this configuration.
+    ///
+    /// # Errors
+    /// When the configuration cannot be used.
+    pub fn new(tls: &Tls) -> Result<Self, TlsError> {
         let unusable = |error: rustls::Error| TlsError::new(format!("TLS cannot be used: {error}"));
         let versions = if tls.min_version == TlsVersion::Tls12 { &[&TLS13, &TLS12][..] } else { &[&TLS13] };
         let builder =
@@ -55,12 +100,16 @@ impl Acceptor {
         Ok(Self { config, handshake_timeout, handshake_bytes: tls.handshake_bytes })
     }
 
-    pub(crate) const fn handshake_timeout(&self) -> Duration {
+    /// The time after which a session ends a connection whose handshake has not ended.
+    pub const fn handshake_timeout(&self) -> Duration {
         self.handshake_timeout
     }
 
     /// The layer of a new connection.
-    pub(crate) fn accept(&self) -> TlsLayer {
+    ///
+    /// # Panics
+    /// Never: the same configuration was used before.
+    pub fn accept(&self) -> TlsLayer {
         let connection = UnbufferedServerConnection::new(Arc::clone(&self.config));
         TlsLayer::new(connection.expect("the same configuration was used before"), self.handshake_bytes)
     }

@@ -33,7 +33,7 @@ mod secured;
 #[cfg(not(feature = "tls"))]
 pub(super) use absent::{Acceptor, TlsLayer};
 #[cfg(feature = "tls")]
-pub(super) use acceptor::Acceptor;
+pub use acceptor::Acceptor;
 #[cfg(feature = "tls")]
 pub use certificates::Certificates;
 #[cfg(feature = "tls")]
@@ -43,4 +43,4 @@ pub use config::Tls;
 #[cfg(feature = "tls")]
 pub use error::TlsError;
 #[cfg(feature = "tls")]
-pub(super) use secured::TlsLayer;
+pub use secured::{Secured, TlsLayer};

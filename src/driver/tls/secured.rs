@@ -7,6 +7,7 @@
 //! a reader that waits for input does not delay the writer, and the other way round. Records leave in
 //! the order in which they were made, because the session lets one thread write at a time.
 
+use std::fmt;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,13 +19,20 @@ use crate::driver::drive::{Input, Transport};
 use crate::proto::Outbox;
 use crate::session::{Need, Ready};
 
-/// TLS of one connection, for all its threads.
-pub(crate) struct TlsLayer(Mutex<State>);
+/// TLS of one connection, for all its threads. The example of [`Acceptor`](super::Acceptor) reads
+/// through one.
+pub struct TlsLayer(Mutex<State>);
 
 struct State {
     records: Records,
     /// The session has ended its sending side. The transport ends its own when all records are sent.
     ends_sending: bool,
+}
+
+impl fmt::Debug for TlsLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsLayer").finish_non_exhaustive()
+    }
 }
 
 impl TlsLayer {
@@ -37,13 +45,13 @@ impl TlsLayer {
     }
 
     /// The transport `below` with this TLS above it.
-    pub(crate) const fn over<'a, T: Transport>(&'a self, below: &'a mut T) -> Secured<'a, T> {
+    pub const fn over<'a, T: Transport>(&'a self, below: &'a mut T) -> Secured<'a, T> {
         Secured { layer: self, below }
     }
 
     /// Ends the sending side of TLS before the connection is closed, if the peer has been sent
     /// everything. Otherwise, the peer must not take the end for the whole of what it was to get.
-    pub(crate) fn close(&self, below: &mut impl Transport) {
+    pub fn close(&self, below: &mut impl Transport) {
         let mut state = self.lock();
         if state.records.held.is_empty() {
             state.records.close();
@@ -55,8 +63,8 @@ impl TlsLayer {
     }
 }
 
-/// A transport with TLS above it.
-pub(crate) struct Secured<'a, T> {
+/// A transport with TLS above it. The example of [`Acceptor`](super::Acceptor) has one.
+pub struct Secured<'a, T> {
     layer: &'a TlsLayer,
     below: &'a mut T,
 }
