@@ -83,6 +83,7 @@ mod with_tls {
         }
     }
 
+    #[expect(clippy::struct_excessive_bools, reason = "independent facts, not states")]
     struct World {
         client: ClientConnection,
         layer: TlsLayer,

@@ -47,7 +47,7 @@ fn read_each_once(clients: Vec<Client>) -> Vec<(Client, Vec<u8>)> {
             missing -= 1;
         }
     }
-    let clients = streams.into_iter().map(|stream| Client::around_nonblocking(stream));
+    let clients = streams.into_iter().map(Client::around_nonblocking);
     clients.zip(read).collect()
 }
 

@@ -182,7 +182,7 @@ both_plain! {
         for _ in 0..5 {
             let mut stream = connect(&lab);
             stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-            let _ = stream.write_all(&[b'x'; 50_000]);
+            let _ = stream.write_all(&vec![b'x'; 50_000]);
             assert!(answer(&mut stream).len() > 3_000_000);
             assert_eq!(stream.read(&mut [0]).unwrap(), 0, "with `close_notify`");
         }
