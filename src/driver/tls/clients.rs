@@ -27,6 +27,7 @@ use super::certificates::{certificates, read};
 /// # Ok::<(), pushlab::tls::TlsError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub enum ClientCertificates {
     /// Clients are not asked.
     #[default]

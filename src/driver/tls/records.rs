@@ -37,8 +37,10 @@ enum Mode {
     Open,
     /// The peer does not speak TLS. Output is sent as it is, and input is discarded.
     Plain,
-    /// Only what `rustls` has to say is sent, and input is discarded.
-    Failed,
+    /// This side has ended, in an orderly way or by an error. Only the records that are held are sent,
+    /// and input is discarded. `rustls` is not asked any more: with debug assertions, it panics if an
+    /// error follows its own `close_notify`.
+    Over,
 }
 
 /// TLS of one connection.
@@ -57,8 +59,6 @@ pub(super) struct Records {
     failure: Option<RemoteError>,
     /// The peer has sent `close_notify`.
     peer_closed: bool,
-    /// `close_notify` was sent, or needs not be sent.
-    has_closed: bool,
 }
 
 impl Records {
@@ -73,7 +73,6 @@ impl Records {
             news: None,
             failure: None,
             peer_closed: false,
-            has_closed: false,
         }
     }
 
@@ -115,7 +114,7 @@ impl Records {
 
     fn decode(&mut self, fresh: &mut [u8]) {
         match self.mode {
-            Mode::Plain | Mode::Failed => return,
+            Mode::Plain | Mode::Over => return,
             // Every method begins with a capital letter, and a record with its type, which is 22
             // here (RFC 8446, section 5.1).
             Mode::Handshake { is_new: true, .. } if fresh[0].is_ascii_uppercase() => {
@@ -214,9 +213,8 @@ impl Records {
     #[cold]
     fn fail(&mut self, sentence: &str) {
         log::debug!("TLS: {sentence}");
-        self.mode = Mode::Failed;
+        self.mode = Mode::Over;
         self.failure = Some(RemoteError::BadTls);
-        self.has_closed = true;
         self.partial = Vec::new();
     }
 
@@ -237,8 +235,7 @@ impl Records {
     /// The system has no further input.
     pub(super) fn ended(&mut self) -> Input {
         if self.mode == Mode::Open && !self.peer_closed {
-            self.mode = Mode::Failed;
-            self.has_closed = true;
+            self.mode = Mode::Over;
             return Input::Failed(RemoteError::TlsTruncated, Ready::No);
         }
         Input::End
@@ -248,7 +245,7 @@ impl Records {
     pub(super) fn encrypt(&mut self, out: &mut Outbox) {
         match self.mode {
             Mode::Plain => self.held.append(out),
-            Mode::Handshake { .. } | Mode::Failed => out.advance(out.len()),
+            Mode::Handshake { .. } | Mode::Over => out.advance(out.len()),
             Mode::Open => {
                 let mut gathered = Vec::new();
                 while !out.is_empty() && self.held.len() < WRITE_BYTES {
@@ -266,11 +263,12 @@ impl Records {
 
     /// Ends the sending side of TLS. The `close_notify` is among the records to be sent.
     pub(super) fn close(&mut self) {
-        let is_closed = std::mem::replace(&mut self.has_closed, true);
-        if self.mode == Mode::Open && !is_closed {
+        if self.mode == Mode::Open {
+            self.mode = Mode::Over;
             let Self { connection, partial, held, .. } = self;
             let close_notify = |traffic: &mut WriteTraffic<'_, _>, room: &mut [u8]| traffic.queue_close_notify(room);
             with_traffic(connection, partial, held, CLOSE_NOTIFY_BYTES, close_notify);
+            (self.partial, self.decoded, self.given) = (Vec::new(), Vec::new(), 0);
         }
     }
 }
