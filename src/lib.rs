@@ -152,7 +152,7 @@ pub mod session;
 
 pub use driver::{Config, IoModel, Server, Stopper};
 pub use proto::http1::Method;
-pub use proto::ws::Message;
+pub use proto::ws::{Deflate, Message};
 pub use proto::{CloseReason, Frame};
 pub use session::{
     HalfClose, Handler, Held, Limits, Peer, Pusher, Reply, Request, Response, Settings, SlowConsumer, Socket, Stats, Upgrade,

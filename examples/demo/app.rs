@@ -88,7 +88,7 @@ impl Handler for App {
             Endpoint::Script(text) => file("text/javascript; charset=utf-8", text),
             Endpoint::Plaintext => Response::new("text/plain", "Hello, World!"),
             Endpoint::Echo if request.method() == Method::Post => echo(request),
-            Endpoint::Echo => return reply.upgrade_with(Upgrade { protocols: &["chat", "superchat"] }, Echo),
+            Endpoint::Echo => return reply.upgrade_with(Upgrade { protocols: &["chat", "superchat"], ..Upgrade::default() }, Echo),
             Endpoint::Status => status(part),
             Endpoint::Stream => return self.drip.serve(part, request, reply),
             Endpoint::Stats => Response::json(self.stats(request)).no_store(),

@@ -128,7 +128,7 @@ fn answer(shelf: &Arc<Shelf>, request: &Request<'_>, mut reply: Reply<'_>) {
         }
         "/ws" => {
             let talker = Talker { shelf: Arc::clone(shelf), _token: shelf.token() };
-            reply.upgrade_with(Upgrade { protocols: &["chat", "superchat"] }, talker);
+            reply.upgrade_with(Upgrade { protocols: &["chat", "superchat"], ..Upgrade::default() }, talker);
         }
         _ => reply.send(Response::status(404)),
     }
