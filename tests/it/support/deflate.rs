@@ -19,6 +19,10 @@ impl Codec {
     }
 
     pub fn deflate(&mut self, payload: &[u8]) -> Vec<u8> {
+        // A compressor with nothing to flush writes nothing (RFC 7692, section 7.2.3.6).
+        if payload.is_empty() {
+            return vec![0];
+        }
         let mut out = Vec::with_capacity(payload.len() * 2 + 100);
         self.compress.compress_vec(payload, &mut out, FlushCompress::Sync).unwrap();
         assert!(out.len() < out.capacity() && out.ends_with(&TAIL));
