@@ -30,12 +30,13 @@ pub(super) struct Inflater {
 
 impl Inflater {
     pub(super) fn new(agreement: Agreement) -> Self {
-        Self {
-            // A client window of 8 bits is part of one of 9 bits, the smallest one of the inflater.
-            inflate: Decompress::new_with_window_bits(false, agreement.client_window_bits().max(9)),
-            is_at_start: true,
-            keeps_window: agreement.client_context_takeover(),
-        }
+        let keeps_window = agreement.client_context_takeover();
+        // A window that lives no longer than its message has the largest size. Then data that refers
+        // to bytes beyond the agreed window has the same result however it is split. A window that is
+        // kept has the agreed size, because it takes memory on an idle connection. A client window
+        // of 8 bits is part of one of 9 bits, the smallest one of the inflater.
+        let bits = if keeps_window { agreement.client_window_bits().max(9) } else { 15 };
+        Self { inflate: Decompress::new_with_window_bits(false, bits), is_at_start: true, keeps_window }
     }
 
     /// Inflates the next part of a message.
