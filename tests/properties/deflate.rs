@@ -95,7 +95,6 @@ mod on {
             Err(RemoteError::MessageTooLarge) => {
                 assert!(matches!(naive, Inflated::TooLarge) || payload.len() > 2 * message_bytes + 1024, "{naive:?}");
             }
-            // Data that ends inside a block whose last bytes are those of the tail looks whole.
             Err(RemoteError::BadCompression) => assert!(!matches!(naive, Inflated::Whole(_)), "{naive:?}"),
             Err(other) => panic!("{other}"),
         }

@@ -99,10 +99,15 @@ struct Output {
     /// Where the stream begins, before which nothing may be referred to.
     start: usize,
     limit: usize,
+    /// The end of the payload, in bits. Nothing comes out of the tail behind it.
+    payload_bits: usize,
 }
 
 impl Output {
-    fn push(&mut self, byte: u8) -> Result<(), Stop> {
+    fn push(&mut self, byte: u8, bits: &Bits<'_>) -> Result<(), Stop> {
+        if bits.at > self.payload_bits {
+            return Err(Stop::Cut);
+        }
         if self.bytes.len() == self.limit {
             return Err(Stop::TooLarge);
         }
@@ -113,7 +118,8 @@ impl Output {
 
 /// Inflates `data`, one stream after the other.
 pub(super) fn inflate(data: &[u8], limit: usize) -> Inflated {
-    let (mut bits, mut out) = (Bits { bytes: data, at: 0 }, Output { bytes: Vec::new(), start: 0, limit });
+    let (mut bits, mut out) =
+        (Bits { bytes: data, at: 0 }, Output { bytes: Vec::new(), start: 0, limit, payload_bits: (data.len() - 4) * 8 });
     match streams(&mut bits, &mut out) {
         Ok(()) => Inflated::Whole(out.bytes),
         Err(Stop::Cut) => Inflated::Cut,
@@ -123,8 +129,6 @@ pub(super) fn inflate(data: &[u8], limit: usize) -> Inflated {
 }
 
 fn streams(bits: &mut Bits<'_>, out: &mut Output) -> Result<(), Stop> {
-    // The four bytes of the tail. A stream that ends right before them needs no more.
-    let payload_bits = (bits.bytes.len() - 4) * 8;
     loop {
         if bits.at == bits.bytes.len() * 8 {
             return Ok(());
@@ -143,7 +147,8 @@ fn streams(bits: &mut Bits<'_>, out: &mut Output) -> Result<(), Stop> {
         if is_last {
             bits.align();
             out.start = out.bytes.len();
-            if bits.at == payload_bits {
+            // A stream that ends right before the tail needs no tail.
+            if bits.at == out.payload_bits {
                 return Ok(());
             }
         }
@@ -156,7 +161,10 @@ fn stored(bits: &mut Bits<'_>, out: &mut Output) -> Result<(), Stop> {
     if len != !complement & 0xFFFF {
         return Err(Stop::Wrong);
     }
-    (0..len).try_for_each(|_| out.push(bits.number(8)? as u8))
+    (0..len).try_for_each(|_| {
+        let byte = bits.number(8)? as u8;
+        out.push(byte, bits)
+    })
 }
 
 fn dynamic(bits: &mut Bits<'_>, out: &mut Output) -> Result<(), Stop> {
@@ -190,7 +198,7 @@ fn compressed(bits: &mut Bits<'_>, out: &mut Output, literals: &Code, distances:
     loop {
         match literals.symbol(bits)? {
             256 => return Ok(()),
-            literal @ 0..256 => out.push(literal as u8)?,
+            literal @ 0..256 => out.push(literal as u8, bits)?,
             symbol => {
                 let at = symbol - 257;
                 let len = LENGTHS.get(at).ok_or(Stop::Wrong)? + bits.number(LENGTH_BITS[at])?;
@@ -200,7 +208,7 @@ fn compressed(bits: &mut Bits<'_>, out: &mut Output, literals: &Code, distances:
                 if distance > out.bytes.len() - out.start {
                     return Err(Stop::Wrong);
                 }
-                (0..len).try_for_each(|_| out.push(out.bytes[out.bytes.len() - distance]))?;
+                (0..len).try_for_each(|_| out.push(out.bytes[out.bytes.len() - distance], bits))?;
             }
         }
     }

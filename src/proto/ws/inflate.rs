@@ -74,19 +74,19 @@ impl Inflater {
     /// Ends the message: "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the payload of
     /// the message." (RFC 7692, section 7.2.2)
     ///
-    /// Without context takeover, an incomplete message is an error. With it, the inflater goes on
-    /// with the next message, and cannot look for the end.
-    fn finish(&mut self, message: &mut Assembler, limit_bytes: usize) -> Result<(), RemoteError> {
+    /// A complete message ends in the head of an empty block, so that nothing comes out of these
+    /// bytes. If they are something else, the message is incomplete. Without context takeover, a
+    /// final block must be possible as well.
+    fn finish(&mut self, message: &mut Assembler) -> Result<(), RemoteError> {
         // The last block of the message has ended its stream.
         if self.is_at_start {
             return Ok(());
         }
-        self.inflate(&TAIL, message, limit_bytes)?;
-        if self.keeps_window {
-            return Ok(());
-        }
-        self.inflate(&END, message, limit_bytes)?;
-        if self.is_at_start { Ok(()) } else { Err(RemoteError::BadCompression) }
+        // Nothing more may come out.
+        let limit_bytes = message.len();
+        let at_end = self.inflate(&TAIL, message, limit_bytes);
+        let at_end = if self.keeps_window { at_end } else { at_end.and_then(|()| self.inflate(&END, message, limit_bytes)) };
+        if at_end.is_ok() && (self.keeps_window || self.is_at_start) { Ok(()) } else { Err(RemoteError::BadCompression) }
     }
 }
 
@@ -122,7 +122,7 @@ impl Inflation {
 
     /// Completes the message, and returns the inflater for the next one.
     pub(super) fn finish(mut self, message: &mut Assembler) -> Result<Box<Inflater>, RemoteError> {
-        self.inflater.finish(message, self.limit_bytes)?;
+        self.inflater.finish(message)?;
         Ok(self.inflater)
     }
 }

@@ -182,6 +182,8 @@ fn corrupt_data() {
         // The data ends inside a block, and inside a stored block.
         &HELLO[..4],
         b"\x00\x50\x00\xaf\xffhello",
+        // The four bytes that end a message would be data.
+        b"\x00\x09\x00\xf6\xffhello",
     ] {
         assert_eq!(seen(&compressed(true, Binary, payload)), error, "{payload:x?}");
         let lens = vec![1; payload.len()];
