@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use pushlab::push::SharedLog;
-use pushlab::{Config, Request};
+use pushlab::{Config, Deflate, Request};
 
 use crate::bearer;
 use crate::common::arguments::Arguments;
@@ -34,6 +34,8 @@ Usage: demo [OPTIONS]
   --log ADDRESS              share topics with other servers by a log outside the process:
                              stomp+stream://USER:PASSWORD@HOST:PORT/NAME, a stream of RabbitMQ, or
                              stomp://USER:PASSWORD@HOST:PORT/NAME, a topic of any STOMP broker   [none]
+  --deflate                  compress messages of WebSockets and STOMP for clients that offer it
+                             (permessage-deflate); needs a build with `--features deflate`
   --max-payload-bytes N      size of a published message; a larger value also raises
                              --max-message-bytes and --max-body-bytes   [262144]
   --max-message-bytes N      size of a WebSocket message, all fragments together   [1048576]
@@ -60,6 +62,7 @@ pub(crate) struct Own {
     pub(crate) publish_token: Cell<Option<Token>>,
     pub(crate) payload_bytes: Cell<Option<usize>>,
     pub(crate) log: RefCell<Option<SharedLog>>,
+    pub(crate) deflate: Cell<Option<Deflate>>,
 }
 
 /// Takes an option. Returns whether the demo has it.
@@ -76,6 +79,7 @@ pub(crate) fn take(flag: &str, arguments: &mut Arguments, config: &mut Config, o
             let address: String = arguments.value("an address as in stomp+stream://guest:guest@127.0.0.1:61613/hub")?;
             *own.log.borrow_mut() = Some(address.parse().map_err(|error| format!("--log: {error}"))?);
         }
+        "--deflate" => own.deflate.set(Some(deflate()?)),
         "--max-payload-bytes" => own.payload_bytes.set(Some(arguments.number("a whole number of bytes", 1..=BYTES_MAX)?)),
         "--max-message-bytes" => limits.protocol.message_bytes = arguments.number("a whole number of bytes", 1..=BYTES_MAX)?,
         "--max-fragments" => limits.protocol.message_fragments = arguments.number("a whole number", 1..=COUNT_MAX)?,
@@ -90,6 +94,17 @@ pub(crate) fn take(flag: &str, arguments: &mut Arguments, config: &mut Config, o
     limits.protocol.body_bytes = limits.protocol.body_bytes.max(payload_bytes);
     limits.protocol.message_bytes = limits.protocol.message_bytes.max(payload_bytes);
     Ok(true)
+}
+
+#[cfg(feature = "deflate")]
+#[expect(clippy::unnecessary_wraps, reason = "the other build has no value")]
+fn deflate() -> Result<Deflate, String> {
+    Ok(Deflate::default())
+}
+
+#[cfg(not(feature = "deflate"))]
+fn deflate() -> Result<Deflate, String> {
+    Err("--deflate: this build cannot compress; build the demo with `--features deflate`".to_owned())
 }
 
 /// The token that a publisher must send (RFC 6750, section 2.1).
