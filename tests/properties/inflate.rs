@@ -52,13 +52,12 @@ impl Code {
     /// A code must be complete. One single code of one bit may stand alone, as compressors write it for a single distance.
     fn new(lengths: &[usize], may_be_single: bool) -> Result<Self, Stop> {
         let mut counts = [0; 16];
-        lengths.iter().for_each(|length| counts[*length] += 1);
-        let mut left = 1_isize;
+        for length in lengths {
+            counts[*length] += 1;
+        }
+        let mut left = 1_usize;
         for count in &counts[1..] {
-            left = left * 2 - *count as isize;
-            if left < 0 {
-                return Err(Stop::Wrong);
-            }
+            left = (left * 2).checked_sub(*count).ok_or(Stop::Wrong)?;
         }
         let used = lengths.len() - counts[0];
         let is_allowed = left == 0 || may_be_single && (used == 0 || used == 1 && counts[1] == 1);

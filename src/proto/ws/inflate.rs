@@ -12,12 +12,16 @@ use super::assembler::Assembler;
 use super::deflate::TAIL;
 use super::extension::Agreement;
 use super::frame::FrameHead;
+use super::pool::Pool;
 
 /// The largest number of bytes that come out at once. They are on the stack.
 const STEP_BYTES: usize = 4 * 1024;
 
 /// A final block without data. It is whole only if everything before it is whole.
 const END: [u8; 5] = [0x01, 0x00, 0x00, 0xFF, 0xFF];
+
+/// The inflaters that no message uses. Their window has the largest size.
+static UNUSED: Pool<Box<Inflater>> = Pool::new();
 
 /// An inflater with its window.
 #[derive(Debug)]
@@ -29,14 +33,29 @@ pub(super) struct Inflater {
 }
 
 impl Inflater {
-    pub(super) fn new(agreement: Agreement) -> Self {
-        let keeps_window = agreement.client_context_takeover();
+    /// An inflater with an empty window.
+    pub(super) fn new(agreement: Agreement) -> Box<Self> {
         // A window that lives no longer than its message has the largest size. Then data that refers
         // to bytes beyond the agreed window has the same result however it is split. A window that is
         // kept has the agreed size, because it takes memory on an idle connection. A client window
         // of 8 bits is part of one of 9 bits, the smallest one of the inflater.
-        let bits = if keeps_window { agreement.client_window_bits().max(9) } else { 15 };
+        if agreement.client_context_takeover() {
+            return Box::new(Self::with_bits(agreement.client_window_bits().max(9), true));
+        }
+        UNUSED.take(|_| true).unwrap_or_else(|| Box::new(Self::with_bits(15, false)))
+    }
+
+    fn with_bits(bits: u8, keeps_window: bool) -> Self {
         Self { inflate: Decompress::new_with_window_bits(false, bits), is_at_start: true, keeps_window }
+    }
+
+    /// Takes back an inflater after a message, for a message of any connection.
+    pub(super) fn give_back(mut self: Box<Self>) {
+        if !self.is_at_start {
+            self.inflate.reset(false);
+            self.is_at_start = true;
+        }
+        UNUSED.give(self);
     }
 
     /// Inflates the next part of a message.

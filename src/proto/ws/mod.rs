@@ -2,7 +2,7 @@
 //!
 //! Owns the opening handshake, frames, messages and the closing handshake. Leaves time and IO to
 //! the layers above. The one extension is permessage-deflate (RFC 7692), in the files `extension`,
-//! `deflate` and `inflate`, with the cargo feature `deflate`. Offers of others are declined, as RFC
+//! `deflate`, `inflate` and `pool`, with the cargo feature `deflate`. Offers of others are declined, as RFC
 //! 6455, section 9.1 allows, and a reserved bit without a meaning is an error.
 
 pub mod assembler;
@@ -18,6 +18,8 @@ pub mod handshake;
 mod inflate;
 mod lists;
 pub mod mask;
+#[cfg(feature = "deflate")]
+mod pool;
 pub mod reader;
 pub mod utf8;
 pub mod writer;

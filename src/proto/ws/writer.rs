@@ -114,14 +114,16 @@ impl Writer {
     pub(super) fn take_inflater(&mut self) -> Option<Box<Inflater>> {
         let agreement = self.agreement?;
         let kept = self.windows.as_mut().and_then(|windows| windows.inflater.take());
-        kept.or_else(|| Some(Box::new(Inflater::new(agreement))))
+        kept.or_else(|| Some(Inflater::new(agreement)))
     }
 
-    /// Takes the inflater back after a message. It is freed unless the client keeps its window.
+    /// Takes the inflater back after a message. It stays here only if the client keeps its window.
     #[cfg(feature = "deflate")]
     pub(super) fn keep_inflater(&mut self, inflater: Box<Inflater>) {
         if self.agreement.is_some_and(Agreement::client_context_takeover) {
             self.windows.get_or_insert_default().inflater = Some(inflater);
+        } else {
+            inflater.give_back();
         }
     }
 

@@ -192,9 +192,9 @@ impl StompClient {
         let writer =
             headers.iter().fold(FrameWriter::new(command, Version::V1_2, &mut out), |writer, (name, value)| writer.header(name, value));
         if body.is_empty() {
-            writer.end().unwrap()
+            writer.end().unwrap();
         } else {
-            writer.body(body).unwrap()
+            writer.body(body).unwrap();
         }
         self.client.send(wire::frame(0xC2, &deflated(&out)));
     }
