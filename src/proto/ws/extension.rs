@@ -52,11 +52,11 @@ mod on {
         pub threshold_bytes: usize,
         /// Whether this server keeps the window of its compressor between messages, unless the
         /// client offers `server_no_context_takeover`. Similar messages then shrink more. The
-        /// connection keeps its compressor, of 190 KiB (9 bits) to 320 KiB (15 bits), and
+        /// connection keeps its compressor, of 190 KB (9 bits) to 320 KB (15 bits), and
         /// compresses each message for itself alone. Default `false`.
         pub server_context_takeover: bool,
         /// Whether the client may keep the window of its compressor between messages. The
-        /// connection then keeps an inflater of up to 50 KiB. Default `false`.
+        /// connection then keeps an inflater of 19 KB (9 bits) to 52 KB (15 bits). Default `false`.
         pub client_context_takeover: bool,
         /// The largest window of this server's compressor, as the base-2 logarithm of its bytes:
         /// from 9 to 15. Other values count as the nearest of these. Default 15. A client may ask
