@@ -54,8 +54,10 @@ both! {
                 let mut client = open(&lab, path, offer);
                 // The largest window understands all smaller ones.
                 let mut codec = Codec::new(15);
-                for round in 0..2 {
-                    for len in [0, 1, 100, 125, 126, 5_000, 65_535, 65_536, 300_000] {
+                for round in 0..3 {
+                    // One round of large messages is slow enough in a debug build.
+                    let lens = if round == 1 { &[65_535, 65_536, 200_000][..] } else { &[0, 1, 100, 125, 126, 5_000] };
+                    for &len in lens {
                         let (text, bytes) = (repetitive(len), noise(len));
                         for (first, payload) in [(0xC1, text.as_bytes()), (0xC2, &bytes)] {
                             let compressed = if path == "/takeover" { codec.deflate(payload) } else { deflated(payload) };
