@@ -88,7 +88,9 @@ impl Handler for App {
             Endpoint::Script(text) => file("text/javascript; charset=utf-8", text),
             Endpoint::Plaintext => Response::new("text/plain", "Hello, World!"),
             Endpoint::Echo if request.method() == Method::Post => echo(request),
-            Endpoint::Echo => return reply.upgrade_with(Upgrade { protocols: &["chat", "superchat"] }, Echo),
+            Endpoint::Echo => {
+                return reply.upgrade_with(Upgrade { protocols: &["chat", "superchat"], deflate: self.hub.config().deflate }, Echo);
+            }
             Endpoint::Status => status(part),
             Endpoint::Stream => return self.drip.serve(part, request, reply),
             Endpoint::Stats => Response::json(self.stats(request)).no_store(),
@@ -132,6 +134,7 @@ impl App {
             // A closed page counts as gone after ten seconds.
             presence_grace: Duration::from_secs(10),
             log: own.log.take(),
+            deflate: own.deflate.get(),
             ..HubConfig::default()
         };
         let hub = match publish_token.clone() {

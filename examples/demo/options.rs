@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use pushlab::push::SharedLog;
-use pushlab::{Config, Request};
+use pushlab::{Config, Deflate, Request};
 
 use crate::bearer;
 use crate::common::arguments::Arguments;
@@ -40,6 +40,8 @@ Usage: demo [OPTIONS]
                              key for each, and a client gets the one for the name that it asks for   [no TLS]
   --tls-key FILE             the key of the certificate; both files are read again when they change
   --tls-self-signed          speak TLS with a certificate that nobody certifies, to try it
+  --deflate                  compress messages of WebSockets and STOMP for clients that offer it
+                             (permessage-deflate); needs a build with `--features deflate`
   --max-payload-bytes N      size of a published message; a larger value also raises
                              --max-message-bytes and --max-body-bytes   [262144]
   --max-message-bytes N      size of a WebSocket message, all fragments together   [1048576]
@@ -67,6 +69,7 @@ pub(crate) struct Own {
     pub(crate) payload_bytes: Cell<Option<usize>>,
     pub(crate) log: RefCell<Option<SharedLog>>,
     pub(crate) secure: RefCell<Secure>,
+    pub(crate) deflate: Cell<Option<Deflate>>,
 }
 
 /// Takes an option. Returns whether the demo has it.
@@ -86,6 +89,7 @@ pub(crate) fn take(flag: &str, arguments: &mut Arguments, config: &mut Config, o
         "--tls-cert" => own.secure.borrow_mut().certificates.push(arguments.value::<PathBuf>("a file in PEM")?),
         "--tls-key" => own.secure.borrow_mut().keys.push(arguments.value::<PathBuf>("a file in PEM")?),
         "--tls-self-signed" => own.secure.borrow_mut().is_self_signed = true,
+        "--deflate" => own.deflate.set(Some(deflate()?)),
         "--max-payload-bytes" => own.payload_bytes.set(Some(arguments.number("a whole number of bytes", 1..=BYTES_MAX)?)),
         "--max-message-bytes" => limits.protocol.message_bytes = arguments.number("a whole number of bytes", 1..=BYTES_MAX)?,
         "--max-fragments" => limits.protocol.message_fragments = arguments.number("a whole number", 1..=COUNT_MAX)?,
@@ -100,6 +104,17 @@ pub(crate) fn take(flag: &str, arguments: &mut Arguments, config: &mut Config, o
     limits.protocol.body_bytes = limits.protocol.body_bytes.max(payload_bytes);
     limits.protocol.message_bytes = limits.protocol.message_bytes.max(payload_bytes);
     Ok(true)
+}
+
+#[cfg(feature = "deflate")]
+#[expect(clippy::unnecessary_wraps, reason = "the other build has no value")]
+fn deflate() -> Result<Deflate, String> {
+    Ok(Deflate::default())
+}
+
+#[cfg(not(feature = "deflate"))]
+fn deflate() -> Result<Deflate, String> {
+    Err("--deflate: this build cannot compress; build the demo with `--features deflate`".to_owned())
 }
 
 /// The token that a publisher must send (RFC 6750, section 2.1).

@@ -34,6 +34,7 @@ type Seed = (String, Vec<u8>);
 
 fn seeds(target: &str, root: &Path) -> Vec<Seed> {
     match target {
+        "extensions" => extensions(),
         "http1_events" => [some_cases(root, &[1], |_| true), some_handshakes(root, &[1])].concat(),
         "http1_split" => some_cases(root, &[0, 3, 0, 6, 40], |_| true),
         "http1_differential" => some_cases(root, &[], |case| !case.transcript.iter().any(|line| line.starts_with("error"))),
@@ -48,6 +49,7 @@ fn seeds(target: &str, root: &Path) -> Vec<Seed> {
         "stomp_roundtrip" => named(&STOMP_FRAMES),
         "stomp_split" => stomp_frames(root),
         "ws_frames" => [some_frames(root, &[1, 1]), closing(&[1, 1])].concat(),
+        "ws_inflate" => named(&COMPRESSED),
         "ws_split" => [some_frames(root, &[1, 1, 2, 0, 4]), closing(&[1, 1, 2, 0, 4])].concat(),
         "ws_roundtrip" => named(&WS_MESSAGES),
         _ => panic!("{target} has no seeds"),
@@ -88,6 +90,47 @@ fn chunked() -> Vec<Seed> {
         .chain([("round-trip".to_owned(), b"\x01\x02\x00\x05\x00\x05hello\xF1\x09\x00123456789\x02\x01x\x03\x02\xC3\xA9".to_vec())])
         .collect()
 }
+
+/// A server's configuration in six bytes, and the values of the fields with the offers.
+fn extensions() -> Vec<Seed> {
+    let offers: [(&str, &str); 10] = [
+        ("browser", "permessage-deflate; client_max_window_bits"),
+        (
+            "all",
+            "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10; client_max_window_bits=12",
+        ),
+        ("quoted", "permessage-deflate; server_max_window_bits=\"1\\0\" ; client_max_window_bits = \"9\""),
+        ("several", "permessage-deflate; server_max_window_bits=8, permessage-deflate; client_max_window_bits=8, permessage-deflate"),
+        ("fields", "foo; bar=baz\npermessage-deflate; unknown\npermessage-deflate; server_max_window_bits=15"),
+        ("repeated", "permessage-deflate; client_max_window_bits; client_max_window_bits=15"),
+        ("zeros", "permessage-deflate; server_max_window_bits=09"),
+        ("value", "permessage-deflate; server_no_context_takeover=1"),
+        ("no-value", "permessage-deflate; server_max_window_bits"),
+        ("empty", " , ,"),
+    ];
+    let configs: [(&str, &[u8]); 3] =
+        [("", b"\x06\x00\x00\x00\x0F\x0F"), ("takeover-", b"\x06\x00\x01\x01\x0F\x0F"), ("small-", b"\x01\xFF\x00\x01\x09\x0A")];
+    let seeds = offers
+        .iter()
+        .flat_map(|(name, offer)| configs.map(|(config, bytes)| (format!("{config}{name}"), [bytes, offer.as_bytes()].concat())));
+    seeds.collect()
+}
+
+/// The limit, the cuts, the fragments, and a compressed message; or messages to compress. The messages are those of RFC 7692, section 7.2.3.
+const COMPRESSED: [(&str, &[u8]); 12] = [
+    ("one-block", b"\x00\x01\x02\x00\xf2\x48\xcd\xc9\xc9\x07\x00"),
+    ("fragments", b"\x00\x00\x02\x03\x02\xf2\x48\xcd\xc9\xc9\x07\x00"),
+    ("no-compression", b"\x00\x02\x02\x00\x01\x04\x00\x05\x00\xfa\xffHello\x00"),
+    ("a-last-block", b"\x00\x01\x01\x00\xf3\x48\xcd\xc9\xc9\x07\x00\x00"),
+    ("a-last-block-without-a-tail", b"\x00\x01\x01\x01\x07\xf3\x48\xcd\xc9\xc9\x07\x00\xf3\x48\xcd\xc9\xc9\x07\x00"),
+    ("two-blocks", b"\x00\x01\x02\x00\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00"),
+    ("empty", b"\x00\x01\x02\x00\x00"),
+    ("too-far-back", b"\x00\x01\x02\x00\xf2\x00\x11\x00\x00"),
+    ("a-bomb", b"\x00\x01\x02\x00\x4a\xa9\x18\x05\xa3\x60\x14\x8c\x82\x51\x30\x0a\x46\x01\x00"),
+    ("cut", b"\x00\x01\x02\x00\xf2\x48\xcd"),
+    ("comes-back", b"\x01\x01\x02\x06\x00\x06\x03\x05Hello\x08\x03abc\x00\x00\x06\xff0123456789"),
+    ("comes-back-with-takeover", b"\x09\x01\x02\x06\x00\x06\x03\x05Hello\x03\x05Hello\x08\x03abc\x00\x04\xff\xfe\x00\x01\x05Hello"),
+];
 
 /// Operation, kind, size; over and over.
 const OUTBOX: [(&str, &[u8]); 3] = [

@@ -95,7 +95,8 @@ pub enum RemoteError {
     /// The `Origin` is malformed or repeated, or the server does not allow it to open a WebSocket
     /// (RFC 6454, section 7; RFC 6455, section 10.2).
     ForbiddenOrigin,
-    /// A reserved bit is set, and no extension defines its meaning (RFC 6455, section 5.2).
+    /// A reserved bit is set, and no negotiated extension defines its meaning in this frame (RFC
+    /// 6455, section 5.2; RFC 7692, section 6).
     ReservedBits,
     /// The opcode is reserved (RFC 6455, section 5.2).
     ReservedOpcode,
@@ -111,6 +112,9 @@ pub enum RemoteError {
     BadFragment,
     /// A text message or a close reason is not UTF-8 (RFC 6455, sections 5.6 and 8.1).
     InvalidUtf8,
+    /// The compressed data of a message is corrupt or incomplete (RFC 7692, section 7.2.2). Only a
+    /// server with the cargo feature `deflate` reads compressed messages.
+    BadCompression,
     /// A close frame has a body of one byte, or a code that must not be sent (RFC 6455, section
     /// 7.4).
     BadCloseFrame,
@@ -169,6 +173,7 @@ impl RemoteError {
         Self::BadControlFrame,
         Self::BadFragment,
         Self::InvalidUtf8,
+        Self::BadCompression,
         Self::BadCloseFrame,
         Self::MessageTooLarge,
         Self::TooManyFragments,
@@ -201,7 +206,7 @@ impl RemoteError {
     /// defines a more specific code for the rule.
     pub const fn close_code(self) -> u16 {
         match self {
-            Self::InvalidUtf8 => 1007,
+            Self::InvalidUtf8 | Self::BadCompression => 1007,
             Self::MessageTooLarge => 1009,
             Self::TooManyFragments => 1008,
             _ => 1002,
@@ -245,6 +250,7 @@ impl RemoteError {
             Self::BadControlFrame => "a control frame must not be fragmented or have more than 125 bytes of payload",
             Self::BadFragment => "the fragments of a message are out of order",
             Self::InvalidUtf8 => "text must be UTF-8",
+            Self::BadCompression => "the compressed data is corrupt or incomplete",
             Self::BadCloseFrame => "the close frame is malformed",
             Self::MessageTooLarge => "the message is larger than the limit",
             Self::TooManyFragments => "the message has more fragments than the limit",

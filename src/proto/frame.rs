@@ -10,6 +10,10 @@ use std::sync::Arc;
 
 use super::error::LocalError;
 use super::sse;
+#[cfg(feature = "deflate")]
+use super::ws::deflate::Deflated;
+#[cfg(feature = "deflate")]
+use super::ws::extension::Agreement;
 use super::ws::frame::{FrameHead, Opcode};
 
 /// The wire form for which a [`Frame`] was encoded.
@@ -30,6 +34,10 @@ pub enum FrameKind {
 /// Any connection can send any frame. If the connection uses the wire form of the frame, the shared
 /// bytes are sent unchanged. Otherwise the payload is encoded again for that one connection.
 ///
+/// With the cargo feature `deflate`, a frame and its clones also share its compressed form, which is
+/// made when the first WebSocket needs it: once for each size of the window, at the level of that
+/// WebSocket. A frame of [two parts](Self::text_in_parts) is compressed as a whole.
+///
 /// ```
 /// use pushlab::proto::Frame;
 /// let frame = Frame::chunk(b"tick\n");
@@ -44,6 +52,9 @@ pub struct Frame {
     /// How many bytes come after the payload.
     after: u8,
     kind: FrameKind,
+    /// The compressed forms, which all clones share. A chunk has none.
+    #[cfg(feature = "deflate")]
+    deflated: Option<Arc<Deflated>>,
 }
 
 /// Up to this size, a second part is copied. A frame of one part goes to free connections without a
@@ -128,16 +139,27 @@ impl Frame {
         let before = head.len() as u8;
         if shared.len() <= COPY_BYTES {
             let wire = Wire::Whole([&head[..], first, shared].concat().into());
-            return Self { wire, before, after: 0, kind };
+            return Self::new(wire, before, 0, kind);
         }
         let parts = Parts { first: [&head[..], first].concat().into(), shared: Arc::clone(shared) };
-        Self { wire: Wire::Parts(Arc::new(parts)), before, after: 0, kind }
+        Self::new(Wire::Parts(Arc::new(parts)), before, 0, kind)
+    }
+
+    fn new(wire: Wire, before: u8, after: u8, kind: FrameKind) -> Self {
+        Self {
+            wire,
+            before,
+            after,
+            kind,
+            #[cfg(feature = "deflate")]
+            deflated: (kind != FrameKind::Chunk).then(Arc::default),
+        }
     }
 
     fn around(before: &[u8], payload: &[u8], after: &[u8], kind: FrameKind) -> Self {
         let wire = Wire::Whole([before, payload, after].concat().into());
         // A frame head has at most 10 bytes; the size of a chunk and its line end have 18.
-        Self { wire, before: before.len() as u8, after: after.len() as u8, kind }
+        Self::new(wire, before.len() as u8, after.len() as u8, kind)
     }
 
     /// The whole wire form, as the part of this frame alone and the shared part. The first part is
@@ -210,6 +232,17 @@ impl Frame {
             Wire::Whole(bytes) => bytes,
             Wire::Parts(parts) => &parts.shared,
         }
+    }
+
+    /// The compressed wire form for `WebSockets` without context takeover. It is made at the first
+    /// call for one size of the window, at the level of that call. Returns `None` if the frame is
+    /// for no WebSocket, is smaller than the threshold, or does not get smaller.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn deflated(&self, agreement: Agreement) -> Option<&Arc<[u8]>> {
+        let deflated = self.deflated.as_ref().filter(|_| agreement.compresses(self.payload_len()))?;
+        let opcode = if self.kind == FrameKind::Text { Opcode::Text } else { Opcode::Binary };
+        let (first, rest) = self.payload_parts();
+        deflated.wire(agreement, opcode, [first, &self.shared()[rest]])
     }
 
     /// The range of the payload in the bytes of a frame of one part.

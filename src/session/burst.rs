@@ -28,6 +28,8 @@ pub struct Burst<'a> {
     wire: Option<&'a Arc<[u8]>>,
     payload_bytes: usize,
     messages: usize,
+    #[cfg(feature = "deflate")]
+    largest_payload: usize,
 }
 
 impl<'a> Burst<'a> {
@@ -39,6 +41,8 @@ impl<'a> Burst<'a> {
             wire: frame.first().is_none().then(|| frame.shared()),
             payload_bytes: frame.payload_len(),
             messages,
+            #[cfg(feature = "deflate")]
+            largest_payload: frame.payload_len(),
         }
     }
 
@@ -50,7 +54,14 @@ impl<'a> Burst<'a> {
         }
         let payload_bytes = frames.iter().map(Frame::payload_len).sum();
         let messages = frames.iter().filter(|frame| is_something(frame)).count();
-        Self { frames, wire: joined, payload_bytes, messages }
+        Self {
+            frames,
+            wire: joined,
+            payload_bytes,
+            messages,
+            #[cfg(feature = "deflate")]
+            largest_payload: frames.iter().map(Frame::payload_len).max().unwrap_or_default(),
+        }
     }
 
     /// Joins the wire forms of several messages into one piece. Returns `None` if there are fewer
@@ -79,6 +90,13 @@ impl<'a> Burst<'a> {
     #[inline]
     pub(super) const fn payload_bytes(&self) -> usize {
         self.payload_bytes
+    }
+
+    /// The payload bytes of the largest message.
+    #[cfg(feature = "deflate")]
+    #[inline]
+    pub(super) const fn largest_payload(&self) -> usize {
+        self.largest_payload
     }
 
     /// The number of messages that have bytes on the wire. An empty piece of a stream has none.

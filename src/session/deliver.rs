@@ -57,6 +57,11 @@ impl Session {
         if !is_taken {
             return None;
         }
+        #[cfg(feature = "deflate")]
+        let wire = match &self.phase {
+            Phase::WebSocket(websocket) => websocket.shared_wire(burst, wire)?,
+            _ => wire,
+        };
         cx.stats.messages_out.add(burst.messages() as u64);
         Some(wire)
     }

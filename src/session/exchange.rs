@@ -10,6 +10,7 @@ use std::time::Instant;
 use super::link::Link;
 use super::stream::Streaming;
 use super::{Response, WebSocketHandler};
+use crate::proto::ws::Agreement;
 
 /// The state of the current request.
 ///
@@ -64,5 +65,6 @@ pub(super) enum Handling {
 pub(super) struct Upgraded {
     pub(super) handler: Box<dyn WebSocketHandler>,
     pub(super) protocol: Option<&'static str>,
+    pub(super) deflate: Option<Agreement>,
     pub(super) link: Link,
 }

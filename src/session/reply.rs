@@ -14,6 +14,7 @@ use super::link::Link;
 use super::stream::{Heartbeat, Stream, StreamKind, Streaming};
 use super::{Held, Origin, Response, Surroundings, WebSocketHandler};
 use crate::proto::http1::{BodySize, Conn, Head, Method, ResponseHead, Scheme};
+use crate::proto::ws::Deflate;
 use crate::proto::ws::handshake::{HandshakePolicy, HandshakeRequest, OriginVerdict, negotiate};
 use crate::proto::{Bytes, LocalError, Outbox, RemoteError};
 
@@ -71,7 +72,7 @@ pub struct Reply<'a> {
 ///     }
 /// }
 /// fn app(_: &Request<'_>, reply: Reply<'_>) {
-///     reply.upgrade_with(Upgrade { protocols: &["chat.2", "chat.1"] }, Speaker);
+///     reply.upgrade_with(Upgrade { protocols: &["chat.2", "chat.1"], ..Upgrade::default() }, Speaker);
 /// }
 /// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
 /// # serve_once(app, &["/"]);
@@ -81,6 +82,9 @@ pub struct Upgrade {
     /// The subprotocols that the handler speaks. The server chooses the first protocol in the
     /// client's list that is also in this one.
     pub protocols: &'static [&'static str],
+    /// How messages are compressed (permessage-deflate, RFC 7692) if the client offers it. Default
+    /// `None`: they are not. A value needs the cargo feature `deflate`.
+    pub deflate: Option<Deflate>,
 }
 
 impl<'a> Reply<'a> {
@@ -171,12 +175,12 @@ impl<'a> Reply<'a> {
         self.upgrade_with(Upgrade::default(), handler);
     }
 
-    /// As [`upgrade`](Self::upgrade), with a list of subprotocols.
-    /// [`Socket::protocol`](super::Socket::protocol) returns the chosen one.
+    /// As [`upgrade`](Self::upgrade), with a list of subprotocols, or with compression.
+    /// [`Socket::protocol`](super::Socket::protocol) returns the chosen subprotocol.
     pub fn upgrade_with(self, upgrade: Upgrade, handler: impl WebSocketHandler) {
         let may_act = Origin::of(&self.head, self.scheme, self.cx.settings).may_act();
         let origin = if may_act { OriginVerdict::Allowed } else { OriginVerdict::Refused };
-        let policy = HandshakePolicy { origin, protocols: upgrade.protocols };
+        let policy = HandshakePolicy { origin, protocols: upgrade.protocols, deflate: upgrade.deflate };
         let request = HandshakeRequest::from_fields(self.head.method(), self.head.version(), self.head.fields());
         let accept = match negotiate(&request, &policy) {
             Ok(accept) => accept,
@@ -186,7 +190,8 @@ impl<'a> Reply<'a> {
         accept.fields(&mut fields);
         if self.conn.send_switching_protocols(self.cx.now, &fields, self.out).is_ok() {
             let link = Link::new(self.carried);
-            *self.handling = Handling::Upgraded(Box::new(Upgraded { handler: Box::new(handler), protocol: accept.protocol, link }));
+            let upgraded = Upgraded { handler: Box::new(handler), protocol: accept.protocol, deflate: accept.deflate, link };
+            *self.handling = Handling::Upgraded(Box::new(upgraded));
         }
     }
 

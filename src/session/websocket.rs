@@ -5,6 +5,8 @@
 //! `link`, and the end of the connection to `session`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+#[cfg(feature = "deflate")]
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::exchange::Upgraded;
@@ -12,7 +14,7 @@ use super::link::Link;
 use super::progress::{Ending, Progress};
 use super::socket::send_unless_closing;
 use super::{Burst, Command, Outcome, Socket, Surroundings, WebSocketHandler};
-use crate::proto::ws::{Conn, Event, Next, Writer};
+use crate::proto::ws::{Agreement, Conn, Event, Next, Writer};
 use crate::proto::{CloseReason, Frame, Outbox, RemoteError};
 
 pub(super) struct WebSocket {
@@ -66,12 +68,12 @@ impl Timer {
 impl WebSocket {
     pub(super) fn new(upgraded: Upgraded, cx: &Surroundings<'_>) -> Self {
         cx.stats.websockets.add(1);
-        let Upgraded { handler, protocol, link } = upgraded;
+        let Upgraded { handler, protocol, deflate, link } = upgraded;
         let timer = match cx.settings.limits.heartbeat {
             Some(every) => Timer::Ping(cx.now.instant() + every),
             None => Timer::Off,
         };
-        Self { conn: Conn::new(), handler, protocol, link, overflow: false, heard: false, timer, alarm: None }
+        Self { conn: new_conn(deflate), handler, protocol, link, overflow: false, heard: false, timer, alarm: None }
     }
 
     pub(super) fn open(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
@@ -185,6 +187,20 @@ impl WebSocket {
     #[inline(always)]
     pub(super) fn takes_burst(&self, serial: u64, burst: &Burst<'_>) -> bool {
         self.takes_messages(serial) && self.link.is_free() && !burst.is_chunks()
+    }
+
+    /// The bytes of these messages for this WebSocket, if other connections send the same bytes.
+    /// `wire` is their plain form. `None` if this WebSocket must encode them itself.
+    #[cfg(feature = "deflate")]
+    #[inline]
+    pub(super) fn shared_wire<'b>(&self, burst: &Burst<'b>, wire: &'b Arc<[u8]>) -> Option<&'b Arc<[u8]>> {
+        let agreement = self.conn.writer.agreement();
+        let Some(agreement) = agreement.filter(|agreement| agreement.compresses(burst.largest_payload())) else { return Some(wire) };
+        match burst.frames() {
+            [frame] if !agreement.server_context_takeover() => Some(frame.deflated(agreement).unwrap_or(wire)),
+            // Several compressed messages are joined in the output of the connection.
+            _ => None,
+        }
     }
 
     /// Carries out a command other than a message.
@@ -318,6 +334,16 @@ impl WebSocket {
         cx.contain(|| drop(handler));
         link.let_go(cx);
     }
+}
+
+#[cfg(feature = "deflate")]
+const fn new_conn(deflate: Option<Agreement>) -> Conn {
+    Conn::with_agreement(deflate)
+}
+
+#[cfg(not(feature = "deflate"))]
+const fn new_conn(_: Option<Agreement>) -> Conn {
+    Conn::new()
 }
 
 /// Ends a WebSocket whose request handler panicked after it had accepted the upgrade. The

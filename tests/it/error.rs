@@ -8,7 +8,7 @@ use std::error::Error;
 use pushlab::proto::{CloseReason, LocalError, RemoteError};
 
 /// Every error with its status and its close code. One that is missing here has been added without a decision on either.
-const TABLE: [(RemoteError, u16, u16); 41] = [
+const TABLE: [(RemoteError, u16, u16); 42] = [
     (RemoteError::BadRequestLine, 400, 1002),
     (RemoteError::BadField, 400, 1002),
     (RemoteError::BadTarget, 400, 1002),
@@ -42,6 +42,7 @@ const TABLE: [(RemoteError, u16, u16); 41] = [
     (RemoteError::BadControlFrame, 400, 1002),
     (RemoteError::BadFragment, 400, 1002),
     (RemoteError::InvalidUtf8, 400, 1007),
+    (RemoteError::BadCompression, 400, 1007),
     (RemoteError::BadCloseFrame, 400, 1002),
     (RemoteError::MessageTooLarge, 400, 1009),
     (RemoteError::TooManyFragments, 400, 1008),

@@ -5,13 +5,17 @@
 //!
 //! - `*_split`, `sse_decode`: however the input is cut, the events and the output are the same.
 //! - `*_events`, `*_frames`, `*_ops`: what holds after every step, with limits so small that they are met.
-//! - `*_differential`, `chunked`, `stomp_split`: the same answer as another implementation, `httparse` or a naive one.
+//! - `*_differential`, `chunked`, `stomp_split`, `ws_inflate`: the same answer as another implementation, `httparse` or a naive one.
+//! - `extensions`: an answer to an offer is valid for that offer.
 //! - `*_roundtrip`: what one side encodes, the other decodes.
 //! - `tls_cuts`: however the records are cut, both sides get what the other one has sent.
 //! - `push_*`: what anybody publishes, every subscriber's reader finds, and nothing else.
 
 mod chunked;
+mod deflate;
 mod http1;
+#[cfg(feature = "deflate")]
+mod inflate;
 mod input;
 mod outbox;
 mod push;
@@ -28,8 +32,9 @@ mod ws;
 pub type Property = fn(&[u8]);
 
 /// Every property, by the name of its fuzz target and of its directory of seeds.
-pub const PROPERTIES: [(&str, Property); 17] = [
+pub const PROPERTIES: [(&str, Property); 19] = [
     ("chunked", chunked::decodes_as_the_naive_decoder),
+    ("extensions", deflate::answers_are_valid),
     ("http1_differential", http1::agrees_with_others),
     ("http1_events", http1::keeps_its_promises),
     ("http1_split", http1::does_not_depend_on_cuts),
@@ -44,6 +49,7 @@ pub const PROPERTIES: [(&str, Property); 17] = [
     ("stomp_split", stomp::reads_as_the_naive_reader),
     ("tls_cuts", tls::passes_on_every_byte),
     ("ws_frames", ws::keeps_its_promises),
+    ("ws_inflate", deflate::inflates_as_the_naive_inflater),
     ("ws_roundtrip", ws::arrives_as_it_was_sent),
     ("ws_split", ws::does_not_depend_on_cuts),
 ];

@@ -133,6 +133,17 @@ impl Assembler {
         Ok(())
     }
 
+    /// Appends the next bytes that came out of a compressed message. Returns an error at the first
+    /// byte beyond the limit. The memory does not grow beyond the limit either.
+    #[cfg(feature = "deflate")]
+    pub(super) fn append_inflated(&mut self, bytes: &[u8], limit_bytes: usize) -> Result<(), RemoteError> {
+        let room = limit_bytes.saturating_sub(self.len());
+        let (fitting, excess) = bytes.split_at(room.min(bytes.len()));
+        // What fits comes first, so that the error does not depend on the size of the steps.
+        self.append(fitting, Some(room as u64))?;
+        if excess.is_empty() { Ok(()) } else { Err(RemoteError::MessageTooLarge) }
+    }
+
     /// Ends the message. The caller has passed all bytes of its last frame.
     pub fn finish(&mut self) -> Result<(), RemoteError> {
         self.open = false;

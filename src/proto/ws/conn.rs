@@ -6,6 +6,8 @@
 
 use super::super::{Outbox, ProtocolLimits, RemoteError};
 use super::event::Next;
+#[cfg(feature = "deflate")]
+use super::extension::Agreement;
 use super::reader::Reader;
 use super::writer::Writer;
 
@@ -37,6 +39,21 @@ impl Conn {
     /// A WebSocket after its opening handshake.
     pub const fn new() -> Self {
         Self { reader: Reader::new(), writer: Writer::new() }
+    }
+
+    /// A WebSocket after an opening handshake that has agreed on permessage-deflate.
+    ///
+    /// ```
+    /// use pushlab::Deflate;
+    /// use pushlab::proto::{Outbox, ws::Conn};
+    /// let (mut conn, mut out) = (Conn::with_agreement(Deflate::default().agree([&b"permessage-deflate"[..]])), Outbox::new());
+    /// conn.writer.send_text(&"Hello".repeat(100), &mut out)?;
+    /// assert!(out.len() < 50, "{} bytes", out.len());
+    /// # Ok::<_, pushlab::proto::LocalError>(())
+    /// ```
+    #[cfg(feature = "deflate")]
+    pub const fn with_agreement(agreement: Option<Agreement>) -> Self {
+        Self { reader: Reader::new(), writer: Writer::with_agreement(agreement) }
     }
 
     /// Borrows both sides separately, to read from one and write with the other.

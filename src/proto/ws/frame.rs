@@ -9,6 +9,8 @@ use super::super::error::RemoteError;
 const FIN: u8 = 0x80;
 /// The bits of the first byte that are reserved for extensions.
 const RESERVED: u8 = 0x70;
+/// The reserved bit that marks a compressed message, RSV1 (RFC 7692, section 6).
+const COMPRESSED: u8 = 0x40;
 /// The bit of the second byte that announces a masking key.
 const MASKED: u8 = 0x80;
 /// The length in the second byte that announces two more bytes of length.
@@ -68,6 +70,9 @@ pub struct FrameHead {
     pub fin: bool,
     /// The type of the frame.
     pub opcode: Opcode,
+    /// Whether the message that begins with this frame is compressed (RFC 7692, section 6). Only
+    /// a reader whose WebSocket has negotiated compression accepts this bit.
+    pub compressed: bool,
     /// The number of bytes of payload.
     pub payload_len: u64,
     /// The masking key. Each client frame has one.
@@ -91,19 +96,19 @@ impl std::ops::Deref for EncodedHead {
 impl FrameHead {
     /// The head of a whole message from a server: it is final and has no mask.
     pub const fn server(opcode: Opcode, payload_len: u64) -> Self {
-        Self { fin: true, opcode, payload_len, mask: None }
+        Self { fin: true, opcode, compressed: false, payload_len, mask: None }
     }
 
     /// The head of a whole message from a client: it is final and masked.
     /// [`mask::apply`](super::mask::apply) masks the payload.
     pub const fn client(opcode: Opcode, payload_len: u64, key: [u8; 4]) -> Self {
-        Self { fin: true, opcode, payload_len, mask: Some(key) }
+        Self { fin: true, opcode, compressed: false, payload_len, mask: Some(key) }
     }
 
     /// The wire form. The length is encoded in its shortest form.
     pub fn encode(&self) -> EncodedHead {
         let mut bytes = [0; 14];
-        bytes[0] = u8::from(self.fin) << 7 | self.opcode as u8;
+        bytes[0] = u8::from(self.fin) << 7 | u8::from(self.compressed) << 6 | self.opcode as u8;
         let mut len = match self.payload_len {
             short @ 0..=125 => {
                 bytes[1] = short as u8;
@@ -134,22 +139,33 @@ impl FrameHead {
     /// A broken rule is reported at the first byte that breaks it, even if the head is not
     /// complete.
     pub fn decode(input: &[u8]) -> Result<Option<(usize, Self)>, RemoteError> {
-        decode(input, false)
+        decode(input, false, 0)
     }
 
     /// Like [`decode`](Self::decode), but requires a mask: "a server MUST close the connection upon
     /// receiving a frame that is not masked" (RFC 6455, section 5.1).
     pub fn decode_client(input: &[u8]) -> Result<Option<(usize, Self)>, RemoteError> {
-        decode(input, true)
+        decode(input, true, 0)
+    }
+
+    /// Like [`decode_client`](Self::decode_client), for a WebSocket that has negotiated compression
+    /// (RFC 7692, section 6): RSV1 is allowed on the first frame of a message. It is an error on
+    /// control frames and on continuations (sections 6.1 and 6.2).
+    #[cfg(feature = "deflate")]
+    pub fn decode_compressed_client(input: &[u8]) -> Result<Option<(usize, Self)>, RemoteError> {
+        let begins_message = matches!(input, [first, ..] if matches!(first & 0x0F, 0x1 | 0x2));
+        decode(input, true, if begins_message { COMPRESSED } else { 0 })
     }
 }
 
+/// Decodes a head. `allowed` are the reserved bits that have a meaning here.
+///
 /// Checks the bytes in their order, so that the error does not depend on how many bytes arrive at
 /// once.
 #[inline]
-fn decode(input: &[u8], must_mask: bool) -> Result<Option<(usize, FrameHead)>, RemoteError> {
+fn decode(input: &[u8], must_mask: bool, allowed: u8) -> Result<Option<(usize, FrameHead)>, RemoteError> {
     let [first, rest @ ..] = input else { return Ok(None) };
-    if first & RESERVED != 0 {
+    if first & RESERVED & !allowed != 0 {
         return Err(RemoteError::ReservedBits);
     }
     let opcode = Opcode::from_bits(first & 0x0F).ok_or(RemoteError::ReservedOpcode)?;
@@ -185,7 +201,7 @@ fn decode(input: &[u8], must_mask: bool) -> Result<Option<(usize, FrameHead)>, R
         key => key.copied(),
     };
     let head_len = 2 + length_len + if masked { 4 } else { 0 };
-    Ok(Some((head_len, FrameHead { fin, opcode, payload_len, mask })))
+    Ok(Some((head_len, FrameHead { fin, opcode, compressed: first & COMPRESSED != 0, payload_len, mask })))
 }
 
 /// "In all cases, the minimal number of bytes MUST be used to encode the length." (RFC 6455,

@@ -11,6 +11,7 @@ use sha1::{Digest as _, Sha1};
 
 use super::super::error::RemoteError;
 use super::super::http1::{Method, Version};
+use super::extension::{Agreement, Deflate};
 use super::lists::{ListGrammar, elements, is_extension, is_token};
 
 /// The text that is hashed after the client's key. The hash proves that the server understands
@@ -45,7 +46,7 @@ impl<'a> Single<'a> {
 ///     ("Sec-WebSocket-Version", b"13"),
 /// ];
 /// let request = HandshakeRequest::from_fields(Method::Get, Version::Http11, fields.into_iter());
-/// let policy = HandshakePolicy { origin: OriginVerdict::Allowed, protocols: &[] };
+/// let policy = HandshakePolicy { origin: OriginVerdict::Allowed, protocols: &[], deflate: None };
 /// let mut out = Vec::new();
 /// negotiate(&request, &policy)?.fields(&mut out);
 /// assert_eq!(out, b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n");
@@ -65,6 +66,9 @@ pub struct HandshakeRequest<'a> {
     protocols: Vec<&'a [u8]>,
     protocol_list: ListGrammar,
     extension_list: ListGrammar,
+    /// The value of each `Sec-WebSocket-Extensions` field, in order. Together they form one list.
+    #[cfg(feature = "deflate")]
+    extensions: Vec<&'a [u8]>,
 }
 
 impl<'a> HandshakeRequest<'a> {
@@ -89,7 +93,11 @@ impl<'a> HandshakeRequest<'a> {
                 self.protocol_list.add(value, is_token);
                 self.protocols.push(value);
             }
-            24 if name.eq_ignore_ascii_case("Sec-WebSocket-Extensions") => self.extension_list.add(value, is_extension),
+            24 if name.eq_ignore_ascii_case("Sec-WebSocket-Extensions") => {
+                self.extension_list.add(value, is_extension);
+                #[cfg(feature = "deflate")]
+                self.extensions.push(value);
+            }
             _ => {}
         }
     }
@@ -120,6 +128,8 @@ pub struct HandshakePolicy {
     /// The subprotocols that the application supports. The first one in the client's order is
     /// selected.
     pub protocols: &'static [&'static str],
+    /// The configuration of permessage-deflate. With `None`, every offer of it is declined.
+    pub deflate: Option<Deflate>,
 }
 
 /// The answer to an accepted handshake. [`HandshakeRequest`] has an example.
@@ -130,6 +140,8 @@ pub struct Accept {
     pub key: [u8; 28],
     /// The selected subprotocol, if both sides support one.
     pub protocol: Option<&'static str>,
+    /// The agreement about permessage-deflate, if both sides support it.
+    pub deflate: Option<Agreement>,
 }
 
 impl Accept {
@@ -142,6 +154,10 @@ impl Accept {
             out.extend_from_slice(b"Sec-WebSocket-Protocol: ");
             out.extend_from_slice(protocol.as_bytes());
             out.extend_from_slice(b"\r\n");
+        }
+        #[cfg(feature = "deflate")]
+        if let Some(agreement) = self.deflate {
+            agreement.field(out);
         }
     }
 }
@@ -157,7 +173,8 @@ impl Accept {
 ///   grammar.
 /// - [`ForbiddenOrigin`](RemoteError::ForbiddenOrigin) if the policy refuses the origin.
 ///
-/// Offers of extensions are declined. If there is no common subprotocol, the handshake succeeds
+/// The first acceptable offer of permessage-deflate is accepted if the policy has a configuration for
+/// it. All other offers of extensions are declined. If there is no common subprotocol, the handshake succeeds
 /// without one: the client decides whether to continue (section 4.1).
 pub fn negotiate(request: &HandshakeRequest<'_>, policy: &HandshakePolicy) -> Result<Accept, RemoteError> {
     if !request.is_upgrade() {
@@ -182,7 +199,11 @@ pub fn negotiate(request: &HandshakeRequest<'_>, policy: &HandshakePolicy) -> Re
     // The names of subprotocols are case-sensitive, unlike the other tokens (RFC 6455, section
     // 11.3.4).
     let protocol = offered.find_map(|offer| policy.protocols.iter().copied().find(|known| known.as_bytes() == offer));
-    Ok(Accept { key: accept_key(key), protocol })
+    #[cfg(feature = "deflate")]
+    let deflate = policy.deflate.and_then(|deflate| deflate.agree(request.extensions.iter().copied()));
+    #[cfg(not(feature = "deflate"))]
+    let deflate = None;
+    Ok(Accept { key: accept_key(key), protocol, deflate })
 }
 
 /// The value of `Sec-WebSocket-Accept` for this key (RFC 6455, section 4.2.2).

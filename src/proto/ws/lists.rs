@@ -1,7 +1,7 @@
 //! The lists of the opening handshake (RFC 6455, sections 4.3 and 9.1; RFC 9110, section 5.6.1).
 //!
 //! Owns the grammar of these lists and of their elements. Leaves the meaning of the elements to the
-//! handshake. Extensions have no meaning here, because the server declines all of them.
+//! handshake, and the parameters of permessage-deflate to `extension`.
 
 /// Whether the fields of one name, as far as they have been seen, form a list that follows its
 /// grammar.
@@ -48,6 +48,28 @@ pub(super) fn is_token(text: &[u8]) -> bool {
 pub(super) fn is_extension(element: &[u8]) -> bool {
     let mut parts = split(element, b';');
     parts.next().is_some_and(is_token) && parts.all(is_parameter)
+}
+
+/// The name and the value of each part of an extension: of the extension itself, which has no value,
+/// and of its parameters. The value may be in quotes.
+#[cfg(feature = "deflate")]
+pub(super) fn parameters(element: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+    split(element, b';').map(|part| {
+        let mut halves = part.splitn(2, |byte| *byte == b'=').map(trim);
+        (halves.next().unwrap_or_default(), halves.next())
+    })
+}
+
+/// The value of a parameter without its quotes.
+#[cfg(feature = "deflate")]
+pub(super) fn unquoted(value: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+    let [b'"', inside @ .., b'"'] = value else { return value.into() };
+    let mut unescaped = Vec::with_capacity(inside.len());
+    let mut bytes = inside.iter();
+    while let Some(byte) = bytes.next() {
+        unescaped.extend(if *byte == b'\\' { bytes.next() } else { Some(byte) });
+    }
+    unescaped.into()
 }
 
 fn is_parameter(text: &[u8]) -> bool {

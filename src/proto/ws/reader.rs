@@ -10,6 +10,8 @@ use super::super::{Outbox, ProtocolLimits, RemoteError};
 use super::assembler::{Assembler, check_size};
 use super::event::{Event, Message, Next};
 use super::frame::{FrameHead, Opcode};
+#[cfg(feature = "deflate")]
+use super::inflate::Inflation;
 use super::writer::Writer;
 use super::{close, mask};
 
@@ -52,6 +54,9 @@ struct Partial {
     message: Assembler,
     /// The payload of a control frame that arrives in parts, at most 125 bytes.
     control: Vec<u8>,
+    /// Set while a compressed message arrives.
+    #[cfg(feature = "deflate")]
+    inflation: Option<Inflation>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -131,7 +136,8 @@ impl Reader {
     }
 
     /// The number of bytes of memory that this reader owns for an incomplete message or frame. It
-    /// is 0 between messages.
+    /// is 0 between messages. While a compressed message arrives, its inflater takes up to 50 KiB in
+    /// addition.
     pub fn capacity(&self) -> usize {
         match &self.state {
             State::Partial(partial) => size_of::<Partial>() + partial.message.capacity() + partial.control.capacity(),
@@ -216,7 +222,7 @@ impl Reader {
                 }
                 continue;
             }
-            let Some((head_len, head)) = FrameHead::decode_client(&input[*used..])? else { return Ok(Step::NeedData) };
+            let Some((head_len, head)) = decode(&input[*used..], writer)? else { return Ok(Step::NeedData) };
             *used += head_len;
             if let Some(step) = self.begin(&head, input, used, writer, out, limits)? {
                 return Ok(step);
@@ -248,7 +254,12 @@ impl Reader {
                 return Ok(Some(Step::Control(head.opcode, payload)));
             }
             self.partial().control.clear();
-        } else if matches!(self.state, State::Idle) && head.fin && head.opcode != Opcode::Continuation && whole.is_some() {
+        } else if matches!(self.state, State::Idle)
+            && head.fin
+            && head.opcode != Opcode::Continuation
+            && !head.compressed
+            && whole.is_some()
+        {
             check_size(head.payload_len, limits)?;
             // An unfragmented message that is whole in the input is borrowed, not copied.
             return Ok(whole.map(|payload| {
@@ -257,7 +268,7 @@ impl Reader {
                 Step::Whole(head.opcode, payload)
             }));
         } else {
-            self.partial().message.admit(head.opcode, head.payload_len, limits)?;
+            self.partial().admit(head, writer, limits)?;
         }
         self.partial().frame = Some(OpenFrame { fin: head.fin, opcode: head.opcode, key, offset: 0, remaining: head.payload_len });
         Ok(None)
@@ -265,29 +276,53 @@ impl Reader {
 }
 
 impl Partial {
+    /// Takes the head of a data frame, which begins or continues a message.
+    fn admit(&mut self, head: &FrameHead, writer: &mut Writer, limits: &ProtocolLimits) -> Result<(), RemoteError> {
+        #[cfg(feature = "deflate")]
+        if head.compressed && !self.message.is_open() {
+            self.inflation = writer.take_inflater().map(|inflater| Inflation::new(inflater, limits));
+        }
+        #[cfg(feature = "deflate")]
+        if let Some(inflation) = &mut self.inflation {
+            return inflation.admit(head, &mut self.message, limits);
+        }
+        let _ = writer;
+        self.message.admit(head.opcode, head.payload_len, limits)
+    }
+
+    /// Adds unmasked payload to the message, as [`Assembler::append`] does.
+    fn append(&mut self, payload: &[u8], announced: Option<u64>) -> Result<(), RemoteError> {
+        #[cfg(feature = "deflate")]
+        if let Some(inflation) = &mut self.inflation {
+            return inflation.append(payload, &mut self.message);
+        }
+        self.message.append(payload, announced)
+    }
+
     /// Consumes payload of the open frame, and returns the frame when its payload is complete.
     fn feed(&mut self, input: &mut [u8], used: &mut usize, is_closing: bool) -> Result<Option<OpenFrame>, RemoteError> {
         let frame = self.frame.as_mut().expect("a frame is open");
         let len = usize::try_from(frame.remaining).map_or(input.len(), |remaining| remaining.min(input.len()));
         let payload = &mut input[..len];
         *used += len;
-        if !is_ignored(frame.opcode, is_closing) {
-            mask::apply(frame.key, usize::from(frame.offset), payload);
-            if frame.opcode.is_control() {
+        let OpenFrame { fin, opcode, key, offset, remaining } = *frame;
+        frame.offset = (usize::from(offset) + len) as u8 & 3;
+        frame.remaining -= len as u64;
+        if !is_ignored(opcode, is_closing) {
+            mask::apply(key, usize::from(offset), payload);
+            if opcode.is_control() {
                 self.control.extend_from_slice(payload);
             } else {
-                self.message.append(payload, frame.fin.then_some(frame.remaining))?;
+                self.append(payload, fin.then_some(remaining))?;
             }
         }
-        frame.offset = (usize::from(frame.offset) + len) as u8 & 3;
-        frame.remaining -= len as u64;
-        Ok(if frame.remaining == 0 { self.frame.take() } else { None })
+        Ok(self.frame.take_if(|frame| frame.remaining == 0))
     }
 
     /// Handles a completed frame. Returns an event if the frame completes one.
     fn end(&mut self, frame: OpenFrame, writer: &mut Writer, out: &mut Outbox) -> Result<Option<Step>, RemoteError> {
         if is_ignored(frame.opcode, writer.is_closing()) {
-            self.message = Assembler::new();
+            *self = Self::default();
             return Ok(None);
         }
         if frame.opcode.is_control() {
@@ -297,9 +332,25 @@ impl Partial {
         if !frame.fin {
             return Ok(None);
         }
+        #[cfg(feature = "deflate")]
+        if let Some(inflation) = self.inflation.take() {
+            writer.keep_inflater(inflation.finish(&mut self.message)?);
+        }
         self.message.finish()?;
         Ok(Some(Step::Assembled))
     }
+}
+
+/// Decodes the head of a frame. A compressed message is an error unless the handshake has agreed on
+/// compression.
+#[inline]
+fn decode(input: &[u8], writer: &Writer) -> Result<Option<(usize, FrameHead)>, RemoteError> {
+    #[cfg(feature = "deflate")]
+    if writer.agreement().is_some() {
+        return FrameHead::decode_compressed_client(input);
+    }
+    let _ = writer;
+    FrameHead::decode_client(input)
 }
 
 /// The number of bytes in the head of a masked frame with at most 125 bytes of payload.

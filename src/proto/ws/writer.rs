@@ -2,12 +2,21 @@
 //!
 //! Owns the encoding of frames and the state of the closing handshake: nothing is sent after a
 //! close frame. Frames are not masked ("A server MUST NOT mask any frames that it sends", section
-//! 5.1) and not fragmented, because each message is whole when it is sent. Leaves the time to wait
-//! for a close frame to the session.
+//! 5.1) and not fragmented, because each message is whole when it is sent. Also owns what the
+//! handshake has agreed on about compression, and the windows that outlive a message. Leaves the
+//! time to wait for a close frame to the session.
 
+#[cfg(feature = "deflate")]
+use super::super::Bytes;
 use super::super::{Frame, FrameKind, LocalError, Outbox, RemoteError};
 use super::close;
+#[cfg(feature = "deflate")]
+use super::deflate::{self, Compressor};
+#[cfg(feature = "deflate")]
+use super::extension::Agreement;
 use super::frame::{FrameHead, Opcode};
+#[cfg(feature = "deflate")]
+use super::inflate::Inflater;
 
 /// The bit of the first byte that marks the last frame of a message.
 const FIN: u8 = 0x80;
@@ -55,12 +64,67 @@ enum Closing {
 #[derive(Debug, Default)]
 pub struct Writer {
     closing: Closing,
+    /// What the handshake has agreed on, for both directions.
+    #[cfg(feature = "deflate")]
+    agreement: Option<Agreement>,
+    /// The windows of the sides that keep theirs between messages.
+    #[cfg(feature = "deflate")]
+    windows: Option<Box<Windows>>,
+}
+
+/// The compressor and the inflater of a connection with context takeover, each from its first
+/// compressed message on.
+#[cfg(feature = "deflate")]
+#[derive(Debug, Default)]
+struct Windows {
+    compressor: Option<Compressor>,
+    inflater: Option<Box<Inflater>>,
 }
 
 impl Writer {
     /// A writer after the opening handshake.
     pub const fn new() -> Self {
-        Self { closing: Closing::Open }
+        Self {
+            closing: Closing::Open,
+            #[cfg(feature = "deflate")]
+            agreement: None,
+            #[cfg(feature = "deflate")]
+            windows: None,
+        }
+    }
+
+    /// A writer after an opening handshake that has agreed on permessage-deflate. It compresses
+    /// messages from the threshold of the agreement on, if they get smaller. It never compresses
+    /// control frames.
+    #[cfg(feature = "deflate")]
+    pub const fn with_agreement(agreement: Option<Agreement>) -> Self {
+        Self { closing: Closing::Open, agreement, windows: None }
+    }
+
+    /// The agreement about permessage-deflate.
+    #[cfg(feature = "deflate")]
+    #[inline]
+    pub const fn agreement(&self) -> Option<Agreement> {
+        self.agreement
+    }
+
+    /// The inflater of the connection, or a new one. `None` if there is no agreement. The caller
+    /// [gives it back](Self::keep_inflater) after the message.
+    #[cfg(feature = "deflate")]
+    pub(super) fn take_inflater(&mut self) -> Option<Box<Inflater>> {
+        let agreement = self.agreement?;
+        let kept = self.windows.as_mut().and_then(|windows| windows.inflater.take());
+        kept.or_else(|| Some(Inflater::new(agreement)))
+    }
+
+    /// Takes the inflater back after a message. It stays here only if the client keeps its window.
+    #[cfg(feature = "deflate")]
+    pub(super) fn keep_inflater(&mut self, inflater: Box<Inflater>) {
+        if self.agreement.is_some_and(Agreement::client_context_takeover) {
+            self.windows.get_or_insert_default().inflater = Some(inflater);
+        } else {
+            inflater.give_back();
+        }
     }
 
     /// Sends a text message.
@@ -77,11 +141,18 @@ impl Writer {
 
     /// Sends a shared frame. If it was encoded for a WebSocket, its shared bytes are sent
     /// unchanged. Otherwise its payload is sent, as text if it is UTF-8, or else as binary.
+    ///
+    /// If the WebSocket compresses messages without context takeover, the frame is compressed when
+    /// the first such WebSocket sends it, and all others send the same bytes.
     #[inline]
     pub fn send_frame(&mut self, frame: &Frame, out: &mut Outbox) -> Result<(), LocalError> {
         match frame.kind() {
             FrameKind::Text | FrameKind::Binary => {
                 self.check_open()?;
+                #[cfg(feature = "deflate")]
+                if self.send_frame_deflated(frame, out) {
+                    return Ok(());
+                }
                 if let Some(first) = frame.first() {
                     out.extend(first);
                 }
@@ -182,6 +253,10 @@ impl Writer {
     #[inline]
     fn send(&mut self, opcode: Opcode, payload: &[u8], out: &mut Outbox) -> Result<(), LocalError> {
         self.check_open()?;
+        #[cfg(feature = "deflate")]
+        if !opcode.is_control() && self.send_deflated(opcode, [b"", payload], out) {
+            return Ok(());
+        }
         // The usual short head needs no general encoder.
         if payload.len() <= SHORT_BYTES {
             out.extend(&[FIN | opcode as u8, payload.len() as u8]);
@@ -190,5 +265,39 @@ impl Writer {
         }
         out.extend(payload);
         Ok(())
+    }
+
+    /// Sends a frame in its shared compressed form. Returns whether it was sent.
+    #[cfg(feature = "deflate")]
+    fn send_frame_deflated(&mut self, frame: &Frame, out: &mut Outbox) -> bool {
+        let Some(agreement) = self.agreement else { return false };
+        if agreement.server_context_takeover() {
+            let opcode = if frame.kind() == FrameKind::Text { Opcode::Text } else { Opcode::Binary };
+            let (first, rest) = frame.payload_parts();
+            return self.send_deflated(opcode, [first, &frame.shared()[rest]], out);
+        }
+        let Some(wire) = frame.deflated(agreement) else { return false };
+        out.push_shared(wire, 0..wire.len());
+        true
+    }
+
+    /// Compresses a message for this connection alone, and sends it. Returns whether it was sent: a
+    /// message that is too small, or that does not get smaller, is not.
+    #[cfg(feature = "deflate")]
+    fn send_deflated(&mut self, opcode: Opcode, payload: [&[u8]; 2], out: &mut Outbox) -> bool {
+        let Some(agreement) = self.agreement else { return false };
+        if !agreement.compresses(payload[0].len() + payload[1].len()) {
+            return false;
+        }
+        let compressed = if agreement.server_context_takeover() {
+            let windows = self.windows.get_or_insert_default();
+            windows.compressor.get_or_insert_with(|| Compressor::new(agreement)).compress(payload)
+        } else {
+            deflate::compress_alone(agreement, payload)
+        };
+        let Some(compressed) = compressed else { return false };
+        out.extend(&deflate::head(opcode, compressed.len()).encode());
+        out.push(Bytes::Owned(compressed));
+        true
     }
 }

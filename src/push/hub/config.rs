@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::clock::Clock;
+use crate::proto::ws::Deflate;
 use crate::push::log::{HistoryBounds, SharedLog};
 
 /// A hub's configuration.
@@ -86,6 +87,11 @@ pub struct HubConfig {
     /// Whether joining and leaving is published for every topic, also for topics whose presence
     /// topic does not exist. Default `false`.
     pub presence_messages: bool,
+    /// How the messages of the hub's `WebSockets` and of STOMP are compressed (permessage-deflate,
+    /// RFC 7692), for clients that offer it. Default `None`: they are not. A value needs the cargo
+    /// feature `deflate`. A message is compressed once for all clients that negotiated the same
+    /// window, and its history keeps the compressed form beside the plain one.
+    pub deflate: Option<Deflate>,
     /// A log outside the process, which several servers share. Default `None`: the hub gives out the
     /// ids itself, and keeps the messages in memory alone.
     pub log: Option<SharedLog>,
@@ -120,6 +126,7 @@ impl Default for HubConfig {
             presence_grace: Duration::from_secs(30),
             presence_absent: 100_000,
             presence_messages: false,
+            deflate: None,
             log: None,
             clock: Clock::default(),
         }

@@ -107,10 +107,12 @@ impl Stomp {
 
     /// Upgrades a request to a WebSocket that speaks STOMP, with the subprotocols `v12.stomp`,
     /// `v11.stomp` and `v10.stomp`. A client without a subprotocol is served, too. A request that
-    /// is not a handshake gets 426.
+    /// is not a handshake gets 426. Messages are compressed as the hub's
+    /// [`HubConfig::deflate`](crate::push::HubConfig::deflate) says.
     pub fn serve(&self, reply: Reply<'_>) {
         const PROTOCOLS: &[&str] = &["v12.stomp", "v11.stomp", "v10.stomp"];
-        reply.upgrade_with(Upgrade { protocols: PROTOCOLS }, StompConnection::new(Arc::clone(&self.0)));
+        let upgrade = Upgrade { protocols: PROTOCOLS, deflate: self.0.hub.config().deflate };
+        reply.upgrade_with(upgrade, StompConnection::new(Arc::clone(&self.0)));
     }
 
     /// The counters.

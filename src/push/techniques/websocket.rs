@@ -6,6 +6,9 @@
 //! intermediaries do not understand it, and the client itself must reconnect. Choose it where both
 //! sides send often.
 //!
+//! With [`HubConfig::deflate`](crate::push::HubConfig::deflate), messages are compressed (RFC 7692)
+//! for clients that offer it: once for each message, not once for each client.
+//!
 //! Missed messages are sent as the client reads, and the slow-consumer policy never drops them.
 //! With `format=raw`, frames cannot express ids or gaps. So a cursor that cannot be resumed is
 //! refused with 410, and a gap that opens later ends the connection with close code 4410.
@@ -18,7 +21,7 @@ use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, Technique};
 use crate::push::hub::{Access, EncodeGap, Hub, PublishError, Publishing, Subscription, SubscriptionStatus};
 use crate::push::log::Patience;
 use crate::push::model::{Format, PRESENCE, Payload, SharedForm};
-use crate::session::{Reply, Socket, WebSocketHandler};
+use crate::session::{Reply, Socket, Upgrade, WebSocketHandler};
 
 pub(crate) const TECHNIQUE: Technique = Technique {
     name: "ws",
@@ -35,7 +38,7 @@ pub(crate) const TECHNIQUE: Technique = Technique {
 
 pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     match connection(call) {
-        Ok(connection) => reply.upgrade(connection),
+        Ok(connection) => reply.upgrade_with(Upgrade { deflate: call.hub.config().deflate, ..Upgrade::default() }, connection),
         Err(rejection) => call.reject(reply, &rejection),
     }
 }

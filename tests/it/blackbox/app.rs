@@ -191,7 +191,7 @@ impl App {
             "/quiet" => reply.event_stream().feed(Quiet),
             "/ws" => {
                 reply.carry(Carried(Arc::clone(self)));
-                reply.upgrade_with(Upgrade { protocols: &["chat", "superchat"] }, Echo(Arc::clone(self)));
+                reply.upgrade_with(Upgrade { protocols: &["chat", "superchat"], ..Upgrade::default() }, Echo(Arc::clone(self)));
             }
             "/stomp" => self.stomp().serve(reply),
             "/timer" => reply.upgrade(Timed(Arc::clone(self))),

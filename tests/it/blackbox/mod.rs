@@ -14,6 +14,8 @@ mod busy;
 mod cases;
 mod catch_up;
 mod client;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod errors;
 #[cfg(target_os = "linux")]
 mod exhausted;

@@ -128,7 +128,15 @@ fn answer(shelf: &Arc<Shelf>, request: &Request<'_>, mut reply: Reply<'_>) {
         }
         "/ws" => {
             let talker = Talker { shelf: Arc::clone(shelf), _token: shelf.token() };
-            reply.upgrade_with(Upgrade { protocols: &["chat", "superchat"] }, talker);
+            reply.upgrade_with(Upgrade { protocols: &["chat", "superchat"], ..Upgrade::default() }, talker);
+        }
+        #[cfg(feature = "deflate")]
+        "/deflate" | "/takeover" => {
+            let keeps = request.path() == "/takeover";
+            let deflate =
+                pushlab::Deflate { server_context_takeover: keeps, client_context_takeover: keeps, ..pushlab::Deflate::default() };
+            let talker = Talker { shelf: Arc::clone(shelf), _token: shelf.token() };
+            reply.upgrade_with(Upgrade { deflate: Some(deflate), ..Upgrade::default() }, talker);
         }
         _ => reply.send(Response::status(404)),
     }

@@ -11,6 +11,8 @@ mod bursts;
 mod carried;
 mod closing;
 mod deadlines;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod handshakes;
 mod holds;
 pub mod layer;

@@ -374,6 +374,19 @@ impl Rig {
         false
     }
 
+    /// Delivers one message. Returns where its bytes are, if the session takes bytes that others share.
+    #[cfg(feature = "deflate")]
+    pub fn shared_address(&mut self, frame: &Frame) -> Option<*const u8> {
+        let (serial, burst) = (self.last_serial(), Burst::one(frame));
+        match self.driven.session.deliver(serial, Delivery::Messages(&burst), &mut self.out, &self.world.cx()) {
+            Delivered::Shared(wire) => {
+                self.peer.take(wire);
+                Some(wire.as_ptr())
+            }
+            _ => None,
+        }
+    }
+
     pub fn apply(&mut self, serial: u64, command: Command) {
         let delivered = self.driven.session.deliver(serial, Delivery::Command(command), &mut self.out, &self.world.cx());
         assert!(matches!(delivered, Delivered::Taken));

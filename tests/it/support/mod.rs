@@ -1,6 +1,8 @@
 //! What the tests share.
 
 pub mod cases;
+#[cfg(feature = "deflate")]
+pub mod deflate;
 pub mod frames;
 pub mod handshakes;
 pub mod naive_http;

@@ -77,7 +77,9 @@ fn memory_stops_at_what_the_last_frame_brings() {
 
 #[test]
 fn an_idle_connection_owns_no_memory() {
-    assert!(size_of::<Conn>() <= 24, "{} bytes", size_of::<Conn>());
+    // The feature adds an agreement and a pointer, of which the agreement takes bytes that were unused.
+    let most = if cfg!(feature = "deflate") { 32 } else { 24 };
+    assert!(size_of::<Conn>() <= most, "{} bytes", size_of::<Conn>());
     let mut server = Server::new(&ProtocolLimits::default());
     let message = "x".repeat(5000);
     for wire in [text(&message), frame(true, Opcode::Ping, &[1; 125])] {

@@ -2,9 +2,15 @@
 
 mod assembler;
 mod close;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod differential;
+#[cfg(feature = "deflate")]
+mod extension;
 mod frame;
 mod frames;
+#[cfg(feature = "deflate")]
+mod inflate;
 mod mask;
 mod messages;
 pub mod peer;

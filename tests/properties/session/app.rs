@@ -130,7 +130,7 @@ impl Handler for App {
             }
             "/v" => {
                 reply.carry(self.token());
-                reply.upgrade_with(Upgrade { protocols: &["one", "two"] }, Chat::new(self));
+                reply.upgrade_with(Upgrade { protocols: &["one", "two"], ..Upgrade::default() }, Chat::new(self));
             }
             "/w" => reply.upgrade(Chat::new(self)),
             "/x" => {
