@@ -60,9 +60,24 @@ pub use pushlab::IoModel;
 /// After this time a test has failed.
 pub const NET: Duration = Duration::from_secs(10);
 
+/// The two tests of a body, one for each IO model.
+macro_rules! on_models {
+    ($event_loop:ident, $threads:ident, $run:expr) => {
+        #[test]
+        fn $event_loop() {
+            $run($crate::blackbox::IoModel::EventLoop);
+        }
+
+        #[test]
+        fn $threads() {
+            $run($crate::blackbox::IoModel::ThreadPerConnection);
+        }
+    };
+}
+use on_models;
+
 /// Makes tests of one body that takes the IO model: `name::event_loop` and `name::threads`, and with TLS `name::event_loop_over_tls`
-/// and `name::threads_over_tls`.
-/// Attributes apply to both tests: a `cfg` that does not hold removes the body together with them.
+/// and `name::threads_over_tls`. Attributes apply to all of them: a `cfg` that does not hold removes the body together with them.
 macro_rules! both {
     ($($(#[$meta:meta])* fn $name:ident($model:ident) $body:block)*) => {$(
         $(#[$meta])*
@@ -72,27 +87,9 @@ macro_rules! both {
 
             fn body($model: $crate::blackbox::IoModel) $body
 
-            #[test]
-            fn event_loop() {
-                body($crate::blackbox::IoModel::EventLoop);
-            }
-
-            #[test]
-            fn threads() {
-                body($crate::blackbox::IoModel::ThreadPerConnection);
-            }
-
+            $crate::blackbox::on_models!(event_loop, threads, body);
             #[cfg(feature = "tls")]
-            #[test]
-            fn event_loop_over_tls() {
-                $crate::blackbox::tls::client::over_tls(|| body($crate::blackbox::IoModel::EventLoop));
-            }
-
-            #[cfg(feature = "tls")]
-            #[test]
-            fn threads_over_tls() {
-                $crate::blackbox::tls::client::over_tls(|| body($crate::blackbox::IoModel::ThreadPerConnection));
-            }
+            $crate::blackbox::on_models!(event_loop_over_tls, threads_over_tls, |model| $crate::blackbox::tls::client::over_tls(|| body(model)));
         }
     )*};
 }
@@ -108,15 +105,7 @@ macro_rules! both_plain {
 
             fn body($model: $crate::blackbox::IoModel) $body
 
-            #[test]
-            fn event_loop() {
-                body($crate::blackbox::IoModel::EventLoop);
-            }
-
-            #[test]
-            fn threads() {
-                body($crate::blackbox::IoModel::ThreadPerConnection);
-            }
+            $crate::blackbox::on_models!(event_loop, threads, body);
         }
     )*};
 }
