@@ -183,6 +183,8 @@ impl Records {
                     return Err(());
                 }
                 Err(error) => {
+                    // Input may have come between the end of the handshake and the mistake.
+                    self.note_secured();
                     self.fail(&error.to_string());
                     self.say_why();
                     return Err(());
@@ -193,11 +195,15 @@ impl Records {
                 break;
             }
         }
+        self.note_secured();
+        Ok(used)
+    }
+
+    fn note_secured(&mut self) {
         if matches!(self.mode, Mode::Handshake { .. }) && !self.connection.is_handshaking() {
             self.mode = Mode::Open;
             self.news = Some(Box::new(self.info()));
         }
-        Ok(used)
     }
 
     fn info(&self) -> TlsInfo {

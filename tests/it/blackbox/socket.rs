@@ -25,6 +25,7 @@ impl Socket {
     }
 
     /// Without TLS, whatever the other end speaks.
+    #[cfg(unix)]
     pub const fn plain(tcp: TcpStream) -> Self {
         Self { tcp, tls: None }
     }
