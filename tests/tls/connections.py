@@ -9,11 +9,13 @@ import ssl
 import struct
 import subprocess
 
+from handshakes import client_hello
 from support import (
     PATIENCE_SECONDS,
     VERSIONS,
     Dialogue,
     InMemory,
+    Red,
     contains,
     curl,
     curl_command,
@@ -22,10 +24,13 @@ from support import (
     request,
     require,
     s_client,
+    send_with_fin,
     wait_until,
 )
 
 MEGABYTE = os.urandom(1024 * 1024)
+# Less than each time-out of the server.
+SOON_SECONDS = 4
 CLOSING_REQUEST = request("GET", "/plaintext", fields="Connection: close\r\n")
 
 # HTTP and WebSocket
@@ -89,10 +94,10 @@ def single_bytes(setting):
     """A handshake and a request that arrive byte by byte, and a request in records of one byte."""
     with setting.serve() as server:
         for version in VERSIONS:
-            with InMemory(server, setting.authority.context(version), at_once=1) as client:
+            with InMemory(server, setting.authority.context(version), at_once=1).handshake() as client:
                 client.drive(client.tls.write, CLOSING_REQUEST)
                 is_hello(f"TLS {version}, byte by byte", client.rest())
-            with InMemory(server, setting.authority.context(version)) as client:
+            with InMemory(server, setting.authority.context(version)).handshake() as client:
                 for byte in CLOSING_REQUEST:
                     client.tls.write(bytes([byte]))
                 client.flush()
@@ -139,7 +144,7 @@ def close_notify_of_client(setting):
                 ("1 MiB", request("POST", "/echo", MEGABYTE), 200, MEGABYTE),
                 ("half a body", request("POST", "/echo", MEGABYTE)[:-500], 400, b"in the middle of a message\n"),
             ]:
-                with InMemory(server, setting.authority.context(version)) as client:
+                with InMemory(server, setting.authority.context(version)).handshake() as client:
                     client.tls.write(last)
                     client.end()
                     client.flush()
@@ -190,6 +195,41 @@ def leave(client):
     # The server answers 400 after the client's `close_notify`, which this call does not expect.
     with contextlib.suppress(ssl.SSLError):
         client.tls.unwrap()
+
+
+def fin_with_data(setting):
+    """A connection ends soon when FIN comes in one segment with bytes that make no request. The
+    server must not wait for a time-out."""
+    with setting.serve() as server:
+        for part in [1, 5, 50]:
+            with server.socket() as connection:
+                send_with_fin(connection, client_hello(b"\x00")[:part])
+                ends_soon(f"FIN with the first {part} bytes of a ClientHello", connection)
+        for version in VERSIONS:
+            context = setting.authority.context(version)
+            with InMemory(server, context) as client:
+                client.drive_to_last_output(client.tls.do_handshake)
+                send_with_fin(client.socket, client.output.read())
+                ends_soon(f"TLS {version}, FIN with the last bytes of the handshake", client.socket)
+            for part in [4, 30]:
+                with InMemory(server, context).handshake() as client:
+                    client.drive(client.tls.write, request("GET", "/plaintext"))
+                    client.drive(client.tls.read, 65_536)
+                    client.tls.write(request("GET", "/plaintext"))
+                    send_with_fin(client.socket, client.output.read()[:part])
+                    ends_soon(f"TLS {version}, FIN with the first {part} bytes of a record", client.socket)
+        server.serves("connections that ended early")
+
+
+def ends_soon(what, connection):
+    connection.settimeout(SOON_SECONDS)
+    try:
+        while connection.recv(65_536):
+            pass
+    except TimeoutError:
+        raise Red(f"{what}: expected the end of the connection, got no end in {SOON_SECONDS} s") from None
+    except ConnectionResetError:
+        pass
 
 
 # What OpenSSL's client can ask of an open connection
@@ -246,6 +286,7 @@ CHECKS = {
     "close_notify": close_notify,
     "close_notify of the client": close_notify_of_client,
     "cut in a body": cut_in_body,
+    "FIN with data": fin_with_data,
     "resumption": resumption,
     "renegotiation": renegotiation,
     "key update": key_update,

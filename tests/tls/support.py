@@ -294,7 +294,6 @@ class InMemory:
         self.at_once = at_once
         self.input, self.output = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(self.input, self.output, server_hostname="localhost")
-        self.drive(self.tls.do_handshake)
 
     def __enter__(self):
         return self
@@ -302,16 +301,24 @@ class InMemory:
     def __exit__(self, *_):
         self.socket.close()
 
+    def handshake(self):
+        self.drive(self.tls.do_handshake)
+        return self
+
     def flush(self):
         while data := self.output.read(self.at_once):
             self.socket.sendall(data)
 
     def drive(self, act, *arguments):
+        result = self.drive_to_last_output(act, *arguments)
+        self.flush()
+        return result
+
+    def drive_to_last_output(self, act, *arguments):
+        """As `drive`. What is sent last stays in `output`."""
         while True:
             try:
-                result = act(*arguments)
-                self.flush()
-                return result
+                return act(*arguments)
             except ssl.SSLWantReadError:
                 self.flush()
                 data = self.socket.recv(65_536)
@@ -333,6 +340,14 @@ class InMemory:
             if not data:
                 return received
             received += data
+
+
+def send_with_fin(connection, data):
+    """Sends the data and the end of the sending side in one segment, so that a server learns of both
+    by one event (tcp(7), TCP_CORK)."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+    connection.sendall(data)
+    connection.shutdown(socket.SHUT_WR)
 
 
 def s_client(server, *options, input=b"", name="localhost"):
