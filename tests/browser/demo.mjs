@@ -3,39 +3,7 @@
 
 import assert from "node:assert/strict";
 import { closePage, fitsPhone, HOSTILE, newPage, onBothModels, PATIENCE, picture, start, stop } from "./support.mjs";
-
-const PANELS = ["page", "poll", "jsonp", "long-poll", "script-poll", "iframe", "stream", "multipart", "events", "ws"];
-// The panels that are open from the start. They fit into the page's four shared connections.
-const OPEN = PANELS.filter((key) => key !== "script-poll" && key !== "multipart");
-
-const read = (page) =>
-  page.evaluate(() =>
-    [...document.querySelectorAll("article")].map((panel) => {
-      const figure = (name) => panel.querySelector(`[data-is="${name}"]`).textContent;
-      const [messages, gaps] = [figure("messages"), figure("gaps")].map((text) => Number(text.replaceAll(",", "")));
-      return { key: panel.dataset.key, state: panel.dataset.state, messages, lostAndTwice: figure("lost"), gaps };
-    }),
-  );
-
-/**
- * Waits until these panels are live and have received `more` further messages. None may have lost a
- * message.
- */
-async function untilCounting(page, keys, more, when, gaps = 0) {
-  const least = Object.fromEntries((await read(page)).filter(({ key }) => keys.includes(key)).map(({ key, messages }) => [key, messages + more]));
-  const isCounting = (wanted) =>
-    Object.entries(wanted).every(([key, messages]) => {
-      const panel = document.querySelector(`article[data-key="${key}"]`);
-      return panel.dataset.state === "live" && Number(panel.querySelector('[data-is="messages"]').textContent.replaceAll(",", "")) >= messages;
-    });
-  await page.waitForFunction(isCounting, least, PATIENCE).catch(async (error) => {
-    throw new Error(`${when}: wanted ${JSON.stringify(least)}, got ${JSON.stringify(await read(page))}`, { cause: error });
-  });
-  for (const panel of (await read(page)).filter(({ key }) => keys.includes(key))) {
-    assert.equal(panel.lostAndTwice, "0 / 0", `${panel.key}, lost / twice, ${when}`);
-    assert.equal(panel.gaps, gaps, `${panel.key}, gaps, ${when}`);
-  }
-}
+import { OPEN, PANELS, read, untilCounting } from "./panels.mjs";
 
 async function cut(page, keys) {
   for (const key of keys) await page.click(`article[data-key="${key}"] .cut`);

@@ -44,7 +44,7 @@ export async function start(example, io, port = 0, args = []) {
     let printed = "";
     child.stdout.setEncoding("utf8").on("data", (text) => {
       printed += text;
-      const match = printed.match(/http:\/\/127\.0\.0\.1:(\d+)\//);
+      const match = printed.match(/https?:\/\/127\.0\.0\.1:(\d+)\//);
       if (match) found(match);
     });
     child.on("exit", (code) => failed(new Error(`${example} (${io}) ended with ${code} before it printed an address`)));
@@ -101,9 +101,12 @@ export async function publish(server, topic, text, fields = {}) {
   return JSON.parse(answer).id;
 }
 
+/** Starts a browser of the test's own, with further options of Chromium. */
+export const launch = (args = []) => chromium.launch({ executablePath: "/usr/bin/chromium", args: [...CHROMIUM, ...args] });
+
 /** Runs `test(io)` on both IO models. */
 export async function onBothModels(title, test) {
-  browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: CHROMIUM });
+  browser = await launch();
   try {
     for (const io of IO_MODELS) {
       await test(io);
