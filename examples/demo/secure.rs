@@ -36,7 +36,7 @@ impl Secure {
             (0, 0, true) => own_certificate()?,
             (_, _, true) => return Err("--tls-self-signed: give either this, or --tls-cert and --tls-key".to_owned()),
             (given, keys, false) if given != keys => {
-                return Err(format!("each --tls-cert needs a --tls-key: {given} certificates and {keys} keys were given"));
+                return Err(format!("each --tls-cert needs a --tls-key, and they were given {given} and {keys} times"));
             }
             _ => {
                 let pairs: Vec<_> = certificates.into_iter().zip(keys).collect();
