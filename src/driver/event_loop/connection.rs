@@ -23,7 +23,7 @@ use crate::driver::write::write_once;
 use crate::driver::{Config, EDGES_ARE_REAL};
 use crate::proto::{CloseReason, Outbox};
 use crate::session::{
-    Burst, Context, Delivered, Delivery, Handler, Need, Peer, PeerEnd, Post, Ready, RemoteSource, Session, Stats, Surroundings,
+    Burst, Context, Delivered, Delivery, Handler, Peer, PeerEnd, Post, Ready, RemoteSource, Session, Stats, Surroundings,
 };
 
 /// The data that all connections of a loop share and only read.
@@ -201,7 +201,7 @@ impl LoopConnection {
             if taken > 0 {
                 env.stats.wrote(taken);
             }
-            if out.is_empty() && tls.over(&mut self.socket).need() == Need::Nothing {
+            if out.is_empty() && !tls.has_unsent() {
                 tools.outboxes.give_back(out);
                 return Sending::Done;
             }
@@ -262,7 +262,7 @@ impl LoopConnection {
 
     /// Whether the peer would lose an answer or output if the connection ended now.
     pub(super) fn is_owing(&self) -> bool {
-        self.output.is_some() || self.driven.session.is_owing()
+        self.output.is_some() || self.tls.as_ref().is_some_and(TlsLayer::has_unsent) || self.driven.session.is_owing()
     }
 
     /// Ends the session. Dropping the socket closes it.

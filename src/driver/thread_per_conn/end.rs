@@ -10,6 +10,7 @@ use super::connection::{SharedConnection, State, ThreadShare, WriteOnly, WriteSi
 use crate::driver::clock::CachedClock;
 use crate::driver::drive::Rest;
 use crate::driver::mailbox::Mail;
+use crate::driver::tls::TlsLayer;
 use crate::proto::CloseReason;
 use crate::session::{Io, Mode};
 
@@ -97,7 +98,8 @@ impl SharedConnection {
     /// Ends the connection. The reader calls this last.
     pub(super) fn close(&self, reason: CloseReason, clock: &CachedClock) {
         let mut state = self.lock();
-        if reason == CloseReason::Shutdown && (state.driven.session.is_owing() || !state.out.is_empty()) {
+        let has_unsent = !state.out.is_empty() || self.tls.as_ref().is_some_and(TlsLayer::has_unsent);
+        if reason == CloseReason::Shutdown && (state.driven.session.is_owing() || has_unsent) {
             self.shared.stats.cut.add(1);
         }
         self.close_tls(&state);

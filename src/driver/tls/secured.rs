@@ -49,6 +49,11 @@ impl TlsLayer {
         Secured { layer: self, below }
     }
 
+    /// Whether there are records that the transport has not taken.
+    pub fn has_unsent(&self) -> bool {
+        !self.lock().records.held.is_empty()
+    }
+
     /// Ends the sending side of TLS before the connection is closed, if the peer has been sent
     /// everything. Otherwise, the peer must not take the end for the whole of what it was to get.
     pub fn close(&self, below: &mut impl Transport) {
@@ -112,6 +117,6 @@ impl<T: Transport> Transport for Secured<'_, T> {
     }
 
     fn need(&self) -> Need {
-        if self.layer.lock().records.held.is_empty() { Need::Nothing } else { Need::Write }
+        if self.layer.has_unsent() { Need::Write } else { Need::Nothing }
     }
 }
