@@ -7,6 +7,8 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsa
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 
+use crate::blackbox::NET;
+
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its key in PEM.
@@ -55,8 +57,9 @@ impl Authority {
     }
 }
 
-/// TLS for a server of the tests.
+/// TLS for a server of the tests. Only tests about the time of a handshake are about it: a loaded machine may need longer for a thousand.
 pub fn server_tls() -> Tls {
     static PAIR: LazyLock<Pair> = LazyLock::new(|| Authority::of_tests().certify(&["localhost", "127.0.0.1", "::1"]));
-    Tls::new(Certificates::from_pem(&[&*PAIR].map(|(certificate, key)| (certificate, key))).unwrap())
+    let certificates = Certificates::from_pem(&[&*PAIR].map(|(certificate, key)| (certificate, key))).unwrap();
+    Tls { handshake_timeout: 6 * NET, ..Tls::new(certificates) }
 }

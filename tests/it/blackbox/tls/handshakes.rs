@@ -36,7 +36,7 @@ fn facts(request: &Request<'_>, reply: Reply<'_>) {
 
 fn connect(lab: &Lab, config: ClientConfig, name: &'static str) -> Stream {
     let tcp = TcpStream::connect(lab.address).unwrap();
-    tcp.set_read_timeout(Some(NET)).unwrap();
+    tcp.set_read_timeout(Some(6 * NET)).unwrap();
     StreamOwned::new(ClientConnection::new(Arc::new(config), ServerName::try_from(name).unwrap()).unwrap(), tcp)
 }
 
