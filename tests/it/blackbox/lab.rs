@@ -119,6 +119,8 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
+        #[cfg(feature = "tls")]
+        super::tls::client::forget(self.address);
         self.stopper.stop_now();
         if !thread::panicking() {
             self.join();

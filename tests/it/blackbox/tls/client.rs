@@ -38,13 +38,14 @@ pub fn secure(config: &mut Config) {
 
 /// Clients of this address speak TLS from now on, if the test runs over TLS.
 pub fn note(address: SocketAddr) {
-    let mut secured = SECURED.lock().unwrap();
-    // The system gives a port out again.
     if SECURES.get() {
-        secured.insert(address)
-    } else {
-        secured.remove(&address)
-    };
+        SECURED.lock().unwrap().insert(address);
+    }
+}
+
+/// The lab at this address ends, and the system may give its port to a server without TLS.
+pub fn forget(address: SocketAddr) {
+    SECURED.lock().unwrap().remove(&address);
 }
 
 /// The client's side of TLS, for all clones of a socket.
