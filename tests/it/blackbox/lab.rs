@@ -20,6 +20,8 @@ pub struct Lab {
     pub stopper: Stopper,
     stats: Arc<Stats>,
     ended: Mutex<Option<Receiver<io::Result<()>>>>,
+    #[cfg(feature = "tls")]
+    _noted: super::tls::client::Noted,
 }
 
 impl Lab {
@@ -67,13 +69,21 @@ impl Lab {
         super::tls::client::secure(&mut config);
         let server = make(config).unwrap();
         #[cfg(feature = "tls")]
-        super::tls::client::note(server.local_addr());
+        let noted = super::tls::client::Noted::new(server.local_addr());
         let (address, stopper, stats) = (server.local_addr(), server.stopper(), server.stats());
         let app = Arc::new(app);
         let handling = Arc::clone(&app);
         let (send, receive) = channel();
         thread::spawn(move || send.send(server.run(model, move |request: &Request<'_>, reply: Reply<'_>| handling.handle(request, reply))));
-        Self { app, address, stopper, stats, ended: Mutex::new(Some(receive)) }
+        Self {
+            app,
+            address,
+            stopper,
+            stats,
+            ended: Mutex::new(Some(receive)),
+            #[cfg(feature = "tls")]
+            _noted: noted,
+        }
     }
 
     pub fn connect(&self) -> Client {
@@ -119,8 +129,6 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        #[cfg(feature = "tls")]
-        super::tls::client::forget(self.address);
         self.stopper.stop_now();
         if !thread::panicking() {
             self.join();

@@ -1,10 +1,10 @@
 //! A client that speaks TLS, with the calls of a TCP socket.
 
 use std::cell::Cell;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 
 use pushlab::Config;
@@ -19,8 +19,8 @@ thread_local! {
     static SECURES: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The addresses of labs that speak TLS.
-static SECURED: LazyLock<Mutex<HashSet<SocketAddr>>> = LazyLock::new(Mutex::default);
+/// The addresses of labs that speak TLS, each with the number of the last lab there.
+static SECURED: LazyLock<Mutex<HashMap<SocketAddr, u64>>> = LazyLock::new(Mutex::default);
 
 /// Runs the body of a test whose labs speak TLS.
 pub fn over_tls(body: impl FnOnce()) {
@@ -36,16 +36,31 @@ pub fn secure(config: &mut Config) {
     }
 }
 
-/// Clients of this address speak TLS from now on, if the test runs over TLS.
-pub fn note(address: SocketAddr) {
-    if SECURES.get() {
-        SECURED.lock().unwrap().insert(address);
+/// Clients of this address speak TLS from now on, if the test runs over TLS. When the lab ends, the system may give its port to another
+/// server, with TLS or without. So this is dropped with the lab.
+pub struct Noted(SocketAddr, u64);
+
+impl Noted {
+    pub fn new(address: SocketAddr) -> Self {
+        static LABS: AtomicU64 = AtomicU64::new(0);
+        let number = LABS.fetch_add(1, SeqCst);
+        let mut secured = SECURED.lock().unwrap();
+        // An earlier lab may have ended, and not be dropped yet.
+        secured.remove(&address);
+        if SECURES.get() {
+            secured.insert(address, number);
+        }
+        Self(address, number)
     }
 }
 
-/// The lab at this address ends, and the system may give its port to a server without TLS.
-pub fn forget(address: SocketAddr) {
-    SECURED.lock().unwrap().remove(&address);
+impl Drop for Noted {
+    fn drop(&mut self) {
+        let mut secured = SECURED.lock().unwrap();
+        if secured.get(&self.0) == Some(&self.1) {
+            secured.remove(&self.0);
+        }
+    }
 }
 
 /// The client's side of TLS, for all clones of a socket.
@@ -72,7 +87,7 @@ impl TlsClient {
     /// `None` if no lab at this address speaks TLS.
     pub fn of(address: SocketAddr) -> Option<Self> {
         static CONFIG: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| Arc::new(trusting(Authority::of_tests())));
-        SECURED.lock().unwrap().contains(&address).then(|| Self::new(Arc::clone(&CONFIG), "localhost"))
+        SECURED.lock().unwrap().contains_key(&address).then(|| Self::new(Arc::clone(&CONFIG), "localhost"))
     }
 
     pub fn new(config: Arc<ClientConfig>, name: &'static str) -> Self {
