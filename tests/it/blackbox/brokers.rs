@@ -201,7 +201,8 @@ fn a_hub_continues_after_the_broker_has_stopped() {
     broker.0.is_stopped.store(false, SeqCst);
     let id = hub.publish("a", Payload::text("two")).unwrap().id;
     assert_eq!(messages(&hub).len(), 2);
-    assert_eq!((hub.last(), hub.log_stats().unwrap().epochs), (id, 0));
+    // The message may be in the stream twice, because the hub does not know what became of the first one. It counts once.
+    assert!(hub.last() >= id && hub.last().epoch == id.epoch && hub.log_stats().unwrap().epochs == 0);
 }
 
 #[test]
