@@ -1,5 +1,6 @@
-//! A third IO model, made of public items alone: a pool of threads behind a bounded accept queue, as
-//! Tomcat's blocking connector has them. Try: `curl -i http://127.0.0.1:8080/hello`, and `/topics`.
+//! A third IO model, made of public items alone: a pool of threads behind a bounded accept queue,
+//! as Tomcat's blocking connector has them. Try: `curl -i http://127.0.0.1:8080/hello`, and
+//! `/topics`.
 //!
 //! A connection keeps its thread from its first byte to its last. Further connections wait in the
 //! queue, and then in the system's backlog. No message can wake a thread that blocks in a read. So
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant, SystemTime};
 use pushlab::driver::drive::{Done, Driven, Input, Rest, Side, Transport, drive};
 use pushlab::proto::{Now, Outbox};
 use pushlab::push::{Hub, HubConfig, Mounted};
-use pushlab::session::{Address, Command, Context, Delivery, Io, Need, Next, Post, Ready, RemoteSource, Session, Surroundings};
+use pushlab::session::{Address, Command, Context, Delivery, Io, Need, Next, Post, Ready, RemoteSource, Sent, Session, Surroundings};
 use pushlab::{Handler, Reply, Request, Response, Settings, Stats};
 
 const THREADS: usize = 200; // Tomcat's `maxThreads`
@@ -162,7 +163,7 @@ impl Transport for Socket<'_> {
         Ok((len, Ready::Perhaps))
     }
 
-    fn end_sending(&mut self) -> io::Result<()> {
+    fn end_sending(&mut self, _: Sent) -> io::Result<()> {
         self.0.shutdown(Shutdown::Write)
     }
 }

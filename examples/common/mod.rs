@@ -92,9 +92,9 @@ pub(crate) fn run<H: Handler>(
     run_with(Arguments::new(std::env::args_os()), help, option, |_| Ok("http"), |started| Ok(app(started)))
 }
 
-/// As [`run`], with other arguments than those of the process, and an application that cannot always
-/// be made. `check` looks at all options together, and returns the scheme of the server's address.
-/// Each error is a sentence.
+/// As [`run`], with other arguments than those of the process, and an application that cannot
+/// always be made. `check` looks at all options together, and returns the scheme of the server's
+/// address. Each error is a sentence.
 pub(crate) fn run_with<H: Handler>(
     arguments: Arguments,
     help: &str,

@@ -21,8 +21,8 @@ use crate::senders::Senders;
 use crate::source::{self, Pace, Source};
 
 const HISTORY_BYTES: usize = 16 * 1024 * 1024;
-/// How long the server waits for the log before it accepts clients. `RabbitMQ` needs up to 10 s after
-/// its start.
+/// How long the server waits for the log before it accepts clients. `RabbitMQ` needs up to 10 s
+/// after its start.
 const LOG_WAIT: Duration = Duration::from_secs(15);
 
 const APP: &str = include_str!("page/app.js");
@@ -125,8 +125,8 @@ impl App {
         let publish_token = own.publish_token.take().map(Arc::new);
         let payload_bytes = own.payload_bytes.get().unwrap_or(HubConfig::default().payload_bytes);
         let config = HubConfig {
-            // With `history_bytes`, the history has at least 10 s of the feed at its maximum rate and
-            // size. So a panel may be cut for a while and still lose nothing.
+            // With `history_bytes`, the history has at least 10 s of the feed at its maximum rate
+            // and size. So a panel may be cut for a while and still lose nothing.
             history_messages: 10_000,
             // The largest message must fit into the history.
             history_bytes: HISTORY_BYTES.max(payload_bytes),

@@ -27,8 +27,8 @@ pub(crate) struct Secure {
 }
 
 impl Secure {
-    /// Puts TLS into the configuration, if the options ask for it. Returns the scheme of the server's
-    /// address.
+    /// Puts TLS into the configuration, if the options ask for it. Returns the scheme of the
+    /// server's address.
     pub(crate) fn apply(self, config: &mut Config) -> Result<&'static str, String> {
         let Self { certificates, keys, is_self_signed } = self;
         let certificates = match (certificates.len(), keys.len(), is_self_signed) {

@@ -1,7 +1,8 @@
 //! The demo's feed: quotes that a thread publishes to the topic `feed`, with an adjustable rate and
 //! size.
 //!
-//! Owns the pace and the form of the messages. Leaves the prices to `quotes`. A message is one line:
+//! Owns the pace and the form of the messages. Leaves the prices to `quotes`. A message is one
+//! line:
 //!
 //! ```json
 //! {"seq":7,"run":"3f9a0c","sent_ms":1785000000000.123,

@@ -1,7 +1,7 @@
 //! The process that serves the page, and starts the broker and the servers.
 //!
-//! Owns the command line, the page, and the paths. Leaves the processes to `cluster`. The page itself
-//! talks to the servers: this process is no proxy.
+//! Owns the command line, the page, and the paths. Leaves the processes to `cluster`. The page
+//! itself talks to the servers: this process is no proxy.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

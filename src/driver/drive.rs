@@ -23,7 +23,7 @@ use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
 use crate::proto::{CloseReason, Frame, Outbox, RemoteError};
-use crate::session::{Burst, Context, Delivered, Delivery, Io, Need, Next, PeerEnd, Ready, Session, TlsInfo};
+use crate::session::{Burst, Context, Delivered, Delivery, Io, Need, Next, PeerEnd, Ready, Sent, Session, TlsInfo};
 
 /// Moves bytes to and from one peer.
 ///
@@ -51,11 +51,12 @@ pub trait Transport {
     fn write(&mut self, out: &mut Outbox) -> io::Result<(usize, Ready)>;
 
     /// Ends the sending side (TCP's FIN). A layer that has an end of its own, such as TLS's
-    /// `close_notify`, may [need](Self::need) one more write for it.
+    /// `close_notify`, sends it only if `sent` is the whole, and may [need](Self::need) one more
+    /// write for it.
     ///
     /// # Errors
     /// When the connection is broken.
-    fn end_sending(&mut self) -> io::Result<()>;
+    fn end_sending(&mut self, sent: Sent) -> io::Result<()>;
 
     /// What the transport needs, beside the bytes of the session.
     #[inline]
@@ -66,7 +67,7 @@ pub trait Transport {
 
 /// The result of a read. `Ready` says whether there may be more input.
 ///
-/// The example of [`drive`] returns the first two.
+/// A transport without a layer returns `Bytes` and `End`, as in the example of [`drive`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// This number of bytes is in the room. It is at least 1.
@@ -88,16 +89,16 @@ pub enum Done {
     Nothing,
     /// The result of a read. Bytes are in the room of the side.
     Read(Input),
-    /// This number of bytes has left the output of the side.
-    Wrote(usize, Ready),
+    /// This number of bytes has left. The transport then has this need.
+    Wrote(usize, Ready, Need),
 }
 
 /// One caller of the loop. It has the session and the buffers, and may share them with other
 /// threads. [`Turn`] is one side, and `examples/third_driver.rs` has another.
 pub trait Side {
-    /// Reports the last step to the session, and asks it for the next one. `need` asks the transport
-    /// what it needs. A side that shares its connection with other threads calls it under the lock.
-    /// Returns `None` if the next step has to wait for another turn.
+    /// Reports the last step to the session, and asks it for the next one. `need` asks the
+    /// transport what it needs. A side that shares its connection with other threads calls it under
+    /// the lock. Returns `None` if the next step has to wait for another turn.
     fn step(&mut self, done: Done, need: impl Fn() -> Need) -> Option<Next>;
     /// Where to read at most `most` bytes.
     fn room(&mut self, most: usize) -> &mut [u8];
@@ -132,7 +133,7 @@ pub enum Rest {
 /// use std::time::{Duration, Instant, SystemTime};
 /// use pushlab::driver::drive::{Driven, Input, Rest, Share, Transport, Turn, drive};
 /// use pushlab::proto::{Now, Outbox};
-/// use pushlab::session::{Context, Ready, Session, Surroundings};
+/// use pushlab::session::{Context, Ready, Sent, Session, Surroundings};
 /// use pushlab::{Reply, Request, Response, Settings, Stats};
 /// # use pushlab::session::{Address, Command, Post, RemoteSource};
 /// # struct NoPosts;
@@ -169,7 +170,7 @@ pub enum Rest {
 ///         out.advance(len);
 ///         Ok((len, Ready::Perhaps))
 ///     }
-///     fn end_sending(&mut self) -> io::Result<()> {
+///     fn end_sending(&mut self, _: Sent) -> io::Result<()> {
 ///         Ok(())
 ///     }
 /// }
@@ -208,15 +209,15 @@ pub fn drive(side: &mut impl Side, transport: &mut impl Transport) -> Rest {
                 }
             }
             Next::Write => match transport.write(side.output()) {
-                Ok((len, ready)) => Done::Wrote(len, ready),
+                Ok((len, ready)) => Done::Wrote(len, ready, transport.need()),
                 Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock => Done::Wrote(0, Ready::No),
-                    ErrorKind::Interrupted => Done::Wrote(0, Ready::Perhaps),
+                    ErrorKind::WouldBlock => Done::Wrote(0, Ready::No, transport.need()),
+                    ErrorKind::Interrupted => Done::Wrote(0, Ready::Perhaps, transport.need()),
                     ErrorKind::TimedOut => return Rest::Close(CloseReason::WriteStalled),
                     _ => return Rest::Close(CloseReason::Transport),
                 },
             },
-            Next::EndSending => match transport.end_sending() {
+            Next::EndSending(sent) => match transport.end_sending(sent) {
                 Ok(()) => Done::Nothing,
                 Err(_) => return Rest::Close(CloseReason::Transport),
             },
@@ -263,36 +264,30 @@ impl Driven {
             Done::Nothing => {}
             Done::Read(Input::Bytes(len, ready)) => self.take_in(&mut room[..len], ready, out, cx),
             Done::Read(Input::End) => self.session.peer_ended(PeerEnd::Read),
-            Done::Read(input) => self.report_layer(input, room, out, cx),
-            Done::Wrote(len, ready) => {
+            Done::Read(Input::Nothing(0, ready)) => self.take_in(&mut [], ready, out, cx),
+            Done::Read(Input::Nothing(bytes, ready)) => self.take_nothing(bytes, ready, out, cx),
+            Done::Read(Input::Secured(tls, len, ready)) => {
+                self.session.secured(tls, cx);
+                self.take_in(&mut room[..len], ready, out, cx);
+                self.session.layer_read(0);
+            }
+            Done::Read(Input::Failed(error, ready)) => {
+                self.session.layer_failed(error, out, cx);
+                self.take_nothing(0, ready, out, cx);
+            }
+            Done::Wrote(len, ready, need) => {
                 if len > 0 {
                     cx.stats.wrote(len);
                 }
-                self.session.wrote(len, ready, out, cx);
+                self.session.wrote(len, ready, need, out, cx);
             }
         }
     }
 
-    /// Reports what a layer says.
-    fn report_layer(&mut self, input: Input, room: &mut [u8], out: &mut Outbox, cx: &Context<'_>) {
-        let used_some = input != Input::End && input != Input::Nothing(0, Ready::No);
-        let (len, ready) = match input {
-            Input::Bytes(len, ready) => (len, ready),
-            Input::Nothing(_, ready) => (0, ready),
-            Input::End => (0, Ready::No),
-            Input::Secured(tls, len, ready) => {
-                self.session.secured(tls, cx);
-                (len, ready)
-            }
-            Input::Failed(error, ready) => {
-                self.session.layer_failed(error, out, cx);
-                (0, ready)
-            }
-        };
-        self.take_in(&mut room[..len], ready, out, cx);
-        if used_some {
-            self.session.layer_read();
-        }
+    /// A layer has used this number of bytes, and has none for the session.
+    fn take_nothing(&mut self, bytes: usize, ready: Ready, out: &mut Outbox, cx: &Context<'_>) {
+        self.take_in(&mut [], ready, out, cx);
+        self.session.layer_read(bytes);
     }
 
     #[inline(always)]
@@ -397,7 +392,7 @@ impl Side for Turn<'_> {
             Done::Read(Input::Bytes(len, _) | Input::Nothing(len, _) | Input::Secured(_, len, _)) => {
                 self.share.read_bytes = self.share.read_bytes.saturating_sub(len);
             }
-            Done::Wrote(len, _) => self.share.write_bytes = self.share.write_bytes.saturating_sub(len),
+            Done::Wrote(len, ..) => self.share.write_bytes = self.share.write_bytes.saturating_sub(len),
             Done::Nothing | Done::Read(_) => {}
         }
         self.driven.report(done, self.buffer, self.out, self.cx);

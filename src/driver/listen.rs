@@ -68,9 +68,9 @@ impl Listener {
     }
 }
 
-/// A connected Unix socket in the type of a TCP socket. For the system, both are stream sockets, and
-/// reads, writes, shutdowns and time-outs are the same calls. So the drivers have one type, and no
-/// call asks which kind a socket is.
+/// A connected Unix socket in the type of a TCP socket. For the system, both are stream sockets,
+/// and reads, writes, shutdowns and time-outs are the same calls. So the drivers have one type, and
+/// no call asks which kind a socket is.
 #[cfg(unix)]
 fn as_stream(socket: mio::net::UnixStream) -> TcpStream {
     TcpStream::from(std::os::fd::OwnedFd::from(socket))

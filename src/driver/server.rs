@@ -128,8 +128,8 @@ impl Server {
         Self::on(Listener::Tcp(listen::prepare(mio::net::TcpListener::from_std(listener))?), local_addr, config)
     }
 
-    /// Serves on a Unix domain socket that already listens, for a proxy or another process of the same
-    /// machine. The permissions of the socket's file decide which processes may connect.
+    /// Serves on a Unix domain socket that already listens, for a proxy or another process of the
+    /// same machine. The permissions of the socket's file decide which processes may connect.
     /// [`Request::peer`](crate::Request::peer) is [`Peer::Unix`](crate::Peer::Unix).
     ///
     /// The caller creates the file and removes it: a file that is left from an earlier run must be
@@ -173,8 +173,8 @@ impl Server {
     }
 
     /// The address on which the server listens, with its real port. `[::ffff:127.0.0.1]` is
-    /// returned as `127.0.0.1`, which clients use. A Unix domain socket has no such address, and this
-    /// is `0.0.0.0:0`.
+    /// returned as `127.0.0.1`, which clients use. A Unix domain socket has no such address, and
+    /// this is `0.0.0.0:0`.
     pub const fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }

@@ -34,9 +34,9 @@ pub enum FrameKind {
 /// Any connection can send any frame. If the connection uses the wire form of the frame, the shared
 /// bytes are sent unchanged. Otherwise the payload is encoded again for that one connection.
 ///
-/// With the cargo feature `deflate`, a frame and its clones also share its compressed form, which is
-/// made when the first WebSocket needs it: once for each size of the window, at the level of that
-/// WebSocket. A frame of [two parts](Self::text_in_parts) is compressed as a whole.
+/// With the cargo feature `deflate`, a frame and its clones also share its compressed form, which
+/// is made when the first WebSocket needs it: once for each size of the window, at the level of
+/// that WebSocket. A frame of [two parts](Self::text_in_parts) is compressed as a whole.
 ///
 /// ```
 /// use pushlab::proto::Frame;

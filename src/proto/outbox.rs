@@ -100,8 +100,9 @@ impl Outbox {
         self.push_piece(bytes, unsent);
     }
 
-    /// Appends a range of shared bytes, such as the payload of a frame. A large range is not copied;
-    /// the outbox holds a reference to it. A small range does not touch the reference count.
+    /// Appends a range of shared bytes, such as the payload of a frame. A large range is not
+    /// copied; the outbox holds a reference to it. A small range does not touch the reference
+    /// count.
     ///
     /// # Panics
     /// If `range` is not within `bytes`.

@@ -22,8 +22,8 @@ pub enum TlsVersion {
 /// use pushlab::{Reply, Request, Response};
 /// fn app(request: &Request<'_>, reply: Reply<'_>) {
 ///     let Some(tls) = request.tls() else { return reply.send(Response::text("not secured\n")) };
-///     let client = tls.client_certificates.first().map_or(0, |certificate| certificate.len());
-///     reply.send(Response::text(format!("{:?}, client certificate of {client} bytes\n", tls.version)));
+///     let bytes = tls.client_certificates.first().map_or(0, |certificate| certificate.len());
+///     reply.send(Response::text(format!("{:?}, a certificate of {bytes} bytes\n", tls.version)));
 /// }
 /// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
 /// # serve_once(app, &["/"]);

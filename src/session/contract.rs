@@ -17,12 +17,26 @@ pub enum Next {
     Read(usize),
     /// Write once from the output.
     Write,
-    /// End the sending side of the connection (TCP's FIN). The session asks for this once.
-    EndSending,
+    /// End the sending side of the connection (TCP's FIN). The session asks for this once. If a
+    /// layer of the transport then needs a write for its own end, the session asks for that write,
+    /// too.
+    EndSending(Sent),
     /// Do nothing until the transport is ready, a command comes, or this time is reached.
     Wait(Option<Instant>),
     /// Close the connection now, and call [`Session::close`](super::Session::close).
     Close(CloseReason),
+}
+
+/// Whether the peer has been sent the whole of what has begun. For a response without a length, the
+/// end of the connection is the only sign of that. So a layer that has an end of its own, such as
+/// TLS's `close_notify`, sends it only after the whole.
+/// [`drive`](crate::driver::drive::drive) hands it to the transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// Every response that has begun has come to its end.
+    Whole,
+    /// A response is cut.
+    Part,
 }
 
 /// How a caller of [`Session::next`](super::Session::next) reads or writes. [`Io`] has an example.

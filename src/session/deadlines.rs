@@ -5,6 +5,7 @@
 
 use std::time::Instant;
 
+use super::contract::Need;
 use super::progress::Ending;
 use super::session::{Over, Phase, Session};
 use crate::proto::Outbox;
@@ -16,11 +17,18 @@ impl Session {
     pub fn is_overdue(&self, out: &Outbox, now: Instant) -> bool {
         let ends_peer = match &self.phase {
             Phase::Http(http) => !http.is_answering(),
-            Phase::WebSocket(websocket) => websocket.timeout_ends_peer(!out.is_empty()),
+            Phase::WebSocket(websocket) => websocket.timeout_ends_peer(self.output_waits(out)),
             Phase::Securing(_) | Phase::Over(_) => true,
             Phase::Closed(_) => false,
         };
         ends_peer && self.phase_deadline().is_some_and(|deadline| deadline <= now)
+    }
+
+    /// Whether there is output that the transport has not taken: in the outbox, on its way with
+    /// another thread, or in a layer of the transport.
+    #[inline]
+    pub(super) fn output_waits(&self, out: &Outbox) -> bool {
+        !out.is_empty() || out.is_lent() || self.need == Need::Write
     }
 
     /// Whether the transport has taken no output for the whole write time-out. One more write

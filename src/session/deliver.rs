@@ -1,8 +1,8 @@
 //! What other threads have posted reaches its session here.
 //!
 //! Owns the one way in for messages and commands, and the shortcut for messages whose bytes many
-//! connections share. Leaves the queue of a slow reader to `link`, and the order of deliveries to the
-//! drivers.
+//! connections share. Leaves the queue of a slow reader to `link`, and the order of deliveries to
+//! the drivers.
 
 use std::sync::Arc;
 

@@ -456,6 +456,11 @@ impl Http {
         std::mem::replace(&mut self.ended_handle, false)
     }
 
+    /// Whether a response has begun and has not come to its end.
+    pub(super) const fn is_mid_response(&self) -> bool {
+        self.conn.is_mid_response()
+    }
+
     /// Whether every request that has begun to arrive is answered.
     pub(super) fn is_idle(&self) -> bool {
         self.conn.is_idle()

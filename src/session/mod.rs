@@ -20,7 +20,8 @@
 //!
 //! Each file imports only files that stand before it in this list:
 //!
-//! - values: `stats`, `outcome`, `backlog`, `burst`, `authority`, `cookies`, `peer`, `caller`, `response`;
+//! - values: `stats`, `outcome`, `backlog`, `burst`, `authority`, `cookies`, `peer`, `caller`,
+//!   `response`;
 //! - what the settings allow: `limits`, `settings`, `origin`, `cors`, `request`;
 //! - what other threads hold: `post`, `contract`, `handles`, `audience`;
 //! - what a hold, a stream and a WebSocket use: `surroundings`, `link`, `stream`, `socket`;
@@ -70,7 +71,7 @@ pub use backlog::{Backlog, SlowConsumer};
 pub use burst::Burst;
 pub use caller::{TlsInfo, TlsVersion};
 pub use context::Context;
-pub use contract::{Delivered, Delivery, Io, Mode, Need, Next, PeerEnd, Ready};
+pub use contract::{Delivered, Delivery, Io, Mode, Need, Next, PeerEnd, Ready, Sent};
 pub use cookies::Cookies;
 pub use cors::Cors;
 pub use handler::Handler;

@@ -22,6 +22,7 @@ impl Session {
     /// is [lent](Outbox::lend) to another thread, the session does not ask for a write.
     #[inline(always)]
     pub fn next(&mut self, io: Io, out: &mut Outbox, cx: &Context<'_>) -> Next {
+        self.need = io.need;
         if self.is_special()
             && let Some(next) = self.next_if_special(io, out, cx)
         {
@@ -50,7 +51,7 @@ impl Session {
     fn next_if_special(&mut self, io: Io, out: &mut Outbox, cx: &Context<'_>) -> Option<Next> {
         self.notice_peer_end(out, cx);
         self.notice_overdue(out, cx);
-        let has_ended = self.peer_end == Some(PeerEnd::Read);
+        let (has_ended, output_waits) = (self.peer_end == Some(PeerEnd::Read), self.output_waits(out));
         let over = match &mut self.phase {
             Phase::Securing(_) | Phase::Http(_) | Phase::WebSocket(_) => return None,
             Phase::Closed(reason) => return Some(Next::Close(*reason)),
@@ -60,7 +61,7 @@ impl Session {
             return Some(Next::Close(over.reason));
         }
         let is_sending_ended = over.until.is_some();
-        if !is_sending_ended && (!out.is_empty() || io.need == Need::Write) {
+        if !is_sending_ended && output_waits {
             return None;
         }
         if over.ending == Ending::Flush {
@@ -76,7 +77,7 @@ impl Session {
         }
         if over.until.is_none() {
             over.until = Some(cx.now.instant() + cx.settings.limits.close_timeout);
-            return Some(Next::EndSending);
+            return Some(Next::EndSending(over.sent));
         }
         // A layer may have to write its own end of sending.
         if self.can_write(io, out) {

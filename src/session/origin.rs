@@ -20,7 +20,8 @@ const ANY: &str = "*";
 /// use pushlab::proto::http1::Scheme;
 /// use pushlab::session::Origin;
 /// let list = ["https://app.example".to_owned()];
-/// let of = |value: &'static [u8]| Origin::classify([value].into_iter(), Some("push.example"), Scheme::Http, &list);
+/// let host = Some("push.example");
+/// let of = |value: &'static [u8]| Origin::classify([value].into_iter(), host, Scheme::Http, &list);
 /// assert_eq!(of(b"https://app.example"), Origin::Listed("https://app.example"));
 /// assert_eq!(of(b"https://push.example"), Origin::Own("https://push.example"));
 /// assert_eq!(of(b"https://evil.example"), Origin::Foreign);
@@ -52,13 +53,14 @@ impl<'a> Origin<'a> {
     /// Applies the rule to the values of all `Origin` fields of a request.
     ///
     /// `host` is the authority that the request is for, [`Request::host`](super::Request::host).
-    /// `scheme` is that of the connection. `list` is [`Settings::allow_origins`](super::Settings::allow_origins).
+    /// `scheme` is that of the connection. `list` is
+    /// [`Settings::allow_origins`](super::Settings::allow_origins).
     ///
     /// Upper and lower case are equal, and the default port of a scheme equals no port. On a
     /// connection that is not secured, the server's own origin can have either scheme: a proxy may
     /// have ended TLS, and then the server cannot know the scheme of the page. On a connection over
-    /// TLS, a page that was loaded with `http` has another origin. A repeated field is malformed even if each of its values
-    /// is allowed (RFC 6454, section 7.3).
+    /// TLS, a page that was loaded with `http` has another origin. A repeated field is malformed
+    /// even if each of its values is allowed (RFC 6454, section 7.3).
     pub fn classify(mut values: impl Iterator<Item = &'a [u8]>, host: Option<&str>, scheme: Scheme, list: &[String]) -> Self {
         let Some(value) = values.next() else { return Self::Absent };
         let text = std::str::from_utf8(value).unwrap_or_default();

@@ -72,7 +72,8 @@ pub struct Reply<'a> {
 ///     }
 /// }
 /// fn app(_: &Request<'_>, reply: Reply<'_>) {
-///     reply.upgrade_with(Upgrade { protocols: &["chat.2", "chat.1"], ..Upgrade::default() }, Speaker);
+///     let upgrade = Upgrade { protocols: &["chat.2", "chat.1"], ..Upgrade::default() };
+///     reply.upgrade_with(upgrade, Speaker);
 /// }
 /// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
 /// # serve_once(app, &["/"]);

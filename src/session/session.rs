@@ -3,13 +3,13 @@
 //! Owns the phases of a connection, the only place where a connection ends, and the inputs of a
 //! driver. A session remembers the peer's end, output that the transport did not take, and
 //! deadlines that have passed. Leaves the answer to the driver's one question to `next`, messages
-//! from other threads to `deliver`, the reports of a layer below to `layer`, the work inside the phases to `http` and `websocket`, and
-//! reading, writing and closing to the drivers.
+//! from other threads to `deliver`, the reports of a layer below to `layer`, the work inside the
+//! phases to `http` and `websocket`, and reading, writing and closing to the drivers.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::caller::{Caller, TlsInfo};
-use super::contract::{PeerEnd, Ready};
+use super::contract::{Need, PeerEnd, Ready, Sent};
 use super::http::Http;
 use super::progress::{Ending, Progress};
 use super::websocket::WebSocket;
@@ -22,7 +22,10 @@ use crate::proto::{CloseReason, Outbox, RemoteError};
 /// ```text
 ///  Securing ── secured ──▶ Http ── upgrade ──▶ WebSocket
 ///     │                      │                     │
-///     └──── end (reason) ────┴─────────────────────┴──▶ Over ── written, lingered or aborted ──▶ Next::Close
+///     └──── end (reason) ────┴─────────────────────┴──▶ Over
+///                                                        │ written, lingered or aborted
+///                                                        ▼
+///                                                    Next::Close
 /// ```
 ///
 /// # How to drive a session
@@ -32,8 +35,7 @@ use crate::proto::{CloseReason, Outbox, RemoteError};
 /// connection.
 ///
 /// 1. Make the session with [`Session::new`] when the connection is accepted. If a layer below must
-///    agree on TLS with the peer first, make it with [`Session::securing`], and report the outcome
-///    with [`secured`](Self::secured) or [`layer_failed`](Self::layer_failed).
+///    agree on TLS with the peer first, make it with [`Session::securing`].
 /// 2. Ask [`next`](Self::next), do what it says, report the result, and ask again, until it says
 ///    [`Wait`](super::Next::Wait) or [`Close`](super::Next::Close).
 ///    - After [`Read`](super::Next::Read), report the bytes with [`received`](Self::received), or the
@@ -41,6 +43,9 @@ use crate::proto::{CloseReason, Outbox, RemoteError};
 ///    - After [`Write`](super::Next::Write), report with [`wrote`](Self::wrote) how much the transport
 ///      took.
 ///    - After [`EndSending`](super::Next::EndSending), there is nothing to report.
+///    - If a layer below has something to say instead, report it with [`secured`](Self::secured) or
+///      [`layer_failed`](Self::layer_failed). Report bytes that the layer has used for itself with
+///      [`layer_read`](Self::layer_read), after a `received` without input.
 /// 3. `received` returns how many bytes the session has used. Keep the unused input, and put it in
 ///    front of the next input. After every report and every delivery, give the unused input to
 ///    [`resume`](Self::resume) until `resume` uses nothing. The unused input may have waited only
@@ -62,7 +67,8 @@ use crate::proto::{CloseReason, Outbox, RemoteError};
 /// use std::sync::Arc;
 /// use std::time::{Instant, SystemTime};
 /// use pushlab::proto::{Now, Outbox};
-/// use pushlab::session::{Address, Command, Context, Io, Next, PeerEnd, Post, Ready, RemoteSource, Session, Surroundings};
+/// use pushlab::session::{Address, Command, Context, Io, Need, Next, PeerEnd, Post, Ready};
+/// use pushlab::session::{RemoteSource, Session, Surroundings};
 /// use pushlab::{Reply, Request, Response, Settings, Stats};
 ///
 /// /// A real driver delivers what other threads post. Here, no other thread has a handle.
@@ -103,9 +109,9 @@ use crate::proto::{CloseReason, Outbox, RemoteError};
 ///             to_peer.extend(out.chunks().flatten());
 ///             let len = out.len();
 ///             out.advance(len);
-///             session.wrote(len, Ready::Perhaps, &mut out, &cx);
+///             session.wrote(len, Ready::Perhaps, Need::Nothing, &mut out, &cx);
 ///         }
-///         Next::EndSending => {}
+///         Next::EndSending(_) => {}
 ///         Next::Wait(_) => unreachable!("this peer sends everything at once"),
 ///         Next::Close(reason) => break reason,
 ///     }
@@ -132,6 +138,8 @@ pub struct Session {
     /// When to give up a peer that takes no output.
     pub(super) stalled_until: Option<Instant>,
     pub(super) overdue: Option<Overdue>,
+    /// The need of the transport when the session was asked last.
+    pub(super) need: Need,
 }
 
 pub(super) enum Phase {
@@ -149,6 +157,8 @@ pub(super) struct Over {
     pub(super) reason: CloseReason,
     /// When lingering ends; `None` until this side has ended sending.
     pub(super) until: Option<Instant>,
+    /// What the peer was sent before the session was over.
+    pub(super) sent: Sent,
 }
 
 /// A deadline that ends the peer has passed. The session ends the peer when a read shows that the
@@ -167,13 +177,7 @@ impl Session {
         Self::begin(Phase::Http(Http::new(Scheme::Http, cx)), peer.into(), cx)
     }
 
-    /// As [`new`](Self::new), for a connection that speaks HTTP only after a layer below has agreed
-    /// on TLS with the peer. The session ends the connection if this takes longer than `timeout`.
-    pub fn securing(peer: impl Into<Peer>, timeout: Duration, cx: &Context<'_>) -> Self {
-        Self::begin(Phase::Securing(cx.now.instant() + timeout), peer.into(), cx)
-    }
-
-    fn begin(phase: Phase, peer: Peer, cx: &Context<'_>) -> Self {
+    pub(super) fn begin(phase: Phase, peer: Peer, cx: &Context<'_>) -> Self {
         cx.stats.accepted.add(1);
         cx.stats.open.add(1);
         Self {
@@ -187,6 +191,7 @@ impl Session {
             writable: true,
             stalled_until: None,
             overdue: None,
+            need: Need::Nothing,
         }
     }
 
@@ -286,13 +291,13 @@ impl Session {
     }
 
     /// Takes the result of a write. The transport has taken this number of bytes, and they have
-    /// left `out`. `ready` says whether the transport may take more.
+    /// left `out`. `ready` says whether the transport may take more, and `need` what it needs now.
     ///
     /// If a non-blocking transport takes nothing for the whole
     /// [write time-out](crate::Limits::write_timeout), the session ends the connection. A blocking
     /// transport has a write time-out of its own.
     #[inline(always)]
-    pub fn wrote(&mut self, bytes: usize, ready: Ready, out: &mut Outbox, cx: &Context<'_>) {
+    pub fn wrote(&mut self, bytes: usize, ready: Ready, need: Need, out: &mut Outbox, cx: &Context<'_>) {
         if bytes > 0 {
             self.stalled_until = None;
         }
@@ -303,7 +308,7 @@ impl Session {
                 return self.abort(CloseReason::WriteStalled, cx);
             }
         }
-        if out.is_empty() {
+        if out.is_empty() && need != Need::Write {
             self.written(out, cx);
         }
     }
@@ -352,6 +357,7 @@ impl Session {
     }
 
     pub(super) fn handle_timeout(&mut self, out: &mut Outbox, cx: &Context<'_>) {
+        let output_waits = self.output_waits(out);
         let progress = match &mut self.phase {
             Phase::Securing(_) => {
                 let error = RemoteError::TlsHandshakeTimeout;
@@ -359,7 +365,7 @@ impl Session {
                 Progress::End(Ending::Abort, CloseReason::Remote(error))
             }
             Phase::Http(http) => http.handle_timeout(out, cx),
-            Phase::WebSocket(websocket) => websocket.handle_timeout(out, cx),
+            Phase::WebSocket(websocket) => websocket.handle_timeout(output_waits, out, cx),
             Phase::Over(over) => {
                 // Only lingering has a deadline of its own. The write time-out bounds a flush.
                 if over.ending == Ending::Linger && over.until.is_some_and(|until| until <= cx.now.instant()) {
@@ -479,7 +485,8 @@ impl Session {
             CloseReason::WriteStalled => cx.stats.write_stalls.add(1),
             _ => {}
         }
-        match std::mem::replace(&mut self.phase, Phase::Over(Over { ending, reason, until: None })) {
+        let sent = self.sent();
+        match std::mem::replace(&mut self.phase, Phase::Over(Over { ending, reason, until: None, sent })) {
             Phase::Http(mut http) => http.drop_exchange(cx),
             Phase::WebSocket(websocket) => websocket.close(reason, cx),
             Phase::Securing(_) | Phase::Over(_) | Phase::Closed(_) => {}

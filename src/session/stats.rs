@@ -111,9 +111,9 @@ counters! {
     messages_in,
     /// WebSocket messages and stream pieces that were put into the output of a connection.
     messages_out,
-    /// Bytes read from sockets.
+    /// Bytes that were read for sessions. Over TLS, these are the contents of records.
     bytes_in,
-    /// Bytes written to sockets.
+    /// Bytes written to sockets. Over TLS, these are whole records.
     bytes_out,
     /// Writes of which the system took at least one byte. Fewer writes than messages show that
     /// output is gathered.

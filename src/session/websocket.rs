@@ -248,7 +248,8 @@ impl WebSocket {
         self.call(out, cx, WebSocketHandler::drained)
     }
 
-    pub(super) fn handle_timeout(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
+    /// `output_waits` says whether the peer has not taken all output.
+    pub(super) fn handle_timeout(&mut self, output_waits: bool, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         let now = cx.now.instant();
         if self.alarm_is_next() {
             if self.alarm.take_if(|due| **due <= now).is_some() {
@@ -265,7 +266,7 @@ impl WebSocket {
                 let _ = self.conn.writer.send_ping(b"", out);
             }
             Timer::Pong(due) | Timer::PongBehind(due) if due <= now => {
-                if !self.heard && !out.is_empty() {
+                if !self.heard && output_waits {
                     self.timer = Timer::PongBehind(now + cx.settings.limits.pong_timeout);
                     return Progress::Wait;
                 }

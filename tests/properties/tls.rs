@@ -16,7 +16,7 @@ mod with_tls {
 
     use pushlab::driver::drive::{Input as Got, Transport};
     use pushlab::proto::{Outbox, RemoteError};
-    use pushlab::session::{Need, Ready};
+    use pushlab::session::{Need, Ready, Sent};
     use pushlab::tls::{Acceptor, Certificates, Tls, TlsLayer};
     use rustls::crypto::ring::default_provider;
     use rustls::pki_types::{CertificateDer, ServerName};
@@ -77,7 +77,7 @@ mod with_tls {
             Ok((len, Ready::Perhaps))
         }
 
-        fn end_sending(&mut self) -> io::Result<()> {
+        fn end_sending(&mut self, _: Sent) -> io::Result<()> {
             assert!(!std::mem::replace(&mut self.sending_ended, true), "sending ends once");
             Ok(())
         }
@@ -233,7 +233,7 @@ mod with_tls {
                         world.write();
                     }
                     server_closes = true;
-                    world.layer.over(&mut world.wire).end_sending().expect("nothing fails");
+                    world.layer.over(&mut world.wire).end_sending(Sent::Whole).expect("nothing fails");
                 }
                 9 => {
                     let at = input.size();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use pushlab::driver::drive::{Input, Transport};
 use pushlab::proto::Outbox;
-use pushlab::session::{Need, Ready};
+use pushlab::session::{Need, Ready, Sent};
 
 /// The parts in which a layer gives input.
 const PART_BYTES: usize = 7;
@@ -134,7 +134,7 @@ impl Transport for Wire {
         Ok((own + len, if is_clear { Ready::Perhaps } else { Ready::No }))
     }
 
-    fn end_sending(&mut self) -> io::Result<()> {
+    fn end_sending(&mut self, _: Sent) -> io::Result<()> {
         assert!(self.held().is_empty() && !std::mem::replace(&mut self.sending_ended, true), "sending ends once, after all output");
         Ok(())
     }

@@ -208,8 +208,8 @@ impl Subscribers {
                 }
             }
             let wait = self.next(publisher).map_or(Duration::from_millis(20), |next| next.saturating_duration_since(now));
-            // A poll waits for whole milliseconds, rounded up. The rest is waited for without sleep,
-            // so that messages are sent in time.
+            // A poll waits for whole milliseconds, rounded up. The rest is waited for without
+            // sleep, so that messages are sent in time.
             self.poll_events(&mut events, Duration::from_millis(wait.as_millis().min(20) as u64))?;
             for event in &events {
                 match event.token() {
@@ -252,8 +252,8 @@ impl Subscribers {
         self.plan.cut_every = every;
     }
 
-    /// Sets the servers. The subscribers are connected to the first one, and each further connection
-    /// of a subscriber goes to the next one.
+    /// Sets the servers. The subscribers are connected to the first one, and each further
+    /// connection of a subscriber goes to the next one.
     pub(crate) fn take_turns(&mut self, addresses: Vec<SocketAddr>) {
         self.addresses = addresses;
     }
@@ -277,8 +277,8 @@ impl Subscribers {
         let _ = self.connections[slot].socket.shutdown(Shutdown::Both);
     }
 
-    /// Stops reading and asking, until [`resume`](Self::resume). A run does not wait for a subscriber
-    /// that is paused.
+    /// Stops reading and asking, until [`resume`](Self::resume). A run does not wait for a
+    /// subscriber that is paused.
     pub(crate) fn pause(&mut self, slot: usize) {
         let connection = &mut self.connections[slot];
         connection.is_paused = true;

@@ -1,8 +1,8 @@
 //! One non-blocking connection.
 //!
 //! Owns a socket with its session, and the output that the system has not taken yet. An idle
-//! connection has none. Leaves what to do next to the session, the loop that does it to `drive`, and
-//! the turn to the event loop.
+//! connection has none. Leaves what to do next to the session, the loop that does it to `drive`,
+//! and the turn to the event loop.
 
 use std::cell::Cell;
 use std::io::{self, Read, Write};
@@ -23,7 +23,7 @@ use crate::driver::write::write_once;
 use crate::driver::{Config, EDGES_ARE_REAL};
 use crate::proto::{CloseReason, Outbox};
 use crate::session::{
-    Burst, Context, Delivered, Delivery, Handler, Peer, PeerEnd, Post, Ready, RemoteSource, Session, Stats, Surroundings,
+    Burst, Context, Delivered, Delivery, Handler, Peer, PeerEnd, Post, Ready, RemoteSource, Sent, Session, Stats, Surroundings,
 };
 
 /// The data that all connections of a loop share and only read.
@@ -129,7 +129,7 @@ impl Transport for NonBlockingSocket {
         Ok((taken, if taken < offered && EDGES_ARE_REAL { Ready::No } else { Ready::Perhaps }))
     }
 
-    fn end_sending(&mut self) -> io::Result<()> {
+    fn end_sending(&mut self, _: Sent) -> io::Result<()> {
         self.0.shutdown(Shutdown::Write)
     }
 }
@@ -269,6 +269,7 @@ impl LoopConnection {
     pub(super) fn close(mut self, reason: CloseReason, slot: u32, env: &Env) {
         if let Some(tls) = &self.tls
             && self.output.is_none()
+            && self.driven.session.sent() == Sent::Whole
         {
             tls.close(&mut self.socket);
         }

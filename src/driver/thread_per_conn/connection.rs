@@ -33,7 +33,7 @@ use crate::driver::mailbox::{Mail, Mailbox};
 use crate::driver::tls::{Acceptor, TlsLayer};
 use crate::driver::write::{is_timeout, write};
 use crate::proto::Outbox;
-use crate::session::{Context, Delivery, Io, Mode, Need, Next, Peer, PeerEnd, Post, Ready, RemoteSource, Session};
+use crate::session::{Context, Delivery, Io, Mode, Need, Next, Peer, PeerEnd, Post, Ready, RemoteSource, Sent, Session};
 
 /// An outbox larger than this is not kept between two answers.
 const OUTBOX_BYTES_KEPT: usize = 4 * 1024;
@@ -147,7 +147,8 @@ impl SharedConnection {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Drives the session over a transport of one thread, with TLS above it if the connection has it.
+    /// Drives the session over a transport of one thread, with TLS above it if the connection has
+    /// it.
     #[inline(always)]
     pub(super) fn drive(&self, side: &mut impl Side, transport: &mut impl Transport) -> Rest {
         match &self.tls {
@@ -336,11 +337,11 @@ impl<'a> ThreadShare<'a> {
         match next {
             Next::Write => state.out.lend(&mut self.lent),
             Next::Read(_) => connection.unwatch(&mut state),
-            Next::EndSending | Next::Wait(_) | Next::Close(_) => {}
+            Next::EndSending(_) | Next::Wait(_) | Next::Close(_) => {}
         }
         connection.wake_reader(&state);
         after(next, &mut state);
-        if let Next::EndSending | Next::Wait(_) | Next::Close(_) = next {
+        if let Next::EndSending(_) | Next::Wait(_) | Next::Close(_) = next {
             self.keep(state);
         }
         next
@@ -402,7 +403,7 @@ impl Transport for WriteOnly<'_> {
         write(&self.0.socket, out, self.1)
     }
 
-    fn end_sending(&mut self) -> io::Result<()> {
+    fn end_sending(&mut self, _: Sent) -> io::Result<()> {
         self.0.socket.shutdown(Shutdown::Write)
     }
 }

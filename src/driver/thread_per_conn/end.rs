@@ -1,7 +1,7 @@
 //! How one blocking connection ends.
 //!
-//! Owns the steps of a shutdown, the refusal when no thread is left, the cut, and which thread finds
-//! the true reason. Leaves the connection while it lives to `connection`.
+//! Owns the steps of a shutdown, the refusal when no thread is left, the cut, and which thread
+//! finds the true reason. Leaves the connection while it lives to `connection`.
 
 use std::net::Shutdown;
 use std::sync::atomic::Ordering::SeqCst;
@@ -12,7 +12,7 @@ use crate::driver::drive::Rest;
 use crate::driver::mailbox::Mail;
 use crate::driver::tls::TlsLayer;
 use crate::proto::CloseReason;
-use crate::session::{Io, Mode};
+use crate::session::{Io, Mode, Sent};
 
 impl SharedConnection {
     /// Called by the server's thread during a shutdown. The first call begins the connection's
@@ -84,11 +84,12 @@ impl SharedConnection {
         self.wake_reader(&state);
     }
 
-    /// Ends the sending side of TLS, if nothing is unsent. The socket is cut next.
+    /// Ends the sending side of TLS, if the peer has the whole. The socket is cut next.
     fn close_tls(&self, state: &State) {
         if let Some(tls) = &self.tls
             && state.out.is_empty()
             && !state.out.is_lent()
+            && state.driven.session.sent() == Sent::Whole
         {
             let _ = self.socket.set_nonblocking(true);
             tls.close(&mut WriteOnly(self, Mode::AtOnce));

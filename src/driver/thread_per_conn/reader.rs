@@ -21,7 +21,7 @@ use crate::driver::drive::{Done, Driven, Input, Rest, Side, Transport};
 use crate::driver::read_time_out::ReadTimeOut;
 use crate::driver::write::{is_timeout, write};
 use crate::proto::Outbox;
-use crate::session::{Context, Io, Mode, Need, Next, Ready};
+use crate::session::{Context, Io, Mode, Need, Next, Ready, Sent};
 
 /// The size of a quiet connection's receive buffer: the head of a browser's request, or an Ethernet
 /// segment. Together with the three pages of stack that a thread touches, a quiet connection stays
@@ -37,6 +37,7 @@ pub(super) fn run(connection: &Arc<SharedConnection>) {
         share: ThreadShare::new(connection, Io::BLOCKING),
         clock: CachedClock::new(),
         buffer: vec![0; QUIET_BYTES],
+        room_bytes: 0,
         short_reads: 0,
         patience: None,
         has_writer: false,
@@ -61,6 +62,8 @@ struct ReadSide<'a> {
     share: ThreadShare<'a>,
     clock: CachedClock,
     buffer: Vec<u8>,
+    /// The size of the room of the last read.
+    room_bytes: usize,
     short_reads: u32,
     /// How long the next read may wait.
     patience: Option<Duration>,
@@ -100,8 +103,8 @@ impl Side for ReadSide<'_> {
     }
 
     fn room(&mut self, most: usize) -> &mut [u8] {
-        let len = most.min(self.buffer.len());
-        &mut self.buffer[..len]
+        self.room_bytes = most.min(self.buffer.len());
+        &mut self.buffer[..self.room_bytes]
     }
 
     fn patience(&self) -> Option<Duration> {
@@ -127,11 +130,8 @@ impl ReadSide<'_> {
     /// reads makes it small again.
     fn fit_buffer(&mut self, len: usize, ready: Ready) {
         let most = self.connection.shared.config.receive_buffer_bytes;
-        // With TLS, the input is shorter than the records that have filled the buffer.
-        let size = self.buffer.len();
-        let is_full = ready == Ready::Perhaps && len > size / 2;
-        if is_full && size < most {
-            self.buffer = vec![0; (size * 4).min(most)];
+        if is_too_small(self.buffer.len(), self.room_bytes, ready) && self.buffer.len() < most {
+            self.buffer = vec![0; (self.buffer.len() * 4).min(most)];
         }
         self.short_reads = if len <= QUIET_BYTES && self.buffer.len() > QUIET_BYTES { self.short_reads + 1 } else { 0 };
         if self.short_reads == SHORT_READS {
@@ -162,6 +162,13 @@ impl ReadSide<'_> {
     }
 }
 
+/// Whether a read has filled a buffer of `size` bytes, of which it was given `room`. The number of
+/// bytes of input does not tell: with TLS, it is smaller than that of the records. If the session
+/// gave less room than the buffer has, a larger buffer helps nothing.
+fn is_too_small(size: usize, room: usize, ready: Ready) -> bool {
+    ready == Ready::Perhaps && room == size
+}
+
 /// The socket of a connection, for its reader.
 struct ReaderSocket<'a> {
     connection: &'a SharedConnection,
@@ -188,7 +195,19 @@ impl Transport for ReaderSocket<'_> {
         write(&self.connection.socket, out, Mode::Waiting)
     }
 
-    fn end_sending(&mut self) -> io::Result<()> {
+    fn end_sending(&mut self, _: Sent) -> io::Result<()> {
         self.connection.socket.shutdown(Shutdown::Write)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_read_that_fills_the_whole_buffer_makes_it_larger() {
+        assert!(is_too_small(1_536, 1_536, Ready::Perhaps));
+        assert!(!is_too_small(1_536, 1_536, Ready::No), "a short read");
+        assert!(!is_too_small(1_536, 800, Ready::Perhaps), "the session wants no more");
     }
 }

@@ -1,7 +1,7 @@
 //! The stand-in for TLS in a build without the feature `tls`.
 //!
-//! Owns types without a value, so that the drivers are written once and their TLS compiles to
-//! nothing. Leaves everything else to nobody: none of this code ever runs.
+//! Owns types without values. With them, the drivers are written once, and their TLS compiles to
+//! nothing. Leaves TLS to the builds that have it.
 
 use std::io;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use std::time::Duration;
 use crate::driver::Config;
 use crate::driver::drive::{Input, Transport};
 use crate::proto::Outbox;
-use crate::session::Ready;
+use crate::session::{Ready, Sent};
 
-/// There is none.
+/// A build without TLS has no acceptor.
 pub(crate) enum Acceptor {}
 
 impl Acceptor {
@@ -29,7 +29,7 @@ impl Acceptor {
     }
 }
 
-/// There is none.
+/// A build without TLS has no layer.
 pub(crate) enum TlsLayer {}
 
 impl TlsLayer {
@@ -46,7 +46,8 @@ impl TlsLayer {
     }
 }
 
-/// There is none. The field is private, so that the compiler takes the drivers' code for reachable.
+/// A build without TLS has no such transport. The field is private. If the drivers could see that
+/// the type has no values, the compiler would warn that their code is never reached.
 pub(crate) struct Secured(TlsLayer);
 
 impl Transport for Secured {
@@ -58,7 +59,7 @@ impl Transport for Secured {
         match self.0 {}
     }
 
-    fn end_sending(&mut self) -> io::Result<()> {
+    fn end_sending(&mut self, _: Sent) -> io::Result<()> {
         match self.0 {}
     }
 }

@@ -15,7 +15,6 @@ use rustls::version::{TLS12, TLS13};
 
 use super::{Tls, TlsError, TlsLayer};
 use crate::driver::Config;
-use crate::proto::ProtocolLimits;
 use crate::session::TlsVersion;
 
 /// Makes the layer of each connection. The drivers of this crate make one for
@@ -28,25 +27,28 @@ use crate::session::TlsVersion;
 /// use std::time::Duration;
 /// use pushlab::driver::drive::{Input, Transport};
 /// use pushlab::proto::{Outbox, RemoteError};
-/// use pushlab::session::Ready;
+/// use pushlab::session::{Ready, Sent};
 /// use pushlab::tls::{Acceptor, Certificates, Tls};
 /// /// A peer that has sent some bytes.
 /// struct Peer(&'static [u8]);
 /// impl Transport for Peer {
 ///     fn read(&mut self, room: &mut [u8], _: Option<Duration>) -> io::Result<Input> {
-///         Ok(Input::Bytes(self.0.read(room)?, Ready::Perhaps))
+///         Ok(match self.0.read(room)? {
+///             0 => Input::End,
+///             len => Input::Bytes(len, Ready::Perhaps),
+///         })
 ///     }
 ///     fn write(&mut self, out: &mut Outbox) -> io::Result<(usize, Ready)> {
 ///         let len = out.len();
 ///         out.advance(len);
 ///         Ok((len, Ready::Perhaps))
 ///     }
-///     fn end_sending(&mut self) -> io::Result<()> {
+///     fn end_sending(&mut self, _: Sent) -> io::Result<()> {
 ///         Ok(())
 ///     }
 /// }
-/// # let rcgen::CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
-/// # let (certificate, key) = (cert.pem(), signing_key.serialize_pem());
+/// # let own = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+/// # let (certificate, key) = (own.cert.pem(), own.signing_key.serialize_pem());
 /// let acceptor = Acceptor::new(&Tls::new(Certificates::from_pem(&[(certificate, key)])?))?;
 /// let (layer, mut peer) = (acceptor.accept(), Peer(b"GET / HTTP/1.1\r\n"));
 /// let input = layer.over(&mut peer).read(&mut [0; 1024], None)?;
@@ -85,19 +87,26 @@ impl Acceptor {
         let versions = if tls.min_version == TlsVersion::Tls12 { &[&TLS13, &TLS12][..] } else { &[&TLS13] };
         let builder =
             ServerConfig::builder_with_provider(Arc::new(default_provider())).with_protocol_versions(versions).map_err(unusable)?;
-        let builder = match tls.client_certificates.verifier()? {
+        let verifier = tls.client_certificates.verifier()?;
+        let asks_clients = verifier.is_some();
+        let builder = match verifier {
             None => builder.with_no_client_auth(),
             Some(verifier) => builder.with_client_cert_verifier(verifier),
         };
         let mut config = builder.with_cert_resolver(Arc::new(tls.certificates.clone()));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        // The session is in the ticket that the client keeps.
-        config.ticketer = Ticketer::new().map_err(unusable)?;
+        if asks_clients {
+            // A session that is resumed skips the check of the client's certificate, which may have
+            // expired since.
+            config.send_tls13_tickets = 0;
+        } else {
+            // The session is in the ticket that the client keeps.
+            config.ticketer = Ticketer::new().map_err(unusable)?;
+        }
         config.session_storage = Arc::new(NoServerSessionStorage {});
         let config = Arc::new(config);
         UnbufferedServerConnection::new(Arc::clone(&config)).map_err(unusable)?;
-        let handshake_timeout = tls.handshake_timeout.min(ProtocolLimits::TIMEOUT_MAX);
-        Ok(Self { config, handshake_timeout, handshake_bytes: tls.handshake_bytes })
+        Ok(Self { config, handshake_timeout: tls.handshake_timeout, handshake_bytes: tls.handshake_bytes })
     }
 
     /// The time after which a session ends a connection whose handshake has not ended.

@@ -17,8 +17,8 @@ use rustls::sign::CertifiedKey;
 
 use super::TlsError;
 
-/// The certificates of a server, each with the certificates that certify it and with its key. Clones
-/// share them, so that a clone that the application keeps changes those of the server.
+/// The certificates of a server, each with the certificates that certify it and with its key.
+/// Clones share them, so that a clone that the application keeps changes those of the server.
 ///
 /// A client gets the first certificate that is valid for the name that it asks for and whose key it
 /// can check. A client that asks for no name or for an unknown one gets the first certificate whose
@@ -43,7 +43,8 @@ use super::TlsError;
 pub struct Certificates(Arc<Shared>);
 
 struct Shared {
-    /// The files, each certificate with its key; empty if there are none.
+    /// The files, each certificate with its key. Certificates that were given as text have no
+    /// files.
     files: Vec<(PathBuf, PathBuf)>,
     keys: RwLock<Vec<Arc<CertifiedKey>>>,
 }
@@ -53,8 +54,8 @@ impl Certificates {
     /// file with its key. The same file may have both.
     ///
     /// # Errors
-    /// When there is no pair, when a file cannot be read or has no certificate or key, or when a key
-    /// does not belong to its certificate.
+    /// When there is no pair, when a file cannot be read or has no certificate or key, or when a
+    /// key does not belong to its certificate.
     pub fn load(pairs: &[(impl AsRef<Path>, impl AsRef<Path>)]) -> Result<Self, TlsError> {
         let files: Vec<_> = pairs.iter().map(|(certificate, key)| (certificate.as_ref().into(), key.as_ref().into())).collect();
         let keys = read_files(&files)?;

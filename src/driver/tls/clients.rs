@@ -17,13 +17,15 @@ use super::certificates::{certificates, read};
 
 /// Whether clients are asked for a certificate. What a client has proved to own is in
 /// [`Request::tls`](crate::Request::tls). A certificate that no authority certifies, or that has
-/// expired, ends the handshake.
+/// expired, ends the handshake. A server that asks for certificates lets no client resume a
+/// session, because a session that is resumed skips this check.
 ///
 /// ```no_run
 /// use pushlab::tls::{Authorities, Certificates, ClientCertificates, Tls};
 /// let certificates = Certificates::load(&[("push.example.pem", "push.example.key")])?;
 /// let devices = Authorities::load("devices.pem")?;
-/// let tls = Tls { client_certificates: ClientCertificates::Required(devices), ..Tls::new(certificates) };
+/// let client_certificates = ClientCertificates::Required(devices);
+/// let tls = Tls { client_certificates, ..Tls::new(certificates) };
 /// # Ok::<(), pushlab::tls::TlsError>(())
 /// ```
 #[derive(Clone, Debug, Default)]

@@ -10,26 +10,28 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptErr
 
 use crate::driver::drive::Input;
 use crate::proto::{Outbox, RemoteError};
-use crate::session::{Ready, TlsInfo, TlsVersion};
+use crate::session::{Ready, Sent, TlsInfo, TlsVersion};
 
 /// Bytes of a record that is not whole, and of a handshake message in several records. A whole
 /// record has at most 16 KiB and some (RFC 8446, section 5.2), and a handshake message of 64 KiB is
 /// the largest that `rustls` takes.
 const PARTIAL_MAX: usize = 128 * 1024;
-/// Bytes that are encrypted before each write. What the system does not take stays in memory, beside
-/// the session's output.
+/// From so many bytes of records on, nothing more is encrypted before they are written. What the
+/// system does not take stays in memory, beside the session's output: these and one more record.
 const WRITE_BYTES: usize = 64 * 1024;
-/// Pieces of output that come together in one record (RFC 8446, section 5.1: at most 2^14 bytes).
+/// The largest number of bytes of output in one record (RFC 8446, section 5.1: 2^14).
 const RECORD_BYTES: usize = 16 * 1024;
 /// The bytes that a record may add: the head, an explicit nonce and a tag.
 const RECORD_ADDS: usize = 32;
-/// Room for a `close_notify`, with what must come before it.
+/// Room for a `close_notify`, and for records that `rustls` sends before it, such as one that
+/// answers an update of keys.
 const CLOSE_NOTIFY_BYTES: usize = 256;
 
 /// Where a connection is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
-    /// This many more bytes may come before the handshake has ended. Nothing has come yet if `is_new`.
+    /// This many more bytes may come before the handshake has ended. Nothing has come yet if
+    /// `is_new`.
     Handshake {
         left: usize,
         is_new: bool,
@@ -37,15 +39,15 @@ enum Mode {
     Open,
     /// The peer does not speak TLS. Output is sent as it is, and input is discarded.
     Plain,
-    /// This side has ended, in an orderly way or by an error. Only the records that are held are sent,
-    /// and input is discarded. `rustls` is not asked any more: with debug assertions, it panics if an
-    /// error follows its own `close_notify`.
+    /// This side has ended, in an orderly way or by an error. Only the records that are held are
+    /// sent, and input is discarded. `rustls` is not asked any more: with debug assertions, it
+    /// panics if an error follows its own `close_notify`.
     Over,
 }
 
 /// TLS of one connection.
 pub(super) struct Records {
-    connection: Box<UnbufferedServerConnection>,
+    connection: UnbufferedServerConnection,
     mode: Mode,
     /// Input that does not make a whole record or handshake message yet.
     partial: Vec<u8>,
@@ -64,7 +66,7 @@ pub(super) struct Records {
 impl Records {
     pub(super) fn new(connection: UnbufferedServerConnection, handshake_bytes: usize) -> Self {
         Self {
-            connection: Box::new(connection),
+            connection,
             mode: Mode::Handshake { left: handshake_bytes, is_new: true },
             partial: Vec::new(),
             decoded: Vec::new(),
@@ -88,6 +90,10 @@ impl Records {
         if len > 0 {
             return Some(Input::Bytes(len, more));
         }
+        if !self.decoded.is_empty() {
+            // There is no room: the caller does not read. The input stays in front of what follows.
+            return Some(Input::Nothing(0, more));
+        }
         if let Some(error) = self.failure.take() {
             return Some(Input::Failed(error, ready));
         }
@@ -105,19 +111,13 @@ impl Records {
         len
     }
 
-    /// Takes `len` bytes from the system, which are at the front of `room`. Input for the session
-    /// replaces them.
-    pub(super) fn take(&mut self, room: &mut [u8], len: usize, ready: Ready) -> Input {
-        self.decode(&mut room[..len]);
-        self.pending(room, ready).unwrap_or(Input::Nothing(len, ready))
-    }
-
-    fn decode(&mut self, fresh: &mut [u8]) {
+    /// Takes bytes from the system.
+    pub(super) fn decode(&mut self, fresh: &mut [u8]) {
         match self.mode {
             Mode::Plain | Mode::Over => return,
-            // Every method begins with a capital letter, and a record with its type, which is 22
-            // here (RFC 8446, section 5.1).
-            Mode::Handshake { is_new: true, .. } if fresh[0].is_ascii_uppercase() => {
+            // The methods of RFC 9110 begin with a capital letter, and a record with its type,
+            // which is 22 here (RFC 8446, section 5.1).
+            Mode::Handshake { is_new: true, .. } if fresh.first().is_some_and(u8::is_ascii_uppercase) => {
                 self.mode = Mode::Plain;
                 self.failure = Some(RemoteError::PlainHttp);
                 return;
@@ -224,8 +224,8 @@ impl Records {
         self.partial = Vec::new();
     }
 
-    /// Makes the alert that `rustls` has for the peer. Nothing else must be asked of `rustls` after an
-    /// error.
+    /// Makes the alert that `rustls` has for the peer. Nothing else must be asked of `rustls` after
+    /// an error.
     #[cold]
     fn say_why(&mut self) {
         while self.connection.wants_write() {
@@ -247,8 +247,8 @@ impl Records {
         Input::End
     }
 
-    /// Moves output into records.
-    pub(super) fn encrypt(&mut self, out: &mut Outbox) {
+    /// Moves output into records. Fails if `rustls` can encrypt nothing more.
+    pub(super) fn encrypt(&mut self, out: &mut Outbox) -> Result<(), ()> {
         match self.mode {
             Mode::Plain => self.held.append(out),
             Mode::Handshake { .. } | Mode::Over => out.advance(out.len()),
@@ -256,45 +256,54 @@ impl Records {
                 let mut gathered = Vec::new();
                 while !out.is_empty() && self.held.len() < WRITE_BYTES {
                     let bytes = next_record(out, &mut gathered);
-                    let (len, adds) = (bytes.len(), (bytes.len() / RECORD_BYTES + 1) * RECORD_ADDS);
+                    let len = bytes.len();
                     let Self { connection, partial, held, .. } = self;
-                    if !with_traffic(connection, partial, held, len + adds, |traffic, room| traffic.encrypt(bytes, room)) {
-                        return self.fail("nothing can be encrypted any more");
+                    if !with_traffic(connection, partial, held, len + RECORD_ADDS, |traffic, room| traffic.encrypt(bytes, room)) {
+                        self.fail("nothing can be encrypted any more");
+                        return Err(());
                     }
                     out.advance(len);
                 }
             }
         }
+        Ok(())
     }
 
-    /// Ends the sending side of TLS. The `close_notify` is among the records to be sent.
-    pub(super) fn close(&mut self) {
+    /// Ends the sending side of TLS. After the whole, a `close_notify` is among the records to be
+    /// sent.
+    pub(super) fn end_sending(&mut self, sent: Sent) {
         if self.mode == Mode::Open {
             self.mode = Mode::Over;
             let Self { connection, partial, held, .. } = self;
-            let close_notify = |traffic: &mut WriteTraffic<'_, _>, room: &mut [u8]| traffic.queue_close_notify(room);
-            with_traffic(connection, partial, held, CLOSE_NOTIFY_BYTES, close_notify);
+            if sent == Sent::Whole {
+                let close_notify = |traffic: &mut WriteTraffic<'_, _>, room: &mut [u8]| traffic.queue_close_notify(room);
+                with_traffic(connection, partial, held, CLOSE_NOTIFY_BYTES, close_notify);
+            }
             (self.partial, self.decoded, self.given) = (Vec::new(), Vec::new(), 0);
         }
     }
 }
 
-/// The bytes of the next records: a large piece, or small ones together.
+/// The bytes of the next record: of one piece, or of small ones together.
 fn next_record<'a>(out: &'a Outbox, gathered: &'a mut Vec<u8>) -> &'a [u8] {
     let first = out.chunks().next().unwrap_or_default();
     if first.len() == out.len() || first.len() >= RECORD_BYTES {
-        return &first[..first.len().min(WRITE_BYTES)];
+        return &first[..first.len().min(RECORD_BYTES)];
     }
     gathered.clear();
     for chunk in out.chunks() {
         let room = RECORD_BYTES - gathered.len();
         gathered.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if gathered.len() == RECORD_BYTES {
+            break;
+        }
     }
     gathered
 }
 
-/// Calls `write` when `rustls` can send bytes of the application, with `room` bytes or as many as it
-/// asks for. What `rustls` itself has to send comes before. Returns whether `write` has succeeded.
+/// Calls `write` when `rustls` can send bytes of the application, with `room` bytes or as many as
+/// it asks for. What `rustls` itself has to send comes before. Returns whether `write` has
+/// succeeded.
 fn with_traffic(
     connection: &mut UnbufferedServerConnection,
     partial: &mut Vec<u8>,
@@ -340,8 +349,8 @@ fn encode(held: &mut Outbox, data: &mut EncodeTlsData<'_, ServerConnectionData>)
     });
 }
 
-/// Appends what `write` writes into room of this size. `write` returns how many bytes it has
-/// written, or how much room it needs. Returns whether it has succeeded.
+/// Appends the bytes that `write` puts into room of this size. `write` returns how many bytes it
+/// has written, or how much room it needs. Returns whether it has succeeded.
 fn append(held: &mut Outbox, room: usize, mut write: impl FnMut(&mut [u8]) -> Result<usize, Option<usize>>) -> bool {
     let mut is_written = false;
     held.extend_with(room, |bytes| {

@@ -3,12 +3,13 @@
 //! Owns the lock around the TLS of a connection, and the order of reading, writing and the end of
 //! sending. Leaves records to `records`, and the socket to the transport below.
 //!
-//! The lock is not held while the transport below reads or writes. So with a thread per connection,
-//! a reader that waits for input does not delay the writer, and the other way round. Records leave in
-//! the order in which they were made, because the session lets one thread write at a time.
+//! The lock is not held while the transport below waits in a read or a write. So with a thread per
+//! connection, a reader that waits for input does not delay the writer, and the other way round.
+//! Records leave in the order in which they were made, because the session lets one thread write at
+//! a time.
 
 use std::fmt;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,16 +18,21 @@ use rustls::server::UnbufferedServerConnection;
 use super::records::Records;
 use crate::driver::drive::{Input, Transport};
 use crate::proto::Outbox;
-use crate::session::{Need, Ready};
+use crate::session::{Need, Ready, Sent};
+
+/// Reads from the system have at least this size. The session may want fewer bytes, and then
+/// reads of a few bytes would bring a record in thousands of calls.
+const READ_BYTES_MIN: usize = 1_024;
 
 /// TLS of one connection, for all its threads. The example of [`Acceptor`](super::Acceptor) reads
-/// through one.
-pub struct TlsLayer(Mutex<State>);
+/// through one. It is boxed, because a connection without TLS has none.
+pub struct TlsLayer(Box<Mutex<State>>);
 
 struct State {
     records: Records,
-    /// The session has ended its sending side. The transport ends its own when all records are sent.
-    ends_sending: bool,
+    /// The session has ended its sending side. The transport ends its own when all records are
+    /// sent.
+    ends_sending: Option<Sent>,
 }
 
 impl fmt::Debug for TlsLayer {
@@ -37,7 +43,7 @@ impl fmt::Debug for TlsLayer {
 
 impl TlsLayer {
     pub(super) fn new(connection: UnbufferedServerConnection, handshake_bytes: usize) -> Self {
-        Self(Mutex::new(State { records: Records::new(connection, handshake_bytes), ends_sending: false }))
+        Self(Box::new(Mutex::new(State { records: Records::new(connection, handshake_bytes), ends_sending: None })))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -54,12 +60,13 @@ impl TlsLayer {
         !self.lock().records.held.is_empty()
     }
 
-    /// Ends the sending side of TLS before the connection is closed, if the peer has been sent
-    /// everything. Otherwise, the peer must not take the end for the whole of what it was to get.
+    /// Sends `close_notify` before the connection is closed. The caller calls it only if the peer
+    /// has been sent the whole, with a transport that does not wait. If the transport does not take
+    /// the record at once, the connection ends without it.
     pub fn close(&self, below: &mut impl Transport) {
         let mut state = self.lock();
         if state.records.held.is_empty() {
-            state.records.close();
+            state.records.end_sending(Sent::Whole);
             if !state.records.held.is_empty() {
                 // The peer may be gone.
                 let _ = below.write(&mut state.records.held);
@@ -79,17 +86,22 @@ impl<T: Transport> Transport for Secured<'_, T> {
         if let Some(input) = self.layer.lock().records.pending(room, Ready::Perhaps) {
             return Ok(input);
         }
-        Ok(match self.below.read(room, patience)? {
-            Input::Bytes(len, ready) => self.layer.lock().records.take(room, len, ready),
-            Input::End => self.layer.lock().records.ended(),
-            other => other,
-        })
+        let mut more_room = [0; READ_BYTES_MIN];
+        let raw = if room.len() < READ_BYTES_MIN { &mut more_room[..] } else { &mut *room };
+        let (len, ready) = match self.below.read(raw, patience)? {
+            Input::Bytes(len, ready) => (len, ready),
+            Input::End => return Ok(self.layer.lock().records.ended()),
+            other => return Ok(other),
+        };
+        let records = &mut self.layer.lock().records;
+        records.decode(&mut raw[..len]);
+        Ok(records.pending(room, ready).unwrap_or(Input::Nothing(len, ready)))
     }
 
     fn write(&mut self, out: &mut Outbox) -> io::Result<(usize, Ready)> {
         let mut held = {
             let State { records, .. } = &mut *self.layer.lock();
-            records.encrypt(out);
+            records.encrypt(out).map_err(|()| ErrorKind::InvalidData)?;
             std::mem::take(&mut records.held)
         };
         let written = if held.is_empty() { Ok((0, Ready::Perhaps)) } else { self.below.write(&mut held) };
@@ -99,20 +111,22 @@ impl<T: Transport> Transport for Secured<'_, T> {
             held.append(&mut state.records.held);
             state.records.held = held;
         }
-        if written.is_ok() && state.ends_sending && state.records.held.is_empty() {
-            state.ends_sending = false;
-            self.below.end_sending()?;
+        if written.is_ok()
+            && state.records.held.is_empty()
+            && let Some(sent) = state.ends_sending.take()
+        {
+            self.below.end_sending(sent)?;
         }
         written
     }
 
-    fn end_sending(&mut self) -> io::Result<()> {
+    fn end_sending(&mut self, sent: Sent) -> io::Result<()> {
         let mut state = self.layer.lock();
-        state.records.close();
+        state.records.end_sending(sent);
         if state.records.held.is_empty() {
-            return self.below.end_sending();
+            return self.below.end_sending(sent);
         }
-        state.ends_sending = true;
+        state.ends_sending = Some(sent);
         Ok(())
     }
 

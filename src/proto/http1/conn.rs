@@ -423,6 +423,12 @@ impl Conn {
         matches!(self.writing, Writing::Length | Writing::Chunked | Writing::UntilClose | Writing::NoBody)
     }
 
+    /// Whether a response has begun and has not come to its end.
+    #[inline]
+    pub const fn is_mid_response(&self) -> bool {
+        matches!(self.writing, Writing::Length | Writing::Chunked | Writing::UntilClose)
+    }
+
     /// Whether a body is being sent in chunked coding. The bytes of a chunk frame can then be sent
     /// unchanged.
     #[inline]

@@ -51,7 +51,8 @@ pub struct Head<'a> {
 ///
 /// ```
 /// use pushlab::proto::{ProtocolLimits, http1::{Head, Scheme}};
-/// let head = Head::parse(b"GET https://example.org/ HTTP/1.1\r\nHost: example.org\r\n\r\n", &ProtocolLimits::default())?;
+/// let raw = b"GET https://example.org/ HTTP/1.1\r\nHost: example.org\r\n\r\n";
+/// let head = Head::parse(raw, &ProtocolLimits::default())?;
 /// assert_eq!(head.scheme(), Some(Scheme::Https));
 /// # Ok::<(), pushlab::proto::RemoteError>(())
 /// ```

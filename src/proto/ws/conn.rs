@@ -46,7 +46,8 @@ impl Conn {
     /// ```
     /// use pushlab::Deflate;
     /// use pushlab::proto::{Outbox, ws::Conn};
-    /// let (mut conn, mut out) = (Conn::with_agreement(Deflate::default().agree([&b"permessage-deflate"[..]])), Outbox::new());
+    /// let agreement = Deflate::default().agree([&b"permessage-deflate"[..]]);
+    /// let (mut conn, mut out) = (Conn::with_agreement(agreement), Outbox::new());
     /// conn.writer.send_text(&"Hello".repeat(100), &mut out)?;
     /// assert!(out.len() < 50, "{} bytes", out.len());
     /// # Ok::<_, pushlab::proto::LocalError>(())

@@ -14,8 +14,8 @@ use super::extension::Agreement;
 use super::frame::{FrameHead, Opcode};
 use super::pool::Pool;
 
-/// The end of a flushed block, which a message leaves out: "Remove 4 octets (that are 0x00 0x00 0xff
-/// 0xff) from the tail end." (RFC 7692, section 7.2.1)
+/// The end of a flushed block, which a message leaves out: "Remove 4 octets (that are 0x00 0x00
+/// 0xff 0xff) from the tail end." (RFC 7692, section 7.2.1)
 pub(super) const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 
 /// A payload in up to two parts.

@@ -173,9 +173,9 @@ impl Accept {
 ///   grammar.
 /// - [`ForbiddenOrigin`](RemoteError::ForbiddenOrigin) if the policy refuses the origin.
 ///
-/// The first acceptable offer of permessage-deflate is accepted if the policy has a configuration for
-/// it. All other offers of extensions are declined. If there is no common subprotocol, the handshake succeeds
-/// without one: the client decides whether to continue (section 4.1).
+/// The first acceptable offer of permessage-deflate is accepted if the policy has a configuration
+/// for it. All other offers of extensions are declined. If there is no common subprotocol, the
+/// handshake succeeds without one: the client decides whether to continue (section 4.1).
 pub fn negotiate(request: &HandshakeRequest<'_>, policy: &HandshakePolicy) -> Result<Accept, RemoteError> {
     if !request.is_upgrade() {
         return Err(RemoteError::NotAWebSocketRequest);

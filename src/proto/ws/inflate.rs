@@ -2,8 +2,9 @@
 //!
 //! Owns the inflater of a message that is arriving, or of a connection whose client keeps its
 //! window, and the limits of a compressed message. Leaves the inflated bytes to
-//! [`Assembler`](super::assembler::Assembler), which gets them in steps of at most 4 KiB and refuses
-//! those beyond the limit. So no input costs more memory than the window, one step and the limit.
+//! [`Assembler`](super::assembler::Assembler), which gets them in steps of at most 4 KiB and
+//! refuses those beyond the limit. So no input costs more memory than the window, one step and the
+//! limit.
 
 use flate2::{Decompress, FlushDecompress, Status};
 
@@ -35,10 +36,10 @@ pub(super) struct Inflater {
 impl Inflater {
     /// An inflater with an empty window.
     pub(super) fn new(agreement: Agreement) -> Box<Self> {
-        // A window that lives no longer than its message has the largest size. Then data that refers
-        // to bytes beyond the agreed window has the same result however it is split. A window that is
-        // kept has the agreed size, because it takes memory on an idle connection. A client window
-        // of 8 bits is part of one of 9 bits, the smallest one of the inflater.
+        // A window that lives no longer than its message has the largest size. Then data that
+        // refers to bytes beyond the agreed window has the same result however it is split. A
+        // window that is kept has the agreed size, because it takes memory on an idle connection. A
+        // client window of 8 bits is part of one of 9 bits, the smallest one of the inflater.
         if agreement.client_context_takeover() {
             return Box::new(Self::with_bits(agreement.client_window_bits().max(9), true));
         }

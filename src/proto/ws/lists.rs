@@ -50,8 +50,8 @@ pub(super) fn is_extension(element: &[u8]) -> bool {
     parts.next().is_some_and(is_token) && parts.all(is_parameter)
 }
 
-/// The name and the value of each part of an extension: of the extension itself, which has no value,
-/// and of its parameters. The value may be in quotes.
+/// The name and the value of each part of an extension: of the extension itself, which has no
+/// value, and of its parameters. The value may be in quotes.
 #[cfg(feature = "deflate")]
 pub(super) fn parameters(element: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
     split(element, b';').map(|part| {

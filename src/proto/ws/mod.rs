@@ -2,8 +2,8 @@
 //!
 //! Owns the opening handshake, frames, messages and the closing handshake. Leaves time and IO to
 //! the layers above. The one extension is permessage-deflate (RFC 7692), in the files `extension`,
-//! `deflate`, `inflate` and `pool`, with the cargo feature `deflate`. Offers of others are declined, as RFC
-//! 6455, section 9.1 allows, and a reserved bit without a meaning is an error.
+//! `deflate`, `inflate` and `pool`, with the cargo feature `deflate`. Offers of others are
+//! declined, as RFC 6455, section 9.1 allows, and a reserved bit without a meaning is an error.
 
 pub mod assembler;
 pub mod close;

@@ -1,8 +1,8 @@
 //! Compressors and inflaters that no message uses at the moment.
 //!
-//! Owns at most four of each kind for the whole process: at most 1.3 MB of compressors and 0.2 MB of
-//! inflaters. A connection without context takeover takes one for the time of a message, and keeps
-//! none. Leaves the reset to the users.
+//! Owns at most four of each kind for the whole process: at most 1.3 MB of compressors and 0.2 MB
+//! of inflaters. A connection without context takeover takes one for the time of a message, and
+//! keeps none. Leaves the reset to the users.
 //!
 //! To make a compressor costs only 2.5 us more than to reset one, beside 5 to 20 us for the work
 //! itself. But with a thread for each connection, the allocator would keep 200 KiB for each thread

@@ -136,8 +136,8 @@ impl Reader {
     }
 
     /// The number of bytes of memory that this reader owns for an incomplete message or frame. It
-    /// is 0 between messages. While a compressed message arrives, its inflater takes up to 50 KiB in
-    /// addition.
+    /// is 0 between messages. While a compressed message arrives, its inflater takes up to 50 KiB
+    /// in addition.
     pub fn capacity(&self) -> usize {
         match &self.state {
             State::Partial(partial) => size_of::<Partial>() + partial.message.capacity() + partial.control.capacity(),

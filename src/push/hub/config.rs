@@ -92,8 +92,8 @@ pub struct HubConfig {
     /// feature `deflate`. A message is compressed once for all clients that negotiated the same
     /// window, and its history keeps the compressed form beside the plain one.
     pub deflate: Option<Deflate>,
-    /// A log outside the process, which several servers share. Default `None`: the hub gives out the
-    /// ids itself, and keeps the messages in memory alone.
+    /// A log outside the process, which several servers share. Default `None`: the hub gives out
+    /// the ids itself, and keeps the messages in memory alone.
     pub log: Option<SharedLog>,
     /// The clock of ages, holds and grace times. Default: the system's monotonic clock.
     pub clock: Clock,

@@ -156,8 +156,8 @@ impl Hub {
 
     /// Publishes a payload to all subscribers of a topic. Any thread may call it.
     ///
-    /// With a [`log`](HubConfig::log) outside the process, the call waits until the message has come
-    /// back from the log. A handler must not wait on the event loop: it calls
+    /// With a [`log`](HubConfig::log) outside the process, the call waits until the message has
+    /// come back from the log. A handler must not wait on the event loop: it calls
     /// [`publish_then`](Self::publish_then).
     ///
     /// # Errors
@@ -169,9 +169,9 @@ impl Hub {
         self.begin_publish(topic, payload).wait().inspect_err(|error| self.count_refused(error.status()))
     }
 
-    /// Publishes a payload, and gives the outcome to `done`: at once, or from another thread when the
-    /// message has come back from the [`log`](HubConfig::log) outside the process. `done` must not
-    /// block.
+    /// Publishes a payload, and gives the outcome to `done`: at once, or from another thread when
+    /// the message has come back from the [`log`](HubConfig::log) outside the process. `done` must
+    /// not block.
     ///
     /// ```
     /// use pushlab::push::{Hub, Payload};

@@ -74,7 +74,8 @@ impl fmt::Display for LookupError {
 type OnFound = Box<dyn FnOnce(Result<Replay, LookupError>) + Send>;
 
 impl Hub {
-    /// The messages after a cursor, up to [`HubConfig::replay_bytes`](super::HubConfig::replay_bytes).
+    /// The messages after a cursor, up to
+    /// [`HubConfig::replay_bytes`](super::HubConfig::replay_bytes).
     pub(crate) fn search(&self, topics: &Topics, cursor: Cursor) -> Search {
         let reading = self.reading(cursor);
         let found = self.lock().replay(topics, &reading);
@@ -232,8 +233,8 @@ impl Outside {
 }
 
 impl Hub {
-    /// Reads messages from the log that are gone from memory: those after a cursor, up to a sequence
-    /// number or to the limit of a piece.
+    /// Reads messages from the log that are gone from memory: those after a cursor, up to a
+    /// sequence number or to the limit of a piece.
     fn read_older(&self, topics: &Topics, after: Id, until: u64) -> Result<Replay, LookupError> {
         let outside = self.outside().ok_or(LookupError::Unreadable)?;
         let connection = outside.connection();
@@ -241,8 +242,8 @@ impl Hub {
             log::warn!("older messages cannot be read: {error}");
             LookupError::Unreadable
         })?;
-        // If the hub has lost its connection meanwhile, the log may have another epoch now, in which
-        // the same positions have other messages.
+        // If the hub has lost its connection meanwhile, the log may have another epoch now, in
+        // which the same positions have other messages.
         if connection.is_none() || outside.connection() != connection { Err(LookupError::Unreadable) } else { Ok(replay) }
     }
 

@@ -1,10 +1,10 @@
 //! From a cursor to a subscription, at the pace of one client.
 //!
-//! Owns `Hub::subscribe` and the replay of every connection. The client receives the missed messages
-//! in pieces of [`HubConfig::replay_bytes`](crate::push::HubConfig::replay_bytes), as fast as it
-//! reads. The step from the last piece to the subscription loses and repeats no message. Leaves that
-//! step to `subscribe`, the encoding of messages to `model`, and the head of the response and the
-//! end of a connection that cannot continue to the techniques.
+//! Owns `Hub::subscribe` and the replay of every connection. The client receives the missed
+//! messages in pieces of [`HubConfig::replay_bytes`](crate::push::HubConfig::replay_bytes), as fast
+//! as it reads. The step from the last piece to the subscription loses and repeats no message.
+//! Leaves that step to `subscribe`, the encoding of messages to `model`, and the head of the
+//! response and the end of a connection that cannot continue to the techniques.
 //!
 //! ```text
 //!   replay --> piece: gap, messages --> sent as the client reads --> subscribe
@@ -150,8 +150,8 @@ pub enum SubscriptionStatus {
     /// them have subscribers. The connection must end.
     TooManyTopics,
     /// The hub follows a log outside the process. It has not reached the cursor of the client in
-    /// time, or cannot read messages that the log alone has. The connection must end, and the client
-    /// comes back with its cursor.
+    /// time, or cannot read messages that the log alone has. The connection must end, and the
+    /// client comes back with its cursor.
     LogUnavailable,
 }
 
@@ -188,8 +188,8 @@ impl Hub {
     ///
     /// The subscription sends when the connection gives it the opportunity: [`Stream::feed`] for a
     /// stream, [`Subscription::advance`] for a WebSocket. The application's policy is not asked. A
-    /// technique behind [`Hub::handle_with`] calls [`Call::subscribe`](crate::push::Call::subscribe)
-    /// instead.
+    /// technique behind [`Hub::handle_with`] calls
+    /// [`Call::subscribe`](crate::push::Call::subscribe) instead.
     ///
     /// # Errors
     /// [`SubscribeError::TooManyTopics`] when the hub cannot create the topics.
@@ -340,10 +340,11 @@ impl Subscription {
         self.begins_with_gap
     }
 
-    /// Sends missed messages until the output of the WebSocket is full, and subscribes the WebSocket
-    /// when all of them are sent. Call it in [`WebSocketHandler::open`](crate::WebSocketHandler::open)
-    /// and in [`WebSocketHandler::drained`](crate::WebSocketHandler::drained), until the status is
-    /// not `Behind`.
+    /// Sends missed messages until the output of the WebSocket is full, and subscribes the
+    /// WebSocket when all of them are sent. Call it in
+    /// [`WebSocketHandler::open`](crate::WebSocketHandler::open) and in
+    /// [`WebSocketHandler::drained`](crate::WebSocketHandler::drained), until the status is not
+    /// `Behind`.
     pub fn advance(&mut self, socket: &mut Socket<'_>) -> SubscriptionStatus {
         self.advance_on(socket)
     }

@@ -76,10 +76,29 @@ macro_rules! on_models {
 }
 use on_models;
 
-/// Makes tests of one body that takes the IO model: `name::event_loop` and `name::threads`, and with TLS `name::event_loop_over_tls`
-/// and `name::threads_over_tls`. Attributes apply to all of them: a `cfg` that does not hold removes the body together with them.
-macro_rules! both {
-    ($($(#[$meta:meta])* fn $name:ident($model:ident) $body:block)*) => {$(
+/// The tests of a body with TLS and without.
+macro_rules! on_models_and_tls {
+    () => {
+        $crate::blackbox::on_models!(event_loop, threads, body);
+        #[cfg(feature = "tls")]
+        $crate::blackbox::on_models!(event_loop_over_tls, threads_over_tls, |model| $crate::blackbox::tls::client::over_tls(|| body(
+            model
+        )));
+    };
+}
+use on_models_and_tls;
+
+/// The tests of a body without TLS.
+macro_rules! on_models_alone {
+    () => {
+        $crate::blackbox::on_models!(event_loop, threads, body);
+    };
+}
+use on_models_alone;
+
+/// A module for each body, with the tests that the macro `$tests` makes.
+macro_rules! bodies {
+    ($tests:ident $($(#[$meta:meta])* fn $name:ident($model:ident) $body:block)*) => {$(
         $(#[$meta])*
         mod $name {
             #[allow(unused_imports, reason = "a body may do with what is in the prelude")]
@@ -87,27 +106,22 @@ macro_rules! both {
 
             fn body($model: $crate::blackbox::IoModel) $body
 
-            $crate::blackbox::on_models!(event_loop, threads, body);
-            #[cfg(feature = "tls")]
-            $crate::blackbox::on_models!(event_loop_over_tls, threads_over_tls, |model| $crate::blackbox::tls::client::over_tls(|| body(model)));
+            $crate::blackbox::$tests!();
         }
     )*};
+}
+use bodies;
+
+/// Makes tests of one body that takes the IO model: `name::event_loop` and `name::threads`, and with TLS `name::event_loop_over_tls`
+/// and `name::threads_over_tls`. Attributes apply to all of them: a `cfg` that does not hold removes the body together with them.
+macro_rules! both {
+    ($($bodies:tt)*) => { $crate::blackbox::bodies! { on_models_and_tls $($bodies)* } };
 }
 use both;
 
 /// As [`both`], without TLS.
 macro_rules! both_plain {
-    ($($(#[$meta:meta])* fn $name:ident($model:ident) $body:block)*) => {$(
-        $(#[$meta])*
-        mod $name {
-            #[allow(unused_imports, reason = "a body may do with what is in the prelude")]
-            use super::*;
-
-            fn body($model: $crate::blackbox::IoModel) $body
-
-            $crate::blackbox::on_models!(event_loop, threads, body);
-        }
-    )*};
+    ($($bodies:tt)*) => { $crate::blackbox::bodies! { on_models_alone $($bodies)* } };
 }
 use both_plain;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use pushlab::driver::drive::{Input, Transport};
 use pushlab::proto::Outbox;
-use pushlab::session::{Need, Ready};
+use pushlab::session::{Need, Ready, Sent};
 
 use super::rig::Peer;
 use crate::support::splits::Seeded;
@@ -87,9 +87,9 @@ impl Transport for Layered<'_> {
         }
     }
 
-    fn end_sending(&mut self) -> io::Result<()> {
+    fn end_sending(&mut self, sent: Sent) -> io::Result<()> {
         assert!(self.layer.held.is_empty(), "the end overtakes output");
-        self.peer.end_sending()
+        self.peer.end_sending(sent)
     }
 
     fn need(&self) -> Need {

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant, SystemTime};
 use pushlab::driver::drive::{Done, Driven, Input, Rest, Share, Transport, Turn, drive};
 use pushlab::proto::{CloseReason, Frame, Now, Outbox};
 use pushlab::session::{
-    Address, Burst, Command, Context, Delivered, Delivery, Ending, Handler, Io, Limits, Next, PeerEnd, Post, Ready, RemoteSource, Session,
-    Settings, Snapshot, Stats, Surroundings,
+    Address, Burst, Command, Context, Delivered, Delivery, Ending, Handler, Io, Limits, Next, PeerEnd, Post, Ready, RemoteSource, Sent,
+    Session, Settings, Snapshot, Stats, Surroundings,
 };
 
 use super::app::{Shelf, app};
@@ -134,7 +134,7 @@ impl Transport for Peer {
         Ok((taken, if out.is_empty() { Ready::Perhaps } else { Ready::No }))
     }
 
-    fn end_sending(&mut self) -> io::Result<()> {
+    fn end_sending(&mut self, _: Sent) -> io::Result<()> {
         assert!(!std::mem::replace(&mut self.sending_ended, true), "sending ends once");
         Ok(())
     }
@@ -191,6 +191,23 @@ impl Rig {
     pub fn layer_says(&mut self, input: Input) -> Option<CloseReason> {
         self.driven.report(Done::Read(input), &mut [], &mut self.out, &self.world.cx());
         self.work()
+    }
+
+    /// The transport must be cut.
+    pub fn abort(&mut self, reason: CloseReason) {
+        self.driven.session.abort(reason, &self.world.cx());
+    }
+
+    /// Whether the peer has been sent the whole of what has begun.
+    pub fn sent(&self) -> Sent {
+        self.driven.session.sent()
+    }
+
+    /// The layer has read this, and the system has more. What is to be done next.
+    pub fn layer_goes_on(&mut self, input: Input) -> Next {
+        let cx = self.world.cx();
+        self.driven.report(Done::Read(input), &mut [], &mut self.out, &cx);
+        self.driven.session.next(Io::NON_BLOCKING, &mut self.out, &cx)
     }
 
     /// A rig whose transport has a layer above it.
@@ -319,6 +336,12 @@ impl Rig {
     pub fn oversleep(&mut self, time: Duration) {
         self.world.now.advance(time);
         self.time_out();
+    }
+
+    /// The session is told the time after this one has passed, and is not driven yet.
+    pub fn tell_time_after(&mut self, time: Duration) {
+        self.world.now.advance(time);
+        self.driven.session.timed_out(&mut self.out, &self.world.cx());
     }
 
     /// The session is told that its time has come, be it true or not.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pushlab::driver::drive::Input;
 use pushlab::proto::{CloseReason, RemoteError};
-use pushlab::session::{Ready, TlsInfo, TlsVersion};
+use pushlab::session::{Ending, Next, Ready, Sent, TlsInfo, TlsVersion};
 use pushlab::{Reply, Request, Response};
 
 use super::rig::Rig;
@@ -104,4 +104,70 @@ fn a_scheme_that_is_not_that_of_the_connection() {
     }
     assert_eq!(Rig::new().ask("GET https://x/ HTTP/1.1\r\nHost: x\r\n\r\n")[0].status, 421);
     assert!(!wire::get("/").is_empty());
+}
+
+/// A response is cut if the connection ends before it does. Everything else is whole.
+#[test]
+fn what_the_peer_was_sent_when_the_session_ended() {
+    for (request, sent) in [
+        ("", Sent::Whole),
+        ("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n", Sent::Whole),
+        ("GET /hello HTTP/1.1\r\nHost: x\r\n", Sent::Whole),
+        ("GET /stream HTTP/1.0\r\n\r\n", Sent::Part),
+        ("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", Sent::Part),
+    ] {
+        let mut rig = Rig::new();
+        rig.send(request);
+        assert_eq!(rig.sent(), sent, "{request}");
+        let mut rig = Rig::new();
+        rig.send(request);
+        rig.abort(CloseReason::SlowConsumer);
+        assert_eq!(rig.sent(), sent, "{request}: it is still known");
+        let mut rig = Rig::new();
+        rig.send(request);
+        rig.shut_down();
+        assert_eq!(rig.sent(), Sent::Whole, "{request}: a shutdown ends a stream");
+    }
+    let mut rig = Rig::new();
+    rig.open();
+    rig.abort(CloseReason::SlowConsumer);
+    assert_eq!(rig.sent(), Sent::Whole, "a WebSocket has an end of its own for each message");
+}
+
+/// The thread writes records of the layer. They are not in the output, and they have not left.
+#[test]
+fn a_connection_is_not_closed_under_a_writer_that_was_lent_no_bytes() {
+    let mut rig = Rig::new();
+    let lent = rig.lend();
+    rig.pass_secs(80);
+    assert_eq!(rig.work(), None, "the keep-alive time is over, and the writer is not back");
+    rig.give_back(lent);
+    assert_eq!(rig.work(), Some(CloseReason::Idle));
+}
+
+/// The layer discards what it reads, and there is always more.
+#[test]
+fn a_flood_that_the_layer_discards_does_not_keep_a_connection() {
+    let mut rig = rig();
+    rig.layer_says(Input::Failed(RemoteError::BadTls, Ready::No));
+    rig.tell_time_after(TIMEOUT);
+    let mut flood = || rig.layer_goes_on(Input::Nothing(1024 * 1024, Ready::Perhaps));
+    let is_read = (0..7).all(|_| matches!(flood(), Next::Read(_)));
+    assert!(is_read, "what had arrived at the deadline is read");
+    assert!((0..2).any(|_| flood() == Next::Close(CloseReason::Remote(RemoteError::BadTls))));
+}
+
+/// The ping has left the output, and the layer holds it.
+#[test]
+fn a_ping_that_the_layer_holds_was_not_sent() {
+    let mut rig = Rig::new().layered(1);
+    rig.open();
+    rig.block();
+    rig.pass_secs(25 + 20 + 1);
+    assert_eq!(rig.ending(), None, "the peer has not got the ping");
+    rig.unblock();
+    rig.pass_secs(19);
+    assert_eq!(rig.ending(), None, "now it has the ping, and the whole time for its answer");
+    rig.pass_secs(2);
+    assert_eq!(rig.ending(), Some(Ending::Abort));
 }

@@ -1,6 +1,6 @@
 //! Connections after their handshakes: floods, damage, ends that are and are not orderly, and the rules that know the scheme.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 
@@ -140,6 +140,32 @@ both_plain! {
         assert!(answer(&mut stream).starts_with("HTTP/1.1 400 "));
         assert_eq!(stream.read(&mut [0]).unwrap(), 0, "the server ends in an orderly way, too");
         assert_eq!(broken(&lab, "UnexpectedEof"), 1);
+    }
+
+    /// The end of the connection ends these bodies. It does so only if it comes with `close_notify`.
+    fn an_answer_that_is_cut_does_not_look_whole(model) {
+        let ask = |stream: &mut Stream, target: &str| {
+            stream.write_all(format!("GET {target} HTTP/1.0\r\n\r\n").as_bytes()).unwrap();
+            let mut first = [0; 12];
+            stream.read_exact(&mut first).unwrap();
+            assert_eq!(&first, b"HTTP/1.1 200");
+        };
+        let rest = |stream: &mut Stream| stream.read_to_end(&mut Vec::new()).map_err(|error| error.kind());
+
+        let ended = Lab::answering_with(model, |config| config.tls = Some(server_tls()), |_, reply| {
+            reply.stream(Response::text("begun"));
+        });
+        let mut stream = connect(&ended);
+        ask(&mut stream, "/");
+        assert!(rest(&mut stream).is_ok(), "the handler has ended it");
+
+        let panicking = Lab::answering_with(model, |config| config.tls = Some(server_tls()), |_, reply| {
+            reply.stream(Response::text("begun"));
+            std::panic::resume_unwind(Box::new("without a message on standard error"));
+        });
+        let mut stream = connect(&panicking);
+        ask(&mut stream, "/");
+        assert_eq!(rest(&mut stream), Err(ErrorKind::UnexpectedEof), "the handler has not ended it");
     }
 
     fn rules_that_know_the_scheme(model) {
