@@ -128,7 +128,7 @@ pub(crate) fn parse(mut arguments: Arguments) -> Result<Command, String> {
             "--version" => return Ok(Command::Version),
             "--serve" => {
                 let settings: String = arguments.value("settings")?;
-                let settings: Vec<String> = settings.split_whitespace().map(str::to_owned).collect();
+                let settings: Vec<String> = settings.lines().map(str::to_owned).collect();
                 return Ok(Command::Serve(Setup::parse(&settings)?));
             }
             "--serve-broker" => return Ok(Command::ServeBroker(arguments.value("a directory")?)),

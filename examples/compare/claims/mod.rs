@@ -31,6 +31,7 @@ mod c21_storm;
 mod c22_six_tabs;
 mod c23_one_way;
 mod c24_any_server;
+mod c25_tls;
 
 use std::borrow::Cow;
 
@@ -67,6 +68,7 @@ pub(crate) const CLAIMS: &[&Claim] = &[
     &c22_six_tabs::CLAIM,
     &c23_one_way::CLAIM,
     &c24_any_server::CLAIM,
+    &c25_tls::CLAIM,
 ];
 
 /// One claim.

@@ -59,7 +59,7 @@ impl Kind {
             Self::KeepAlive => wire::get("/plaintext", ""),
             Self::Held => wire::get("/hold", ""),
             Self::EventStream => wire::get(&format!("/topics/{TOPIC}/events"), "Accept: text/event-stream\r\n"),
-            Self::WebSocket => wire::websocket_request(&format!("/topics/{TOPIC}/ws")),
+            Self::WebSocket => wire::websocket_request(&format!("/topics/{TOPIC}/ws"), ""),
         }
     }
 

@@ -5,12 +5,13 @@
 //! `claims`.
 //!
 //! - The subjects: `model` (what is compared), `process` (a server), `cores` (where it runs), `nginx`
-//!   (a proxy in front of it), `broker` (what several servers share).
+//!   (a proxy in front of it), `certificate` (for TLS), `broker` (what several servers share).
 //! - The figures: `proc` (of a process and the system), `count` (instructions and system calls),
 //!   `samples` (medians and ratios).
 //! - The loads: `load` (a closed loop), `open_loop` (a fixed rate), `exchange_rounds` (one load on
 //!   several models), `deliveries` (a closed loop through the hub), `crowd` (many connections that
-//!   wait), `browser` (a limit of connections), `returning` (clients that reconnect).
+//!   wait), `sockets` (subscribers over TLS, or compressed), `browser` (a limit of connections),
+//!   `returning` (clients that reconnect).
 //! - The techniques: `subscribers` (their clients), `publisher`, `plan` (what they do), `technique`
 //!   (their requests), `decode` (their wire forms), `tally` (counts), `account` (each message once).
 //! - `wire`: the client's bytes.
@@ -18,6 +19,7 @@
 pub(crate) mod account;
 pub(crate) mod broker;
 pub(crate) mod browser;
+pub(crate) mod certificate;
 pub(crate) mod cores;
 pub(crate) mod count;
 pub(crate) mod crowd;
@@ -34,6 +36,7 @@ pub(crate) mod process;
 pub(crate) mod publisher;
 pub(crate) mod returning;
 pub(crate) mod samples;
+pub(crate) mod sockets;
 pub(crate) mod subscribers;
 pub(crate) mod tally;
 pub(crate) mod technique;

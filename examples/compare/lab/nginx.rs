@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::certificate::Certificate;
 use crate::Result;
 
 /// What a claim says if there is no nginx.
@@ -26,6 +27,16 @@ pub(crate) struct Nginx {
     pub(crate) chunked: SocketAddr,
     /// HTTP/2 without TLS, for clients that know it beforehand.
     pub(crate) http2: SocketAddr,
+    _process: Process,
+}
+
+/// An nginx that terminates TLS in front of a server that has none. Dropping it ends the process.
+pub(crate) struct TlsNginx {
+    pub(crate) address: SocketAddr,
+    process: Process,
+}
+
+struct Process {
     child: Child,
     directory: PathBuf,
 }
@@ -33,12 +44,36 @@ pub(crate) struct Nginx {
 impl Nginx {
     /// Starts nginx in front of `server`. `None` if it is not installed.
     pub(crate) fn start(server: SocketAddr) -> Result<Option<Self>> {
-        let Some(program) = find() else { return Ok(None) };
-        let directory = std::env::temp_dir().join(format!("pushlab-nginx-{}-{}", std::process::id(), server.port()));
-        fs::create_dir_all(&directory)?;
         let addresses = [free_address()?, free_address()?, free_address()?, free_address()?];
+        let process = Process::start(&addresses, &proxies(server, addresses))?;
+        let [usual, buffering, chunked, http2] = addresses;
+        Ok(process.map(|process| Self { usual, buffering, chunked, http2, _process: process }))
+    }
+}
+
+impl TlsNginx {
+    /// Starts nginx in front of `server`. `None` if it is not installed.
+    pub(crate) fn start(server: SocketAddr, certificate: &Certificate) -> Result<Option<Self>> {
+        let address = free_address()?;
+        let process = Process::start(&[address], &tls_proxy(server, address, certificate))?;
+        Ok(process.map(|process| Self { address, process }))
+    }
+
+    /// The process, whose figures count beside those of the server.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.child.id()
+    }
+}
+
+impl Process {
+    /// Starts nginx with these servers, and waits until it listens.
+    fn start(addresses: &[SocketAddr], servers: &str) -> Result<Option<Self>> {
+        let Some(program) = find() else { return Ok(None) };
+        let Some(first) = addresses.first() else { return Ok(None) };
+        let directory = std::env::temp_dir().join(format!("pushlab-nginx-{}-{}", std::process::id(), first.port()));
+        fs::create_dir_all(&directory)?;
         let configuration = directory.join("nginx.conf");
-        fs::write(&configuration, configure(&directory.display().to_string(), server, addresses))?;
+        fs::write(&configuration, configure(&directory.display().to_string(), servers))?;
         let child = Command::new(&program)
             .args(["-p".as_ref(), directory.as_os_str(), "-c".as_ref(), configuration.as_os_str()])
             .args(["-e", "error.log"])
@@ -47,10 +82,9 @@ impl Nginx {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| format!("cannot start {}: {error}", program.display()))?;
-        let [usual, buffering, chunked, http2] = addresses;
-        let mut nginx = Self { usual, buffering, chunked, http2, child, directory };
-        nginx.wait_until_it_listens(&addresses)?;
-        Ok(Some(nginx))
+        let mut process = Self { child, directory };
+        process.wait_until_it_listens(addresses)?;
+        Ok(Some(process))
     }
 
     fn wait_until_it_listens(&mut self, addresses: &[SocketAddr]) -> Result<()> {
@@ -70,7 +104,7 @@ impl Nginx {
     }
 }
 
-impl Drop for Nginx {
+impl Drop for Process {
     fn drop(&mut self) {
         // An error means that the process has already ended.
         let _ = self.child.kill();
@@ -92,26 +126,48 @@ fn free_address() -> Result<SocketAddr> {
 }
 
 /// One process, so that ending it ends all. The buffers have nginx's default size.
-fn configure(directory: &str, server: SocketAddr, [usual, buffering, chunked, http2]: [SocketAddr; 4]) -> String {
-    const IGNORE: &str = "proxy_ignore_headers X-Accel-Buffering;";
-    const HTTP_1_1: &str = "proxy_http_version 1.1; proxy_set_header Connection '';";
-    let proxy = |listen: &str, more: &str| format!("server {{ listen {listen}; location / {{ proxy_pass http://{server}; {more} }} }}");
+fn configure(directory: &str, servers: &str) -> String {
     format!(
-        "daemon off; master_process off; pid {directory}/nginx.pid; worker_rlimit_nofile 1024;
-events {{ worker_connections 512; }}
+        "daemon off; master_process off; pid {directory}/nginx.pid; worker_rlimit_nofile 4096;
+events {{ worker_connections 4096; }}
 http {{
     access_log off;
     client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy; fastcgi_temp_path {directory}/fastcgi;
     uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;
-    {}
-    {}
-    {}
-    {}
+    {servers}
 }}
-",
+"
+    )
+}
+
+fn proxies(server: SocketAddr, [usual, buffering, chunked, http2]: [SocketAddr; 4]) -> String {
+    const IGNORE: &str = "proxy_ignore_headers X-Accel-Buffering;";
+    const HTTP_1_1: &str = "proxy_http_version 1.1; proxy_set_header Connection '';";
+    let proxy = |listen: &str, more: &str| format!("server {{ listen {listen}; location / {{ proxy_pass http://{server}; {more} }} }}");
+    [
         proxy(&usual.to_string(), ""),
         proxy(&buffering.to_string(), IGNORE),
         proxy(&chunked.to_string(), &format!("{IGNORE} {HTTP_1_1}")),
         proxy(&format!("{http2} http2"), HTTP_1_1),
+    ]
+    .join("\n    ")
+}
+
+/// `WebSockets` and requests over TLS. Connections to the server stay open, as those of its clients
+/// do.
+fn tls_proxy(server: SocketAddr, address: SocketAddr, certificate: &Certificate) -> String {
+    let (chain, key) = (certificate.chain(), certificate.key());
+    format!(
+        "upstream pushlab {{ server {server}; keepalive 16; }}
+    map $http_upgrade $connection_field {{ default 'upgrade'; '' ''; }}
+    server {{
+        listen {address} ssl; ssl_certificate '{}'; ssl_certificate_key '{}'; ssl_session_tickets off;
+        location / {{
+            proxy_pass http://pushlab; proxy_http_version 1.1; proxy_read_timeout 1h;
+            proxy_set_header Host $host; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_field;
+        }}
+    }}",
+        chain.display(),
+        key.display()
     )
 }

@@ -57,7 +57,7 @@ impl ServerProcess {
     pub(crate) fn start_under(tool: &[&OsStr], binary: &Path, setup: &Setup) -> Result<Self> {
         let mut words = tool.iter().copied().chain([binary.as_os_str()]);
         let mut command = Command::new(words.next().unwrap_or_default());
-        command.args(words).arg("--serve").arg(setup.arguments().join(" "));
+        command.args(words).arg("--serve").arg(setup.arguments().join("\n"));
         let (child, address) = launch(&format!("{} server", setup.model), &mut command)?;
         Ok(Self { model: setup.model, address, child: Some(child) })
     }
@@ -185,6 +185,11 @@ impl Drop for ServerProcess {
 /// The sums of any process, or nothing but the time.
 fn usage(id: Option<u32>) -> Usage {
     Usage { at: Instant::now(), cpu_seconds: id.and_then(proc::cpu_seconds), switches: id.and_then(proc::context_switches) }
+}
+
+/// The sums of a process that is no server of this program.
+pub(crate) fn usage_of(id: u32) -> Usage {
+    usage(Some(id))
 }
 
 /// The sums of this process.

@@ -117,13 +117,13 @@ pub(crate) struct Answer {
 }
 
 /// Sends a request and reads its answer, which has a `Content-Length` or no body.
-pub(crate) fn ask(socket: &mut TcpStream, request: &[u8]) -> io::Result<Answer> {
+pub(crate) fn ask(socket: &mut (impl Read + Write), request: &[u8]) -> io::Result<Answer> {
     socket.write_all(request)?;
     read_answer(socket)
 }
 
 /// Reads an answer that has a `Content-Length` or no body.
-pub(crate) fn read_answer(socket: &mut TcpStream) -> io::Result<Answer> {
+pub(crate) fn read_answer(socket: &mut impl Read) -> io::Result<Answer> {
     let mut bytes = read_head(socket)?;
     let head_len = head_end(&bytes).expect("the head was read to its end");
     let head = String::from_utf8_lossy(&bytes[..head_len]).into_owned();
@@ -158,14 +158,14 @@ pub(crate) fn open(address: SocketAddr, target: &str, fields: &str, wanted: &str
     if String::from_utf8_lossy(&bytes).contains(wanted) { Ok((socket, bytes)) } else { Err(unexpected(&bytes)) }
 }
 
-/// The upgrade of a client that opens a WebSocket itself.
-pub(crate) fn websocket_request(target: &str) -> Vec<u8> {
-    get(target, UPGRADE)
+/// The upgrade of a client that opens a WebSocket itself. `fields` are further fields.
+pub(crate) fn websocket_request(target: &str, fields: &str) -> Vec<u8> {
+    get(target, &format!("{UPGRADE}{fields}"))
 }
 
 /// Reads until the head of an answer is complete. Returns it with the first bytes of the body, if
 /// they came with it.
-pub(crate) fn read_head(socket: &mut TcpStream) -> io::Result<Vec<u8>> {
+pub(crate) fn read_head(socket: &mut impl Read) -> io::Result<Vec<u8>> {
     let (mut bytes, mut buffer) = (Vec::new(), [0; HEAD_BYTES_MAX]);
     while head_end(&bytes).is_none() {
         match socket.read(&mut buffer)? {

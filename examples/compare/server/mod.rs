@@ -8,12 +8,14 @@ mod workers;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
 
 use pushlab::push::{Hub, HubConfig};
-use pushlab::{Config, IoModel, Limits, Server, Settings, SlowConsumer, Stats, proto};
+use pushlab::tls::{Certificates, Tls};
+use pushlab::{Config, Deflate, IoModel, Limits, Server, Settings, SlowConsumer, Stats, proto};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::Result;
@@ -30,7 +32,7 @@ pub(crate) const WORKERS: usize = 16;
 /// How long a server waits for the log that it shares. Less than its parent waits for its address.
 const LOG_WAIT: Duration = Duration::from_secs(8);
 
-/// What a claim asks of a server. On the command line of the server process, it is written as
+/// What a claim asks of a server. On the command line of the server process, each setting is a line
 /// `NAME=VALUE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Setup {
@@ -59,6 +61,10 @@ pub(crate) struct Setup {
     pub(crate) slow_consumer: SlowConsumer,
     /// The address of the log that this server shares with others.
     pub(crate) log: Option<String>,
+    /// The PEM files of the certificate and of its key. `None`: without TLS.
+    pub(crate) certificate: Option<(PathBuf, PathBuf)>,
+    /// Whether WebSocket messages are compressed for clients that offer it.
+    pub(crate) deflate: bool,
     pub(crate) defect: Defect,
 }
 
@@ -112,6 +118,8 @@ impl Setup {
             port: 0,
             slow_consumer: SlowConsumer::Disconnect,
             log: None,
+            certificate: None,
+            deflate: false,
             defect: Defect::None,
         }
     }
@@ -132,8 +140,12 @@ impl Setup {
             format!("spread_ms={}", self.spread_ms),
             format!("port={}", self.port),
             format!("slow_consumer={}", self.slow_consumer),
+            format!("deflate={}", self.deflate),
             format!("defect={}", self.defect.name()),
         ];
+        if let Some((certificate, key)) = &self.certificate {
+            arguments.extend([format!("certificate={}", certificate.display()), format!("key={}", key.display())]);
+        }
         arguments.extend(self.log.iter().map(|log| format!("log={log}")));
         arguments
     }
@@ -162,6 +174,9 @@ impl Setup {
                 "port" => setup.port = value.parse().map_err(|_| wrong())?,
                 "slow_consumer" => setup.slow_consumer = value.parse().map_err(|_| wrong())?,
                 "log" => setup.log = Some(value.to_owned()),
+                "certificate" => setup.certificate.get_or_insert_default().0 = value.into(),
+                "key" => setup.certificate.get_or_insert_default().1 = value.into(),
+                "deflate" => setup.deflate = value.parse().map_err(|_| wrong())?,
                 "defect" => setup.defect = value.parse().map_err(|()| wrong())?,
                 _ => return Err(wrong()),
             }
@@ -169,12 +184,13 @@ impl Setup {
         Ok(setup)
     }
 
-    fn config(&self) -> Config {
+    fn config(&self) -> Result<Config> {
+        let tls = self.certificate.as_ref().map(|files| Certificates::load(std::slice::from_ref(files)).map(Tls::new)).transpose()?;
         // Connections must stay open while another model is measured.
         let protocol = proto::ProtocolLimits { keep_alive_timeout: Duration::from_secs(3_600), ..proto::ProtocolLimits::default() };
         let heartbeat = (self.heartbeat_ms > 0).then(|| Duration::from_millis(self.heartbeat_ms));
         let limits = Limits { protocol, heartbeat, pong_timeout: Duration::from_millis(self.pong_ms), ..Limits::default() };
-        Config {
+        Ok(Config {
             settings: Settings { limits, slow_consumer: self.slow_consumer, ..Settings::default() },
             max_connections: 65_536,
             // Two threads for each connection that holds a request or receives messages.
@@ -182,8 +198,9 @@ impl Setup {
             stack_bytes: self.stack_kib * 1024,
             comeback_window: Duration::from_millis(self.spread_ms),
             shutdown_grace: Duration::from_secs(2),
+            tls,
             ..Config::default()
-        }
+        })
     }
 }
 
@@ -196,7 +213,7 @@ pub(crate) fn serve(setup: &Setup) -> Result<()> {
         Model::Pool => {
             let listener = TcpListener::bind(address(setup))?;
             announce(listener.local_addr()?)?;
-            let Config { settings, .. } = setup.config();
+            let Config { settings, tls: None, .. } = setup.config()? else { return Err("the model `pool` has no TLS".into()) };
             let pool = third_driver::Pool { settings, stats: Stats::default(), app: Box::new(app.handler()) };
             third_driver::serve(&listener, setup.threads, pool)?;
         }
@@ -220,6 +237,7 @@ fn app(setup: &Setup) -> Result<App> {
         // The lab's clients choose how long they wait.
         hold_max: Duration::from_secs(600),
         log,
+        deflate: setup.deflate.then(Deflate::default),
         ..HubConfig::default()
     });
     // Without a log, this returns at once.
@@ -231,7 +249,7 @@ fn app(setup: &Setup) -> Result<App> {
 #[cfg(test)]
 pub(crate) fn start_here(setup: &Setup) -> Result<SocketAddr> {
     let model = if setup.model == Model::Threads { IoModel::ThreadPerConnection } else { IoModel::EventLoop };
-    let server = Server::bind(address(setup), setup.config())?;
+    let server = Server::bind(address(setup), setup.config()?)?;
     let (address, handler) = (server.local_addr(), app(setup)?.handler());
     thread::spawn(move || server.run(model, handler));
     Ok(address)
@@ -243,8 +261,8 @@ fn address(setup: &Setup) -> SocketAddr {
 
 fn run(setup: &Setup, model: IoModel, app: &App) -> Result<()> {
     let server = match setup.unacknowledged_ms {
-        0 => Server::bind(address(setup), setup.config())?,
-        time => Server::from_listener(impatient(address(setup), Duration::from_millis(time))?, setup.config())?,
+        0 => Server::bind(address(setup), setup.config()?)?,
+        time => Server::from_listener(impatient(address(setup), Duration::from_millis(time))?, setup.config()?)?,
     };
     let stopper = server.stopper();
     app.on_shutdown(move || stopper.stop());
@@ -275,7 +293,7 @@ fn serve_loops(setup: &Setup, app: &App) -> Result<()> {
         socket.set_reuse_port(true)?;
         socket.bind(&address.into())?;
         socket.listen(4_096)?;
-        let server = Server::from_listener(socket.into(), setup.config())?;
+        let server = Server::from_listener(socket.into(), setup.config()?)?;
         address = server.local_addr();
         servers.push(server);
     }
@@ -319,10 +337,11 @@ mod tests {
         (setup.cores, setup.heartbeat_ms, setup.threads, setup.history) = (vec![0, 3], 1, 2, 3);
         (setup.pong_ms, setup.unacknowledged_ms, setup.stack_kib) = (7, 8, 9);
         (setup.loops, setup.spread_ms, setup.port, setup.defect) = (4, 5, 6, Defect::Loses);
+        (setup.certificate, setup.deflate) = (Some(("/a b/c=d.pem".into(), "/e.pem".into())), true);
         (setup.slow_consumer, setup.log) = (SlowConsumer::DropOldest, Some("stomp+stream://a:b=c@[::1]:1/x".to_owned()));
         assert_eq!(Setup::parse(&setup.arguments()), Ok(setup));
         assert_eq!(Setup::parse(&[]), Ok(Setup::new(Model::EventLoop)));
-        for wrong in ["model", "model=epoll", "cores=1,x", "port=65536", "colour=red", "defect=all"] {
+        for wrong in ["model", "model=epoll", "cores=1,x", "port=65536", "colour=red", "deflate=1", "defect=all"] {
             let told = Setup::parse(&[wrong.to_owned()]).unwrap_err();
             assert_eq!(told, format!("`{wrong}` is not a setting of the server process"));
         }
