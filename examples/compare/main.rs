@@ -37,7 +37,7 @@ use std::process::ExitCode;
 use arguments::{Arguments, refuse};
 use options::{Command, Merge, Options};
 use output::Output;
-use report::Named;
+use report::{Named, Report};
 use terminal::{end, say, version};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -46,6 +46,7 @@ fn main() -> ExitCode {
     match options::parse(Arguments::new(std::env::args_os())) {
         Ok(Command::Help) => end(say(options::HELP)),
         Ok(Command::Version) => end(say(&version())),
+        Ok(Command::Techniques(file)) => end(techniques(&file)),
         Ok(Command::List) => end(say(&report::terminal::list())),
         Ok(Command::Explain(claim)) => end(say(&report::terminal::explain(claim))),
         Ok(Command::Serve(setup)) => end(server::serve(&setup)),
@@ -67,6 +68,11 @@ fn compare(options: &Options) -> Result<()> {
     interrupt::catch()?;
     let report = run::run(options, &conditions)?;
     show(&[Named { name: "this machine".to_owned(), report }], page, json, options.charts.as_deref())
+}
+
+fn techniques(file: &Path) -> Result<()> {
+    let table = Report::read(file).and_then(|report| report::techniques::table(&report));
+    Ok(say(table.map_err(|error| format!("--techniques: {error}"))?.trim_end())?)
 }
 
 fn merge(asked: &Merge) -> Result<()> {

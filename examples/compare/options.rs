@@ -41,6 +41,8 @@ Usage: compare [OPTIONS]
   --merge A.json B.json
                        show the figures of several machines side by side, without a run; the
                        files are of --json, and the page goes to --out
+  --techniques A.json  print a table of all techniques, in Markdown, with the figures of a file that
+                       --json of a full run has written
   --list               print all claims
   --explain C8         print how a claim is measured and judged, without a run
   --help               print this text
@@ -61,6 +63,8 @@ pub(crate) enum Command {
     /// Run as the broker of servers that share a log. As above.
     ServeBroker(PathBuf),
     Merge(Merge),
+    /// Print the table of techniques of this file.
+    Techniques(PathBuf),
     List,
     Explain(&'static Claim),
     Help,
@@ -122,6 +126,7 @@ pub(crate) fn parse(mut arguments: Arguments) -> Result<Command, String> {
             "--server" => options.server = Some(arguments.value::<Address>("HOST:PORT or http://HOST:PORT, which must exist")?.0),
             "--log" => options.log = Some(arguments.value::<Log>("stomp+stream://USER:PASSWORD@HOST:PORT")?.0),
             "--merge" => merged = arguments.values("two or more JSON files")?,
+            "--techniques" => return Ok(Command::Techniques(arguments.value("a JSON file")?)),
             "--list" => return Ok(Command::List),
             "--explain" => return Ok(Command::Explain(arguments.value::<OneClaim>("a name from --list, as in C8")?.0)),
             "--help" => return Ok(Command::Help),

@@ -32,6 +32,7 @@ mod c22_six_tabs;
 mod c23_one_way;
 mod c24_any_server;
 mod c25_tls;
+pub(crate) mod c26_comparison;
 
 use std::borrow::Cow;
 
@@ -69,6 +70,7 @@ pub(crate) const CLAIMS: &[&Claim] = &[
     &c23_one_way::CLAIM,
     &c24_any_server::CLAIM,
     &c25_tls::CLAIM,
+    &c26_comparison::CLAIM,
 ];
 
 /// One claim.

@@ -2,11 +2,12 @@
 //!
 //! Owns [`Report`], which is everything that a page or a table shows, and its JSON. Several reports
 //! are shown side by side, so one report is a list of one. Leaves the tables of a terminal to
-//! `terminal`, the page to `html`, and the pictures to `chart`.
+//! `terminal`, the page to `html`, the table of README to `techniques`, and the pictures to `chart`.
 
 mod chart;
 mod grid;
 pub(crate) mod html;
+pub(crate) mod techniques;
 pub(crate) mod terminal;
 
 use std::path::{Path, PathBuf};
@@ -113,7 +114,7 @@ impl Report {
     /// Reads a file that `--json` has written.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let told = |why: &dyn std::fmt::Display| {
-            format!("--merge: {}: {why}; expected a file that `compare --json` has written, with \"format\": {FORMAT}", path.display())
+            format!("{}: {why}; expected a file that `compare --json` has written, with \"format\": {FORMAT}", path.display())
         };
         let text = std::fs::read_to_string(path).map_err(|error| told(&error))?;
         let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| told(&error))?;
@@ -204,7 +205,8 @@ impl Named {
             let is_unique = paths.iter().filter(|other| stem(other) == stem(path)).count() == 1;
             if is_unique { stem(path) } else { path.display().to_string() }
         };
-        paths.iter().map(|path| Ok(Self { name: name(path), report: Report::read(path)? })).collect()
+        let read = |path| Report::read(path).map_err(|error| format!("--merge: {error}"));
+        paths.iter().map(|path| Ok(Self { name: name(path), report: read(path)? })).collect()
     }
 }
 
@@ -286,7 +288,7 @@ pub(crate) mod tests {
         {
             std::fs::write(&path, text).unwrap();
             let told = Report::read(&path).unwrap_err().to_string();
-            assert!(told.starts_with(&format!("--merge: {}: {why}", path.display())), "{told}");
+            assert!(told.starts_with(&format!("{}: {why}", path.display())), "{told}");
             assert!(told.ends_with("; expected a file that `compare --json` has written, with \"format\": 1"), "{told}");
         }
         std::fs::remove_dir_all(&directory).unwrap();
