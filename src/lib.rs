@@ -166,5 +166,5 @@ pub use proto::ws::{Deflate, Message};
 pub use proto::{CloseReason, Frame};
 pub use session::{
     HalfClose, Handler, Held, Limits, Peer, Pusher, Reply, Request, Response, Settings, SlowConsumer, Socket, Stats, Upgrade,
-    WebSocketHandler,
+    WebSocketHandler, on_message,
 };

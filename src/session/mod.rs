@@ -16,6 +16,7 @@
 //!   answered  released     chunks         frames
 //!                            ▲              ▲
 //!                      StreamSource   WebSocketHandler    as the peer reads
+//!                                     or `on_message`
 //! ```
 //!
 //! Each file imports only files that stand before it in this list:
@@ -24,7 +25,8 @@
 //!   `response`;
 //! - what the settings allow: `limits`, `settings`, `origin`, `cors`, `request`;
 //! - what other threads hold: `post`, `contract`, `handles`, `audience`;
-//! - what a hold, a stream and a WebSocket use: `surroundings`, `link`, `stream`, `socket`;
+//! - what a hold, a stream and a WebSocket use: `surroundings`, `link`, `stream`, `socket`,
+//!   `closures`;
 //! - one request and its answer: `exchange`, `progress`, `reply`, `handler`, `context`;
 //! - the phases of a connection: `websocket`, `http`;
 //! - the connection: `session`, `layer`, `next`, `deliver`, `deadlines`.
@@ -34,6 +36,7 @@ mod authority;
 mod backlog;
 mod burst;
 mod caller;
+mod closures;
 mod context;
 mod contract;
 mod cookies;
@@ -70,6 +73,7 @@ pub use authority::{is_allowed_host, is_host_entry};
 pub use backlog::{Backlog, SlowConsumer};
 pub use burst::Burst;
 pub use caller::{TlsInfo, TlsVersion};
+pub use closures::{Closures, Unset, on_message};
 pub use context::Context;
 pub use contract::{Delivered, Delivery, Io, Mode, Need, Next, PeerEnd, Ready, Sent};
 pub use cookies::Cookies;

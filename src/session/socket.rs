@@ -13,7 +13,7 @@ use crate::proto::ws::{Message, Writer};
 use crate::proto::{CloseReason, Frame, LocalError, Outbox, ProtocolLimits};
 
 /// The application's side of one WebSocket. Every connection has a handler of its own, which one
-/// thread calls at a time.
+/// thread calls at a time. [`on_message`](super::on_message) makes a handler of closures instead.
 ///
 /// ```
 /// use pushlab::session::{Socket, WebSocketHandler};

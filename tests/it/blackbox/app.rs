@@ -8,7 +8,7 @@ use std::time::Duration;
 use pushlab::proto::sse;
 use pushlab::push::{Hub, Mounted, Payload, Stomp, StompConfig};
 use pushlab::session::{Feed, Stream, StreamSource, Upgrade};
-use pushlab::{CloseReason, Held, Message, Pusher, Reply, Request, Response, Socket, WebSocketHandler};
+use pushlab::{CloseReason, Frame, Held, Message, Pusher, Reply, Request, Response, Socket, WebSocketHandler, on_message};
 
 use super::{NET, eventually};
 
@@ -193,6 +193,20 @@ impl App {
                 reply.carry(Carried(Arc::clone(self)));
                 reply.upgrade_with(Upgrade { protocols: &["chat", "superchat"], ..Upgrade::default() }, Echo(Arc::clone(self)));
             }
+            "/room" => {
+                let [opening, talking, closing] = [(); 3].map(|()| Arc::clone(self));
+                let room = on_message(move |message, _| {
+                    if let Message::Text(text) = message {
+                        Pusher::push_all(&*talking.pushers.lock().unwrap(), &Frame::text(text));
+                    }
+                });
+                let room = room.on_open(move |socket| {
+                    let mut all = opening.pushers.lock().unwrap();
+                    all.push(socket.pusher());
+                    Pusher::push_all(&*all, &Frame::text(&format!("{} online", all.len())));
+                });
+                reply.upgrade(room.on_close(move |reason| closing.closed.lock().unwrap().push(reason)));
+            }
             "/stomp" => self.stomp().serve(reply),
             "/timer" => reply.upgrade(Timed(Arc::clone(self))),
             "/panic" => std::panic::resume_unwind(Box::new("without a message on standard error")),
@@ -235,7 +249,7 @@ impl WebSocketHandler for Echo {
             Message::Text("close") => socket.close(4_000, "as asked").unwrap(),
             Message::Text("panic") => std::panic::resume_unwind(Box::new("without a message on standard error")),
             Message::Text("own") => {
-                socket.pusher().push(&pushlab::Frame::text("pushed"));
+                socket.pusher().push(&Frame::text("pushed"));
                 socket.send_text("sent");
             }
             Message::Text("pusher") => {

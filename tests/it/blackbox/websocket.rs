@@ -66,6 +66,31 @@ both! {
         assert_eq!((client.frame().payload, client.frame().payload), (b"one".to_vec(), b"two".to_vec()));
     }
 
+    /// A handler made of closures: each message goes to all, and each arrival is told with the number of people.
+    fn closures(model) {
+        let lab = Lab::start(model);
+        let mut all = Vec::new();
+        for count in 1..=3 {
+            let mut client = lab.connect();
+            client.upgrade("/room");
+            all.push(client);
+            for client in &mut all {
+                assert_eq!(client.frame().payload, format!("{count} online").as_bytes());
+            }
+        }
+        for round in 0..3 {
+            all[round].send_frame(0x81, b"to all");
+            for client in &mut all {
+                assert_eq!(client.frame(), WsFrame { first: 0x81, payload: b"to all".to_vec() });
+            }
+        }
+        all[0].send_frame(0x88, &1_000_u16.to_be_bytes());
+        assert_eq!(all[0].frame().first, 0x88);
+        drop(all);
+        let closed = || lab.app.closed.lock().unwrap().clone();
+        eventually("each closure hears of the end", || closed().len() == 3 && closed().contains(&CloseReason::Peer(1_000)));
+    }
+
     fn subprotocol(model) {
         let lab = Lab::start(model);
         let mut request = format!("ws://{}/ws", lab.address).into_client_request().unwrap();

@@ -10,6 +10,7 @@ mod bodies;
 mod bursts;
 mod carried;
 mod closing;
+mod closures;
 mod deadlines;
 #[cfg(feature = "deflate")]
 mod deflate;
