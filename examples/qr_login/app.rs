@@ -5,26 +5,46 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use pushlab::push::Mounted;
 use pushlab::session::Handler;
-use pushlab::{Reply, Request, Response};
-use serde_json::json;
+use pushlab::{Method, Reply, Request, Response};
+use serde_json::{Value, json};
 
 use crate::common::counters::Counters;
 use crate::common::routes::{ACT, READ, Route, route};
 use crate::common::{self, Started, file};
-use crate::desk::{self, Desk};
+use crate::desk::{self, Account, Credentials, Desk};
+use crate::limiter::{Limiter, Rate};
 use crate::login::{Asker, Fault, View};
 use crate::options::Own;
+use crate::session::{Session, Which};
 use crate::{agent, bearer, qr, session};
 
 const APP: &str = include_str!("page/app.js");
 const SCAN: &str = include_str!("page/scan.js");
-const HELD: &str = include_str!("page/held.js");
+const CODES: &str = include_str!("page/codes.js");
+const DEVICES: &str = include_str!("page/devices.js");
 
 /// The length of a user's name in characters.
 const USER_MAX: usize = 40;
+
+/// How often one address may ask for news. It is enough for thirty pages that poll every three
+/// seconds.
+const ASKS: Rate = Rate { count: 100, per: Duration::from_secs(10) };
+
+/// How a page of Taobao polls, and one of JD.
+#[derive(Clone, Copy)]
+struct ShortPoll {
+    /// The pause before the first request, in milliseconds.
+    first_ms: u64,
+    /// The pause before each further request.
+    again_ms: u64,
+}
+
+const TAOBAO: ShortPoll = ShortPoll { first_ms: 0, again_ms: 5_000 };
+const JD: ShortPoll = ShortPoll { first_ms: 1_000, again_ms: 3_000 };
 
 /// The pages load nothing from other sites, and no page may show them in a frame: otherwise an
 /// attacker's page could put a transparent frame under the pointer and steal the click on
@@ -36,6 +56,10 @@ pub(crate) struct App {
     page: Arc<[u8]>,
     stats: Counters,
     base: Option<String>,
+    /// Counts codes, scans, answers, sessions and sign-outs.
+    acts: Limiter,
+    /// Counts requests for news.
+    asks: Limiter,
 }
 
 #[derive(Clone, Copy)]
@@ -47,33 +71,42 @@ enum Endpoint {
     Begin,
     View,
     Picture,
+    ShortPoll(ShortPoll),
     Wait,
     Scan,
     Confirm,
     Refuse,
     Session,
     Me,
+    Devices,
+    SignOut,
     LogOut,
     Stats,
 }
 
-/// `{}` in a path is the id of a login.
-const ROUTES: [Route<Endpoint>; 17] = [
+/// `{}` in a path is the id of a login. For [`Endpoint::SignOut`] it is the id of a device, `others` or
+/// `all`.
+const ROUTES: [Route<Endpoint>; 22] = [
     ("/", READ, Endpoint::Page),
     ("/style.css", READ, Endpoint::Style),
     ("/app.js", READ, Endpoint::Script(APP)),
-    ("/held.js", READ, Endpoint::Script(HELD)),
+    ("/codes.js", READ, Endpoint::Script(CODES)),
+    ("/devices.js", READ, Endpoint::Script(DEVICES)),
     ("/scan.js", READ, Endpoint::Script(SCAN)),
     ("/scan/{}", READ, Endpoint::ScanPage),
     ("/login", ACT, Endpoint::Begin),
     ("/login/{}", READ, Endpoint::View),
     ("/login/{}/qr.svg", READ, Endpoint::Picture),
-    ("/login/{}/wait", READ, Endpoint::Wait),
+    ("/login/{}/taobao", READ, Endpoint::ShortPoll(TAOBAO)),
+    ("/login/{}/jd", READ, Endpoint::ShortPoll(JD)),
+    ("/login/{}/wechat", READ, Endpoint::Wait),
     ("/login/{}/scan", ACT, Endpoint::Scan),
     ("/login/{}/confirm", ACT, Endpoint::Confirm),
     ("/login/{}/refuse", ACT, Endpoint::Refuse),
     ("/login/{}/session", ACT, Endpoint::Session),
     ("/me", READ, Endpoint::Me),
+    ("/devices", READ, Endpoint::Devices),
+    ("/devices/{}/sign-out", ACT, Endpoint::SignOut),
     ("/stats", READ, Endpoint::Stats),
     ("/logout", ACT, Endpoint::LogOut),
 ];
@@ -89,8 +122,28 @@ impl From<Fault> for Rejection {
 
 impl Handler for App {
     fn handle(&self, request: &Request<'_>, reply: Reply<'_>) {
+        // A preflight asks for no news.
+        if request.path().starts_with("/topics/")
+            && request.method() != Method::Options
+            && let Err(wait) = self.asks.take(request.peer(), Instant::now())
+        {
+            return reply.send(request.cors().dress(wait.response("requests for news")));
+        }
         let Mounted::NotMine(reply) = self.desk.hub.handle(request, reply) else { return };
         let Some((endpoint, id, reply)) = route(&ROUTES, request, reply) else { return };
+        let taken = match endpoint {
+            Endpoint::View | Endpoint::ShortPoll(_) | Endpoint::Wait | Endpoint::Picture | Endpoint::Me | Endpoint::Devices => {
+                self.asks.take(request.peer(), Instant::now()).map_err(|wait| wait.response("requests for news"))
+            }
+            Endpoint::Begin | Endpoint::Scan | Endpoint::Confirm | Endpoint::Refuse | Endpoint::Session | Endpoint::SignOut => {
+                self.acts.take(request.peer(), Instant::now()).map_err(|wait| wait.response("steps of logins"))
+            }
+            // A browser may always log out.
+            Endpoint::LogOut | Endpoint::Page | Endpoint::ScanPage | Endpoint::Style | Endpoint::Script(_) | Endpoint::Stats => Ok(()),
+        };
+        if let Err(response) = taken {
+            return reply.send(request.cors().dress(response));
+        }
         match endpoint {
             Endpoint::Wait => self.wait(id, request, reply),
             _ => reply.send(request.cors().dress(self.answer(endpoint, id, request).unwrap_or_else(rejected))),
@@ -103,10 +156,12 @@ impl App {
         let page =
             include_str!("page/index.html").replace("{{io}}", &started.io.to_string()).replace("{{model}}", common::model_name(started.io));
         Self {
-            desk: Arc::new(Desk::new(own.expires.get(), login_secret)),
+            desk: Arc::new(Desk::new(own.expires.get(), Credentials { login: login_secret, session: session_secret })),
             page: page.into_bytes().into(),
             stats: started.counters(),
             base: own.base.take(),
+            acts: Limiter::new(own.rate.get()),
+            asks: Limiter::new(own.rate.get().map(|_| ASKS)),
         }
     }
 
@@ -117,7 +172,11 @@ impl App {
             Endpoint::Style => file("text/css; charset=utf-8", include_str!("page/style.css")),
             Endpoint::Script(text) => file("text/javascript; charset=utf-8", text),
             Endpoint::Begin => self.begin(request)?,
-            Endpoint::View | Endpoint::Wait => data(self.desk.view(id, login_secret(request, id).unwrap_or_default())?.json()),
+            Endpoint::View | Endpoint::Wait => data(self.view(id, request)?.json()),
+            Endpoint::ShortPoll(ShortPoll { again_ms, .. }) => {
+                let view = self.view(id, request)?;
+                data(view.json_with(view.can_change().then_some(again_ms)))
+            }
             Endpoint::Picture => self.picture(id, request)?,
             Endpoint::Scan => self.scan(id, request)?,
             Endpoint::Confirm => {
@@ -129,23 +188,36 @@ impl App {
                 Response::no_content()
             }
             Endpoint::Session => {
-                let (secret, user) = self.desk.enter(id, login_secret(request, id).unwrap_or_default())?;
-                // The new session replaces an older one of this browser, which nobody could log out
-                // any more.
-                if let Some(old) = cookie(request, "session") {
-                    self.desk.log_out(old);
-                }
-                let response = data(json!({ "user": user }).to_string());
+                let (old, browser) = (session_secret(request), asker(request));
+                let (secret, account) = self.desk.enter(id, login_secret(request, id).unwrap_or_default(), old, browser)?;
+                let response = data(account_json(&account));
                 let response = response.field("Set-Cookie", &self.cookie("session", &secret, session::LIFE.as_secs()));
                 response.field("Set-Cookie", &self.cookie(&login_cookie(id), "", 0))
             }
-            Endpoint::Me => data(json!({ "user": cookie(request, "session").and_then(|secret| self.desk.user(secret)) }).to_string()),
+            Endpoint::Me => data(self.account(request).map_or_else(|| json!({ "user": null }).to_string(), |own| account_json(&own))),
+            Endpoint::Devices => {
+                let own = self.account(request).ok_or_else(not_logged_in)?.session;
+                let list: Value = self.desk.devices(&own.user_id).iter().map(|device| device_json(device, &own)).collect();
+                data(json!({ "devices": list }).to_string())
+            }
+            Endpoint::SignOut => {
+                let own = self.account(request).ok_or_else(not_logged_in)?.session;
+                let which = match id {
+                    "all" => Which::All,
+                    "others" => Which::Others(&own.device_id),
+                    device_id => Which::One(device_id),
+                };
+                match self.desk.sign_out(&own, which) {
+                    0 if matches!(which, Which::One(_)) => return Err(Rejection(404, "this device is not logged in any more".to_owned())),
+                    count => data(json!({ "signed_out": count }).to_string()),
+                }
+            }
             Endpoint::Stats => {
                 let all: BTreeMap<_, _> = self.stats.entries().chain(self.desk.counts()).collect();
                 data(json!(all).to_string())
             }
             Endpoint::LogOut => {
-                if let Some(secret) = cookie(request, "session") {
+                if let Some(secret) = session_secret(request) {
                     self.desk.log_out(secret);
                 }
                 Response::no_content().field("Set-Cookie", &self.cookie("session", "", 0))
@@ -154,11 +226,7 @@ impl App {
     }
 
     fn begin(&self, request: &Request<'_>) -> Result<Response, Rejection> {
-        let asker = Asker {
-            browser: agent::name(request.field_bytes("User-Agent")),
-            address: request.peer().ip().map_or_else(|| request.peer().to_string(), |ip| ip.to_string()),
-        };
-        let desk::Begun { id, secret, life, remembered, after, now } = self.desk.begin(asker)?;
+        let desk::Begun { id, secret, life, remembered, after, now } = self.desk.begin(asker(request))?;
         let body = json!({
             "id": id,
             "url": self.scan_url(&id, request)?,
@@ -166,11 +234,22 @@ impl App {
             "topic": desk::topic(&id),
             "after": after,
             "now_ms": now.unix_ms,
+            "first_ms": { "taobao": TAOBAO.first_ms, "jd": JD.first_ms },
         });
         // Each login has a cookie of its own name, so that the codes of two tabs do not overwrite
         // each other.
         let cookie = self.cookie(&login_cookie(&id), &secret, remembered.as_secs());
         Ok(data(body.to_string()).with_status(201).field("Set-Cookie", &cookie))
+    }
+
+    /// The state of a login, for the browser that began it.
+    fn view(&self, id: &str, request: &Request<'_>) -> Result<View, Fault> {
+        self.desk.view(id, login_secret(request, id).unwrap_or_default())
+    }
+
+    /// The browser's session.
+    fn account(&self, request: &Request<'_>) -> Option<Account> {
+        self.desk.find(session_secret(request)?)
     }
 
     fn picture(&self, id: &str, request: &Request<'_>) -> Result<Response, Rejection> {
@@ -247,6 +326,30 @@ fn rejected(Rejection(status, sentence): Rejection) -> Response {
     safe(Response::text(sentence + "\n").with_status(status))
 }
 
+fn account_json(account: &Account) -> String {
+    let Session { user, device_id, .. } = &account.session;
+    json!({ "user": user, "device": device_id, "topics": account.topics(), "after": account.after }).to_string()
+}
+
+/// A device, as `own`, another device of the same user, is shown it.
+fn device_json(device: &Session, own: &Session) -> Value {
+    let Session { device_id, browser, since_ms, .. } = device;
+    let Asker { browser, address } = browser;
+    json!({ "id": device_id, "browser": browser, "address": address, "since_ms": since_ms, "is_this": *device_id == own.device_id })
+}
+
+fn not_logged_in() -> Rejection {
+    Rejection(403, "this browser is not logged in".to_owned())
+}
+
+/// The browser that sent a request.
+fn asker(request: &Request<'_>) -> Asker {
+    Asker {
+        browser: agent::name(request.field_bytes("User-Agent")),
+        address: request.peer().ip().map_or_else(|| request.peer().to_string(), |ip| ip.to_string()),
+    }
+}
+
 fn login_cookie(id: &str) -> String {
     format!("login-{id}")
 }
@@ -254,6 +357,11 @@ fn login_cookie(id: &str) -> String {
 /// The secret of the browser that began the login.
 fn login_secret<'a>(request: &Request<'a>, id: &str) -> Option<&'a str> {
     cookie(request, &login_cookie(id))
+}
+
+/// The secret of a logged-in browser.
+fn session_secret<'a>(request: &Request<'a>) -> Option<&'a str> {
+    cookie(request, "session")
 }
 
 fn cookie<'a>(request: &Request<'a>, name: &str) -> Option<&'a str> {
@@ -279,13 +387,13 @@ fn user(request: &Request<'_>) -> Result<String, Rejection> {
     Err(Rejection(400, format!("the body must be the user's name, 1 to {USER_MAX} characters of UTF-8 in one line")))
 }
 
-/// The parameters of `/wait`: the code that the browser already knows, and the callback's name.
+/// The parameters of `/wechat`: the code that the browser already knows, and the callback's name.
 fn wait_query(request: &Request<'_>) -> Result<(u16, Option<String>), Rejection> {
     let (mut last, mut callback) = (View::NOTHING_YET, None);
     for (name, value) in request.query_values() {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.$".contains(&byte);
         match &*name {
-            "last" => last = value.parse().map_err(|_| Rejection(400, "last must be a code, as in wait?last=201".to_owned()))?,
+            "last" => last = value.parse().map_err(|_| Rejection(400, "last must be a code, as in wechat?last=201".to_owned()))?,
             "callback" if (1..=64).contains(&value.len()) && value.bytes().all(is_plain) => callback = Some(value.into_owned()),
             "callback" => return Err(Rejection(400, "callback must be 1 to 64 characters of A-Z, a-z, 0-9, `_`, `.` and `$`".to_owned())),
             // Other parameters are ignored: libraries add some of their own, such as `_`.

@@ -1,20 +1,21 @@
 //! The shared state of the example, used by browsers, phones and the clock.
 //!
-//! Owns the lock around logins and sessions, and the notification of the waiting browsers: the
-//! hub's subscribers and the held requests. It notifies under the lock, so that all of them see the
-//! states in order. Leaves paths and cookies to `app`, and the rules to `login`.
+//! Owns the lock around logins and sessions, and the notification of the waiting browsers and of the
+//! devices of a user: the hub's subscribers and the held requests. It notifies under the lock, so
+//! that all of them see the states in order. Leaves paths and cookies to `app`, and the rules to `login`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use pushlab::push::{Access, Hub, HubConfig, Payload};
 use pushlab::{Held, Reply, Request, Response};
+use serde_json::json;
 
 use crate::login::{Asker, Fault, Logins, Moment, Scan, View};
 use crate::secret;
-use crate::session::Sessions;
+use crate::session::{Fresh, SESSIONS_MOST, Session, Sessions, Which};
 
 /// The maximum number of logins. A waiting page begins one a minute, so this is enough for about a
 /// thousand pages.
@@ -29,11 +30,19 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Makes the answer to a held request.
 pub(crate) type Answer = Box<dyn Fn(Result<&View, Fault>) -> Response + Send>;
 
-/// Finds the browser's secret for a login in a request.
-pub(crate) type Credential = for<'a> fn(&Request<'a>, &str) -> Option<&'a str>;
+/// Finds the secrets of a browser in its request.
+#[derive(Clone, Copy)]
+pub(crate) struct Credentials {
+    /// For the login with this id.
+    pub(crate) login: for<'a> fn(&Request<'a>, &str) -> Option<&'a str>,
+    pub(crate) session: for<'a> fn(&Request<'a>) -> Option<&'a str>,
+}
 
 pub(crate) struct Desk {
-    /// A topic for each login, below `/topics`.
+    /// A topic for each login, for each device and for each user, below `/topics`.
+    ///
+    /// A stream that is open stays open when its session ends. So the messages of users and devices
+    /// say only that something has changed, and a device then asks with its cookie.
     pub(crate) hub: Hub,
     book: Arc<Mutex<Book>>,
 }
@@ -86,6 +95,20 @@ pub(crate) struct Begun {
     pub(crate) now: Moment,
 }
 
+/// A browser that is logged in.
+pub(crate) struct Account {
+    pub(crate) session: Session,
+    /// The cursor of the moment at which this was read.
+    pub(crate) after: String,
+}
+
+impl Account {
+    /// The topics of this browser: of its user, and its own.
+    pub(crate) fn topics(&self) -> [String; 2] {
+        [user_topic(&self.session.user_id), device_topic(&self.session.device_id)]
+    }
+}
+
 fn lock(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
     book.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -99,8 +122,16 @@ pub(crate) fn topic(id: &str) -> String {
     format!("login-{id}")
 }
 
+fn user_topic(user_id: &str) -> String {
+    format!("user-{user_id}")
+}
+
+fn device_topic(device_id: &str) -> String {
+    format!("device-{device_id}")
+}
+
 impl Desk {
-    pub(crate) fn new(life: Duration, credential: Credential) -> Self {
+    pub(crate) fn new(life: Duration, credentials: Credentials) -> Self {
         let book = Arc::new(Mutex::new(Book {
             logins: Logins::new(life, LOGINS_MOST),
             sessions: Sessions::default(),
@@ -110,20 +141,19 @@ impl Desk {
         let config = HubConfig {
             // A login publishes at most three messages: scanned, confirmed, and the end.
             history_messages: 8,
-            topics: 2 * LOGINS_MOST,
-            topics_per_request: 1,
+            topics: 2 * (LOGINS_MOST + SESSIONS_MOST),
+            // A device subscribes to its own topic and to that of its user.
+            topics_per_request: 2,
             ..HubConfig::default()
         };
         let known = Arc::clone(&book);
         let hub = Hub::with_policy(config, move |request, access, topic| {
-            let Some(id) = topic.strip_prefix("login-") else { return false };
-            let secret = credential(request, id).unwrap_or_default();
-            access == Access::Subscribe && lock(&known).logins.check_browser(id, secret).is_ok()
+            access == Access::Subscribe && may_hear(&lock(&known), credentials, request, topic)
         });
         Self { hub, book }
     }
 
-    /// Ends logins whose time is over, for as long as the program runs.
+    /// Ends logins and sessions whose time is over, for as long as the program runs.
     pub(crate) fn run(&self) {
         loop {
             let next = {
@@ -167,15 +197,24 @@ impl Desk {
         Ok(())
     }
 
-    /// Exchanges a confirmed login for a session. Returns the session's secret, and the user.
-    pub(crate) fn enter(&self, id: &str, browser: &str) -> Result<(String, String), Fault> {
+    /// Exchanges a confirmed login for a session. Returns the session's secret. `old` is the secret of
+    /// an earlier session of this browser, which ends: otherwise its cookie would be lost, and no
+    /// person could log it out.
+    pub(crate) fn enter(&self, id: &str, login: &str, old: Option<&str>, browser: Asker) -> Result<(String, Account), Fault> {
         let now = now();
         let mut book = lock(&self.book);
-        let user = book.logins.enter(id, browser, now)?;
-        let secret = secret::make();
-        book.sessions.begin(secret.clone(), user.clone(), now.instant);
+        self.expire(&mut book);
+        let user = book.logins.enter(id, login, now)?;
+        let fresh = Fresh { secret: secret::make(), device_id: secret::make(), user_id: secret::make() };
+        let secret = fresh.secret.clone();
+        let mut ended: Vec<_> = old.and_then(|old| book.sessions.end(old)).into_iter().collect();
+        ended.extend(book.sessions.begin(fresh, user, browser, now));
         self.tell(&mut book, id);
-        Ok((secret, user))
+        let user_id = book.sessions.find(&secret, now.instant).map(|session| session.user_id.clone());
+        self.tell_devices(&ended, "a newer login has taken its place", user_id.as_deref(), now);
+        // Its cursor comes after its own arrival.
+        let account = self.account(&book, &secret, now.instant).ok_or(Fault::Expired)?;
+        Ok((secret, account))
     }
 
     /// Returns an error if the login does not exist.
@@ -209,37 +248,92 @@ impl Desk {
         book.waiting.entry(id.to_owned()).or_default().push(Waiting { number, held, answer });
     }
 
-    /// The number of logins, and the number of requests that are held for them.
-    pub(crate) fn counts(&self) -> [(&'static str, u64); 2] {
+    /// The number of logins, of requests that are held for them, and of sessions.
+    pub(crate) fn counts(&self) -> [(&'static str, u64); 3] {
         let book = lock(&self.book);
         let waiting: usize = book.waiting.values().map(Vec::len).sum();
-        [("logins", book.logins.len() as u64), ("waiting", waiting as u64)]
+        [("logins", book.logins.len() as u64), ("waiting", waiting as u64), ("sessions", book.sessions.len() as u64)]
     }
 
-    pub(crate) fn user(&self, session: &str) -> Option<String> {
-        lock(&self.book).sessions.user(session, Instant::now()).map(str::to_owned)
+    /// The browser with this session's secret, if it is logged in.
+    pub(crate) fn find(&self, session: &str) -> Option<Account> {
+        self.account(&lock(&self.book), session, Instant::now())
     }
 
+    fn account(&self, book: &Book, session: &str, now: Instant) -> Option<Account> {
+        // All messages are published under the lock: none can come between the session and the cursor.
+        let session = book.sessions.find(session, now)?.clone();
+        Some(Account { session, after: self.hub.last().to_string() })
+    }
+
+    /// All devices of a user, the oldest first.
+    pub(crate) fn devices(&self, user_id: &str) -> Vec<Session> {
+        lock(&self.book).sessions.of_user(user_id, Instant::now()).into_iter().cloned().collect()
+    }
+
+    /// Logs a browser out.
     pub(crate) fn log_out(&self, session: &str) {
-        lock(&self.book).sessions.end(session);
+        let mut book = lock(&self.book);
+        let ended: Vec<_> = book.sessions.end(session).into_iter().collect();
+        self.tell_devices(&ended, "it has logged out", None, now());
+    }
+
+    /// Signs out devices of a user, at the wish of one of them. Returns how many.
+    pub(crate) fn sign_out(&self, by: &Session, which: Which<'_>) -> usize {
+        let mut book = lock(&self.book);
+        let ended = book.sessions.sign_out(&by.user_id, which);
+        self.tell_devices(&ended, &format!("{} has signed it out", by.browser.browser), None, now());
+        ended.len()
+    }
+
+    /// Tells each ended session why it has ended, and then the users of these sessions that their
+    /// devices have changed. `also` is a user whose devices have changed without an end.
+    fn tell_devices(&self, ended: &[Session], why: &str, also: Option<&str>, now: Moment) {
+        for session in ended {
+            let message = json!({ "kind": "signed-out", "why": why, "at_ms": now.unix_ms });
+            self.publish(&device_topic(&session.device_id), message.to_string());
+        }
+        let users: BTreeSet<_> = ended.iter().map(|session| &*session.user_id).chain(also).collect();
+        for user_id in users {
+            self.publish(&user_topic(user_id), json!({ "kind": "devices", "at_ms": now.unix_ms }).to_string());
+        }
+    }
+
+    fn publish(&self, topic: &str, text: String) {
+        if let Err(error) = self.hub.publish(topic, Payload::text(text)) {
+            log::error!("a change was not published: {error}");
+        }
     }
 
     fn expire(&self, book: &mut Book) {
-        for id in book.logins.expire(now()) {
+        let now = now();
+        for id in book.logins.expire(now) {
             self.tell(book, &id);
         }
+        let ended = book.sessions.expire(now.instant);
+        self.tell_devices(&ended, "its time is over", None, now);
     }
 
     /// Tells all waiting browsers the state of a login.
     fn tell(&self, book: &mut Book, id: &str) {
         let Some(view) = book.logins.peek(id, Instant::now()) else { return };
-        if let Err(error) = self.hub.publish(&topic(id), Payload::text(view.json())) {
-            log::error!("a login's state was not published: {error}");
-        }
+        self.publish(&topic(id), view.json());
         let waiting = book.waiting.remove(id).unwrap_or_default();
         Held::release_all(waiting.into_iter().map(|Waiting { held, answer, .. }| {
             let response = answer(Ok(&view));
             (held, response)
         }));
+    }
+}
+
+/// The hub's policy. A browser may read the topics of its own login, of its user and of itself.
+fn may_hear(book: &Book, credentials: Credentials, request: &Request<'_>, topic: &str) -> bool {
+    let Some((kind, id)) = topic.split_once('-') else { return false };
+    let session = || book.sessions.find((credentials.session)(request)?, Instant::now());
+    match kind {
+        "login" => book.logins.check_browser(id, (credentials.login)(request, id).unwrap_or_default()).is_ok(),
+        "user" => session().is_some_and(|session| session.user_id == id),
+        "device" => session().is_some_and(|session| session.device_id == id),
+        _ => false,
     }
 }

@@ -166,12 +166,29 @@ impl View {
 
     /// Whether a request that already knows the code `last` should wait for a change.
     pub(crate) const fn is_worth_waiting(&self, last: u16) -> bool {
-        self.code == Self::NOTHING_YET || self.code == last && matches!(self.code, 200 | 201)
+        self.code == Self::NOTHING_YET || self.code == last && self.can_change()
+    }
+
+    /// Whether the login can still enter another state.
+    pub(crate) const fn can_change(&self) -> bool {
+        matches!(self.code, Self::NOTHING_YET | 200 | 201)
     }
 
     pub(crate) fn json(&self) -> String {
+        self.to_value().to_string()
+    }
+
+    /// As [`json`](Self::json), with the pause in milliseconds after which a short poll comes again.
+    /// `null` if nothing can change any more.
+    pub(crate) fn json_with(&self, again_ms: Option<u64>) -> String {
+        let mut value = self.to_value();
+        value["again_ms"] = again_ms.into();
+        value.to_string()
+    }
+
+    fn to_value(&self) -> serde_json::Value {
         let Self { code, state, phone, since_ms } = self;
-        serde_json::json!({ "code": code, "state": state, "phone": phone, "since_ms": since_ms }).to_string()
+        serde_json::json!({ "code": code, "state": state, "phone": phone, "since_ms": since_ms })
     }
 }
 

@@ -11,26 +11,41 @@
 //! | `app` | the paths, the cookies, and the form of the answers |
 //! | `desk` | the lock around logins and sessions, and the notification of waiting browsers |
 //! | `login` | the state machine: which client may do which step, and until when |
-//! | `session` | the sessions of logged-in browsers |
+//! | `session` | the sessions of logged-in browsers, which are the devices of their users |
 //! | `qr` | an address as a QR code |
 //! | `secret` | random secrets, and their comparison |
 //! | `agent` | a browser's name in a few words |
 //! | `page/` | the pages for the computer and the phone: plain files, no build |
 //!
-//! The page subscribes to the topic `login-{id}` of a hub: by short polling (as Taobao and JD do),
-//! by long polling (as `WeChat` does), by server-sent events or by WebSocket. Or it requests
-//! `/login/{id}/wait`, which uses [`Reply::hold`](pushlab::Reply::hold) without the hub, and
-//! answers with the codes of `WeChat`'s server: 408 nothing yet, 201 scanned, 200 confirmed, 403
-//! refused, 400 expired. From a terminal:
+//! Each technique tells the page the same states, new, scanned, and confirmed, refused or expired:
+//!
+//! | technique | endpoint | as |
+//! |---|---|---|
+//! | short polling every 5 s | `/login/{id}/taobao` | Taobao |
+//! | short polling every 3 s, after a first pause of 1 s | `/login/{id}/jd` | JD |
+//! | a request that is held for up to 25 s | `/login/{id}/wechat` | `WeChat` |
+//! | long polling, script-tag long polling | `/topics/login-{id}/long-poll` | |
+//! | server-sent events | `/topics/login-{id}/events` | |
+//! | WebSocket | `/topics/login-{id}/ws` | |
+//!
+//! The first three do without the hub. They answer 200 with the code of `WeChat`'s server in the
+//! body: 408 nothing yet, 201 scanned, 200 confirmed, 403 refused, 400 expired. `/wechat` uses
+//! [`Reply::hold`](pushlab::Reply::hold). `/?technique=jd` opens the page with a technique.
+//!
+//! A user can log in with several browsers. Each is a device with a topic `device-{id}`, and all
+//! devices of a user share a topic `user-{id}`. Any of them lists and signs out the others, which
+//! learn it at once, by the technique that they have chosen. An address that makes too many steps or
+//! requests gets 429 with `Retry-After`. From a terminal:
 //!
 //! ```sh
 //! id=$(curl -s -c jar -X POST http://127.0.0.1:8080/login | sed 's/.*"id":"\([^"]*\)".*/\1/')
-//! curl -s -b jar "http://127.0.0.1:8080/login/$id/wait" &               # held up to 25 s; a script with ?callback=f
+//! curl -s -b jar "http://127.0.0.1:8080/login/$id/wechat" &             # held up to 25 s; a script with ?callback=f
 //! phone=$(curl -s -X POST "http://127.0.0.1:8080/login/$id/scan" | sed 's/.*"phone":"\([^"]*\)".*/\1/')
-//! curl -s -b jar "http://127.0.0.1:8080/login/$id/wait?last=201" &      # held again: 201 is known
+//! curl -s -b jar "http://127.0.0.1:8080/login/$id/wechat?last=201" &    # held again: 201 is known
 //! curl -X POST -H "Authorization: Bearer $phone" -d Ada "http://127.0.0.1:8080/login/$id/confirm"
 //! curl -b jar -c jar -X POST "http://127.0.0.1:8080/login/$id/session" # the page does this after the confirmation
-//! curl -b jar http://127.0.0.1:8080/me
+//! curl -b jar http://127.0.0.1:8080/devices
+//! curl -b jar -X POST http://127.0.0.1:8080/devices/others/sign-out
 //! ```
 
 mod agent;
@@ -40,6 +55,8 @@ mod bearer;
 #[path = "../common/mod.rs"]
 mod common;
 mod desk;
+#[path = "../common/limiter.rs"]
+mod limiter;
 mod login;
 mod options;
 mod qr;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use pushlab::Config;
 
 use crate::common::arguments::Arguments;
+use crate::limiter::{Rate, RateOption};
 
 pub(crate) const HELP: &str = "\
 Scan to login: the page shows a QR code, a phone confirms, and you choose the push technique.
@@ -25,6 +26,9 @@ Usage: qr_login [OPTIONS]
                              http://192.168.1.20:8080   [the address that the browser uses];
                              with https://, for use behind a proxy, browsers send the cookies
                              over https only
+  --rate COUNT/SECONDS       how many steps of logins one address may make: codes, scans, answers,
+                             sessions and sign-outs; off for no limit, also on requests for news.
+                             Behind a proxy, all clients have one address: limit them there   [30/60]
   --allow-origin ORIGIN      let pages of this origin act here, beside the server's own pages;
                              needed behind a proxy that changes Host:
                              scheme://host[:port], null, file://, or * for any; may be repeated   [none]
@@ -44,13 +48,17 @@ const BASE_MAX: usize = 200;
 pub(crate) struct Own {
     pub(crate) expires: Cell<Duration>,
     pub(crate) base: RefCell<Option<String>>,
+    /// `None` for no limit.
+    pub(crate) rate: Cell<Option<Rate>>,
 }
 
 impl Default for Own {
     /// A code is valid for a minute: long enough to unlock a phone, and too short to use a
     /// photograph of the code later.
     fn default() -> Self {
-        Self { expires: Cell::new(Duration::from_secs(60)), base: RefCell::default() }
+        // A login takes two steps of the browser and two of the phone.
+        let rate = Rate { count: 30, per: Duration::from_secs(60) };
+        Self { expires: Cell::new(Duration::from_secs(60)), base: RefCell::default(), rate: Cell::new(Some(rate)) }
     }
 }
 
@@ -60,6 +68,7 @@ impl Own {
         match flag {
             "--expires" => self.expires.set(Duration::from_secs(arguments.number("a whole number of seconds", 1..=3_600)?)),
             "--url" => *self.base.borrow_mut() = Some(arguments.value::<Base>("an address as in http://192.168.1.20:8080")?.0),
+            "--rate" => self.rate.set(arguments.value::<RateOption>(RateOption::EXPECTED)?.0),
             "--max-connections" => config.max_connections = arguments.number("a whole number", 1..=1_000_000)?,
             _ => return Ok(false),
         }

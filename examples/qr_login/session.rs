@@ -1,10 +1,14 @@
-//! The sessions of logged-in browsers.
+//! The sessions of logged-in browsers: each one is a device of its user.
 //!
-//! Owns the sessions and their ends. A session is found by its secret, which one browser has in a
-//! cookie. Leaves cookies to `app`, and the clock to `desk`: time is an argument.
+//! Owns the sessions, their ends, and which devices a user has. A session is found by its secret,
+//! which one browser has in a cookie. The ids of users and devices are public among the devices of
+//! one user. Leaves cookies to `app`, and the clock, the ids and telling the devices to `desk`: time
+//! is an argument.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
+
+use crate::login::{Asker, Moment};
 
 /// How long a session lasts. An hour is enough for a demonstration: the sessions also end with the
 /// program.
@@ -12,40 +16,111 @@ pub(crate) const LIFE: Duration = Duration::from_secs(60 * 60);
 
 /// The maximum number of sessions. At the maximum, a new one replaces the session that would end
 /// first.
-const MOST: usize = 10_000;
+pub(crate) const SESSIONS_MOST: usize = 1_000;
 
+/// The maximum number of devices of one user. At the maximum, a new one replaces the user's oldest.
+const DEVICES_MOST: usize = 20;
+
+/// The sessions by their secrets.
 #[derive(Default)]
 pub(crate) struct Sessions(HashMap<String, Session>);
 
-struct Session {
-    user: String,
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Session {
+    pub(crate) user: String,
+    /// The id that all sessions of this user have in common.
+    pub(crate) user_id: String,
+    /// The id of this session.
+    pub(crate) device_id: String,
+    /// The browser, as the owner recognises it.
+    pub(crate) browser: Asker,
+    pub(crate) since_ms: f64,
     until: Instant,
 }
 
+/// Random texts for a new session.
+pub(crate) struct Fresh {
+    pub(crate) secret: String,
+    pub(crate) device_id: String,
+    /// Used if the user has no other session.
+    pub(crate) user_id: String,
+}
+
+/// Which devices of a user are signed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which<'a> {
+    All,
+    /// All but the device with this id.
+    Others(&'a str),
+    One(&'a str),
+}
+
+impl Which<'_> {
+    fn has(self, device_id: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Others(own) => device_id != own,
+            Self::One(id) => device_id == id,
+        }
+    }
+}
+
 impl Sessions {
-    pub(crate) fn begin(&mut self, secret: String, user: String, now: Instant) {
-        self.make_room(MOST, now);
-        self.0.insert(secret, Session { user, until: now + LIFE });
+    /// Begins a session. Returns the sessions that it replaces.
+    pub(crate) fn begin(&mut self, fresh: Fresh, user: String, browser: Asker, now: Moment) -> Vec<Session> {
+        self.begin_within(SESSIONS_MOST, DEVICES_MOST, fresh, user, browser, now)
     }
 
-    fn make_room(&mut self, most: usize, now: Instant) {
-        if self.0.len() < most {
-            return;
+    fn begin_within(&mut self, most: usize, devices: usize, fresh: Fresh, user: String, browser: Asker, now: Moment) -> Vec<Session> {
+        let Fresh { secret, device_id, user_id } = fresh;
+        let mut ended = self.expire(now.instant);
+        let user_id = self.0.values().find(|session| session.user == user).map_or(user_id, |session| session.user_id.clone());
+        while self.0.values().filter(|session| session.user == user).count() >= devices {
+            ended.extend(self.end_first(|session| session.user == user));
         }
-        self.0.retain(|_, session| session.until > now);
-        if self.0.len() >= most
-            && let Some(first) = self.0.iter().min_by_key(|(_, session)| session.until).map(|(secret, _)| secret.clone())
-        {
-            self.0.remove(&first);
+        while self.0.len() >= most {
+            ended.extend(self.end_first(|_| true));
         }
+        let session = Session { user, user_id, device_id, browser, since_ms: now.unix_ms, until: now.instant + LIFE };
+        self.0.insert(secret, session);
+        ended
     }
 
-    pub(crate) fn user(&self, secret: &str, now: Instant) -> Option<&str> {
-        self.0.get(secret).filter(|session| session.until > now).map(|session| &*session.user)
+    /// Ends the session that would end first, among those for which the condition holds.
+    fn end_first(&mut self, is_one: impl Fn(&Session) -> bool) -> Option<Session> {
+        let first = self.0.iter().filter(|(_, session)| is_one(session)).min_by_key(|(_, session)| session.until);
+        let secret = first.map(|(secret, _)| secret.clone())?;
+        self.0.remove(&secret)
     }
 
-    pub(crate) fn end(&mut self, secret: &str) {
-        self.0.remove(secret);
+    /// The session with this secret.
+    pub(crate) fn find(&self, secret: &str, now: Instant) -> Option<&Session> {
+        self.0.get(secret).filter(|session| session.until > now)
+    }
+
+    pub(crate) fn end(&mut self, secret: &str) -> Option<Session> {
+        self.0.remove(secret)
+    }
+
+    /// The user's sessions, the oldest first.
+    pub(crate) fn of_user(&self, user_id: &str, now: Instant) -> Vec<&Session> {
+        let mut all: Vec<_> = self.0.values().filter(|session| session.user_id == user_id && session.until > now).collect();
+        all.sort_by(|one, other| one.until.cmp(&other.until).then_with(|| one.device_id.cmp(&other.device_id)));
+        all
+    }
+
+    /// Ends sessions of a user. Returns the ended ones.
+    pub(crate) fn sign_out(&mut self, user_id: &str, which: Which<'_>) -> Vec<Session> {
+        self.0.extract_if(|_, session| session.user_id == user_id && which.has(&session.device_id)).map(|(_, session)| session).collect()
+    }
+
+    /// Ends the sessions whose time is over. Returns them.
+    pub(crate) fn expire(&mut self, now: Instant) -> Vec<Session> {
+        self.0.extract_if(|_, session| session.until <= now).map(|(_, session)| session).collect()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 }
 
@@ -53,30 +128,103 @@ impl Sessions {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_session_lasts_until_its_time_is_over_or_it_is_ended() {
-        let (mut sessions, start) = (Sessions::default(), Instant::now());
-        sessions.begin("one".to_owned(), "Ada".to_owned(), start);
-        assert_eq!(sessions.user("one", start), Some("Ada"));
-        assert_eq!(sessions.user("other", start), None);
-        assert_eq!(sessions.user("one", start + LIFE.saturating_sub(Duration::from_nanos(1))), Some("Ada"));
-        assert_eq!(sessions.user("one", start + LIFE), None);
-        sessions.end("one");
-        assert_eq!(sessions.user("one", start), None);
+    struct World {
+        sessions: Sessions,
+        start: Instant,
+    }
+
+    impl World {
+        fn new() -> Self {
+            Self { sessions: Sessions::default(), start: Instant::now() }
+        }
+
+        fn at(&self, since: Duration) -> Moment {
+            Moment { instant: self.start + since, unix_ms: since.as_secs_f64() * 1_000.0 }
+        }
+
+        /// Begins a session whose secret and device have the same name. Returns the devices that it
+        /// replaces.
+        fn begin(&mut self, most: usize, devices: usize, name: &str, user: &str, second: u64) -> Vec<String> {
+            let fresh = Fresh { secret: name.to_owned(), device_id: name.to_owned(), user_id: format!("id of {user} by {name}") };
+            let browser = Asker { browser: "Firefox on Linux".to_owned(), address: "192.0.2.1".to_owned() };
+            let now = self.at(Duration::from_secs(second));
+            names(self.sessions.begin_within(most, devices, fresh, user.to_owned(), browser, now))
+        }
+
+        fn devices(&self, user_id: &str) -> Vec<&str> {
+            self.sessions.of_user(user_id, self.start).into_iter().map(|session| &*session.device_id).collect()
+        }
+    }
+
+    fn names(ended: Vec<Session>) -> Vec<String> {
+        let mut names: Vec<_> = ended.into_iter().map(|session| session.device_id).collect();
+        names.sort_unstable();
+        names
     }
 
     #[test]
-    fn the_oldest_makes_room() {
-        let (mut sessions, start) = (Sessions::default(), Instant::now());
-        for (age, secret) in ["one", "two", "three"].into_iter().enumerate() {
-            sessions.begin(secret.to_owned(), "Ada".to_owned(), start + Duration::from_secs(age as u64));
+    fn a_session_lasts_until_its_time_is_over_or_it_is_ended() {
+        let mut world = World::new();
+        assert!(world.begin(9, 9, "one", "Ada", 0).is_empty());
+        let user = |world: &World, secret, at| world.sessions.find(secret, world.start + at).map(|session| session.user.clone());
+        assert_eq!(user(&world, "one", Duration::ZERO).as_deref(), Some("Ada"));
+        assert_eq!(user(&world, "other", Duration::ZERO), None);
+        let last = LIFE.saturating_sub(Duration::from_nanos(1));
+        assert_eq!(user(&world, "one", last).as_deref(), Some("Ada"));
+        assert!(world.sessions.expire(world.start + last).is_empty());
+        assert_eq!(user(&world, "one", LIFE), None);
+        assert_eq!(names(world.sessions.expire(world.start + LIFE)), ["one"]);
+        world.begin(9, 9, "two", "Ada", 0);
+        assert_eq!(world.sessions.end("two").map(|session| session.device_id).as_deref(), Some("two"));
+        assert_eq!(user(&world, "two", Duration::ZERO), None);
+        assert_eq!(world.sessions.end("two"), None);
+    }
+
+    #[test]
+    fn the_session_that_would_end_first_makes_room() {
+        let mut world = World::new();
+        for (second, name) in ["one", "two", "three"].into_iter().enumerate() {
+            assert!(world.begin(3, 3, name, name, second as u64).is_empty());
         }
-        sessions.make_room(4, start);
-        assert_eq!(sessions.0.len(), 3);
-        sessions.make_room(3, start);
-        assert!(sessions.user("one", start).is_none() && sessions.user("two", start).is_some());
+        assert_eq!(world.begin(3, 3, "four", "four", 3), ["one"]);
         // Sessions whose time is over are removed first, all of them.
-        sessions.make_room(2, start + LIFE + Duration::from_secs(1));
-        assert_eq!(sessions.0.keys().collect::<Vec<_>>(), ["three"]);
+        assert_eq!(world.begin(2, 3, "five", "five", LIFE.as_secs() + 2), ["three", "two"]);
+        assert_eq!(world.sessions.len(), 2);
+    }
+
+    #[test]
+    fn a_user_has_one_id_and_a_bounded_number_of_devices() {
+        let mut world = World::new();
+        for (second, (name, user)) in [("one", "Ada"), ("two", "Bob"), ("three", "Ada")].into_iter().enumerate() {
+            assert!(world.begin(9, 2, name, user, second as u64).is_empty());
+        }
+        assert_eq!(world.devices("id of Ada by one"), ["one", "three"]);
+        assert_eq!(world.devices("id of Bob by two"), ["two"]);
+        assert_eq!(world.begin(9, 2, "four", "Ada", 3), ["one"], "one past the limit");
+        assert_eq!(world.devices("id of Ada by one"), ["three", "four"]);
+        // The id of a user without a session is not used again.
+        world.sessions.sign_out("id of Ada by one", Which::All);
+        world.begin(9, 2, "five", "Ada", 4);
+        assert_eq!((world.devices("id of Ada by one"), world.devices("id of Ada by five")), (vec![], vec!["five"]));
+    }
+
+    #[test]
+    fn a_user_signs_out_one_device_or_the_others_or_all() {
+        for (which, ended) in [
+            (Which::One("two"), &["two"][..]),
+            (Which::One("bob"), &[]),
+            (Which::One("none"), &[]),
+            (Which::Others("two"), &["one", "three"]),
+            (Which::All, &["one", "three", "two"]),
+        ] {
+            let mut world = World::new();
+            for (second, name) in ["one", "two", "three"].into_iter().enumerate() {
+                world.begin(9, 9, name, "Ada", second as u64);
+            }
+            world.begin(9, 9, "bob", "Bob", 3);
+            assert_eq!(names(world.sessions.sign_out("id of Ada by one", which)), ended, "{which:?}");
+            assert_eq!(world.devices("id of Ada by one").len(), 3 - ended.len(), "{which:?}");
+            assert_eq!(world.devices("id of Bob by bob"), ["bob"], "{which:?}");
+        }
     }
 }

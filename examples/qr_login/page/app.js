@@ -1,33 +1,37 @@
 // The computer's page: a QR code, the state of its login, and the cost of learning that state.
 //
 // Owns one login after another, each with a subscription to its topic. Leaves the connection to
-// push.js. With every technique, the state of a login comes from the server, and only this browser
+// push.js, the techniques with codes to codes.js, and a user's devices to devices.js. With every technique, the state of a login comes from the server, and only this browser
 // can fetch the session: the cookie that it needs cannot be read by scripts.
 
 import { Subscription, TECHNIQUES, sleep } from "/push.js";
 import { compareClocks, describeClock, serverClock, wallClock } from "/clock.js";
-import "/held.js";
+import * as devices from "/devices.js";
+import "/codes.js";
 
-const POLL_S = 3; // between short polls, as on JD's page; Taobao's page waits 5 s
 const PATIENCE_MS = 5000; // for a request that is answered at once
 const RETRY_MS = 2000;
 const TOLD_MS = 700; // after a code's expiry, until this page asks the server itself
 const RENDER_MS = 100;
 
+/** Of each technique: what it does, its endpoint, and the seconds between two polls of the hub. */
 const ABOUT = {
-  poll: `a request every ${POLL_S} seconds, as JD does; Taobao every 5`,
-  "long-poll": "a request that is answered when there is news, or after 25\u00a0s",
-  "script-poll": "the same by a script element: works across origins, without CORS",
-  events: "one response that does not end; the browser reconnects by itself",
-  ws: "one connection in both directions",
-  wait: "without the hub: 408 nothing yet, 201 scanned, 200 confirmed",
+  taobao: { about: "a request every 5\u00a0seconds", endpoint: "/login/\u2026/taobao", every: 5 },
+  jd: { about: "after a pause of 1\u00a0second, a request every 3\u00a0seconds", endpoint: "/login/\u2026/jd", every: 3 },
+  wechat: { about: "held up to 25\u00a0s: 408 nothing yet, 201 scanned, 200 confirmed, 400 expired", endpoint: "/login/\u2026/wechat" },
+  "long-poll": { about: "the same by the hub, with a cursor instead of a code", endpoint: "/topics/\u2026/long-poll" },
+  "script-poll": { about: "long polling by a script element: works across origins, without CORS", endpoint: "/topics/\u2026/long-poll?callback=f" },
+  events: { about: "one response that does not end; the browser reconnects by itself", endpoint: "/topics/\u2026/events" },
+  ws: { about: "one connection in both directions", endpoint: "/topics/\u2026/ws" },
 };
 
 const number = new Intl.NumberFormat("en");
 const $ = (id) => document.getElementById(id);
 
-let technique = "events";
+const asked = new URLSearchParams(location.search).get("technique");
+let technique = Object.hasOwn(ABOUT, asked ?? "") ? asked : "events";
 let login = null;
+let news = null; // how long the latest news of a device was on its way
 
 const duration = (ms) => (ms < 10 ? `${Math.max(ms, 0).toFixed(1)} ms` : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`);
 const kilobytes = (count) => (count < 10_000 ? `${number.format(count)} B` : `${number.format(Math.round(count / 1000))} kB`);
@@ -42,13 +46,14 @@ function showTrouble(sentence) {
 
 async function begin() {
   leave();
+  devices.stop();
   show("begin");
   const mine = (login = { view: { code: 408, state: "new" }, known: {}, requests: 0, bytes: 0 });
   while (mine === login) {
     try {
       const sent = wallClock();
       const response = await ask("/login", { method: "POST" });
-      if (!response.ok) throw new Error((await response.text()).trim());
+      if (!response.ok) throw Object.assign(new Error((await response.text()).trim()), { retryMs: retryOf(response) });
       const begun = await response.json();
       compareClocks(sent, wallClock(), begun.now_ms);
       showTrouble(null);
@@ -59,9 +64,15 @@ async function begin() {
       return show("new");
     } catch (error) {
       showTrouble(`The server gave no code: ${error.message}. This page keeps trying.`);
-      await sleep(RETRY_MS);
+      await sleep(error.retryMs ?? RETRY_MS);
     }
   }
+}
+
+/** When to come back, if the server says so. */
+function retryOf(response) {
+  const seconds = Number(response.headers.get("Retry-After"));
+  return seconds > 0 ? seconds * 1000 : undefined;
 }
 
 /**
@@ -79,7 +90,7 @@ function subscribe() {
     gap: current(look),
     state: current((state) => ($("figures").dataset.state = state)),
   };
-  mine.subscription = new Subscription(technique, mine.topic, hooks, { after: mine.cursor, every: POLL_S, login: mine });
+  mine.subscription = new Subscription(technique, mine.topic, hooks, { after: mine.cursor, every: ABOUT[technique].every, login: mine });
 }
 
 function stopListening(of) {
@@ -142,7 +153,7 @@ async function enter() {
     showTrouble(response ? `Not logged in: ${(await response.text()).trim()}.` : "The login was confirmed, but its session did not arrive.");
     return show("refused");
   }
-  return welcome((await response.json()).user);
+  return welcome(await response.json());
 }
 
 /** Begins a new login after an expired one, as soon as the page is visible. */
@@ -154,9 +165,25 @@ async function renew() {
   if (mine === login) return begin();
 }
 
-function welcome(user) {
-  $("veil").textContent = `Welcome, ${user}`;
+/** Shows that this browser is logged in, and follows the devices of its user. */
+function welcome(account) {
+  if (login) stopListening(login);
+  news = null;
+  $("veil").textContent = `Welcome, ${account.user}`;
   show("welcome");
+  devices.follow(account, technique, ABOUT[technique].every, {
+    state: (state) => ($("figures").dataset.state = state),
+    known: (ms) => (news = ms),
+    signedOut,
+    trouble: showTrouble,
+  });
+}
+
+/** This device was signed out: by another one, by a newer login, or because its time is over. */
+function signedOut(why) {
+  $("figures").dataset.state = "closed";
+  $("veil").textContent = `Signed out: ${why}`;
+  show("signed-out");
 }
 
 $("again").onclick = () => {
@@ -165,6 +192,8 @@ $("again").onclick = () => {
 };
 
 $("log-out").onclick = async () => {
+  // This device does not wait for the news of its own end.
+  devices.stop();
   await ask("/logout", { method: "POST" }).catch(() => null);
   begin();
 };
@@ -177,8 +206,8 @@ const VEILS = { begin: "", new: "", scanned: "Confirm on your phone", confirmed:
 function show(is) {
   $("login").dataset.is = is;
   if (is in VEILS) $("veil").textContent = VEILS[is];
-  $("login-title").textContent = is === "welcome" ? "Logged in" : "Scan with your phone";
-  $("again").hidden = is !== "refused";
+  $("login-title").textContent = { welcome: "Logged in", "signed-out": "Signed out" }[is] ?? "Scan with your phone";
+  $("again").hidden = is !== "refused" && is !== "signed-out";
   $("log-out").hidden = is !== "welcome";
   $("here").hidden = $("picture").hidden = !["new", "scanned"].includes(is);
   if (is === "new") {
@@ -217,13 +246,20 @@ function render() {
     mine.isOverdue = true;
     sleep(TOLD_MS).then(() => (mine === login && mine.subscription ? look() : undefined));
   }
-  if (!login) return;
-  const { subscription } = login;
-  $("requests").textContent = number.format(login.requests + (subscription?.requests ?? 0));
-  $("bytes").textContent = kilobytes(login.bytes + (subscription?.downBytes ?? 0));
+  const ofDevices = devices.figures();
+  const last = ofDevices ? news : Object.values(login?.known ?? {}).at(-1)?.after;
+  const { requests, bytes } = ofDevices ?? total();
+  $("requests-of").textContent = ofDevices ? "Requests since the login" : "Requests for this code";
+  $("requests").textContent = number.format(requests);
+  $("bytes").textContent = kilobytes(bytes);
   $("state").textContent = $("figures").dataset.state;
-  const last = Object.values(login.known).at(-1);
-  $("latency").textContent = last ? duration(last.after) : "–";
+  $("latency").textContent = last === null || last === undefined ? "–" : duration(last);
+}
+
+/** The requests and bytes for this login, by all techniques. */
+function total() {
+  const { requests = 0, bytes = 0, subscription } = login ?? {};
+  return { requests: requests + (subscription?.requests ?? 0), bytes: bytes + (subscription?.downBytes ?? 0) };
 }
 
 // ---- The table of logins ------------------------------------------------------------------------
@@ -265,21 +301,25 @@ function showLogins() {
 
 // ---- Start --------------------------------------------------------------------------------------
 
-for (const [key, about] of Object.entries(ABOUT)) {
-  const [label, input, title, words] = ["label", "input", "b", "small"].map((name) => document.createElement(name));
+for (const [key, { about, endpoint, every }] of Object.entries(ABOUT)) {
+  const [label, input, title, words, path] = ["label", "input", "b", "small", "code"].map((name) => document.createElement(name));
   Object.assign(input, { type: "radio", name: "technique", value: key, checked: key === technique });
   input.onchange = () => {
     technique = key;
+    // The address of this page then names the technique, for a bookmark or a reload.
+    history.replaceState(null, "", `?technique=${key}`);
     if (login?.subscription) subscribe();
+    else devices.change(key, every);
   };
   title.textContent = TECHNIQUES[key].title;
   words.textContent = about;
-  label.append(input, title, words);
+  path.textContent = endpoint;
+  label.append(input, title, words, path);
   $("techniques").append(label);
 }
 
 showLogins();
 setInterval(render, RENDER_MS);
 const me = await ask("/me").then((response) => response.json()).catch(() => ({ user: null }));
-if (me.user) welcome(me.user);
+if (me.user) welcome(me);
 else begin();

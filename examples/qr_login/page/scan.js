@@ -5,6 +5,7 @@
 // nothing.
 
 const PATIENCE_MS = 5000;
+const TOO_MANY = 429;
 
 const $ = (id) => document.getElementById(id);
 const id = location.pathname.split("/").pop();
@@ -20,7 +21,7 @@ async function act(what, body) {
   const asked = fetch(`/login/${id}/${what}`, { method: "POST", headers, body, signal: AbortSignal.timeout(PATIENCE_MS) });
   const response = await asked.catch(() => null);
   if (!response) throw new Error("the server does not answer");
-  if (!response.ok) throw new Error((await response.text()).trim());
+  if (!response.ok) throw Object.assign(new Error((await response.text()).trim()), { status: response.status });
   return response;
 }
 
@@ -50,8 +51,12 @@ async function answer(what, body, title, sentence) {
     await act(what, body);
     show(what, title, sentence);
   } catch (error) {
-    show("failed", "That did not work", `${error.message}.`);
+    if (error.status !== TOO_MANY) return show("failed", "That did not work", `${error.message}.`);
+    // The sentence says when to try again. The code is still valid.
+    show("asking", "Log in there?", `${error.message}.`);
+    $("confirm").disabled = $("refuse").disabled = false;
   }
+  return undefined;
 }
 
 $("ask").onsubmit = (event) => {
