@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use pushlab::proto::Bytes;
 use pushlab::push::Mounted;
@@ -16,6 +17,7 @@ use crate::Without;
 use crate::common::counters::Counters;
 use crate::common::routes::{ACT, READ, Route, route};
 use crate::common::{self, Started, file};
+use crate::limiter::{Limiter, Rate};
 use crate::room::{Refusal, Room};
 
 const STYLE: &str = include_str!("page/style.css");
@@ -26,6 +28,8 @@ pub(crate) struct App {
     without: Without,
     page: Arc<[u8]>,
     stats: Counters,
+    /// Counts joins and messages.
+    limiter: Limiter,
 }
 
 #[derive(Clone, Copy)]
@@ -62,6 +66,11 @@ impl Handler for App {
             Mounted::NotMine(reply) => reply,
         };
         let Some((endpoint, _, reply)) = route(&ROUTES, request, reply) else { return };
+        if matches!(endpoint, Endpoint::Join | Endpoint::Say)
+            && let Err(wait) = self.limiter.take(request.peer(), Instant::now())
+        {
+            return reply.send(request.cors().dress(wait.response("messages")));
+        }
         let response = match endpoint {
             Endpoint::Page => file("text/html; charset=utf-8", Arc::clone(&self.page)),
             Endpoint::Style => file("text/css; charset=utf-8", STYLE),
@@ -75,13 +84,14 @@ impl Handler for App {
 }
 
 impl App {
-    pub(crate) fn new(started: &Started, without: Without) -> Self {
+    /// Without a rate, an address may send any number of messages.
+    pub(crate) fn new(started: &Started, without: Without, rate: Option<Rate>) -> Self {
         let page = include_str!("page/index.html")
             .replace("{{io}}", &started.io.to_string())
             .replace("{{model}}", common::model_name(started.io))
             .into_bytes()
             .into();
-        Self { room: Room::open(), without, page, stats: started.counters() }
+        Self { room: Room::open(), without, page, stats: started.counters(), limiter: Limiter::new(rate) }
     }
 
     fn change(&self, endpoint: Endpoint, request: &Request<'_>) -> Result<Response, Refusal> {

@@ -11,6 +11,8 @@
 //!   to the `POST` says why a message was rejected, and the server has one way in to guard instead
 //!   of three.
 //! - Only the server publishes to the topics, so that nobody can write in another person's name.
+//! - An address that sends too many messages gets 429 with `Retry-After` and a sentence, which the page
+//!   shows. The text stays in the box.
 //! - Each person has a topic for private messages. The token that opens it is in a cookie that
 //!   scripts cannot read. It is a cookie because a browser cannot set a request field for a
 //!   WebSocket or an `EventSource`.
@@ -33,6 +35,8 @@
 mod app;
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/limiter.rs"]
+mod limiter;
 mod room;
 
 use std::cell::Cell;
@@ -40,8 +44,13 @@ use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use app::App;
+use limiter::{Rate, RateOption};
+
+/// How many messages and joins one address may send.
+const RATE: Rate = Rate { count: 20, per: Duration::from_secs(10) };
 
 const HELP: &str = "\
 A chat room that falls back from WebSocket to server-sent events to long polling.
@@ -56,6 +65,9 @@ Usage: chat [OPTIONS]
                        scheme://host[:port], null, file://, or * for any; may be repeated   [none]
   --allow-host HOST    a name of this server, host or host:port; may be repeated;
                        requests for other hosts get 421   [any host]
+  --rate COUNT/SECONDS
+                       how many messages and joins one address may send, or off for no limit.
+                       Behind a proxy, all clients have one address: limit them there   [20/10]
   --without LIST       techniques to switch off, to watch the fallback: ws, events, or ws,events
   --help               print this text
   --version            print the name and the version
@@ -65,17 +77,19 @@ RUST_LOG=debug logs why each connection ended.";
 
 fn main() -> ExitCode {
     let without = Cell::new(Without::default());
+    let rate = Cell::new(Some(RATE));
     common::run(
         HELP,
         |flag, arguments, _| {
-            let is_known = flag == "--without";
-            if is_known {
-                without.set(arguments.value("ws, events, or ws,events")?);
+            match flag {
+                "--without" => without.set(arguments.value("ws, events, or ws,events")?),
+                "--rate" => rate.set(arguments.value::<RateOption>(RateOption::EXPECTED)?.0),
+                _ => return Ok(false),
             }
-            Ok(is_known)
+            Ok(true)
         },
         |started| {
-            let app = App::new(started, without.take());
+            let app = App::new(started, without.take(), rate.get());
             let room = Arc::clone(&app.room);
             common::keep_time(&room.hub);
             thread::spawn(move || room.watch());

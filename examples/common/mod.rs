@@ -10,6 +10,7 @@
 //! | `terminal` | standard output, standard error, and the exit code |
 //! | `routes` | the table of paths, and the answers that follow from it |
 //! | `bearer` | the bearer token in `Authorization` |
+//! | `limiter` | how often each address may do something |
 //! | `small` | the command line of an example that is one file |
 //! | `quotes` | made-up share prices |
 //! | `counters` | the counters of `/stats`, with the limits on threads |
