@@ -217,7 +217,8 @@ mod tests {
     #[test]
     fn peers_beyond_the_bound_share_one_count() {
         let (limiter, start) = (Limiter::new(Some(MINUTE)), Instant::now());
-        let allowed = |last: u8, now| (0..100).take_while(|_| limiter.take_within(2, peer(&format!("192.0.2.{last}")), now).is_ok()).count();
+        let allowed =
+            |last: u8, now| (0..100).take_while(|_| limiter.take_within(2, peer(&format!("192.0.2.{last}")), now).is_ok()).count();
         assert_eq!([1, 2, 3, 4, 1].map(|last| allowed(last, start)), [20, 20, 20, 0, 0]);
         // The first two are forgotten after a minute.
         let later = start + MINUTE.per;

@@ -41,7 +41,9 @@ pub(crate) fn greet(request: &Request<'_>) -> Response {
     match query.get("times").map_or(Ok(1), |times| times.parse()) {
         Ok(times @ 1..=TIMES_MAX) if name.chars().count() <= NAME_MAX => Response::text(format!("hello, {name}\n").repeat(times)),
         Ok(1..=TIMES_MAX) => Response::text(format!("name must have at most {NAME_MAX} characters\n")).with_status(400),
-        _ => Response::text(format!("times must be a whole number from 1 to {TIMES_MAX}, as in /greet?name=Ada&times=2\n")).with_status(400),
+        _ => {
+            Response::text(format!("times must be a whole number from 1 to {TIMES_MAX}, as in /greet?name=Ada&times=2\n")).with_status(400)
+        }
     }
 }
 

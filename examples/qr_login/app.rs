@@ -196,12 +196,12 @@ impl App {
             }
             Endpoint::Me => data(self.account(request).map_or_else(|| json!({ "user": null }).to_string(), |own| account_json(&own))),
             Endpoint::Devices => {
-                let own = self.account(request).ok_or_else(not_logged_in)?.session;
+                let own = self.device(request)?;
                 let list: Value = self.desk.devices(&own.user_id).iter().map(|device| device_json(device, &own)).collect();
                 data(json!({ "devices": list }).to_string())
             }
             Endpoint::SignOut => {
-                let own = self.account(request).ok_or_else(not_logged_in)?.session;
+                let own = self.device(request)?;
                 let which = match id {
                     "all" => Which::All,
                     "others" => Which::Others(&own.device_id),
@@ -245,6 +245,15 @@ impl App {
     /// The state of a login, for the browser that began it.
     fn view(&self, id: &str, request: &Request<'_>) -> Result<View, Fault> {
         self.desk.view(id, login_secret(request, id).unwrap_or_default())
+    }
+
+    /// The device that sent a request.
+    fn device(&self, request: &Request<'_>) -> Result<Session, Rejection> {
+        let secret = session_secret(request).unwrap_or_default();
+        let account = self.desk.find(secret);
+        account
+            .map(|account| account.session)
+            .ok_or_else(|| Rejection(403, format!("this browser is not logged in: {}", self.desk.why_not(secret))))
     }
 
     /// The browser's session.
@@ -336,10 +345,6 @@ fn device_json(device: &Session, own: &Session) -> Value {
     let Session { device_id, browser, since_ms, .. } = device;
     let Asker { browser, address } = browser;
     json!({ "id": device_id, "browser": browser, "address": address, "since_ms": since_ms, "is_this": *device_id == own.device_id })
-}
-
-fn not_logged_in() -> Rejection {
-    Rejection(403, "this browser is not logged in".to_owned())
 }
 
 /// The browser that sent a request.

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::login::{Asker, Fault, Logins, Moment, Scan, View};
 use crate::secret;
-use crate::session::{Fresh, SESSIONS_MOST, Session, Sessions, Which};
+use crate::session::{EXPIRED, Fresh, REPLACED, SESSIONS_MOST, Session, Sessions, Which};
 
 /// The maximum number of logins. A waiting page begins one a minute, so this is enough for about a
 /// thousand pages.
@@ -207,11 +207,11 @@ impl Desk {
         let user = book.logins.enter(id, login, now)?;
         let fresh = Fresh { secret: secret::make(), device_id: secret::make(), user_id: secret::make() };
         let secret = fresh.secret.clone();
-        let mut ended: Vec<_> = old.and_then(|old| book.sessions.end(old)).into_iter().collect();
+        let mut ended = old.map(|old| book.sessions.end(old, REPLACED, now.instant)).unwrap_or_default();
         ended.extend(book.sessions.begin(fresh, user, browser, now));
         self.tell(&mut book, id);
         let user_id = book.sessions.find(&secret, now.instant).map(|session| session.user_id.clone());
-        self.tell_devices(&ended, "a newer login has taken its place", user_id.as_deref(), now);
+        self.tell_devices(&ended, REPLACED, user_id.as_deref(), now);
         // Its cursor comes after its own arrival.
         let account = self.account(&book, &secret, now.instant).ok_or(Fault::Expired)?;
         Ok((secret, account))
@@ -260,6 +260,11 @@ impl Desk {
         self.account(&lock(&self.book), session, Instant::now())
     }
 
+    /// Why there is no session with this secret.
+    pub(crate) fn why_not(&self, session: &str) -> String {
+        lock(&self.book).sessions.why_ended(session).unwrap_or("the server does not know its session").to_owned()
+    }
+
     fn account(&self, book: &Book, session: &str, now: Instant) -> Option<Account> {
         // All messages are published under the lock: none can come between the session and the cursor.
         let session = book.sessions.find(session, now)?.clone();
@@ -274,15 +279,17 @@ impl Desk {
     /// Logs a browser out.
     pub(crate) fn log_out(&self, session: &str) {
         let mut book = lock(&self.book);
-        let ended: Vec<_> = book.sessions.end(session).into_iter().collect();
-        self.tell_devices(&ended, "it has logged out", None, now());
+        let (why, now) = ("it has logged out", now());
+        let ended = book.sessions.end(session, why, now.instant);
+        self.tell_devices(&ended, why, None, now);
     }
 
     /// Signs out devices of a user, at the wish of one of them. Returns how many.
     pub(crate) fn sign_out(&self, by: &Session, which: Which<'_>) -> usize {
         let mut book = lock(&self.book);
-        let ended = book.sessions.sign_out(&by.user_id, which);
-        self.tell_devices(&ended, &format!("{} has signed it out", by.browser.browser), None, now());
+        let (why, now) = (format!("{} has signed it out", by.browser.browser), now());
+        let ended = book.sessions.sign_out(&by.user_id, which, &why, now.instant);
+        self.tell_devices(&ended, &why, None, now);
         ended.len()
     }
 
@@ -311,7 +318,7 @@ impl Desk {
             self.tell(book, &id);
         }
         let ended = book.sessions.expire(now.instant);
-        self.tell_devices(&ended, "its time is over", None, now);
+        self.tell_devices(&ended, EXPIRED, None, now);
     }
 
     /// Tells all waiting browsers the state of a login.

@@ -21,9 +21,16 @@ pub(crate) const SESSIONS_MOST: usize = 1_000;
 /// The maximum number of devices of one user. At the maximum, a new one replaces the user's oldest.
 const DEVICES_MOST: usize = 20;
 
-/// The sessions by their secrets.
+/// How long the server remembers why a session has ended: long enough for a device that asks at
+/// intervals, and that cannot read its topic any more.
+const LINGER: Duration = Duration::from_secs(60);
+
 #[derive(Default)]
-pub(crate) struct Sessions(HashMap<String, Session>);
+pub(crate) struct Sessions {
+    by_secret: HashMap<String, Session>,
+    /// Why sessions have ended, by their secrets, and until when this is remembered.
+    ended: HashMap<String, (String, Instant)>,
+}
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Session {
@@ -45,6 +52,11 @@ pub(crate) struct Fresh {
     /// Used if the user has no other session.
     pub(crate) user_id: String,
 }
+
+/// Why a session has ended: a newer one has taken its place.
+pub(crate) const REPLACED: &str = "a newer login has taken its place";
+/// Why a session has ended: [`LIFE`] is over.
+pub(crate) const EXPIRED: &str = "its time is over";
 
 /// Which devices of a user are signed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,53 +86,71 @@ impl Sessions {
     fn begin_within(&mut self, most: usize, devices: usize, fresh: Fresh, user: String, browser: Asker, now: Moment) -> Vec<Session> {
         let Fresh { secret, device_id, user_id } = fresh;
         let mut ended = self.expire(now.instant);
-        let user_id = self.0.values().find(|session| session.user == user).map_or(user_id, |session| session.user_id.clone());
-        while self.0.values().filter(|session| session.user == user).count() >= devices {
-            ended.extend(self.end_first(|session| session.user == user));
+        let user_id = self.by_secret.values().find(|session| session.user == user).map_or(user_id, |session| session.user_id.clone());
+        while self.by_secret.values().filter(|session| session.user == user).count() >= devices {
+            ended.extend(self.end_first(now.instant, |session| session.user == user));
         }
-        while self.0.len() >= most {
-            ended.extend(self.end_first(|_| true));
+        while self.by_secret.len() >= most {
+            ended.extend(self.end_first(now.instant, |_| true));
         }
         let session = Session { user, user_id, device_id, browser, since_ms: now.unix_ms, until: now.instant + LIFE };
-        self.0.insert(secret, session);
+        self.by_secret.insert(secret, session);
         ended
     }
 
     /// Ends the session that would end first, among those for which the condition holds.
-    fn end_first(&mut self, is_one: impl Fn(&Session) -> bool) -> Option<Session> {
-        let first = self.0.iter().filter(|(_, session)| is_one(session)).min_by_key(|(_, session)| session.until);
+    fn end_first(&mut self, now: Instant, is_one: impl Fn(&Session) -> bool) -> Option<Session> {
+        let first = self.by_secret.iter().filter(|(_, session)| is_one(session)).min_by_key(|(_, session)| session.until);
         let secret = first.map(|(secret, _)| secret.clone())?;
-        self.0.remove(&secret)
+        self.end_where(REPLACED, now, |known, _| *known == secret).pop()
+    }
+
+    /// Ends the sessions for which the condition holds, and remembers why. Returns them.
+    fn end_where(&mut self, why: &str, now: Instant, is_one: impl Fn(&String, &Session) -> bool) -> Vec<Session> {
+        let ended = self.by_secret.extract_if(|secret, session| is_one(secret, session));
+        let remember = |(secret, session)| {
+            self.ended.insert(secret, (why.to_owned(), now + LINGER));
+            session
+        };
+        ended.map(remember).collect()
     }
 
     /// The session with this secret.
     pub(crate) fn find(&self, secret: &str, now: Instant) -> Option<&Session> {
-        self.0.get(secret).filter(|session| session.until > now)
+        self.by_secret.get(secret).filter(|session| session.until > now)
     }
 
-    pub(crate) fn end(&mut self, secret: &str) -> Option<Session> {
-        self.0.remove(secret)
+    /// Why the session with this secret has ended, if that was a short while ago.
+    pub(crate) fn why_ended(&self, secret: &str) -> Option<&str> {
+        self.ended.get(secret).map(|(why, _)| &**why)
+    }
+
+    /// Ends the session with this secret.
+    pub(crate) fn end(&mut self, secret: &str, why: &str, now: Instant) -> Vec<Session> {
+        self.end_where(why, now, |known, _| known == secret)
     }
 
     /// The user's sessions, the oldest first.
     pub(crate) fn of_user(&self, user_id: &str, now: Instant) -> Vec<&Session> {
-        let mut all: Vec<_> = self.0.values().filter(|session| session.user_id == user_id && session.until > now).collect();
+        let mut all: Vec<_> = self.by_secret.values().filter(|session| session.user_id == user_id && session.until > now).collect();
         all.sort_by(|one, other| one.until.cmp(&other.until).then_with(|| one.device_id.cmp(&other.device_id)));
         all
     }
 
     /// Ends sessions of a user. Returns the ended ones.
-    pub(crate) fn sign_out(&mut self, user_id: &str, which: Which<'_>) -> Vec<Session> {
-        self.0.extract_if(|_, session| session.user_id == user_id && which.has(&session.device_id)).map(|(_, session)| session).collect()
+    pub(crate) fn sign_out(&mut self, user_id: &str, which: Which<'_>, why: &str, now: Instant) -> Vec<Session> {
+        self.end_where(why, now, |_, session| session.user_id == user_id && which.has(&session.device_id))
     }
 
-    /// Ends the sessions whose time is over. Returns them.
+    /// Ends the sessions whose time is over, and forgets why others have ended long enough ago.
+    /// Returns the ended ones.
     pub(crate) fn expire(&mut self, now: Instant) -> Vec<Session> {
-        self.0.extract_if(|_, session| session.until <= now).map(|(_, session)| session).collect()
+        self.ended.retain(|_, (_, until)| *until > now);
+        self.end_where(EXPIRED, now, |_, session| session.until <= now)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.by_secret.len()
     }
 }
 
@@ -175,9 +205,9 @@ mod tests {
         assert_eq!(user(&world, "one", LIFE), None);
         assert_eq!(names(world.sessions.expire(world.start + LIFE)), ["one"]);
         world.begin(9, 9, "two", "Ada", 0);
-        assert_eq!(world.sessions.end("two").map(|session| session.device_id).as_deref(), Some("two"));
+        assert_eq!(names(world.sessions.end("two", "for a test", world.start)), ["two"]);
         assert_eq!(user(&world, "two", Duration::ZERO), None);
-        assert_eq!(world.sessions.end("two"), None);
+        assert!(world.sessions.end("two", "for a test", world.start).is_empty());
     }
 
     #[test]
@@ -203,9 +233,27 @@ mod tests {
         assert_eq!(world.begin(9, 2, "four", "Ada", 3), ["one"], "one past the limit");
         assert_eq!(world.devices("id of Ada by one"), ["three", "four"]);
         // The id of a user without a session is not used again.
-        world.sessions.sign_out("id of Ada by one", Which::All);
+        world.sessions.sign_out("id of Ada by one", Which::All, "for a test", world.start);
         world.begin(9, 2, "five", "Ada", 4);
         assert_eq!((world.devices("id of Ada by one"), world.devices("id of Ada by five")), (vec![], vec!["five"]));
+    }
+
+    #[test]
+    fn why_a_session_has_ended_is_remembered_for_a_while() {
+        let mut world = World::new();
+        for (second, name) in ["one", "two", "three"].into_iter().enumerate() {
+            world.begin(9, 2, name, "Ada", second as u64);
+        }
+        assert_eq!(world.sessions.end("two", "for a test", world.start).len(), 1);
+        let why = |world: &World| ["one", "two", "three", "none"].map(|secret| world.sessions.why_ended(secret).map(str::to_owned));
+        assert_eq!(why(&world), [Some(REPLACED.to_owned()), Some("for a test".to_owned()), None, None]);
+        world.sessions.expire(world.start + LINGER);
+        assert_eq!(why(&world), [Some(REPLACED.to_owned()), None, None, None], "the first has ended two seconds later");
+        let over = world.start + Duration::from_secs(2) + LIFE;
+        world.sessions.expire(over);
+        assert_eq!(why(&world), [None, None, Some(EXPIRED.to_owned()), None]);
+        world.sessions.expire(over + LINGER);
+        assert_eq!(why(&world), [const { None }; 4]);
     }
 
     #[test]
@@ -222,7 +270,7 @@ mod tests {
                 world.begin(9, 9, name, "Ada", second as u64);
             }
             world.begin(9, 9, "bob", "Bob", 3);
-            assert_eq!(names(world.sessions.sign_out("id of Ada by one", which)), ended, "{which:?}");
+            assert_eq!(names(world.sessions.sign_out("id of Ada by one", which, "for a test", world.start)), ended, "{which:?}");
             assert_eq!(world.devices("id of Ada by one").len(), 3 - ended.len(), "{which:?}");
             assert_eq!(world.devices("id of Bob by bob"), ["bob"], "{which:?}");
         }

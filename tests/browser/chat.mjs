@@ -7,6 +7,9 @@ import assert from "node:assert/strict";
 import { setTimeout } from "node:timers/promises";
 import { HOSTILE, closePage, fitsPhone, newPage, onBothModels, picture, start, stop } from "./support.mjs";
 
+// All of these pages have one address.
+const OFTEN = ["--rate", "off"];
+
 const join = async (page, server, name) => {
   await page.goto(server.url);
   await page.fill("#name", name);
@@ -47,7 +50,7 @@ async function post(server, path, body, headers = {}) {
 }
 
 async function people(io) {
-  const server = await start("chat", io);
+  const server = await start("chat", io, 0, OFTEN);
   const pages = [];
   for (const name of ["Ada", "Bob", "Cleo"]) {
     const page = await newPage();
@@ -199,7 +202,7 @@ async function refusals(server, page) {
 async function outage(server, io, page) {
   await stop(server);
   await page.waitForSelector('body[data-state="down"]');
-  const again = await start("chat", io, server.port);
+  const again = await start("chat", io, server.port, OFTEN);
   await technique(page, "ws");
   await isOnline(page, 1);
   await say(page, "still here");
@@ -214,7 +217,7 @@ async function outage(server, io, page) {
  * order.
  */
 async function fallback(io, without, settles, by) {
-  const server = await start("chat", io, 0, ["--without", without]);
+  const server = await start("chat", io, 0, ["--without", without, ...OFTEN]);
   const page = await newPage();
   const { json: talker } = await post(server, "/join", { name: "Talker" });
   // The sender must be online.
@@ -264,7 +267,7 @@ async function fallback(io, without, settles, by) {
  * The fallback must also leave a technique that neither works nor fails, as behind some proxies.
  */
 async function swallowed(io) {
-  const server = await start("chat", io, 0, ["--without", "ws"]);
+  const server = await start("chat", io, 0, ["--without", "ws", ...OFTEN]);
   const page = await newPage();
   await page.route("**/events?*", () => {}); // never answered
   await join(page, server, "Ada");
@@ -277,9 +280,29 @@ async function swallowed(io) {
   await stop(server);
 }
 
+/** A message too many is not sent. The page says so, and the text stays in its box. */
+async function limited(io) {
+  const server = await start("chat", io, 0, ["--rate", "3/3600"]);
+  const page = await newPage();
+  await join(page, server, "Ada");
+  for (const text of ["the first", "the second"]) {
+    await say(page, text);
+    await hears(page, "say", text);
+  }
+  await say(page, "one too many");
+  const isTold = () => /^Not sent\. Too many messages from your address; try again in \d+ s\.$/.test(document.getElementById("failed").textContent);
+  await page.waitForFunction(isTold);
+  assert.equal(await page.inputValue("#text"), "one too many");
+  assert.deepEqual(await texts(page, "say"), ["the first", "the second"]);
+  await picture(page, `chat-${io}-limited`);
+  await closePage(page);
+  await stop(server);
+}
+
 await onBothModels("chat", async (io) => {
   await people(io);
   await fallback(io, "ws", "events", "1 by SSE + POST, 1 by stream");
   await fallback(io, "ws,events", "long-poll", "1 by long polling, 1 by stream");
   await swallowed(io);
+  await limited(io);
 });

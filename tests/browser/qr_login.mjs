@@ -5,7 +5,9 @@ import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { closePage, fitsPhone, newPage, onBothModels, PATIENCE, picture, start, stop } from "./support.mjs";
 
-const TECHNIQUES = ["poll", "long-poll", "script-poll", "events", "ws", "wait"];
+const TECHNIQUES = ["taobao", "jd", "wechat", "long-poll", "script-poll", "events", "ws"];
+// All of these browsers and phones have one address.
+const OFTEN = ["--rate", "off"];
 const JSQR = createRequire(import.meta.url).resolve("jsqr");
 const IPHONE = {
   viewport: { width: 360, height: 740 },
@@ -13,6 +15,10 @@ const IPHONE = {
   isMobile: true,
   hasTouch: true,
   userAgent: "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1",
+};
+
+const MAC = {
+  userAgent: "Mozilla/5.0 (Macintosh; Intel Mac OS X 15_0) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Safari/605.1.15",
 };
 
 const until = (page, is) =>
@@ -67,7 +73,7 @@ async function phone(url, options = {}) {
 }
 
 async function logsIn(server, technique, io) {
-  const page = await computer(server, technique, { colorScheme: technique === "poll" ? "light" : "dark" });
+  const page = await computer(server, technique, { colorScheme: technique === "jd" ? "light" : "dark" });
   await picture(page, `qr_login-${io}-${technique}-new`);
   const url = await read(page);
   assert.equal(url, `${server.url}scan/${await codeOf(page)}`, `what the code holds, ${technique}`);
@@ -106,7 +112,7 @@ async function logsIn(server, technique, io) {
   assert.equal(line[0], title);
   assert.ok(Number(line[1]) >= 1 && line.slice(2).every((text) => /\d/.test(text)), `the line says ${line}`);
   // A stream takes one request, a held request one for each answer. Short polling takes any number.
-  const most = { events: 1, ws: 1, poll: Infinity }[technique] ?? 4;
+  const most = { events: 1, ws: 1, taobao: Infinity, jd: Infinity }[technique] ?? 4;
   assert.ok(Number(line[1]) <= most, `${technique} has made ${line[1]} requests`);
 
   await page.reload();
@@ -160,7 +166,7 @@ async function othersGetNothing(server) {
   const eve = await newPage();
   await eve.goto(server.url);
   await until(eve, "new");
-  const paths = [`/login/${id}`, `/login/${id}/wait`, `/topics/login-${id}/poll`, `/topics/login-${id}/events`, `/topics/login-${id}`];
+  const paths = [`/login/${id}`, `/login/${id}/wechat`, `/topics/login-${id}/poll`, `/topics/login-${id}/events`, `/topics/login-${id}`];
   for (const path of paths) assert.equal(await status(eve, path), 403, path);
   assert.equal(await status(eve, `/topics/login-${id}`, { method: "POST", body: '{"code":200}' }), 403, "publishing from outside");
   assert.equal(await status(page, `/topics/login-${id}`, { method: "POST", body: '{"code":200}' }), 403, "publishing by the browser itself");
@@ -177,12 +183,12 @@ async function othersGetNothing(server) {
 
 /** One login, received by one technique after another. */
 async function changesTechnique(server) {
-  const page = await computer(server, "poll");
+  const page = await computer(server, "jd");
   const url = await read(page);
-  for (const technique of ["ws", "wait", "script-poll"]) await choose(page, technique);
+  for (const technique of ["ws", "wechat", "script-poll"]) await choose(page, technique);
   const hand = await phone(url);
   await until(page, "scanned");
-  for (const technique of ["long-poll", "wait", "events"]) {
+  for (const technique of ["long-poll", "wechat", "events"]) {
     await page.check(`input[value="${technique}"]`);
     await page.waitForSelector('#figures[data-state="live"]', PATIENCE);
   }
@@ -201,7 +207,7 @@ async function changesTechnique(server) {
  * server was away.
  */
 async function expires(io) {
-  let server = await start("qr_login", io, 0, ["--expires", "2"]);
+  let server = await start("qr_login", io, 0, ["--expires", "2", ...OFTEN]);
   const pages = await Promise.all(TECHNIQUES.map((technique) => computer(server, technique)));
   const codes = await Promise.all(pages.map(codeOf));
   const changed = async (page, code) => {
@@ -226,13 +232,122 @@ async function expires(io) {
   const { port } = server;
   await stop(server);
   await pages[3].waitForSelector("#trouble", { state: "visible", ...PATIENCE });
-  server = await start("qr_login", io, port);
+  server = await start("qr_login", io, port, OFTEN);
   for (const page of pages.slice(3)) {
     await until(page, "new");
     await page.waitForSelector("#trouble", { state: "hidden", ...PATIENCE });
     await page.waitForSelector('#figures[data-state="live"]', PATIENCE);
     await closePage(page);
   }
+  await stop(server);
+}
+
+/** Logs a browser in. Its phone opens the address without reading the picture. */
+async function loggedIn(server, technique, name, options = {}) {
+  const page = await computer(server, technique, options);
+  const hand = await phone(`${server.url}scan/${await codeOf(page)}`);
+  await until(hand, "asking");
+  await hand.fill("#user", name);
+  await hand.tap("#confirm");
+  await until(page, "welcome");
+  await page.waitForSelector('#figures[data-state="live"]', PATIENCE);
+  await closePage(hand);
+  return page;
+}
+
+const deviceCount = (page, count) =>
+  page.waitForFunction((wanted) => document.querySelectorAll("#device-list li").length === wanted, count, PATIENCE);
+
+/**
+ * A user with three devices, of which each follows the others by this technique: all see each
+ * arrival and each end, and a device that is signed out learns it.
+ */
+async function severalDevices(server, technique, io) {
+  const user = `Ada by ${technique}`;
+  const [linux, mac, other] = [await loggedIn(server, technique, user), await loggedIn(server, technique, user, MAC), await loggedIn(server, technique, `Bob by ${technique}`)];
+  for (const page of [linux, mac]) await deviceCount(page, 2);
+  await deviceCount(other, 1);
+  assert.match(await linux.innerText("#device-list"), /Chrome on Linux\nthis device, 127\.0\.0\.1, since .+\nSafari on macOS\n127\.0\.0\.1, since/);
+  await picture(linux, `qr_login-${io}-${technique}-devices`);
+
+  await linux.click("#device-list li:nth-child(2) button");
+  await until(mac, "signed-out");
+  assert.equal(await mac.innerText("#veil"), "Signed out: Chrome on Linux has signed it out");
+  await deviceCount(linux, 1);
+  assert.equal(await linux.isDisabled("#others-out"), true);
+  assert.equal(await mac.evaluate(async () => (await fetch("/devices")).status), 403);
+  await picture(mac, `qr_login-${io}-${technique}-signed-out`);
+  assert.ok(await mac.isHidden("#devices"));
+
+  // It can log in again, and the other device sees it come.
+  await mac.click("#again");
+  await choose(mac, technique);
+  const hand = await phone(`${server.url}scan/${await codeOf(mac)}`);
+  await until(hand, "asking");
+  await hand.fill("#user", user);
+  await hand.tap("#confirm");
+  await until(mac, "welcome");
+  for (const page of [linux, mac]) await deviceCount(page, 2);
+  await mac.click("#log-out");
+  await until(mac, "new");
+  await deviceCount(linux, 1);
+
+  await linux.click("#all-out");
+  await until(linux, "signed-out");
+  assert.equal(await other.getAttribute("#login", "data-is"), "welcome", "another user is signed out, too");
+  for (const page of [linux, mac, other, hand]) await closePage(page);
+}
+
+/** Devices of one user with different techniques, one of which changes it while it is logged in. */
+async function mixedDevices(server, io) {
+  const [first, second, third] = [await loggedIn(server, "ws", "Cleo"), await loggedIn(server, "events", "Cleo"), await loggedIn(server, "wechat", "Cleo", MAC)];
+  for (const page of [first, second, third]) await deviceCount(page, 3);
+  await second.check('input[value="long-poll"]');
+  await second.waitForSelector('#figures[data-state="live"]', PATIENCE);
+  assert.match(second.url(), /\?technique=long-poll$/);
+  await second.reload();
+  await until(second, "welcome");
+  assert.ok(await second.isChecked('input[value="long-poll"]'), "the address names the technique");
+  await deviceCount(second, 3);
+  await first.click("#others-out");
+  for (const page of [second, third]) await until(page, "signed-out");
+  await deviceCount(first, 1);
+  await fitsPhone(first);
+  await picture(first, `qr_login-${io}-devices-phone`);
+  for (const page of [first, second, third]) await closePage(page);
+}
+
+/** A server that was restarted knows no sessions: its devices learn that they are signed out. */
+async function forgetsDevices(io) {
+  let server = await start("qr_login", io, 0, OFTEN);
+  const pages = [];
+  for (const technique of ["long-poll", "events", "ws"]) pages.push(await loggedIn(server, technique, "Ada"));
+  const { port } = server;
+  await stop(server);
+  server = await start("qr_login", io, port, OFTEN);
+  for (const page of pages) {
+    await until(page, "signed-out");
+    assert.equal(await page.innerText("#veil"), "Signed out: the server does not know its session");
+    await closePage(page);
+  }
+  await stop(server);
+}
+
+/** Too many steps from one address: both pages say so, and when to try again. */
+async function limited(io) {
+  const server = await start("qr_login", io, 0, ["--rate", "2/3600"]);
+  const page = await computer(server, "events");
+  const hand = await phone(`${server.url}scan/${await codeOf(page)}`);
+  await until(hand, "asking");
+  await hand.tap("#confirm");
+  await hand.waitForFunction(() => /^Too many steps of logins from your address; try again in \d+ s\.$/.test(document.getElementById("sentence").textContent), null, PATIENCE);
+  assert.ok(await hand.isEnabled("#confirm"), "the owner of the phone can try again");
+  const second = await newPage();
+  await second.goto(server.url);
+  await second.waitForSelector("#trouble", { state: "visible", ...PATIENCE });
+  assert.match(await second.innerText("#trouble"), /^The server gave no code: too many steps of logins from your address; try again in \d+ s\./);
+  await picture(second, `qr_login-${io}-limited`);
+  for (const one of [page, hand, second]) await closePage(one);
   await stop(server);
 }
 
@@ -250,15 +365,20 @@ async function namesAnotherAddress(io) {
 }
 
 await onBothModels("qr_login", async (io) => {
-  const server = await start("qr_login", io);
+  const server = await start("qr_login", io, 0, OFTEN);
   for (const technique of TECHNIQUES) await logsIn(server, technique, io);
-  for (const technique of ["poll", "wait", "ws"]) await refuses(server, technique);
+  for (const technique of ["taobao", "wechat", "ws"]) await refuses(server, technique);
   await othersGetNothing(server);
   await changesTechnique(server);
   const page = await computer(server, "events");
   await fitsPhone(page);
   await closePage(page);
+  // After a login, Taobao polls as JD, and the hub answers long polls as WeChat.
+  for (const technique of ["jd", "wechat", "script-poll", "events", "ws"]) await severalDevices(server, technique, io);
+  await mixedDevices(server, io);
   await stop(server);
+  await forgetsDevices(io);
+  await limited(io);
   await expires(io);
   await namesAnotherAddress(io);
 });

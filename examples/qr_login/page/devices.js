@@ -82,9 +82,10 @@ async function lookOnce(mine) {
   if (response?.ok) {
     show((await response.json()).devices);
   } else if (response?.status === 403) {
-    // The session has ended while no message could say so: the server was restarted, for example.
+    // The session has ended between two requests, or the server was restarted. The answer says why.
+    const sentence = (await response.text()).trim();
     stop();
-    hooks.signedOut("the server does not know its session");
+    hooks.signedOut(sentence.slice(sentence.indexOf(": ") + 2));
   } else {
     await sleep(RETRY_MS);
     askAgain = true;
