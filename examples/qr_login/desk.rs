@@ -262,7 +262,7 @@ impl Desk {
 
     /// Why there is no session with this secret.
     pub(crate) fn why_not(&self, session: &str) -> String {
-        lock(&self.book).sessions.why_ended(session).unwrap_or("the server does not know its session").to_owned()
+        lock(&self.book).sessions.why_ended(session).unwrap_or("the server does not know this session").to_owned()
     }
 
     fn account(&self, book: &Book, session: &str, now: Instant) -> Option<Account> {
@@ -279,7 +279,7 @@ impl Desk {
     /// Logs a browser out.
     pub(crate) fn log_out(&self, session: &str) {
         let mut book = lock(&self.book);
-        let (why, now) = ("it has logged out", now());
+        let (why, now) = ("this browser has logged out", now());
         let ended = book.sessions.end(session, why, now.instant);
         self.tell_devices(&ended, why, None, now);
     }
@@ -287,7 +287,7 @@ impl Desk {
     /// Signs out devices of a user, at the wish of one of them. Returns how many.
     pub(crate) fn sign_out(&self, by: &Session, which: Which<'_>) -> usize {
         let mut book = lock(&self.book);
-        let (why, now) = (format!("{} has signed it out", by.browser.browser), now());
+        let (why, now) = (format!("{} ended this session", by.browser.browser), now());
         let ended = book.sessions.sign_out(&by.user_id, which, &why, now.instant);
         self.tell_devices(&ended, &why, None, now);
         ended.len()

@@ -54,9 +54,9 @@ pub(crate) struct Fresh {
 }
 
 /// Why a session has ended: a newer one has taken its place.
-pub(crate) const REPLACED: &str = "a newer login has taken its place";
+pub(crate) const REPLACED: &str = "a newer login took the place of this session";
 /// Why a session has ended: [`LIFE`] is over.
-pub(crate) const EXPIRED: &str = "its time is over";
+pub(crate) const EXPIRED: &str = "the time of this session is over";
 
 /// Which devices of a user are signed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -272,7 +272,7 @@ async function severalDevices(server, technique, io) {
 
   await linux.click("#device-list li:nth-child(2) button");
   await until(mac, "signed-out");
-  assert.equal(await mac.innerText("#veil"), "Signed out: Chrome on Linux has signed it out");
+  assert.equal(await mac.innerText("#veil"), "Chrome on Linux ended this session.");
   await deviceCount(linux, 1);
   assert.equal(await linux.isDisabled("#others-out"), true);
   assert.equal(await mac.evaluate(async () => (await fetch("/devices")).status), 403);
@@ -327,7 +327,7 @@ async function forgetsDevices(io) {
   server = await start("qr_login", io, port, OFTEN);
   for (const page of pages) {
     await until(page, "signed-out");
-    assert.equal(await page.innerText("#veil"), "Signed out: the server does not know its session");
+    assert.equal(await page.innerText("#veil"), "The server does not know this session.");
     await closePage(page);
   }
   await stop(server);

@@ -320,7 +320,7 @@ mod tests {
         let raw = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nETag: \"ab-1\"\r\n\r\n1 5 xx";
         assert_eq!(items(Technique::LongPoll, Form::Raw, raw), [message(1), Item::Cursor(id(1)), answered(false)]);
         let page = "<meta http-equiv=\"refresh\" content=\"0;url=?every=1\"><p class=\"gap\">Messages before ab-0 are missing.</p>\
-                    <li id=\"ab-1\"><b>t</b> <pre>\n1 5 xx</pre></li>\n</ol>\n<p>Last: ab-1. Every 1 s.</p>";
+                    <li id=\"ab-1\"><b>t</b> <pre>\n1 5 xx</pre></li>\n</ol>\n<p>Last: ab-1. This page loads itself again every 1 s.</p>";
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", page.len());
         let got = items(Technique::MetaRefresh, Form::Usual, &(head + page));
         assert_eq!(got, [Item::Gap(Some(id(0))), message(1), Item::Cursor(id(1)), answered(true)]);

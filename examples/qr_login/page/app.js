@@ -182,7 +182,7 @@ function welcome(account) {
 /** This device was signed out: by another one, by a newer login, or because its time is over. */
 function signedOut(why) {
   $("figures").dataset.state = "closed";
-  $("veil").textContent = `Signed out: ${why}`;
+  $("veil").textContent = `${why.charAt(0).toUpperCase()}${why.slice(1)}.`;
   show("signed-out");
 }
 

@@ -31,8 +31,10 @@ const EVERY: u64 = 5;
 /// The largest `every`, in seconds.
 const EVERY_MAX: u64 = 3_600;
 
-const STYLE: &str =
-    "body{font:14px/1.4 system-ui,sans-serif;margin:.6em}h1{font-size:1.1em}pre{margin:0;white-space:pre-wrap;overflow-wrap:anywhere}";
+const STYLE: &str = "\
+    body{font:15px/1.45 system-ui,sans-serif;max-width:48em;margin:.8em auto;padding:0 .8em;overflow-wrap:anywhere}\
+    h1{font-size:1.25em;margin:0 0 .5em}ol{list-style:none;margin:0;padding:0}li{padding:.4em 0;border-top:1px solid #8886}\
+    b{font-size:.85em;font-weight:600}pre{font:inherit;margin:0;white-space:pre-wrap}p{margin:.7em 0}.gap{font-weight:600}";
 
 pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     let (every, cursor) = match every(call).and_then(|every| Ok((every, call.after()?))) {
@@ -89,7 +91,7 @@ fn render(topics: &str, every: u64, address: &str, replay: &Replay) -> String {
     // A client that has missed more than fits into a page loads the next page at once.
     let wait = if replay.is_whole { every } else { 0 };
     let mut text = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\n\
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\"><style>{STYLE}</style>\n\
          <meta http-equiv=\"refresh\" content=\"{wait};url={address}\"><title>{topics}</title></head><body>\n<h1>{topics}</h1>\n"
     );
@@ -102,7 +104,16 @@ fn render(topics: &str, every: u64, address: &str, replay: &Replay) -> String {
         escape(&message.text_or_base64(), &mut text);
         text.push_str("</pre></li>\n");
     }
-    let _ = write!(text, "</ol>\n<p>Last: {}. Every {every} s.</p>\n</body></html>\n", replay.last);
+    text.push_str("</ol>\n");
+    if replay.messages.is_empty() {
+        text.push_str("<p>No new messages.</p>\n");
+    }
+    // The link is for browsers whose user has switched off that pages load themselves again.
+    let _ = write!(
+        text,
+        "<p>Last: {}. This page loads itself again every {every} s. <a href=\"{address}\">Load it now</a></p>\n</body></html>\n",
+        replay.last
+    );
     text
 }
 

@@ -138,7 +138,7 @@ pub fn page(body: &[u8]) -> (Vec<Seen>, String) {
         let data = data.iter().fold(item.split_once("</pre></li>").unwrap().0.to_owned(), |text, (from, to)| text.replace(from, to));
         seen.push(Seen::Message(id.to_owned(), topic.to_owned(), data.into_bytes()));
     }
-    let last = text.split_once("<p>Last: ").unwrap().1.split_once(". Every").unwrap().0;
+    let last = text.split_once("<p>Last: ").unwrap().1.split_once(". This").unwrap().0;
     (seen, last.to_owned())
 }
 

@@ -130,27 +130,28 @@ fn expect_page(heard: &Heard, cuts: Cuts<'_>) {
     if let Some(at) = found.iter().position(|token| token == &open("style", &[])) {
         found[at + 1] = text("(rules)");
     }
-    let (end, last) = match &found[found.len() - 6..] {
+    let (end, last) = match &found[found.len() - 9..] {
         [Token::Text(text), ..] => {
             (text, text.trim_ascii().strip_prefix("Last: ").and_then(|rest| rest.split_once(". ")).map(|(last, _)| last))
         }
         other => panic!("{other:?}"),
     };
     let last = last.unwrap_or_else(|| panic!("{end}"));
+    let next = format!("?every=5&after={last}");
     let mut expected = vec![
         Token::Doctype("html".to_owned()),
         text("\n"),
         open("html", &[("lang", "en")]),
         open("head", &[]),
         open("meta", &[("charset", "utf-8")]),
-        open("meta", &[("content", "width=device-width"), ("name", "viewport")]),
+        open("meta", &[("content", "width=device-width, initial-scale=1"), ("name", "viewport")]),
         text("\n"),
         open("meta", &[("content", "light dark"), ("name", "color-scheme")]),
         open("style", &[]),
         text("(rules)"),
         close("style"),
         text("\n"),
-        open("meta", &[("content", &format!("5;url=?every=5&after={last}")), ("http-equiv", "refresh")]),
+        open("meta", &[("content", &format!("5;url={next}")), ("http-equiv", "refresh")]),
         open("title", &[]),
         text(&topics),
         close("title"),
@@ -174,10 +175,15 @@ fn expect_page(heard: &Heard, cuts: Cuts<'_>) {
         expected.extend((!shown.is_empty()).then_some(Token::Text(shown)));
         expected.extend([close("pre"), close("li"), text("\n")]);
     }
-    expected.extend([close("ol"), text("\n"), open("p", &[]), text(end), close("p"), text("\n"), close("body"), close("html"), text("\n")]);
+    expected.extend([close("ol"), text("\n")]);
+    if heard.messages().next().is_none() {
+        expected.extend([open("p", &[]), text("No new messages."), close("p"), text("\n")]);
+    }
+    expected.extend([open("p", &[]), text(end), open("a", &[("href", &next)]), text("Load it now"), close("a"), close("p"), text("\n")]);
+    expected.extend([close("body"), close("html"), text("\n")]);
     assert_eq!(found, expected);
     assert!(heard.messages().last().is_none_or(|told| told.id == last));
-    assert_eq!(end, &format!("Last: {last}. Every 5 s."));
+    assert_eq!(end, &format!("Last: {last}. This page loads itself again every 5 s. "));
 }
 
 /// The answer to a poll, as the one argument of the callback.
