@@ -1,4 +1,4 @@
-//! Two styles of a WebSocket endpoint, and three lines each for queries, forms and cookies.
+//! Two styles of a WebSocket endpoint, and a few lines for queries, forms and cookies.
 //!
 //! The same chat room is served twice: by a type that implements
 //! [`WebSocketHandler`](pushlab::WebSocketHandler), and by closures
@@ -6,8 +6,8 @@
 //! to the whole group. Run `cargo run --release --example endpoints`, and open the address that it
 //! prints in two tabs.
 //!
-//! The library reads no forms, and a cookie for it is bytes. `values` has the three lines for each,
-//! by the crates `form_urlencoded` and `cookie`:
+//! The library reads no forms, and does not decode cookies. `values` has at most three lines for each
+//! of queries, forms and cookies, by the crates `form_urlencoded` and `cookie`:
 //!
 //! ```sh
 //! curl 'http://127.0.0.1:8080/greet?name=Ada+Lovelace&times=2'            # a query

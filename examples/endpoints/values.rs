@@ -3,8 +3,8 @@
 //! Owns the reading: one function of three lines for each. Leaves percent-encoding and syntax to
 //! `form_urlencoded` (WHATWG URL, section 5) and `cookie` (RFC 6265).
 //!
-//! The library's own [`Request::query_value`] leaves `+` as it is, and [`Request::cookie`] returns
-//! the bytes as they were sent. These crates decode both.
+//! The library reads no bodies of forms. For a single parameter of a query or a single cookie that
+//! needs no decoding, its [`Request::query_value`] and [`Request::cookie`] do without these crates.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
