@@ -4,8 +4,8 @@
 //! whose whole state is one time for each peer. Owns the answer 429, too. Leaves to the example what
 //! is limited, and how often. Time is an argument.
 //!
-//! A peer is an IPv4 address, or the first 64 bits of an IPv6 address, because one subscriber usually
-//! has all addresses below them (RFC 6177). Behind a proxy, every client has the address of the
+//! A peer is an IPv4 address, or the first 64 bits of an IPv6 address: they name a network, and one host
+//! may take any number of the addresses in it (RFC 4291, section 2.5.4; RFC 8981). Behind a proxy, every client has the address of the
 //! proxy: the proxy has to limit them. The peers of a Unix socket are such clients, and are not
 //! limited here.
 
