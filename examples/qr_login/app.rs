@@ -136,8 +136,8 @@ impl App {
                     self.desk.log_out(old);
                 }
                 let response = data(json!({ "user": user }).to_string());
-                let response = response.field("Set-Cookie", &self.cookie("session", &secret, session::LIFE.as_secs()));
-                response.field("Set-Cookie", &self.cookie(&login_cookie(id), "", 0))
+                let response = response.field("Set-Cookie", &self.cookie(request, "session", &secret, session::LIFE.as_secs()));
+                response.field("Set-Cookie", &self.cookie(request, &login_cookie(id), "", 0))
             }
             Endpoint::Me => data(json!({ "user": cookie(request, "session").and_then(|secret| self.desk.user(secret)) }).to_string()),
             Endpoint::Stats => {
@@ -148,7 +148,7 @@ impl App {
                 if let Some(secret) = cookie(request, "session") {
                     self.desk.log_out(secret);
                 }
-                Response::no_content().field("Set-Cookie", &self.cookie("session", "", 0))
+                Response::no_content().field("Set-Cookie", &self.cookie(request, "session", "", 0))
             }
         })
     }
@@ -156,7 +156,7 @@ impl App {
     fn begin(&self, request: &Request<'_>) -> Result<Response, Rejection> {
         let asker = Asker {
             browser: agent::name(request.field_bytes("User-Agent")),
-            address: request.peer().ip().map_or_else(|| request.peer().to_string(), |ip| ip.to_string()),
+            address: request.client_ip().map_or_else(|| request.peer().to_string(), |ip| ip.to_string()),
         };
         let desk::Begun { id, secret, life, remembered, after, now } = self.desk.begin(asker)?;
         let body = json!({
@@ -169,7 +169,7 @@ impl App {
         });
         // Each login has a cookie of its own name, so that the codes of two tabs do not overwrite
         // each other.
-        let cookie = self.cookie(&login_cookie(&id), &secret, remembered.as_secs());
+        let cookie = self.cookie(request, &login_cookie(&id), &secret, remembered.as_secs());
         Ok(data(body.to_string()).with_status(201).field("Set-Cookie", &cookie))
     }
 
@@ -216,15 +216,18 @@ impl App {
     fn scan_url(&self, id: &str, request: &Request<'_>) -> Result<String, Rejection> {
         match (&self.base, request.host()) {
             (Some(base), _) => Ok(format!("{base}/scan/{id}")),
-            (None, Some(host)) if !host.is_empty() => Ok(format!("http://{host}/scan/{id}")),
+            (None, Some(host)) if !host.is_empty() => {
+                Ok(format!("{}://{host}/scan/{id}", if request.is_secure() { "https" } else { "http" }))
+            }
             _ => Err(Rejection(400, "the request has no host; start the server with --url to answer it".to_owned())),
         }
     }
 
     /// A `Set-Cookie` value. `SameSite=Strict`: a browser does not send the cookie with requests of
     /// other sites' pages, which include script elements with a callback.
-    fn cookie(&self, name: &str, value: &str, seconds: u64) -> String {
-        let secure = if self.base.as_ref().is_some_and(|base| base.starts_with("https://")) { "; Secure" } else { "" };
+    fn cookie(&self, request: &Request<'_>, name: &str, value: &str, seconds: u64) -> String {
+        let is_secure = request.is_secure() || self.base.as_ref().is_some_and(|base| base.starts_with("https://"));
+        let secure = if is_secure { "; Secure" } else { "" };
         format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}")
     }
 }

@@ -13,6 +13,7 @@ mod closing;
 mod deadlines;
 #[cfg(feature = "deflate")]
 mod deflate;
+mod forwarding;
 mod handshakes;
 mod holds;
 pub mod layer;
