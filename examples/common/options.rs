@@ -47,7 +47,8 @@ pub(crate) fn parse(
                 options.config.settings.allow_hosts.push(entry.0);
             }
             "--trusted-proxy" => {
-                let proxy: TrustedProxy = arguments.value("an address, a network such as 10.0.0.0/8, or unix")?;
+                let text: String = arguments.value("an address, a network such as 10.0.0.0/8, or unix")?;
+                let proxy: TrustedProxy = text.parse().map_err(|error| format!("--trusted-proxy `{text}`: {error}"))?;
                 options.config.settings.forwarding.proxies.push(proxy);
             }
             "--forwarded-field" => {
@@ -60,7 +61,9 @@ pub(crate) fn parse(
     }
     let Forwarding { proxies, fields } = &options.config.settings.forwarding;
     if proxies.is_empty() != fields.is_empty() {
-        return Err("--trusted-proxy and --forwarded-field need each other: which proxies are believed, and which of their fields".to_owned());
+        return Err(
+            "--trusted-proxy and --forwarded-field need each other: which proxies are believed, and which of their fields".to_owned()
+        );
     }
     Ok(Wish::Serve(Box::new(options)))
 }

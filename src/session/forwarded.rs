@@ -63,7 +63,12 @@ impl<'a> Forwarded<'a> {
     fn by_x_forwarded(self, head: &Head<'a>, forwarding: &Forwarding) -> Self {
         let values = |field: ForwardingField| {
             let lines: Vec<_> = if forwarding.reads(field) { head.field_values(field.name()).collect() } else { Vec::new() };
-            lines.into_iter().rev().flat_map(|line| line.rsplit(|&byte| byte == b',')).map(<[u8]>::trim_ascii).filter(|value| !value.is_empty())
+            lines
+                .into_iter()
+                .rev()
+                .flat_map(|line| line.rsplit(|&byte| byte == b','))
+                .map(<[u8]>::trim_ascii)
+                .filter(|value| !value.is_empty())
         };
         let nodes = values(ForwardingField::XForwardedFor).map(Node::of_x_forwarded_for);
         Self {

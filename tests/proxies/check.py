@@ -7,6 +7,7 @@ nothing.
 
 import argparse
 import contextlib
+import http.client
 import shutil
 import signal
 import statistics
@@ -21,6 +22,7 @@ from techniques import STALLED, TECHNIQUES, measure
 
 MODELS = ["event-loop", "threads"]
 FIELDS = ["X-Forwarded-For", "X-Forwarded-Proto"]
+ARRIVES = "every message arrives"
 
 
 def trusting(proxy, fields):
@@ -62,15 +64,24 @@ class Setting:
         return next((proxy for proxy in self.proxies if proxy.program == program), None)
 
 
+@contextlib.contextmanager
+def named(*names):
+    """A failure inside says where it was."""
+    try:
+        yield
+    except (Red, Stalled, OSError, http.client.HTTPException) as failure:
+        raise Red(f"{', '.join(names)}: {failure or type(failure).__name__}") from failure
+
+
 def try_techniques(way, count, rounds):
     """Sends messages by each technique, and checks what became of them."""
     results = {}
     for name in TECHNIQUES:
         expected = way.expected.get(name)
-        result = [measure(name, way, count, STALL_SECONDS if expected == STALLED else PATIENCE_SECONDS) for _ in range(rounds)]
-        for got in result:
-            got = got if isinstance(got, str) else "every message arrives"
-            equal(name, expected or "every message arrives", got)
+        with named(name):
+            result = [measure(name, way, count, STALL_SECONDS if expected == STALLED else PATIENCE_SECONDS) for _ in range(rounds)]
+            for got in result:
+                equal("the result", expected or ARRIVES, got if isinstance(got, str) else ARRIVES)
         results[name] = expected or result
     return results
 
@@ -111,18 +122,16 @@ def run_model(program, model, work, names, count, rounds):
         require(not unknown, f"there is no way {', '.join(unknown)}; there are {', '.join(way.name for way in setting.ways)}")
         results, notes = {}, {}
         for way in ways:
-            try:
+            way.demo.forget_connection()
+            with named(way.name, model):
                 results[way.name] = try_techniques(way, count, rounds)
-            except (Red, OSError) as red:
-                raise Red(f"{way.name}, {model}: {red}") from red
         for way in ways:
             checks = {} if way.proxy is None else CHECKS if way.has_checks else {"Compression": compression}
+            way.demo.forget_connection()
             for name, check in checks.items():
-                try:
+                with named(way.name, model, name):
                     if note := check(setting, way):
                         notes.setdefault(name, []).append(f"{way.name}: {note}")
-                except (Red, Stalled, OSError) as red:
-                    raise Red(f"{name}, {way.name}, {model}: {red or 'nothing came in time'}") from red
         print(f"\n=== {model}, {count} messages by each technique, rounds: {rounds}")
         table("The first message (median of the rounds)", first, ways, results)
         table("A later message (median)", later, ways, results)

@@ -3,6 +3,7 @@ returns a line for the person who reads."""
 
 import json
 import re
+import time
 
 from clients import Address, Kept
 from support import NAME, equal, message, numbers, require, wait_until
@@ -15,6 +16,8 @@ FORGED = {
     "X-Forwarded-Host": "evil.example",
 }
 REQUESTS = 20
+# How long a stream stays quiet, to see that a proxy does not tell the server of a client that left.
+QUIET_SECONDS = 0.3
 
 
 def resume(setting, way):
@@ -57,6 +60,12 @@ def leaving(setting, way):
     if way.tells:
         demo.wait_for_subscribers(topic, 0)
         return "the server learns of it at once"
+
+    # A bounded wait: the server is not told of a client that left a quiet stream.
+    deadline = time.monotonic() + QUIET_SECONDS
+    while time.monotonic() < deadline:
+        equal("subscribers of a quiet stream", 1, demo.subscribers(topic))
+        time.sleep(0.05)
 
     def is_told():
         demo.publish(topic, 1)

@@ -2,7 +2,6 @@
 small WebSocket client."""
 
 import base64
-import contextlib
 import hashlib
 import http.client
 import os
@@ -10,10 +9,9 @@ import select
 import socket
 import ssl
 import subprocess
-import time
 import zlib
 
-from support import CLIENT, NAME, PATIENCE_SECONDS, Red, Stalled, message, numbers, require
+from support import CLIENT, NAME, PATIENCE_SECONDS, Red, Stalled, require
 
 
 class Address:

@@ -116,6 +116,12 @@ class Demo(Process):
         require(answer.status < 400, f"{method} {path}: {answer.status} {text}")
         return text
 
+    def forget_connection(self):
+        """The next request uses a new connection: the server ends one that is idle for long."""
+        if self.connection is not None:
+            self.connection.close()
+        self.connection = None
+
     def topic(self):
         self.topics += 1
         return f"t{self.topics}"

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Scheme;
-use super::syntax::{is_token, is_token_byte, is_value_byte, trim};
+use super::syntax::{is_token_byte, is_value_byte, trim};
 
 /// A node: a client or a proxy, as the next proxy names it (RFC 7239, section 6).
 ///
@@ -90,9 +90,8 @@ fn is_node_port(text: &str) -> bool {
 
 /// `obfnode` and `obfport`.
 fn is_obfuscated(text: &str) -> bool {
-    text.strip_prefix('_').is_some_and(|rest| {
-        !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
-    })
+    text.strip_prefix('_')
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')))
 }
 
 /// The scheme that a proxy names. A WebSocket has the scheme of its handshake: some proxies write
@@ -167,7 +166,7 @@ impl<'a> ForwardedElement<'a> {
                 [] | [b',', ..] => return Some((element, rest)),
                 [b';', behind @ ..] => rest = behind,
                 _ => {
-                    let (name, value, behind) = pair(rest)?;
+                    let Pair { name, value, behind } = Pair::parse(rest)?;
                     // "Each parameter MUST NOT occur more than once per field-value" (section 4).
                     if seen.iter().any(|other| name.eq_ignore_ascii_case(other)) {
                         return None;
@@ -198,21 +197,30 @@ impl<'a> ForwardedElement<'a> {
     }
 }
 
-/// `token "=" value`, where a value is a token or a quoted string. Returns the rest, too.
-fn pair(text: &[u8]) -> Option<(&[u8], Cow<'_, [u8]>, &[u8])> {
-    let equals = text.iter().position(|&byte| !is_token_byte(byte))?;
-    let (name, rest) = text.split_at(equals);
-    let rest = rest.strip_prefix(b"=")?;
-    if name.is_empty() {
-        return None;
+/// `token "=" value`, where a value is a token or a quoted string.
+struct Pair<'a> {
+    name: &'a [u8],
+    value: Cow<'a, [u8]>,
+    /// The text behind the pair.
+    behind: &'a [u8],
+}
+
+impl<'a> Pair<'a> {
+    fn parse(text: &'a [u8]) -> Option<Self> {
+        let (name, rest) = token(text)?;
+        let rest = rest.strip_prefix(b"=")?;
+        let (value, behind) = match rest.strip_prefix(b"\"") {
+            Some(rest) => quoted(rest)?,
+            None => token(rest).map(|(value, behind)| (Cow::Borrowed(value), behind))?,
+        };
+        Some(Self { name, value, behind })
     }
-    if let Some(rest) = rest.strip_prefix(b"\"") {
-        let (value, rest) = quoted(rest)?;
-        return Some((name, value, rest));
-    }
-    let len = rest.iter().position(|&byte| !is_token_byte(byte)).unwrap_or(rest.len());
-    let (value, rest) = rest.split_at(len);
-    is_token(value).then_some((name, Cow::Borrowed(value), rest))
+}
+
+/// Splits a token off the front. Returns the token, which is not empty, and the rest.
+fn token(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let len = text.iter().position(|&byte| !is_token_byte(byte)).unwrap_or(text.len());
+    (len > 0).then(|| text.split_at(len))
 }
 
 /// The value of a quoted string behind its first quotation mark, and the rest behind its last one.

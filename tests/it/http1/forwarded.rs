@@ -191,11 +191,7 @@ fn schemes_and_hosts_of_elements() {
     let value = br#"proto=HTTPS;host="push.example:8443", Host=a;Proto=ftp, host="a\"b\\";proto="wss", by=_x"#;
     let list = ForwardedElement::parse_list(value).unwrap();
     let found: Vec<_> = list.iter().map(|element| (element.proto, element.host.as_deref())).collect();
-    let expected: [(Option<Scheme>, Option<&[u8]>); 4] = [
-        (Some(Scheme::Https), Some(b"push.example:8443")),
-        (None, Some(b"a")),
-        (Some(Scheme::Https), Some(b"a\"b\\")),
-        (None, None),
-    ];
+    let expected: [(Option<Scheme>, Option<&[u8]>); 4] =
+        [(Some(Scheme::Https), Some(b"push.example:8443")), (None, Some(b"a")), (Some(Scheme::Https), Some(b"a\"b\\")), (None, None)];
     assert_eq!(found, expected);
 }

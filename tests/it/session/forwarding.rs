@@ -2,6 +2,8 @@
 //!
 //! Covers: session::forwarding, session::forwarded
 
+use std::sync::Arc;
+
 use pushlab::session::{BadTrustedProxy, Forwarding, ForwardingField, Reply, Request, Response, Settings, TrustedProxy};
 
 use super::rig::Rig;
@@ -22,7 +24,7 @@ fn trusting_all() -> Settings {
 
 /// What the handler sees: the client's address, `https` or `http`, and the host.
 fn see(settings: &Settings, fields: &str) -> String {
-    let mut rig = Rig::serving_with(settings.clone(), Default::default(), |request: &Request<'_>, reply: Reply<'_>| {
+    let mut rig = Rig::serving_with(settings.clone(), Arc::default(), |request: &Request<'_>, reply: Reply<'_>| {
         assert_eq!(request.peer().to_string(), "192.0.2.1:4711", "the peer does not change");
         let client = request.client_ip().map_or("-".to_owned(), |ip| ip.to_string());
         let scheme = if request.is_secure() { "https" } else { "http" };
@@ -236,14 +238,14 @@ fn the_scheme_and_the_host_by_x_fields() {
     ] {
         assert_eq!(see(&trusting_all(), fields), format!("192.0.2.1 {expected}"), "{fields}");
     }
-    let mut rig = Rig::serving_with(trusting_all(), Default::default(), |request: &Request<'_>, reply: Reply<'_>| {
+    let mut rig = Rig::serving_with(trusting_all(), Arc::default(), |request: &Request<'_>, reply: Reply<'_>| {
         reply.send(Response::text(format!("{:?}", request.forwarded_for())));
     });
     let seen = rig.ask("GET / HTTP/1.1\r\nHost: a\r\nForwarded: for=\"_me:9\"\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(seen[0].text(), "Some(Obfuscated(\"_me\"))");
     assert_eq!(seen[1].text(), "None");
     // A value beyond ASCII is not a host.
-    let mut rig = Rig::serving_with(trusting_all(), Default::default(), |request: &Request<'_>, reply: Reply<'_>| {
+    let mut rig = Rig::serving_with(trusting_all(), Arc::default(), |request: &Request<'_>, reply: Reply<'_>| {
         reply.send(Response::text(format!("{:?}", request.host())));
     });
     assert_eq!(rig.ask(b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Host: \xFF\r\n\r\n")[0].text(), "None");
@@ -270,7 +272,7 @@ fn rules_about_origins_and_hosts() {
         ("", "http://upstream", 200, 200),
     ] {
         for (settings, expected) in [(trusting_all(), trusted), (Settings::default(), untrusted)] {
-            let mut rig = Rig::serving_with(settings, Default::default(), |request: &Request<'_>, reply: Reply<'_>| {
+            let mut rig = Rig::serving_with(settings, Arc::default(), |request: &Request<'_>, reply: Reply<'_>| {
                 reply.send(Response::status(if request.origin().may_act() { 200 } else { 403 }));
             });
             let head = format!("GET / HTTP/1.1\r\nHost: upstream\r\nOrigin: {origin}\r\n{fields}\r\n");
@@ -291,7 +293,7 @@ fn rules_about_origins_and_hosts() {
         for (settings, expected) in [(trusting_all(), trusted), (Settings::default(), untrusted)] {
             let settings = Settings { allow_hosts: vec!["push.example".to_owned()], ..settings };
             let answer = |_: &Request<'_>, reply: Reply<'_>| reply.send(Response::status(200));
-            let mut rig = Rig::serving_with(settings, Default::default(), answer);
+            let mut rig = Rig::serving_with(settings, Arc::default(), answer);
             assert_eq!(rig.ask(format!("GET / HTTP/1.1\r\nHost: upstream\r\n{fields}\r\n"))[0].status, expected, "{fields}");
         }
     }
@@ -300,7 +302,7 @@ fn rules_about_origins_and_hosts() {
 /// A body that arrives in parts, and requests one behind the other, each with its own fields.
 #[test]
 fn each_request_has_its_own_client() {
-    let mut rig = Rig::serving_with(trusting_all(), Default::default(), |request: &Request<'_>, reply: Reply<'_>| {
+    let mut rig = Rig::serving_with(trusting_all(), Arc::default(), |request: &Request<'_>, reply: Reply<'_>| {
         reply.send(Response::text(format!("{:?} {}", request.client_ip(), request.body().len())));
     });
     let request = |ip: &str| format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nX-Forwarded-For: {ip}\r\n\r\nbody");
