@@ -55,7 +55,7 @@ class Setting:
         self.unix = demo("unix", *trusting("unix", FIELDS), listen=f"unix:{path}")
         self.proxies = [kind(self, directory / kind.program) for kind in installed(work)]
         for proxy in self.proxies:
-            stack.callback(proxy.stop)
+            stack.callback(proxy.close)
             proxy.start()
         self.ways = [Way("direct", self.plain, Address(self.plain.port))]
         self.ways += [way for proxy in self.proxies for way in proxy.ways]
@@ -65,12 +65,13 @@ class Setting:
 
 
 @contextlib.contextmanager
-def named(*names):
-    """A failure inside says where it was."""
+def named(*names, proxy=None):
+    """A failure inside says where it was, and whether the proxy has ended."""
     try:
         yield
     except (Red, Stalled, OSError, http.client.HTTPException) as failure:
-        raise Red(f"{', '.join(names)}: {failure or type(failure).__name__}") from failure
+        text = str(failure) or type(failure).__name__
+        raise Red(f"{', '.join(names)}: {text}{proxy.died() if proxy else ''}") from failure
 
 
 def try_techniques(way, count, rounds):
@@ -123,13 +124,13 @@ def run_model(program, model, work, names, count, rounds):
         results, notes = {}, {}
         for way in ways:
             way.demo.forget_connection()
-            with named(way.name, model):
+            with named(way.name, model, proxy=way.proxy):
                 results[way.name] = try_techniques(way, count, rounds)
         for way in ways:
             checks = {} if way.proxy is None else CHECKS if way.has_checks else {"Compression": compression}
             way.demo.forget_connection()
             for name, check in checks.items():
-                with named(way.name, model, name):
+                with named(way.name, model, name, proxy=way.proxy):
                     if note := check(setting, way):
                         notes.setdefault(name, []).append(f"{way.name}: {note}")
         print(f"\n=== {model}, {count} messages by each technique, rounds: {rounds}")

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from clients import Address
-from support import Process, free_ports, require
+from support import Process, require, reserved_port
 from techniques import REFUSED, STALLED
 
 EXAMPLES = Path("examples/proxies")
@@ -40,11 +40,12 @@ class Proxy:
     def __init__(self, setting, directory):
         self.setting, self.directory, self.process = setting, directory, None
         self.directory.mkdir()
-        self.ways, self.ports = [], []
+        self.ways, self.ports, self.reservations = [], [], []
 
     def port(self):
-        [port] = free_ports(1)
+        port, reservation = reserved_port()
         self.ports.append(port)
+        self.reservations.append(reservation)
         return port
 
     def start(self):
@@ -55,6 +56,16 @@ class Proxy:
         """Ends the program together with all connections."""
         if self.process:
             self.process.kill()
+
+    def close(self):
+        self.stop()
+        for reservation in self.reservations:
+            reservation.close()
+
+    def died(self):
+        """What the program has printed, if it has ended by itself."""
+        code = self.process.process.poll()
+        return "" if code is None else f"\n{self.program} ended with {code}:\n{self.process.printed()}"
 
     def environment(self):
         return os.environ

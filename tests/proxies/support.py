@@ -48,13 +48,13 @@ def wait_until(what, condition, seconds=PATIENCE_SECONDS):
     return result
 
 
-def free_ports(count):
-    """Ports that were free a moment ago."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in sockets]
-    for listener in sockets:
-        listener.close()
-    return ports
+def reserved_port():
+    """A port, and the socket that reserves it: the system gives the port to no one else, and a program that
+    asks for it can listen there. Both sockets have SO_REUSEADDR, and the first one does not listen."""
+    reservation = socket.socket()
+    reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reservation.bind(("127.0.0.1", 0))
+    return reservation.getsockname()[1], reservation
 
 
 class Process:
