@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from clients import Address
-from support import Process, require, reserved_port
+from support import Process, accepts, require, reserved_port, wait_until
 from techniques import REFUSED, STALLED
 
 EXAMPLES = Path("examples/proxies")
@@ -54,8 +54,12 @@ class Proxy:
 
     def stop(self):
         """Ends the program together with all connections."""
-        if self.process:
-            self.process.kill()
+        if self.process is None:
+            return
+        self.process.kill()
+        # A child of the program may live a little longer, and then it still listens.
+        for port in self.ports:
+            wait_until(f"{self.program} does not listen on {port} any more", lambda: not accepts(port))
 
     def close(self):
         self.stop()

@@ -57,6 +57,12 @@ def reserved_port():
     return reservation.getsockname()[1], reservation
 
 
+def accepts(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
 class Process:
     """A program of the tests, which is ended by its own id."""
 
@@ -74,9 +80,7 @@ class Process:
     def is_listening(self, port):
         code = self.process.poll()
         require(code is None, f"{self.title}: ended with {code}:\n{self.printed()}")
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return True
-        return False
+        return accepts(port)
 
     def printed(self):
         return self.log.read_text(errors="replace")[-3000:]
