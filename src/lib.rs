@@ -98,6 +98,8 @@
 //! - A shutdown answers every accepted request, tells waiting clients when to come back, and ends
 //!   within [`Config::shutdown_grace`].
 //! - No byte that a client sends is written to the log.
+//! - A field that proxies write about their clients is believed only if it is listed, and only if
+//!   the connection comes from a listed proxy ([`session::Forwarding`]). By default none is.
 //! - One origin gets one answer ([`session::Origin`]), whatever its page asks for. A check that
 //!   decides about access reads a field as bytes, and refuses a value that it does not understand.
 //!

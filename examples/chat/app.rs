@@ -67,7 +67,7 @@ impl Handler for App {
         };
         let Some((endpoint, _, reply)) = route(&ROUTES, request, reply) else { return };
         if matches!(endpoint, Endpoint::Join | Endpoint::Say)
-            && let Err(wait) = self.limiter.take(request.peer(), Instant::now())
+            && let Err(wait) = self.limiter.take(request.client_ip(), Instant::now())
         {
             return reply.send(request.cors().dress(wait.response("messages")));
         }

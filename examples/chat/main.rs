@@ -67,7 +67,13 @@ Usage: chat [OPTIONS]
                        requests for other hosts get 421   [any host]
   --rate COUNT/SECONDS
                        how many messages and joins one address may send, or off for no limit.
-                       Behind a proxy, all clients have one address: limit them there   [20/10]
+                       Behind a proxy that is not trusted, all clients share one limit   [20/10]
+  --trusted-proxy PROXY
+                       believe this proxy about its clients: an address, a network
+                       such as 10.0.0.0/8, or unix; may be repeated   [none]
+  --forwarded-field NAME
+                       a field that every trusted proxy writes: Forwarded, X-Forwarded-For,
+                       X-Forwarded-Proto or X-Forwarded-Host; may be repeated   [none]
   --without LIST       techniques to switch off, to watch the fallback: ws, events, or ws,events
   --help               print this text
   --version            print the name and the version

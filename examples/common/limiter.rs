@@ -1,13 +1,13 @@
-//! A limit on how often each peer may do something.
+//! A limit on how often each client may do something.
 //!
 //! Owns the counting, by the generic cell rate algorithm (ITU-T I.371, annex A): a token bucket
-//! whose whole state is one time for each peer. Owns the answer 429, too. Leaves to the example what
-//! is limited, and how often. Time is an argument.
+//! whose whole state is one time for each client. Owns the answer 429, too. Leaves to the example
+//! what is limited, and how often. Time is an argument.
 //!
-//! A peer is an IPv4 address, or the first 64 bits of an IPv6 address: they name a network, and one host
-//! may take any number of the addresses in it (RFC 4291, section 2.5.4; RFC 8981). Behind a proxy, every client has the address of the
-//! proxy: the proxy has to limit them. The peers of a Unix socket are such clients, and are not
-//! limited here.
+//! A client is an IPv4 address, or the first 64 bits of an IPv6 address: they name a network, and
+//! one host may take any number of the addresses in it (RFC 4291, section 2.5.4; RFC 8981). Behind a
+//! proxy that is not trusted, every client has the address of the proxy. All clients without an
+//! address share one count: those of a Unix socket, and those that a trusted proxy hides.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -15,11 +15,11 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use pushlab::{Peer, Response};
+use pushlab::Response;
 
-/// How many peers are counted by themselves. All others share one count. A peer takes about 50
+/// How many clients are counted by themselves. All others share one count. A client takes about 50
 /// bytes.
-const PEERS_MAX: usize = 10_000;
+const CLIENTS_MAX: usize = 10_000;
 
 /// How often: `count` times at once, and then `count` times within each `per`, evenly spread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,26 +53,26 @@ impl FromStr for RateOption {
 
 pub(crate) struct Limiter {
     rate: Option<Rate>,
-    peers: Mutex<Peers>,
+    clients: Mutex<Clients>,
 }
 
 #[derive(Default)]
-struct Peers {
-    /// For each peer the time at which all that it did is forgotten. An earlier time than now means
+struct Clients {
+    /// For each client the time at which all that it did is forgotten. An earlier time than now means
     /// the same as no entry.
     by_address: HashMap<IpAddr, Instant>,
-    /// As above, for all peers beyond [`PEERS_MAX`].
+    /// As above, for clients without an address and all clients beyond [`CLIENTS_MAX`].
     others: Option<Instant>,
     /// When entries are next looked through for those that mean nothing any more.
     clean_at: Option<Instant>,
 }
 
-/// The peer must wait this long, because it has reached the limit.
+/// The client must wait this long, because it has reached the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wait(pub(crate) Duration);
 
 impl Wait {
-    /// In whole seconds, rounded up: after them the peer may go on.
+    /// In whole seconds, rounded up: after them the client may go on.
     pub(crate) const fn seconds(self) -> u64 {
         self.0.as_secs() + (self.0.subsec_nanos() > 0) as u64
     }
@@ -90,18 +90,19 @@ impl Wait {
 impl Limiter {
     /// Without a rate, there is no limit.
     pub(crate) fn new(rate: Option<Rate>) -> Self {
-        Self { rate, peers: Mutex::default() }
+        Self { rate, clients: Mutex::default() }
     }
 
-    /// Counts one act of a peer, unless it is one too many. A refused act does not count.
-    pub(crate) fn take(&self, peer: Peer, now: Instant) -> Result<(), Wait> {
-        self.take_within(PEERS_MAX, peer, now)
+    /// Counts one act of the client with this address (`Request::client_ip`), unless it is one too
+    /// many. A refused act does not count.
+    pub(crate) fn take(&self, client: Option<IpAddr>, now: Instant) -> Result<(), Wait> {
+        self.take_within(CLIENTS_MAX, client, now)
     }
 
-    fn take_within(&self, peers_max: usize, peer: Peer, now: Instant) -> Result<(), Wait> {
-        let (Some(rate), Some(address)) = (self.rate, peer.ip()) else { return Ok(()) };
-        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        rate.take(peers.entry(key(address), peers_max, now, rate.interval()), now)
+    fn take_within(&self, clients_max: usize, client: Option<IpAddr>, now: Instant) -> Result<(), Wait> {
+        let Some(rate) = self.rate else { return Ok(()) };
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        rate.take(clients.entry(client.map(key), clients_max, now, rate.interval()), now)
     }
 }
 
@@ -125,16 +126,17 @@ impl Rate {
     }
 }
 
-impl Peers {
-    fn entry(&mut self, address: IpAddr, peers_max: usize, now: Instant, interval: Duration) -> &mut Instant {
-        let is_full = self.by_address.len() >= peers_max && !self.by_address.contains_key(&address);
+impl Clients {
+    fn entry(&mut self, address: Option<IpAddr>, clients_max: usize, now: Instant, interval: Duration) -> &mut Instant {
+        let Some(address) = address else { return self.others.get_or_insert(now) };
+        let is_full = self.by_address.len() >= clients_max && !self.by_address.contains_key(&address);
         if is_full && self.clean_at.is_none_or(|at| at <= now) {
             self.by_address.retain(|_, forgotten| *forgotten > now);
-            // Looking through all entries for each new peer would help an attacker that has many
+            // Looking through all entries for each new client would help an attacker that has many
             // addresses.
             self.clean_at = Some(now + interval);
         }
-        if is_full && self.by_address.len() >= peers_max {
+        if is_full && self.by_address.len() >= clients_max {
             return self.others.get_or_insert(now);
         }
         self.by_address.entry(address).or_insert(now)
@@ -143,27 +145,26 @@ impl Peers {
 
 /// An IPv4 address, or the first 64 bits of an IPv6 address.
 fn key(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
+    match address.to_canonical() {
+        address @ IpAddr::V4(_) => address,
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-
     use super::*;
 
     const MINUTE: Rate = Rate { count: 20, per: Duration::from_secs(60) };
 
-    fn peer(address: &str) -> Peer {
-        Peer::from(SocketAddr::new(address.parse().unwrap_or_else(|_| panic!("{address} is an address")), 4711))
+    /// An address; `None` for an empty text.
+    fn client(address: &str) -> Option<IpAddr> {
+        (!address.is_empty()).then(|| address.parse().unwrap_or_else(|_| panic!("{address} is an address")))
     }
 
-    /// How many acts of a peer are allowed at this time.
-    fn allowed(limiter: &Limiter, peer: Peer, now: Instant) -> usize {
-        (0..1_000).take_while(|_| limiter.take(peer, now).is_ok()).count()
+    /// How many acts of a client are allowed at this time.
+    fn allowed(limiter: &Limiter, client: Option<IpAddr>, now: Instant) -> usize {
+        (0..1_000).take_while(|_| limiter.take(client, now).is_ok()).count()
     }
 
     #[test]
@@ -172,58 +173,59 @@ mod tests {
             for seconds in [1, 7, 60] {
                 let rate = Rate { count, per: Duration::from_secs(seconds) };
                 let (limiter, now) = (Limiter::new(Some(rate)), Instant::now());
-                assert_eq!(allowed(&limiter, peer("192.0.2.1"), now), count as usize, "{rate:?}");
+                assert_eq!(allowed(&limiter, client("192.0.2.1"), now), count as usize, "{rate:?}");
             }
         }
     }
 
     #[test]
     fn then_one_in_each_interval() {
-        let (limiter, start, peer) = (Limiter::new(Some(MINUTE)), Instant::now(), peer("192.0.2.1"));
-        assert_eq!(allowed(&limiter, peer, start), 20);
-        assert_eq!(limiter.take(peer, start), Err(Wait(Duration::from_secs(3))));
+        let (limiter, start, client) = (Limiter::new(Some(MINUTE)), Instant::now(), client("192.0.2.1"));
+        assert_eq!(allowed(&limiter, client, start), 20);
+        assert_eq!(limiter.take(client, start), Err(Wait(Duration::from_secs(3))));
         let before = start + Duration::from_nanos(2_999_999_999);
-        assert_eq!(limiter.take(peer, before), Err(Wait(Duration::from_nanos(1))), "one nanosecond too early");
-        assert_eq!(limiter.take(peer, before).map_err(Wait::seconds), Err(1), "told in whole seconds");
+        assert_eq!(limiter.take(client, before), Err(Wait(Duration::from_nanos(1))), "one nanosecond too early");
+        assert_eq!(limiter.take(client, before).map_err(Wait::seconds), Err(1), "told in whole seconds");
         for count in 1..=3 {
             let now = start + Duration::from_secs(3 * count);
-            assert_eq!(limiter.take(peer, now), Ok(()));
-            assert_eq!(limiter.take(peer, now), Err(Wait(Duration::from_secs(3))));
+            assert_eq!(limiter.take(client, now), Ok(()));
+            assert_eq!(limiter.take(client, now), Err(Wait(Duration::from_secs(3))));
         }
-        assert_eq!(allowed(&limiter, peer, start + Duration::from_secs(30)), 7, "10 intervals, less 3 used");
-        assert_eq!(allowed(&limiter, peer, start + Duration::from_secs(10_000)), 20, "unused acts do not add up");
+        assert_eq!(allowed(&limiter, client, start + Duration::from_secs(30)), 7, "10 intervals, less 3 used");
+        assert_eq!(allowed(&limiter, client, start + Duration::from_secs(10_000)), 20, "unused acts do not add up");
     }
 
     #[test]
-    fn a_peer_that_goes_on_too_fast_is_not_locked_out() {
-        let (limiter, start, peer) = (Limiter::new(Some(MINUTE)), Instant::now(), peer("192.0.2.1"));
-        let tenths = (0..6_000).filter(|tenth| limiter.take(peer, start + Duration::from_millis(100 * tenth)).is_ok()).count();
+    fn a_client_that_goes_on_too_fast_is_not_locked_out() {
+        let (limiter, start, client) = (Limiter::new(Some(MINUTE)), Instant::now(), client("192.0.2.1"));
+        let tenths = (0..6_000).filter(|tenth| limiter.take(client, start + Duration::from_millis(100 * tenth)).is_ok()).count();
         assert_eq!(tenths, 20 + 199, "in 600 s");
     }
 
     #[test]
     fn each_address_has_its_own_count() {
         let (limiter, now) = (Limiter::new(Some(MINUTE)), Instant::now());
-        assert_eq!(allowed(&limiter, peer("192.0.2.1"), now), 20);
-        assert_eq!(allowed(&limiter, peer("::ffff:192.0.2.1"), now), 0, "the same address, mapped");
-        assert_eq!(allowed(&limiter, peer("192.0.2.2"), now), 20);
-        assert_eq!(allowed(&limiter, peer("2001:db8:0:1::1"), now), 20);
-        assert_eq!(allowed(&limiter, peer("2001:db8:0:1:ffff::2"), now), 0, "the same 64 bits");
-        assert_eq!(allowed(&limiter, peer("2001:db8:0:2::1"), now), 20);
-        assert_eq!(allowed(&limiter, Peer::Unix, now), 1_000, "a proxy has to limit its clients");
-        assert_eq!(allowed(&Limiter::new(None), peer("192.0.2.1"), now), 1_000, "off");
+        assert_eq!(allowed(&limiter, client("192.0.2.1"), now), 20);
+        assert_eq!(allowed(&limiter, client("::ffff:192.0.2.1"), now), 0, "the same address, mapped");
+        assert_eq!(allowed(&limiter, client("192.0.2.2"), now), 20);
+        assert_eq!(allowed(&limiter, client("2001:db8:0:1::1"), now), 20);
+        assert_eq!(allowed(&limiter, client("2001:db8:0:1:ffff::2"), now), 0, "the same 64 bits");
+        assert_eq!(allowed(&limiter, client("2001:db8:0:2::1"), now), 20);
+        assert_eq!(allowed(&limiter, client(""), now), 20, "all clients without an address together");
+        assert_eq!(allowed(&limiter, client(""), now), 0, "they share one count");
+        assert_eq!(allowed(&Limiter::new(None), client("192.0.2.1"), now), 1_000, "off");
     }
 
     #[test]
-    fn peers_beyond_the_bound_share_one_count() {
+    fn clients_beyond_the_bound_share_one_count() {
         let (limiter, start) = (Limiter::new(Some(MINUTE)), Instant::now());
         let allowed =
-            |last: u8, now| (0..100).take_while(|_| limiter.take_within(2, peer(&format!("192.0.2.{last}")), now).is_ok()).count();
+            |last: u8, now| (0..100).take_while(|_| limiter.take_within(2, client(&format!("192.0.2.{last}")), now).is_ok()).count();
         assert_eq!([1, 2, 3, 4, 1].map(|last| allowed(last, start)), [20, 20, 20, 0, 0]);
         // The first two are forgotten after a minute.
         let later = start + MINUTE.per;
         assert_eq!([3, 4, 5].map(|last| allowed(last, later)), [20; 3]);
-        assert_eq!(limiter.peers.lock().map_or(0, |peers| peers.by_address.len()), 2);
+        assert_eq!(limiter.clients.lock().map_or(0, |clients| clients.by_address.len()), 2);
     }
 
     #[test]

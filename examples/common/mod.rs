@@ -3,7 +3,7 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `options` | `--io`, `--listen`, `--allow-origin`, `--allow-host`, `--help`, `--version` |
+//! | `options` | `--io`, `--listen`, `--allow-origin`, `--allow-host`, `--trusted-proxy`, `--forwarded-field`, `--help`, `--version` |
 //! | `arguments` | reading options and their values |
 //! | `address` | the syntax of an address to listen on |
 //! | `socket_file` | listening on the path of a Unix socket |

@@ -5,7 +5,7 @@
 
 use std::str::FromStr;
 
-use pushlab::session::{Origin, is_host_entry};
+use pushlab::session::{Forwarding, ForwardingField, Origin, TrustedProxy, is_host_entry};
 use pushlab::{Config, IoModel};
 
 use super::address::Address;
@@ -46,9 +46,24 @@ pub(crate) fn parse(
                 let entry: HostEntry = arguments.value("a host as in example.org, example.org:8080 or [::1]")?;
                 options.config.settings.allow_hosts.push(entry.0);
             }
+            "--trusted-proxy" => {
+                let text: String = arguments.value("an address, a network such as 10.0.0.0/8, or unix")?;
+                let proxy: TrustedProxy = text.parse().map_err(|error| format!("--trusted-proxy `{text}`: {error}"))?;
+                options.config.settings.forwarding.proxies.push(proxy);
+            }
+            "--forwarded-field" => {
+                let field: ForwardingField = arguments.value("Forwarded, X-Forwarded-For, X-Forwarded-Proto or X-Forwarded-Host")?;
+                options.config.settings.forwarding.fields.push(field);
+            }
             _ if option(&flag, &mut arguments, &mut options.config)? => {}
             _ => return Err(arguments.unknown()),
         }
+    }
+    let Forwarding { proxies, fields } = &options.config.settings.forwarding;
+    if proxies.is_empty() != fields.is_empty() {
+        return Err(
+            "--trusted-proxy and --forwarded-field need each other: which proxies are believed, and which of their fields".to_owned()
+        );
     }
     Ok(Wish::Serve(Box::new(options)))
 }

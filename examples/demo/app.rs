@@ -55,11 +55,12 @@ enum Endpoint {
     Status,
     Stream,
     Stats,
+    Request,
     Pace,
     Stomp,
 }
 
-const ROUTES: [Route<Endpoint>; 13] = [
+const ROUTES: [Route<Endpoint>; 14] = [
     ("/", READ, Endpoint::Page),
     ("/style.css", READ, Endpoint::Style),
     ("/app.js", READ, Endpoint::Script(APP)),
@@ -71,6 +72,7 @@ const ROUTES: [Route<Endpoint>; 13] = [
     ("/status/{}", READ, Endpoint::Status),
     ("/stream/{}", READ, Endpoint::Stream),
     ("/stats", READ, Endpoint::Stats),
+    ("/request", READ, Endpoint::Request),
     ("/pace", ACT, Endpoint::Pace),
     ("/stomp", READ, Endpoint::Stomp),
 ];
@@ -94,6 +96,7 @@ impl Handler for App {
             Endpoint::Status => status(part),
             Endpoint::Stream => return self.drip.serve(part, request, reply),
             Endpoint::Stats => Response::json(self.stats(request)).no_store(),
+            Endpoint::Request => Response::json(about(request)).no_store(),
             Endpoint::Pace => self.set_pace(request),
             Endpoint::Stomp => return self.stomp.serve(reply),
         };
@@ -249,6 +252,21 @@ fn echo(request: &Request<'_>) -> Response {
         response = response.field("Content-Encoding", coding);
     }
     response
+}
+
+/// What the server knows about the client of a request, as JSON. Behind a proxy, this shows whether
+/// the proxy is believed.
+fn about(request: &Request<'_>) -> String {
+    let text = |value: Option<String>| value.map_or("null".to_owned(), |value| format!("\"{value}\""));
+    format!(
+        r#"{{"peer":"{}","client":{},"scheme":"{}","host":{},"may_act":{}}}"#,
+        request.peer(),
+        text(request.client_ip().map(|ip| ip.to_string())),
+        if request.is_secure() { "https" } else { "http" },
+        // A host has no character that JSON escapes.
+        text(request.host().map(str::to_owned)),
+        request.origin().may_act(),
+    ) + "\n"
 }
 
 fn status(code: &str) -> Response {

@@ -31,6 +31,10 @@ Usage: demo [OPTIONS]
                              scheme://host[:port], null, file://, or * for any; may be repeated   [none]
   --allow-host HOST          a name of this server, host or host:port; may be repeated;
                              requests for other hosts get 421   [any host]
+  --trusted-proxy PROXY      believe this proxy about its clients: an address, a network
+                             such as 10.0.0.0/8, or unix; may be repeated   [none]
+  --forwarded-field NAME     a field that every trusted proxy writes: Forwarded, X-Forwarded-For,
+                             X-Forwarded-Proto or X-Forwarded-Host; may be repeated   [none]
   --publish-token TOKEN      require `Authorization: Bearer TOKEN` to publish and to change the pace,
                              and `passcode:TOKEN` of a STOMP client that sends
   --log ADDRESS              share topics with other servers by a log outside the process:

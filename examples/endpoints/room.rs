@@ -8,10 +8,11 @@
 //! client alone. A client sends text.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pushlab::{Frame, Message, Peer, Pusher, Request, Socket};
+use pushlab::{Frame, Message, Pusher, Request, Socket};
 use serde_json::{Value, json};
 
 use crate::limiter::{Limiter, Rate};
@@ -42,7 +43,7 @@ struct People {
 pub(crate) struct Guest {
     pub(crate) number: u64,
     name: String,
-    peer: Peer,
+    client: Option<IpAddr>,
     /// How many messages in a row were refused.
     refused: u32,
 }
@@ -64,7 +65,7 @@ impl Room {
         people.last += 1;
         let number = people.last;
         let name = values::name_of(request).unwrap_or_else(|| format!("guest {number}"));
-        Guest { number, name, peer: request.peer(), refused: 0 }
+        Guest { number, name, client: request.client_ip(), refused: 0 }
     }
 
     pub(crate) fn enter(&self, guest: &Guest, socket: &mut Socket<'_>) {
@@ -83,7 +84,7 @@ impl Room {
     /// Takes a message, and sends it to all. A message too many gets a notice, and does not reach the
     /// others. A client that goes on all the same is closed.
     pub(crate) fn hear(&self, guest: &mut Guest, message: Message<'_>, socket: &mut Socket<'_>) {
-        if let Err(wait) = self.limiter.take(guest.peer, socket.now()) {
+        if let Err(wait) = self.limiter.take(guest.client, socket.now()) {
             guest.refused += 1;
             if guest.refused > NOTICES {
                 // An error says that the connection is closing already.

@@ -59,6 +59,12 @@ Usage: feeds [OPTIONS]
                        scheme://host[:port], null, file://, or * for any; may be repeated   [none]
   --allow-host HOST    a name of this server, host or host:port; may be repeated;
                        requests for other hosts get 421   [any host]
+  --trusted-proxy PROXY
+                       believe this proxy about its clients: an address, a network
+                       such as 10.0.0.0/8, or unix; may be repeated   [none]
+  --forwarded-field NAME
+                       a field that every trusted proxy writes: Forwarded, X-Forwarded-For,
+                       X-Forwarded-Proto or X-Forwarded-Host; may be repeated   [none]
   --root DIR           the directory that contains proc/ and sys/, such as /host in a container
                        that mounts the host's there   [/]
   --help               print this text

@@ -125,7 +125,7 @@ impl Handler for App {
         // A preflight asks for no news.
         if request.path().starts_with("/topics/")
             && request.method() != Method::Options
-            && let Err(wait) = self.asks.take(request.peer(), Instant::now())
+            && let Err(wait) = self.asks.take(request.client_ip(), Instant::now())
         {
             return reply.send(request.cors().dress(wait.response("requests for news")));
         }
@@ -133,10 +133,10 @@ impl Handler for App {
         let Some((endpoint, id, reply)) = route(&ROUTES, request, reply) else { return };
         let taken = match endpoint {
             Endpoint::View | Endpoint::ShortPoll(_) | Endpoint::Wait | Endpoint::Picture | Endpoint::Me | Endpoint::Devices => {
-                self.asks.take(request.peer(), Instant::now()).map_err(|wait| wait.response("requests for news"))
+                self.asks.take(request.client_ip(), Instant::now()).map_err(|wait| wait.response("requests for news"))
             }
             Endpoint::Begin | Endpoint::Scan | Endpoint::Confirm | Endpoint::Refuse | Endpoint::Session | Endpoint::SignOut => {
-                self.acts.take(request.peer(), Instant::now()).map_err(|wait| wait.response("steps of logins"))
+                self.acts.take(request.client_ip(), Instant::now()).map_err(|wait| wait.response("steps of logins"))
             }
             // A browser may always log out.
             Endpoint::LogOut | Endpoint::Page | Endpoint::ScanPage | Endpoint::Style | Endpoint::Script(_) | Endpoint::Stats => Ok(()),
@@ -191,8 +191,8 @@ impl App {
                 let (old, browser) = (session_secret(request), asker(request));
                 let (secret, account) = self.desk.enter(id, login_secret(request, id).unwrap_or_default(), old, browser)?;
                 let response = data(account_json(&account));
-                let response = response.field("Set-Cookie", &self.cookie("session", &secret, session::LIFE.as_secs()));
-                response.field("Set-Cookie", &self.cookie(&login_cookie(id), "", 0))
+                let response = response.field("Set-Cookie", &self.cookie(request, "session", &secret, session::LIFE.as_secs()));
+                response.field("Set-Cookie", &self.cookie(request, &login_cookie(id), "", 0))
             }
             Endpoint::Me => data(self.account(request).map_or_else(|| json!({ "user": null }).to_string(), |own| account_json(&own))),
             Endpoint::Devices => {
@@ -220,7 +220,7 @@ impl App {
                 if let Some(secret) = session_secret(request) {
                     self.desk.log_out(secret);
                 }
-                Response::no_content().field("Set-Cookie", &self.cookie("session", "", 0))
+                Response::no_content().field("Set-Cookie", &self.cookie(request, "session", "", 0))
             }
         })
     }
@@ -238,7 +238,7 @@ impl App {
         });
         // Each login has a cookie of its own name, so that the codes of two tabs do not overwrite
         // each other.
-        let cookie = self.cookie(&login_cookie(&id), &secret, remembered.as_secs());
+        let cookie = self.cookie(request, &login_cookie(&id), &secret, remembered.as_secs());
         Ok(data(body.to_string()).with_status(201).field("Set-Cookie", &cookie))
     }
 
@@ -304,15 +304,18 @@ impl App {
     fn scan_url(&self, id: &str, request: &Request<'_>) -> Result<String, Rejection> {
         match (&self.base, request.host()) {
             (Some(base), _) => Ok(format!("{base}/scan/{id}")),
-            (None, Some(host)) if !host.is_empty() => Ok(format!("http://{host}/scan/{id}")),
+            (None, Some(host)) if !host.is_empty() => {
+                Ok(format!("{}://{host}/scan/{id}", if request.is_secure() { "https" } else { "http" }))
+            }
             _ => Err(Rejection(400, "the request has no host; start the server with --url to answer it".to_owned())),
         }
     }
 
     /// A `Set-Cookie` value. `SameSite=Strict`: a browser does not send the cookie with requests of
     /// other sites' pages, which include script elements with a callback.
-    fn cookie(&self, name: &str, value: &str, seconds: u64) -> String {
-        let secure = if self.base.as_ref().is_some_and(|base| base.starts_with("https://")) { "; Secure" } else { "" };
+    fn cookie(&self, request: &Request<'_>, name: &str, value: &str, seconds: u64) -> String {
+        let is_secure = request.is_secure() || self.base.as_ref().is_some_and(|base| base.starts_with("https://"));
+        let secure = if is_secure { "; Secure" } else { "" };
         format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}")
     }
 }
@@ -351,7 +354,7 @@ fn device_json(device: &Session, own: &Session) -> Value {
 fn asker(request: &Request<'_>) -> Asker {
     Asker {
         browser: agent::name(request.field_bytes("User-Agent")),
-        address: request.peer().ip().map_or_else(|| request.peer().to_string(), |ip| ip.to_string()),
+        address: request.client_ip().map_or_else(|| request.peer().to_string(), |ip| ip.to_string()),
     }
 }
 

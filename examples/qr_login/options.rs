@@ -28,12 +28,16 @@ Usage: qr_login [OPTIONS]
                              over https only
   --rate COUNT/SECONDS       how many steps of logins one address may make: codes, scans, answers,
                              sessions and sign-outs; off for no limit, also on requests for news.
-                             Behind a proxy, all clients have one address: limit them there   [30/60]
+                             Behind a proxy that is not trusted, all clients share one limit   [30/60]
   --allow-origin ORIGIN      let pages of this origin act here, beside the server's own pages;
                              needed behind a proxy that changes Host:
                              scheme://host[:port], null, file://, or * for any; may be repeated   [none]
   --allow-host HOST          a name of this server, host or host:port; may be repeated;
                              requests for other hosts get 421   [any host]
+  --trusted-proxy PROXY      believe this proxy about its clients: an address, a network
+                             such as 10.0.0.0/8, or unix; may be repeated   [none]
+  --forwarded-field NAME     a field that every trusted proxy writes: Forwarded, X-Forwarded-For,
+                             X-Forwarded-Proto or X-Forwarded-Host; may be repeated   [none]
   --max-connections N        number of open connections; each waiting page holds one   [16384]
   --help                     print this text
   --version                  print the name and the version

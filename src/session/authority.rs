@@ -52,7 +52,8 @@ fn ipv6(host: &str) -> Option<IpAddr> {
 
 /// Whether the server answers requests for `host`, by the rule of
 /// [`Settings::allow_hosts`](super::Settings::allow_hosts). `host` is the authority of an absolute
-/// target, or else the value of `Host`. `scheme` is that of the connection.
+/// target, or else the value of `Host`. `scheme` is that of the connection. A trusted proxy can
+/// forward both.
 ///
 /// ```
 /// use pushlab::proto::http1::Scheme::{Http, Https};

@@ -6,8 +6,9 @@
 
 use std::sync::Arc;
 
+use super::forwarded::Forwarded;
 use super::{Origin, Response, Settings};
-use crate::proto::http1::{Head, Method, Scheme};
+use crate::proto::http1::{Head, Method};
 
 /// Seconds for which a browser may keep the answer to a preflight. Chromium keeps it for 7,200 s at
 /// most. With 600 s, a changed list takes effect within ten minutes.
@@ -33,8 +34,8 @@ pub struct Cors {
 }
 
 impl Cors {
-    pub(super) fn of(head: &Head<'_>, scheme: Scheme, settings: &Settings) -> Self {
-        match Origin::of(head, scheme, settings) {
+    pub(super) fn of(head: &Head<'_>, forwarded: &Forwarded<'_>, settings: &Settings) -> Self {
+        match Origin::of(head, forwarded, settings) {
             Origin::Listed(origin) => {
                 Self { allowed: Some(origin.into()), has_credentials: settings.allow_credentials && names_a_page(origin) }
             }
@@ -70,8 +71,8 @@ fn names_a_page(origin: &str) -> bool {
 }
 
 /// As [`Request::options`](super::Request::options).
-pub(super) fn options(head: &Head<'_>, scheme: Scheme, settings: &Settings, allow: &str) -> Response {
-    let cors = Cors::of(head, scheme, settings);
+pub(super) fn options(head: &Head<'_>, forwarded: &Forwarded<'_>, settings: &Settings, allow: &str) -> Response {
+    let cors = Cors::of(head, forwarded, settings);
     let response = cors.dress(Response::no_content()).field("Allow", allow);
     let is_preflight = head.method() == Method::Options && head.field_bytes("Access-Control-Request-Method").is_some();
     if !is_preflight || !cors.is_readable() {
@@ -84,7 +85,7 @@ pub(super) fn options(head: &Head<'_>, scheme: Scheme, settings: &Settings, allo
     // network. A list gives this consent to the origins that it names. `*` and `null` do not name
     // the pages that they let in.
     let asks_for_network = head.field_bytes("Access-Control-Request-Private-Network") == Some(b"true");
-    match Origin::of(head, scheme, settings) {
+    match Origin::of(head, forwarded, settings) {
         Origin::Listed(origin) if asks_for_network && names_a_page(origin) => {
             response.field("Access-Control-Allow-Private-Network", "true")
         }

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use super::caller::Caller;
 use super::exchange::{Exchange, Handling, Partial};
+use super::forwarded::Forwarded;
 use super::progress::{Ending, Progress};
 use super::reply::{answer, answer_shared};
 use super::stream::{self, StreamKind, Streaming};
@@ -122,15 +123,15 @@ impl Http {
     }
 
     fn dispatch(&mut self, head: Head<'_>, body: &[u8], caller: Caller<'_>, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+        let forwarded = Forwarded::of(&head, caller, &cx.settings.forwarding);
         // Before the origin check, which compares the origin with this host.
-        if !is_allowed_host(head.host(), caller.scheme(), &cx.settings.allow_hosts) {
+        if !is_allowed_host(forwarded.host.as_deref(), forwarded.scheme, &cx.settings.allow_hosts) {
             return self.fail(RemoteError::MisdirectedHost, out, cx);
         }
         let path = normalized_path(head.path());
-        let request = Request::new(head, &path, body, caller, cx.settings);
+        let request = Request::new(head, &path, body, caller, &forwarded, cx.settings);
         let mut handling = Handling::Unanswered;
-        let scheme = caller.scheme();
-        let reply = Reply { conn: &mut self.conn, out, handling: &mut handling, head, scheme, carried: Vec::new(), cx };
+        let reply = Reply { conn: &mut self.conn, out, handling: &mut handling, head, forwarded: &forwarded, carried: Vec::new(), cx };
         let mut panicked = false;
         if request.origin() == Origin::Malformed {
             reply.refuse(RemoteError::ForbiddenOrigin);

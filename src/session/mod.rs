@@ -23,7 +23,8 @@
 //!
 //! - values: `stats`, `outcome`, `backlog`, `burst`, `authority`, `cookies`, `peer`, `caller`,
 //!   `response`;
-//! - what the settings allow: `limits`, `settings`, `origin`, `cors`, `request`;
+//! - what the settings allow: `limits`, `forwarding`, `settings`, `forwarded`, `origin`, `cors`,
+//!   `request`;
 //! - what other threads hold: `post`, `contract`, `handles`, `audience`;
 //! - what a hold, a stream and a WebSocket use: `surroundings`, `link`, `stream`, `socket`,
 //!   `closures`;
@@ -44,6 +45,8 @@ mod cors;
 mod deadlines;
 mod deliver;
 mod exchange;
+mod forwarded;
+mod forwarding;
 mod handler;
 mod handles;
 mod http;
@@ -78,6 +81,7 @@ pub use context::Context;
 pub use contract::{Delivered, Delivery, Io, Mode, Need, Next, PeerEnd, Ready, Sent};
 pub use cookies::Cookies;
 pub use cors::Cors;
+pub use forwarding::{BadTrustedProxy, Forwarding, ForwardingField, TrustedProxy};
 pub use handler::Handler;
 pub use handles::{Held, Pusher};
 pub use limits::Limits;

@@ -8,6 +8,7 @@
 
 use super::Settings;
 use super::authority::Authority;
+use super::forwarded::Forwarded;
 use crate::proto::http1::{Head, Scheme};
 
 /// The entry of a list that allows every origin.
@@ -35,8 +36,9 @@ pub enum Origin<'a> {
     /// WebSocket handshake (WHATWG Fetch, section 3.1). Clients that are not browsers could send
     /// any value.
     Absent,
-    /// The server's own origin: the host and port of the request. On a connection over TLS, the
-    /// scheme is `https`. On any other, it is `http` or `https`.
+    /// The server's own origin: the host and port of the request. If the request was
+    /// [secure](super::Request::is_secure), the scheme is `https`. Otherwise it is `http` or
+    /// `https`.
     Own(&'a str),
     /// An origin that [`Settings::allow_origins`](super::Settings::allow_origins) lists.
     Listed(&'a str),
@@ -53,13 +55,13 @@ impl<'a> Origin<'a> {
     /// Applies the rule to the values of all `Origin` fields of a request.
     ///
     /// `host` is the authority that the request is for, [`Request::host`](super::Request::host).
-    /// `scheme` is that of the connection. `list` is
+    /// `scheme` is that of the connection, or the one that a trusted proxy forwards. `list` is
     /// [`Settings::allow_origins`](super::Settings::allow_origins).
     ///
-    /// Upper and lower case are equal, and the default port of a scheme equals no port. On a
-    /// connection that is not secured, the server's own origin can have either scheme: a proxy may
-    /// have ended TLS, and then the server cannot know the scheme of the page. On a connection over
-    /// TLS, a page that was loaded with `http` has another origin. A repeated field is malformed
+    /// Upper and lower case are equal, and the default port of a scheme equals no port. With the
+    /// scheme `http`, the server's own origin can have either scheme: a proxy may have ended TLS,
+    /// and then the server cannot know the scheme of the page. With the scheme `https`, a page that
+    /// was loaded with `http` has another origin. A repeated field is malformed
     /// even if each of its values is allowed (RFC 6454, section 7.3).
     pub fn classify(mut values: impl Iterator<Item = &'a [u8]>, host: Option<&str>, scheme: Scheme, list: &[String]) -> Self {
         let Some(value) = values.next() else { return Self::Absent };
@@ -76,11 +78,11 @@ impl<'a> Origin<'a> {
         }
     }
 
-    pub(super) fn of(head: &Head<'a>, scheme: Scheme, settings: &Settings) -> Self {
+    pub(super) fn of(head: &Head<'a>, forwarded: &Forwarded<'_>, settings: &Settings) -> Self {
         if !head.has_origin() {
             return Self::Absent;
         }
-        Self::classify(head.field_values("Origin"), head.host(), scheme, &settings.allow_origins)
+        Self::classify(head.field_values("Origin"), forwarded.host.as_deref(), forwarded.scheme, &settings.allow_origins)
     }
 
     /// Whether the request may change something or open a WebSocket, as far as its origin decides.

@@ -5,7 +5,8 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-/// The other end of a connection, as the system names it. Behind a proxy, this is the proxy.
+/// The other end of a connection, as the system names it. Behind a proxy, this is the proxy, and
+/// [`Request::client_ip`](crate::Request::client_ip) is the client.
 ///
 /// ```
 /// use pushlab::Peer;

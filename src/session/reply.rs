@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::exchange::{Handling, Hold, Upgraded};
+use super::forwarded::Forwarded;
 use super::link::Link;
 use super::stream::{Heartbeat, Stream, StreamKind, Streaming};
 use super::{Held, Origin, Response, Surroundings, WebSocketHandler};
-use crate::proto::http1::{BodySize, Conn, Head, Method, ResponseHead, Scheme};
+use crate::proto::http1::{BodySize, Conn, Head, Method, ResponseHead};
 use crate::proto::ws::Deflate;
 use crate::proto::ws::handshake::{HandshakePolicy, HandshakeRequest, OriginVerdict, negotiate};
 use crate::proto::{Bytes, LocalError, Outbox, RemoteError};
@@ -53,8 +54,8 @@ pub struct Reply<'a> {
     pub(super) out: &'a mut Outbox,
     pub(super) handling: &'a mut Handling,
     pub(super) head: Head<'a>,
-    /// The scheme of the connection.
-    pub(super) scheme: Scheme,
+    /// The scheme and the host that the origin rule uses.
+    pub(super) forwarded: &'a Forwarded<'a>,
     pub(super) carried: Vec<Box<dyn Any + Send>>,
     pub(super) cx: &'a Surroundings<'a>,
 }
@@ -179,7 +180,7 @@ impl<'a> Reply<'a> {
     /// As [`upgrade`](Self::upgrade), with a list of subprotocols, or with compression.
     /// [`Socket::protocol`](super::Socket::protocol) returns the chosen subprotocol.
     pub fn upgrade_with(self, upgrade: Upgrade, handler: impl WebSocketHandler) {
-        let may_act = Origin::of(&self.head, self.scheme, self.cx.settings).may_act();
+        let may_act = Origin::of(&self.head, self.forwarded, self.cx.settings).may_act();
         let origin = if may_act { OriginVerdict::Allowed } else { OriginVerdict::Refused };
         let policy = HandshakePolicy { origin, protocols: upgrade.protocols, deflate: upgrade.deflate };
         let request = HandshakeRequest::from_fields(self.head.method(), self.head.version(), self.head.fields());

@@ -5,10 +5,12 @@
 //! the rules to `origin`, `cors` and `cookies`, and parsing to `proto::http1`.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use super::caller::Caller;
+use super::forwarded::Forwarded;
 use super::{Cookies, Cors, Origin, Peer, Response, Settings, TlsInfo, cors};
-use crate::proto::http1::{Head, Method};
+use crate::proto::http1::{Head, Method, Node, Scheme};
 
 /// One request. It borrows from the connection's input for the time of the handler's call.
 ///
@@ -33,13 +35,21 @@ pub struct Request<'a> {
     path: &'a str,
     body: &'a [u8],
     caller: Caller<'a>,
+    forwarded: &'a Forwarded<'a>,
     settings: &'a Settings,
 }
 
 impl<'a> Request<'a> {
     /// `path` is that of the head, [normalized](normalized_path).
-    pub(super) const fn new(head: Head<'a>, path: &'a str, body: &'a [u8], caller: Caller<'a>, settings: &'a Settings) -> Self {
-        Self { head, path, body, caller, settings }
+    pub(super) const fn new(
+        head: Head<'a>,
+        path: &'a str,
+        body: &'a [u8],
+        caller: Caller<'a>,
+        forwarded: &'a Forwarded<'a>,
+        settings: &'a Settings,
+    ) -> Self {
+        Self { head, path, body, caller, forwarded, settings }
     }
 
     /// The method.
@@ -90,9 +100,11 @@ impl<'a> Request<'a> {
         })
     }
 
-    /// The host that the request names, with its port if the request gives one.
+    /// The host that the client named, with its port if it gave one. A trusted proxy may forward
+    /// it ([`Settings::forwarding`]). It is `None` if that proxy forwards a value that is not a
+    /// host. [`head().host()`](Head::host) is the host that this request names.
     pub fn host(&self) -> Option<&'a str> {
-        self.head.host()
+        self.forwarded.host.as_deref()
     }
 
     /// The value of the first field with this name, without white space around it. Names are
@@ -143,12 +155,12 @@ impl<'a> Request<'a> {
     /// # serve_once(change, &["/"]);
     /// ```
     pub fn origin(&self) -> Origin<'a> {
-        Origin::of(&self.head, self.caller.scheme(), self.settings)
+        Origin::of(&self.head, self.forwarded, self.settings)
     }
 
     /// The fields that let the page behind this request read the answer.
     pub fn cors(&self) -> Cors {
-        Cors::of(&self.head, self.caller.scheme(), self.settings)
+        Cors::of(&self.head, self.forwarded, self.settings)
     }
 
     /// The answer to `OPTIONS` at a path with the methods `allow`, such as `GET, HEAD, OPTIONS`:
@@ -172,7 +184,7 @@ impl<'a> Request<'a> {
     /// # serve_once(app, &["/"]);
     /// ```
     pub fn options(&self, allow: &str) -> Response {
-        cors::options(&self.head, self.caller.scheme(), self.settings, allow)
+        cors::options(&self.head, self.forwarded, self.settings, allow)
     }
 
     /// The head with every field.
@@ -185,18 +197,49 @@ impl<'a> Request<'a> {
         self.body
     }
 
-    /// The other end of the connection.
+    /// The other end of the connection. Behind a proxy, this is the proxy.
     pub const fn peer(&self) -> Peer {
         self.caller.peer
     }
 
-    /// Whether the request came over TLS to this server. A proxy that ends TLS before this server
-    /// connects without it, and then this is `false`.
-    pub const fn is_secure(&self) -> bool {
-        self.caller.tls.is_some()
+    /// The address of the client: the one for which the trusted proxies forward the request, or
+    /// else that of the [`peer`](Self::peer). [`Settings::forwarding`] lists these proxies, and by
+    /// default there are none.
+    ///
+    /// It is `None` if the outermost trusted proxy hides its client or names it by something that
+    /// is not an address, and for a Unix socket without a trusted proxy. So an application that
+    /// limits the rate of each address must limit `None`, too.
+    ///
+    /// ```
+    /// use pushlab::{Reply, Request, Response};
+    /// fn app(request: &Request<'_>, reply: Reply<'_>) {
+    ///     let client = request.client_ip().map_or("unknown".to_owned(), |ip| ip.to_string());
+    ///     reply.send(Response::text(format!("{client} by {}, secure: {}\n", request.peer(), request.is_secure())));
+    /// }
+    /// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
+    /// # serve_once(app, &["/"]);
+    /// ```
+    pub fn client_ip(&self) -> Option<IpAddr> {
+        self.forwarded.client_ip(self.caller)
     }
 
-    /// The facts about the connection's TLS; `None` for a connection that is not secured.
+    /// The node for which the outermost trusted proxy forwards the request (RFC 7239, section 5.2),
+    /// with its port or its obfuscated name. `None` if the request comes from no trusted proxy, or
+    /// if the proxy does not write a field about its client.
+    pub const fn forwarded_for(&self) -> Option<&'a Node> {
+        self.forwarded.node.as_ref()
+    }
+
+    /// Whether the client sent the request over TLS: to this server, or to a trusted proxy that says
+    /// so ([`Settings::forwarding`]). Behind a proxy that ends TLS and is not trusted, this is
+    /// `false`. If a trusted proxy says `http`, this is `false`, even if the proxy itself connects
+    /// over TLS.
+    pub fn is_secure(&self) -> bool {
+        self.forwarded.scheme == Scheme::Https
+    }
+
+    /// The facts about the connection's TLS; `None` for a connection that is not secured. Behind a
+    /// proxy, this is the connection of the proxy.
     pub const fn tls(&self) -> Option<&'a TlsInfo> {
         self.caller.tls
     }

@@ -106,9 +106,9 @@ impl Response {
         self.field(CACHE_CONTROL.0, CACHE_CONTROL.1)
     }
 
-    /// For streams: as [`no_store`](Self::no_store), and adds `X-Accel-Buffering: no`. With both
-    /// fields, proxies pass on each piece at once. Without them, nginx buffers the response, and
-    /// compressing proxies delay pieces.
+    /// For streams: as [`no_store`](Self::no_store), and adds `X-Accel-Buffering: no`. Without these
+    /// fields, nginx buffers the response, and compressing proxies delay pieces. With both, most
+    /// proxies pass on each piece at once. README.md says which ones need a setting.
     ///
     /// ```
     /// use pushlab::{Reply, Request, Response};

@@ -3,7 +3,7 @@
 //! Owns the settings and their defaults. Leaves the bounds of a connection to [`Limits`], and the
 //! rules that read a setting to the files that apply it.
 
-use super::{Limits, SlowConsumer};
+use super::{Forwarding, Limits, SlowConsumer};
 
 /// The settings that all connections of a server share, under both IO models.
 ///
@@ -51,6 +51,10 @@ pub struct Settings {
     /// for another host gets 421 (RFC 9110, section 15.5.20) before the handler is called, and its
     /// connection ends. A request that names no host, as HTTP/1.0 allows, gets 421 as well.
     pub allow_hosts: Vec<String>,
+    /// The proxies in front of the server that are trusted to tell the client's address, and the
+    /// scheme and the host of its request. Default none. The rules about origins and hosts use
+    /// this scheme and this host.
+    pub forwarding: Forwarding,
     /// The meaning of the end of a client's sending side while its request is held or streamed.
     pub half_close: HalfClose,
 }
@@ -65,6 +69,7 @@ impl Default for Settings {
             allow_credentials: false,
             allow_request_fields: fields.map(str::to_owned).to_vec(),
             allow_hosts: Vec::new(),
+            forwarding: Forwarding::default(),
             half_close: HalfClose::default(),
         }
     }

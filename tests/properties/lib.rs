@@ -7,12 +7,14 @@
 //! - `*_events`, `*_frames`, `*_ops`: what holds after every step, with limits so small that they are met.
 //! - `*_differential`, `chunked`, `stomp_split`, `ws_inflate`: the same answer as another implementation, `httparse` or a naive one.
 //! - `extensions`: an answer to an offer is valid for that offer.
+//! - `forwarded`: what a client invents cannot hide what a proxy appends; and the same answer as a naive reader.
 //! - `*_roundtrip`: what one side encodes, the other decodes.
 //! - `tls_cuts`: however the records are cut, both sides get what the other one has sent.
 //! - `push_*`: what anybody publishes, every subscriber's reader finds, and nothing else.
 
 mod chunked;
 mod deflate;
+mod forwarded;
 mod http1;
 #[cfg(feature = "deflate")]
 mod inflate;
@@ -32,9 +34,10 @@ mod ws;
 pub type Property = fn(&[u8]);
 
 /// Every property, by the name of its fuzz target and of its directory of seeds.
-pub const PROPERTIES: [(&str, Property); 19] = [
+pub const PROPERTIES: [(&str, Property); 20] = [
     ("chunked", chunked::decodes_as_the_naive_decoder),
     ("extensions", deflate::answers_are_valid),
+    ("forwarded", forwarded::cannot_hide_an_element),
     ("http1_differential", http1::agrees_with_others),
     ("http1_events", http1::keeps_its_promises),
     ("http1_split", http1::does_not_depend_on_cuts),

@@ -131,6 +131,10 @@ impl App {
             // An endpoint of an application's own that changes something.
             "/act" if !request.origin().may_act() => reply.send(Response::status(403)),
             "/act" => reply.send(request.cors().dress(Response::text("done\n"))),
+            "/client" => {
+                let client = request.client_ip().map_or("-".to_owned(), |ip| ip.to_string());
+                reply.send(Response::text(format!("{client} {} {}", request.is_secure(), request.host().unwrap_or("-"))));
+            }
             "/peer" => reply.send(Response::text(request.peer().ip().map_or_else(|| request.peer().to_string(), |ip| ip.to_string()))),
             "/count" => reply.send(Response::text(requests.to_string())),
             "/number" => reply.send(Response::text(number("n").to_string())),

@@ -58,8 +58,8 @@ impl Lab {
     }
 
     #[cfg(unix)]
-    pub fn with_unix_listener(listener: std::os::unix::net::UnixListener, model: IoModel) -> Self {
-        Self::run(App::default(), model, |_| {}, |config| Server::from_unix_listener(listener, config))
+    pub fn with_unix_listener(listener: std::os::unix::net::UnixListener, model: IoModel, configure: impl FnOnce(&mut Config)) -> Self {
+        Self::run(App::default(), model, configure, |config| Server::from_unix_listener(listener, config))
     }
 
     fn run(app: App, model: IoModel, configure: impl FnOnce(&mut Config), make: impl FnOnce(Config) -> io::Result<Server>) -> Self {

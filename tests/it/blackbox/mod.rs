@@ -20,6 +20,7 @@ mod errors;
 #[cfg(target_os = "linux")]
 mod exhausted;
 mod fanout;
+mod forwarding;
 mod frames;
 mod half_closed;
 mod handshakes;

@@ -6,7 +6,9 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
+use pushlab::Config;
 use pushlab::push::Payload;
+use pushlab::session::{Forwarding, ForwardingField};
 
 use super::client::frame;
 use super::{Client, IoModel, Lab, both_plain, eventually};
@@ -22,11 +24,15 @@ struct Place {
 
 impl Place {
     fn start(model: IoModel) -> Self {
+        Self::start_with(model, |_| {})
+    }
+
+    fn start_with(model: IoModel, configure: impl FnOnce(&mut Config)) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("pushlab-it-{}-{}.sock", std::process::id(), NUMBER.fetch_add(1, SeqCst));
         let path = std::env::temp_dir().join(name);
         let listener = UnixListener::bind(&path).unwrap();
-        Self { lab: Lab::with_unix_listener(listener, model), path }
+        Self { lab: Lab::with_unix_listener(listener, model, configure), path }
     }
 
     fn connect(&self) -> Client {
@@ -50,6 +56,19 @@ both_plain! {
         assert_eq!([client.answer().text(), client.answer().text()], ["hello\n"; 2]);
         assert_eq!(place.lab.stats().accepted, 1);
         assert_eq!(place.lab.address.to_string(), "0.0.0.0:0");
+    }
+
+    /// A proxy on the same machine is trusted by the word `unix`, and by no network.
+    fn the_client_behind_a_proxy(model) {
+        let request = "GET /client HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 198.51.100.7, 203.0.113.9\r\nX-Forwarded-Proto: https\r\n\r\n";
+        for (entry, expected) in [("unix", "203.0.113.9 true a"), ("0.0.0.0/0", "- false a"), ("::/0", "- false a")] {
+            let fields = vec![ForwardingField::XForwardedFor, ForwardingField::XForwardedProto];
+            let forwarding = Forwarding { proxies: vec![entry.parse().unwrap()], fields };
+            let place = Place::start_with(model, |config| config.settings.forwarding = forwarding);
+            let mut client = place.connect();
+            client.send(request);
+            assert_eq!(client.answer().text(), expected, "{entry}");
+        }
     }
 
     /// The buffers of the socket fill up in both directions, and are read in pieces of any size.

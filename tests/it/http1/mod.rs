@@ -4,6 +4,7 @@ mod cases;
 mod chunked;
 mod conn;
 mod date;
+mod forwarded;
 mod head;
 mod limits;
 pub mod peer;

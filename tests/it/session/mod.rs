@@ -14,6 +14,7 @@ mod closures;
 mod deadlines;
 #[cfg(feature = "deflate")]
 mod deflate;
+mod forwarding;
 mod handshakes;
 mod holds;
 pub mod layer;
