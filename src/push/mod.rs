@@ -103,8 +103,8 @@ mod techniques;
 
 pub use http::{Call, Endpoint, Form, GapForm, Mounted, Rejection, Technique};
 pub use hub::{
-    Access, Clock, Hub, HubConfig, HubStats, LogState, LogStats, PublishError, Published, SubscribeError, Subscription, SubscriptionStatus,
-    TopicInfo,
+    Access, Clock, Hub, HubConfig, HubStats, LogState, LogStats, PublishError, Published, SubscribeError, Subscriber, Subscription,
+    SubscriptionStatus, TopicInfo,
 };
 pub use log::{BadLogAddress, Entry, EpochProposal, Following, Log, LogError, LogReader, LogSession, LogWriter, Record, SharedLog};
 pub use model::{

@@ -23,11 +23,11 @@
 //! - values: `stats`, `outcome`, `backlog`, `burst`, `authority`, `cookies`, `peer`, `caller`,
 //!   `response`;
 //! - what the settings allow: `limits`, `settings`, `origin`, `cors`, `request`;
-//! - what other threads hold: `post`, `contract`, `handles`, `audience`;
+//! - what other threads hold: `last_word`, `post`, `contract`, `handles`, `audience`;
 //! - what a hold, a stream and a WebSocket use: `surroundings`, `link`, `stream`, `socket`;
 //! - one request and its answer: `exchange`, `progress`, `reply`, `handler`, `context`;
-//! - the phases of a connection: `websocket`, `http`;
-//! - the connection: `session`, `layer`, `next`, `deliver`, `deadlines`.
+//! - the phases of a connection: `websocket`, `http`, `http_end`;
+//! - the connection: `session`, `ending`, `layer`, `next`, `deliver`, `deadlines`.
 
 mod audience;
 mod authority;
@@ -40,10 +40,13 @@ mod cookies;
 mod cors;
 mod deadlines;
 mod deliver;
+mod ending;
 mod exchange;
 mod handler;
 mod handles;
 mod http;
+mod http_end;
+mod last_word;
 mod layer;
 mod limits;
 mod link;
@@ -76,6 +79,7 @@ pub use cookies::Cookies;
 pub use cors::Cors;
 pub use handler::Handler;
 pub use handles::{Held, Pusher};
+pub use last_word::{HoldAnswers, LastWord, Notices};
 pub use limits::Limits;
 pub use origin::Origin;
 pub use outcome::Outcome;

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::exchange::{Handling, Hold, Upgraded};
-use super::link::Link;
+use super::link::{Carrier, Link};
 use super::stream::{Heartbeat, Stream, StreamKind, Streaming};
-use super::{Held, Origin, Response, Surroundings, WebSocketHandler};
+use super::{Held, HoldAnswers, Origin, Response, Surroundings, WebSocketHandler};
 use crate::proto::http1::{BodySize, Conn, Head, Method, ResponseHead, Scheme};
 use crate::proto::ws::Deflate;
 use crate::proto::ws::handshake::{HandshakePolicy, HandshakeRequest, OriginVerdict, negotiate};
@@ -113,11 +113,18 @@ impl<'a> Reply<'a> {
     /// The hold ends at once when the client leaves. With [`Duration::MAX`] there is no time limit.
     /// Many holds can share one fallback.
     pub fn hold(self, wait: Duration, fallback: impl Into<Arc<Response>>) -> Held {
-        let mut link = Link::new(self.carried);
-        let (post, address) = link.target(self.cx);
+        let fallback: Arc<Response> = fallback.into();
+        self.hold_with(wait, fallback)
+    }
+
+    /// As [`hold`](Self::hold), and the application also says how it answers when the server ends the
+    /// hold on purpose. [`HoldAnswers`] has an example.
+    pub fn hold_with(self, wait: Duration, answers: Arc<dyn HoldAnswers>) -> Held {
+        let mut carrier = Carrier::new(self.carried);
+        let (post, address) = carrier.target(self.cx);
         let until = self.cx.now.instant().checked_add(wait);
         self.cx.stats.held.add(1);
-        *self.handling = Handling::Held(Box::new(Hold { link, until, fallback: fallback.into() }));
+        *self.handling = Handling::Held(Box::new(Hold { carrier, until, answers }));
         Held::new(post, address)
     }
 

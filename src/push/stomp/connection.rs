@@ -99,7 +99,7 @@ impl StompConnection {
             Phase::Connected(connected) => connected.session.version,
             _ => Version::V1_2,
         };
-        self.end(Some(&frames::error(version, &refusal.sentence, receipt)), refusal.close_code, socket);
+        self.end(Some(&frames::error(version, &refusal.last_word(), receipt)), refusal.close_code, socket);
     }
 
     /// Sends a last frame, and closes. Both follow the messages that are on their way already.

@@ -44,7 +44,7 @@ fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
             let head = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>messages</title></head><body>\n";
             format!("{head:<HEAD_BYTES$}\n").into_bytes()
         },
-        encode_gap: Box::new(move |gap| Frame::chunk(format!("<script>parent.{callback}({})</script>\n", gap.json()).as_bytes())),
+        encode_note: Arc::new(move |note| Some(Frame::chunk(format!("<script>parent.{callback}({})</script>\n", note.json()).as_bytes()))),
         limit_bytes: Some(max_bytes(call)?),
     })
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::{jsonp, short_poll};
 use crate::proto::http1::Method;
 use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, Technique};
-use crate::push::hub::{HoldOutcome, SubscribeError};
+use crate::push::hub::HoldOutcome;
 use crate::push::model::Format;
 use crate::session::Reply;
 
@@ -49,11 +49,9 @@ pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
         }
         HoldOutcome::Later(lookup, reply) => {
             call.hub.note_presence(&call.topics, call.client.as_ref(), technique);
-            call.answer_later(reply, lookup, move |missed| form.answer_replay(missed));
+            call.answer_later(reply, lookup, move |found| form.answer(found));
         }
-        HoldOutcome::TooManyTopics(reply) => {
-            call.reject(reply, &SubscribeError::TooManyTopics.into());
-        }
+        HoldOutcome::Refused(word, reply) => call.refuse_poll(reply, &form, &word),
     }
 }
 

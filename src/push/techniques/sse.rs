@@ -18,6 +18,8 @@
 //! address as `lastEventId`, a second name of `last_event_id`. If a request has both, `lastEventId`
 //! counts, because it is newer.
 
+use std::sync::Arc;
+
 use crate::proto::Frame;
 use crate::proto::sse::Event;
 use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, StreamPlan, Technique};
@@ -56,10 +58,10 @@ fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
             let event = Event::without_data().retry(call.hub.config().retry);
             encode(&from.iter().fold(event, |event, id| event.id(id)))
         },
-        encode_gap: Box::new(move |gap| {
-            let (json, from) = (gap.json(), gap.from.map(|id| id.to_string()));
-            let event = from.iter().fold(Event::data(&json), |event, id| event.id(id));
-            Frame::chunk(&encode(&if form.format == Format::Json { event } else { event.event("gap") }))
+        encode_note: Arc::new(move |note| {
+            let (json, reached) = (note.json(), note.reached().map(|id| id.to_string()));
+            let event = reached.iter().fold(Event::data(&json), |event, id| event.id(id));
+            Some(Frame::chunk(&encode(&if form.format == Format::Json { event } else { event.event(note.name()) })))
         }),
         limit_bytes: None,
     })

@@ -7,6 +7,8 @@
 //! continues from its cursor. `pad` sends white space first, for readers that show nothing before
 //! the first one or two kilobytes. Choose it for programs and scripts that read lines.
 
+use std::sync::Arc;
+
 use crate::proto::Frame;
 use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, StreamPlan, Technique};
 use crate::push::model::{Format, Id, SharedForm};
@@ -45,7 +47,7 @@ fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
         wire_form: form.shared(),
         content_type: form.content_type.into(),
         preface,
-        encode_gap: Box::new(|gap| Frame::chunk(format!("{}\n", gap.json()).as_bytes())),
+        encode_note: Arc::new(|note| Some(Frame::chunk(format!("{}\n", note.json()).as_bytes()))),
         limit_bytes: Some(max_bytes(call)?),
     })
 }
