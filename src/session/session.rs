@@ -345,6 +345,7 @@ impl Session {
         let now = cx.now.instant();
         if self.is_stalled(now) {
             if self.is_telling_slow() {
+                self.stalled_until = None;
                 return self.abort(CloseReason::SlowConsumer, cx);
             }
             self.writable = true;

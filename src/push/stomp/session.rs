@@ -116,7 +116,6 @@ impl StompSession {
         let answer = Arc::new(WhenConfirmed {
             left: Mutex::new((unconfirmed.len(), None)),
             receipt,
-            version: self.version,
             shared: Arc::clone(&self.shared),
             pusher: socket.pusher(),
         });
@@ -158,7 +157,6 @@ struct WhenConfirmed {
     /// The number of messages that are not confirmed, and the first error.
     left: Mutex<(usize, Option<PublishError>)>,
     receipt: Option<String>,
-    version: Version,
     shared: Arc<Shared>,
     pusher: Pusher,
 }
@@ -175,10 +173,7 @@ impl WhenConfirmed {
             (None, None) => {}
             (Some(error), _) => {
                 self.shared.hub.count_refused(error.status());
-                self.shared.errors.fetch_add(1, Relaxed);
-                let refusal = Refusal::from(error);
-                self.pusher.push(&WireFrame::text(&frames::error(self.version, &refusal.last_word(), None)));
-                self.pusher.close(refusal.close_code);
+                self.pusher.end_with(Refusal::from(error).last_word());
             }
         }
     }

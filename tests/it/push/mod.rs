@@ -12,7 +12,7 @@ mod own;
 mod parameters;
 mod polls;
 mod presence;
-mod readers;
+pub mod readers;
 mod retention;
 mod slow;
 mod stomp;

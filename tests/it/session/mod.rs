@@ -15,6 +15,7 @@ mod deadlines;
 mod deflate;
 mod handshakes;
 mod holds;
+mod last_words;
 pub mod layer;
 mod model;
 mod origin;
