@@ -82,12 +82,12 @@ impl LastWord {
     }
 
     /// The server shuts down.
-    pub(super) fn shutdown(come_back_ms: u32) -> Self {
+    fn going_away(come_back_ms: u32) -> Self {
         Self { come_back_ms: Some(come_back_ms), ..Self::new(GOING_AWAY, "this server shuts down") }
     }
 
     /// The server cannot serve this connection now.
-    pub(super) fn no_thread(come_back_ms: u32) -> Self {
+    fn no_thread(come_back_ms: u32) -> Self {
         Self { come_back_ms: Some(come_back_ms), ..Self::new(TRY_AGAIN, "this server has no thread left for this connection") }
     }
 
@@ -116,7 +116,7 @@ pub(super) enum Leaving {
 impl Leaving {
     pub(super) fn last_word(self, come_back_ms: u32) -> LastWord {
         match self {
-            Self::Shutdown => LastWord::shutdown(come_back_ms),
+            Self::Shutdown => LastWord::going_away(come_back_ms),
             Self::NoThread => LastWord::no_thread(come_back_ms),
         }
     }

@@ -76,11 +76,7 @@ impl Technique {
     #[track_caller]
     fn open(&self, client: Client, topic: &str, after: &str) -> Open {
         let mut open = self.ask(client, topic, after);
-        if !matches!(self.way, Way::WebSocket { .. } | Way::Stomp | Way::Poll | Way::Jsonp) {
-            let head = open.client.answer_head();
-            assert_eq!(head.status, 200, "{}", self.target);
-            open.content_type = head.field("Content-Type").unwrap().to_owned();
-        }
+        open.take_head();
         open
     }
 
@@ -104,6 +100,16 @@ impl Technique {
 }
 
 impl Open {
+    /// Takes the head of a stream.
+    #[track_caller]
+    pub fn take_head(&mut self) {
+        if !matches!(self.way, Way::WebSocket { .. } | Way::Stomp | Way::Poll | Way::Jsonp) {
+            let head = self.client.answer_head();
+            assert_eq!(head.status, 200);
+            self.content_type = head.field("Content-Type").unwrap().to_owned();
+        }
+    }
+
     /// What comes until the connection ends in an orderly way. The last word is the last of it.
     #[track_caller]
     pub fn read_to_end(&mut self) -> Vec<Seen> {
