@@ -68,3 +68,16 @@ pub(super) struct Upgraded {
     pub(super) deflate: Option<Agreement>,
     pub(super) link: Link,
 }
+
+#[cfg(all(test, target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+
+    /// The memory of a connection that waits, without what its handles and its driver have.
+    #[test]
+    fn what_waits_is_small() {
+        assert!(size_of::<Hold>() <= 64, "{}", size_of::<Hold>());
+        assert!(size_of::<Streaming>() <= 144, "{}", size_of::<Streaming>());
+        assert!(size_of::<Link>() <= 72, "{}", size_of::<Link>());
+    }
+}

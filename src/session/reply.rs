@@ -110,6 +110,9 @@ impl<'a> Reply<'a> {
     /// per connection, it is late by 50 ms at most if the system has a free processor for the
     /// thread.
     ///
+    /// If the server ends the hold on purpose, because it shuts down or has no thread left, the
+    /// connection answers 503 with `Retry-After`. [`hold_with`](Self::hold_with) changes that.
+    ///
     /// The hold ends at once when the client leaves. With [`Duration::MAX`] there is no time limit.
     /// Many holds can share one fallback.
     pub fn hold(self, wait: Duration, fallback: impl Into<Arc<Response>>) -> Held {

@@ -356,3 +356,14 @@ impl State {
 const fn index_of(key: u64) -> usize {
     (key & u32::MAX as u64) as usize
 }
+
+#[cfg(all(test, target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+
+    /// The memory of a subscriber, without what all subscribers share.
+    #[test]
+    fn a_subscriber_is_small() {
+        assert!(size_of::<(u64, Subscriber)>() <= 120, "{}", size_of::<(u64, Subscriber)>());
+    }
+}

@@ -9,6 +9,9 @@
 //! that each message is shown once. If not all messages fit into the page, it reloads at once. The
 //! next address keeps parameters that the hub does not know, because the application's policy may
 //! need them.
+//!
+//! A page that waits for a log outside the process, and gets its last word instead, has a status and
+//! the sentence. It loads itself again with the same cursor.
 
 use std::fmt::Write;
 

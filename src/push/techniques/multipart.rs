@@ -2,7 +2,8 @@
 //! (`multipart/x-mixed-replace`, Netscape 1995; RFC 2046, section 5.1).
 //!
 //! On the wire: each part ends with the *next* boundary, because only the boundary tells a reader
-//! that the part is complete. The heartbeat is a field in the head of the next part. Costs about
+//! that the part is complete. The heartbeat is a field in the head of the next part. The last word of
+//! a server that ends the response on purpose is a part with the field `X-End`. Costs about
 //! 120 bytes per message. Choose it for pictures that replace each other, such as those of cameras;
 //! for data, choose server-sent events.
 

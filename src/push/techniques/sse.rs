@@ -12,6 +12,10 @@
 //! because the envelope has it: one `onmessage` listener receives everything, and a gap is
 //! `{"gap":true}`.
 //!
+//! The last word of a server that ends the stream on purpose is an event named `end`, or with
+//! `format=json` an event with `{"end":true}`. It has no id. The browser reconnects after it, unless
+//! the page closes the `EventSource`.
+//!
 //! A browser that receives a status other than 200 never reconnects. Therefore a `Last-Event-ID`
 //! that this hub did not give out is not refused: the stream begins with a gap and all retained
 //! messages. An empty one counts as absent. Libraries that cannot set the field append it to the

@@ -10,7 +10,8 @@
 //! for clients that offer it: once for each message, not once for each client.
 //!
 //! Missed messages are sent as the client reads, and the slow-consumer policy never drops them.
-//! With `format=raw`, frames cannot express ids or gaps. So a cursor that cannot be resumed is
+//! The last word of a server that ends the connection on purpose is the close frame, with a code and a
+//! sentence. With `format=raw`, frames cannot express ids or gaps. So a cursor that cannot be resumed is
 //! refused with 410, and a gap that opens later ends the connection with close code 4410.
 
 use std::sync::Arc;

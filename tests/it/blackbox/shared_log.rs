@@ -341,6 +341,34 @@ both! {
         assert!(pair.text(1, &format!("/topics/a/poll?after={made_up}")).contains("\"gap\":true"));
     }
 
+    /// Requests that wait for the log get their last word when the server shuts down, and when access is withdrawn meanwhile.
+    fn a_wait_for_a_server_is_broken_off(model) {
+        for (is_shutdown, code) in [(true, 1_001), (false, 1_012)] {
+            let pair = Pair::start(model, |_, _| {});
+            pair.log[1].freeze(true);
+            let cursor = pair.publish(0, "one");
+            let targets = ["page?", "poll?", "long-poll?", "poll?callback=f&"];
+            let mut held = targets.map(|target| {
+                let mut client = pair.labs[1].connect();
+                client.get(&format!("/topics/a/{target}after={cursor}"));
+                client
+            });
+            eventually("all wait", || pair.hub(1).log_stats().unwrap().waiting == targets.len() && pair.labs[1].stats().held == 4);
+            if is_shutdown {
+                pair.labs[1].stopper.stop();
+            } else {
+                assert_eq!(pair.hub(1).revoke(|_| true), 0);
+                pair.log[1].freeze(false);
+            }
+            for (client, target) in held.iter_mut().zip(targets) {
+                let answer = client.answer();
+                assert_eq!(answer.status, if target.contains("callback") { 200 } else { 503 }, "{target}");
+                let (json, page) = (format!("{{\"end\":true,\"code\":{code},"), format!("<p>Code {code}."));
+                assert!(answer.text().contains(if target == "page?" { &page } else { &json }), "{target}: {}", answer.text());
+            }
+        }
+    }
+
     /// Messages that are gone from memory come from the log.
     fn older_messages_come_from_the_log(model) {
         let pair = Pair::start(model, |config, _| (config.history_messages, config.replay_bytes) = (2, 30));

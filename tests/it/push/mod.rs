@@ -14,6 +14,7 @@ mod polls;
 mod presence;
 pub mod readers;
 mod retention;
+mod revoke;
 mod slow;
 mod stomp;
 mod techniques;
