@@ -345,7 +345,6 @@ impl Session {
         let now = cx.now.instant();
         if self.is_stalled(now) {
             if self.is_telling_slow() {
-                self.stalled_until = None;
                 return self.abort(CloseReason::SlowConsumer, cx);
             }
             self.writable = true;
@@ -435,6 +434,7 @@ impl Session {
         if let Phase::Over(over) = &mut self.phase {
             over.ending = Ending::Abort;
         }
+        self.stalled_until = None;
     }
 
     /// The driver has closed the transport. The reason counts only if the session was not over
@@ -443,6 +443,7 @@ impl Session {
         self.end(Ending::Abort, reason, cx);
         if let Phase::Over(over) = &self.phase {
             self.phase = Phase::Closed(over.reason);
+            self.stalled_until = None;
             cx.stats.open.subtract(1);
         }
     }

@@ -48,7 +48,7 @@ pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
         return reply.send(page.render(&call.hub.newest(&call.topics), None));
     }
     call.answer_with(reply, cursor, move |found| match found {
-        Ok(replay) => page.render(replay, Some(replay.last)),
+        Ok(missed) => page.render(missed, Some(missed.last)),
         Err(word) => page.render_end(word, cursor),
     });
 }

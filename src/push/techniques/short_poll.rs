@@ -35,7 +35,7 @@ pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
         Ok((form, (cursor, unchanged))) => {
             call.hub.note_presence(&call.topics, call.client.as_ref(), jsonp::counted_as(call, &TECHNIQUE));
             call.answer_with(reply, cursor, move |found| match found {
-                Ok(replay) => answer(&form, replay, unchanged),
+                Ok(missed) => answer(&form, missed, unchanged),
                 Err(word) => form.answer_end(word),
             });
         }

@@ -106,7 +106,7 @@ impl Open {
         if !matches!(self.way, Way::WebSocket { .. } | Way::Stomp | Way::Poll | Way::Jsonp) {
             let head = self.client.answer_head();
             assert_eq!(head.status, 200);
-            self.content_type = head.field("Content-Type").unwrap().to_owned();
+            head.field("Content-Type").unwrap().clone_into(&mut self.content_type);
         }
     }
 
@@ -290,7 +290,7 @@ both! {
     fn revoked_by_name(model) {
         let lab = Lab::start(model);
         let mut anonymous = STREAMS[2].open(lab.connect(), "a", "");
-        let mut named = STREAMS[2].open(lab.connect(), "a", "&client=bob");
+        let mut of_bob = STREAMS[2].open(lab.connect(), "a", "&client=bob");
         let mut held = POLLS[0].open(lab.connect(), "a", "&client=bob");
         let mut stomp = STREAMS[8].open(lab.connect(), "a", "");
         subscribed(&lab, "a", 4);
@@ -303,7 +303,7 @@ both! {
         names.sort();
         let name = |client: &str| Some(client.to_owned());
         assert_eq!(names, [(None, "stream", 1), (name("ann"), "stomp", 1), (name("bob"), "long-poll", 1), (name("bob"), "stream", 1)]);
-        assert_eq!(split(named.read_to_end()).1, owned(REVOKED));
+        assert_eq!(split(of_bob.read_to_end()).1, owned(REVOKED));
         assert_eq!(held.client.answer().status, 403);
         assert_eq!(lab.app.hub.revoke(|subscriber| subscriber.client() == Some("ann")), 1);
         assert_eq!(split(stomp.read_to_end()).1, owned(REVOKED));

@@ -207,10 +207,10 @@ fn a_slow_reader_is_told_of_each_hole() {
         assert_eq!(cut.ending(), Some(Ending::Linger), "{target}");
         cut.unblock();
         let bytes = cut.bytes();
-        let word = "this client reads its messages too slowly";
-        assert!(String::from_utf8_lossy(&bytes).contains(word), "{target}");
+        let sentence = "this client reads its messages too slowly";
+        assert!(String::from_utf8_lossy(&bytes).contains(sentence), "{target}");
         if !target.contains("texts") {
-            assert_eq!(read(target, &bytes).last().map(String::as_str), Some(&*format!("end 4408 {word}")), "{target}");
+            assert_eq!(read(target, &bytes).last().map(String::as_str), Some(&*format!("end 4408 {sentence}")), "{target}");
         }
     }
 }

@@ -49,12 +49,12 @@ fn what_was_checked_before_is_not_subscribed() {
     // A WebSocket asks about publishing, too.
     assert_eq!(wire::frames(&bytes[head..]), [wire::close_with(1_012, SENTENCE)]);
     let (_, bytes) = answer("long-poll?");
-    let (held, _) = wire::answer(&bytes, false);
-    assert_eq!((held.status, [readers::envelope(&serde_json::from_slice(&held.body).unwrap())]), (503, end.clone()));
+    let (poll, _) = wire::answer(&bytes, false);
+    assert_eq!((poll.status, [readers::envelope(&serde_json::from_slice(&poll.body).unwrap())]), (503, end.clone()));
     let (_, bytes) = answer("long-poll?callback=f");
-    let (held, _) = wire::answer(&bytes, false);
-    let json = held.text().strip_prefix("/**/f(").and_then(|text| text.strip_suffix(");")).unwrap();
-    assert_eq!((held.status, [readers::envelope(&serde_json::from_str(json).unwrap())]), (200, end));
+    let (poll, _) = wire::answer(&bytes, false);
+    let json = poll.text().strip_prefix("/**/f(").and_then(|text| text.strip_suffix(");")).unwrap();
+    assert_eq!((poll.status, [readers::envelope(&serde_json::from_str(json).unwrap())]), (200, end));
     // The rest are answered at once, by what the policy said.
     assert_eq!(TECHNIQUES.len(), 9);
     for target in ["poll?", "page?"] {
