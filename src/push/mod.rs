@@ -57,13 +57,60 @@
 //! Messages for a slow reader wait in the queue of its connection, under the policy
 //! [`SlowConsumer`](crate::session::SlowConsumer).
 //!
-//! - With `disconnect` no message is lost silently: the connection is closed, and the client
-//!   returns with its cursor and receives what it missed, or a gap.
+//! - With `disconnect` no message is lost silently: the connection is closed, with a last word if
+//!   the client still reads. The client returns with its cursor and receives what it missed, or a
+//!   gap.
 //! - With `drop-oldest` and `keep-latest`, messages are dropped in the middle of a stream that
 //!   continues. A gap without `from` stands in their place if the format can express one. It says
 //!   that messages between the ids before and after it are missing. A client that needs them sends
 //!   a poll with the id before the gap. Its cursor is still the last id that it has received.
 //!   Topics count the dropped messages.
+//!
+//! # The last word
+//!
+//! A hub or a server that ends a connection on purpose tells the client why, before its resources
+//! go: a code of the WebSocket registry, and a sentence for a person. In every JSON form it is the
+//! same object. `retry` is there if the server knows when the client should come back, in
+//! milliseconds:
+//!
+//! `{"end":true,"code":1001,"sentence":"this server shuts down","retry":1500}`
+//!
+//! | code | cause | what a client does | status before the head, and of a poll |
+//! |---|---|---|---|
+//! | 1001 | the server shuts down | comes back after `retry` | 503 |
+//! | 1008 | [`Hub::revoke`] has withdrawn access | does not come back with the same rights | 403 |
+//! | 1012 | messages of the log were lost, or access has changed while the client caught up | comes back with its cursor at once | 503 |
+//! | 1013 | the hub is full, the log is away or behind, or no thread is left | comes back after `retry`, or after a pause | 503 |
+//! | 4408 | the client reads too slowly | comes back with its cursor | – |
+//! | 4410 | messages are gone, and the format cannot tell of a gap | begins again without a cursor | 410 |
+//!
+//! | technique | its form |
+//! |---|---|
+//! | server-sent events | `retry:` if it is known, then an event named `end` with the object as its data and without an id; then the end of the response |
+//! | the same, `format=json` | an event without a name, as every event of this format has |
+//! | streaming | the object as a line, then the end of the response |
+//! | hidden iframe | `<script>parent.f({"end":true,...})</script>`, then the end of the page |
+//! | multipart | a part with the fields `Content-Type: application/json` and `X-End: 1`, and the object; behind it the closing delimiter, `--boundary--` |
+//! | WebSocket | a close frame with the code and the sentence |
+//! | STOMP | an ERROR with the headers `message`, `code` and `retry`, then the same close frame |
+//! | long polling, and a short poll that waits for the log | the status of the table with `Retry-After`, and the object as a JSON body |
+//! | JSONP | status 200, `/**/f({"end":true,...});`: a browser does not run a script with another status |
+//! | meta refresh, while it waits for the log | a page with the status of the table, the sentence in `<p class="end">`, and a refresh to the same cursor after `retry` |
+//!
+//! The last word follows everything that the connection has taken before, and nothing follows it.
+//! It is no message: it changes no cursor. A stream of `format=raw` cannot say one, because its
+//! lines are payloads alone. It ends, and is cut if its client reads too slowly.
+//!
+//! - An `EventSource` reconnects by itself after the end, with its last id, unless the page closes it.
+//!   After 1008 the policy refuses it with 403, and the browser gives up.
+//! - Before the head of a stream there is a status and the sentence as text. A page cannot see the
+//!   status of a frame, so a hidden iframe gets its script with the status 503, too.
+//! - A slow reader has [`Limits::close_timeout`](crate::Limits::close_timeout) to take the output and
+//!   the last word; the messages that waited behind the output are dropped, and come again with the
+//!   client's cursor. A reader that takes no bytes is cut without a last word.
+//!   [`Snapshot::slow_told`](crate::session::Snapshot::slow_told) counts the former, and
+//!   `slow_disconnects` both.
+//! - A stream that ends after its `max_bytes` has no last word: its client goes on at once.
 //!
 //! # Techniques of an application
 //!
@@ -103,8 +150,8 @@ mod techniques;
 
 pub use http::{Call, Endpoint, Form, GapForm, Mounted, Rejection, Technique};
 pub use hub::{
-    Access, Clock, Hub, HubConfig, HubStats, LogState, LogStats, PublishError, Published, SubscribeError, Subscription, SubscriptionStatus,
-    TopicInfo,
+    Access, Clock, Hub, HubConfig, HubStats, LogState, LogStats, PublishError, Published, SubscribeError, Subscriber, Subscription,
+    SubscriptionStatus, TopicInfo,
 };
 pub use log::{BadLogAddress, Entry, EpochProposal, Following, Log, LogError, LogReader, LogSession, LogWriter, Record, SharedLog};
 pub use model::{

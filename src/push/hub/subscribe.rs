@@ -5,16 +5,20 @@
 //! to `subscription`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::time::{Duration, Instant};
 
 use super::hub::Hub;
 use super::lookup::{Lookup, Search};
 use super::state::{ClientKey, Sink, State, WaitingPoll};
+use super::subscribe_error::SubscribeError;
 use super::topic_table::TopicSlots;
 use crate::push::log::{Patience, Reading};
-use crate::push::model::{Cursor, Id, PollForm, Replay, Topics};
-use crate::session::Reply;
+use crate::push::model::{Cursor, Id, PollAnswers, PollForm, Replay, Topics, access_changed};
+use crate::session::{LastWord, Reply};
 
 impl Hub {
     /// Subscribes a connection that was sent all messages up to `parameters.sent_to`. If other
@@ -24,6 +28,9 @@ impl Hub {
         let now = self.config().clock.now();
         let mut state = self.lock();
         state.expire_presence(now);
+        if parameters.is_outdated(self) {
+            return SubscribeOutcome::AccessChanged;
+        }
         let Some(slots) = state.slots_for(parameters.topics) else { return SubscribeOutcome::TooManyTopics };
         let reading = Reading {
             gaps_told_to: parameters.gaps_told_to,
@@ -40,7 +47,7 @@ impl Hub {
         }
         let drops = DropCounters(slots.iter().map(|slot| Arc::clone(&state.topics[*slot].drops)).collect());
         let guard = self.new_guard(&mut state, parameters, &slots);
-        state.insert_subscriber(guard.key, &slots, parameters.technique, sink);
+        state.insert_subscriber(guard.key, &slots, parameters.technique, parameters.named_key(), sink);
         // The subscriber is inserted before it counts as online: a subscriber of the presence topic
         // receives its own join message.
         guard.identity.enter(&mut state, parameters.technique, now);
@@ -60,7 +67,12 @@ impl Hub {
         let now = self.config().clock.now();
         let mut state = self.lock();
         state.expire_presence(now);
-        let Some(slots) = state.slots_for(parameters.topics) else { return HoldOutcome::TooManyTopics(reply) };
+        if parameters.is_outdated(self) {
+            return HoldOutcome::Refused(access_changed(), reply);
+        }
+        let Some(slots) = state.slots_for(parameters.topics) else {
+            return HoldOutcome::Refused(SubscribeError::TooManyTopics.last_word(), reply);
+        };
         let found = state.read(&slots, &self.reading(cursor));
         let missed = match self.search_of(parameters.topics, found) {
             Search::Here(missed) => missed,
@@ -75,9 +87,10 @@ impl Hub {
         // take the lock again.
         let (key, identity) = (guard.key, guard.identity.clone());
         reply.carry(guard);
-        let held = reply.hold(wait, state.empty_answer(form, missed.last));
-        let poll = WaitingPoll { held, form: form.clone(), cursor: missed.last, client: parameters.client_key() };
-        state.insert_subscriber(key, &slots, parameters.technique, Sink::Poll(poll));
+        let answers = state.poll_answers(form, missed.last);
+        let held = reply.hold_with(wait, Arc::<PollAnswers>::clone(&answers));
+        let sink = Sink::Poll(WaitingPoll { held, answers });
+        state.insert_subscriber(key, &slots, parameters.technique, parameters.named_key(), sink);
         identity.enter(&mut state, parameters.technique, now);
         HoldOutcome::Held
     }
@@ -108,6 +121,10 @@ pub(crate) struct SubscribeParameters<'a> {
     /// The technique's name in counters.
     pub(crate) technique: &'static str,
     pub(crate) client: Option<&'a Arc<str>>,
+    /// The user of a protocol that has users. A user does not count as one client, as a token does.
+    pub(crate) user: Option<&'a Arc<str>>,
+    /// How many times access was withdrawn before the access of the client was checked.
+    pub(crate) revocations: u64,
     /// The connection was sent all messages up to this id.
     pub(crate) sent_to: Id,
     /// The sequence number up to which the client was told of gaps.
@@ -118,6 +135,17 @@ pub(crate) struct SubscribeParameters<'a> {
 impl SubscribeParameters<'_> {
     fn client_key(&self) -> Option<ClientKey> {
         self.client.map(|token| (Arc::clone(token), self.topics.clone()))
+    }
+
+    /// The name by which access can be withdrawn.
+    fn named_key(&self) -> Option<ClientKey> {
+        self.client.or(self.user).map(|name| (Arc::clone(name), self.topics.clone()))
+    }
+
+    /// Whether access was withdrawn from some clients since the access of this one was checked. The
+    /// answer is exact under the hub's lock.
+    fn is_outdated(&self, hub: &Hub) -> bool {
+        hub.revocations().load(SeqCst) != self.revocations
     }
 }
 
@@ -153,6 +181,7 @@ pub(crate) enum SubscribeOutcome {
     Behind(Replay),
     Later(Lookup),
     TooManyTopics,
+    AccessChanged,
 }
 
 /// The result of [`Hub::hold_poll`].
@@ -160,10 +189,11 @@ pub(crate) enum HoldOutcome<'r> {
     Held,
     Behind(Replay, Reply<'r>),
     Later(Lookup, Reply<'r>),
-    TooManyTopics(Reply<'r>),
+    Refused(LastWord, Reply<'r>),
 }
 
 /// The drop counters of the topics to which a connection is subscribed.
+#[derive(Default)]
 pub(crate) struct DropCounters(Vec<Arc<AtomicU64>>);
 
 impl DropCounters {

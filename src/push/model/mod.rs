@@ -9,6 +9,7 @@ mod encoding;
 mod envelope;
 mod id;
 mod json;
+mod note;
 mod payload;
 mod per_technique;
 mod poll_form;
@@ -32,7 +33,8 @@ pub use wire_form::Format;
 
 pub(crate) use answer_fields::AnswerFields;
 pub(crate) use encoding::{EncodeMessage, WireForm};
-pub(crate) use poll_form::PollForm;
+pub(crate) use note::{EncodeNote, Note, access_changed, come_back, gone, log_unavailable, revoked, status_of, try_again};
+pub(crate) use poll_form::{PollAnswers, PollForm};
 pub(crate) use stomp_form::{StompForm, StompVariant, TOPIC};
 pub(crate) use topic_name::{PRESENCE, check_topic_name, is_valid_name};
 pub(crate) use wire_form::SharedForm;

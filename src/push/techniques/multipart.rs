@@ -2,13 +2,16 @@
 //! (`multipart/x-mixed-replace`, Netscape 1995; RFC 2046, section 5.1).
 //!
 //! On the wire: each part ends with the *next* boundary, because only the boundary tells a reader
-//! that the part is complete. The heartbeat is a field in the head of the next part. Costs about
+//! that the part is complete. The heartbeat is a field in the head of the next part. The last word of
+//! a server that ends the response on purpose is a part with the field `X-End`. Costs about
 //! 120 bytes per message. Choose it for pictures that replace each other, such as those of cameras;
 //! for data, choose server-sent events.
 
+use std::sync::Arc;
+
 use crate::proto::Frame;
 use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, StreamPlan, Technique};
-use crate::push::model::{Format, SharedForm};
+use crate::push::model::{Format, Note, SharedForm};
 use crate::session::Reply;
 
 pub(crate) const TECHNIQUE: Technique = Technique {
@@ -41,11 +44,28 @@ fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
         wire_form: form.shared(),
         content_type: format!("{}; boundary={boundary}", form.content_type).into(),
         preface: |call, _| format!("--{}\r\n", call.hub.constants().boundary).into_bytes(),
-        encode_gap: Box::new(move |gap| {
-            let gap = gap.json();
-            let head = format!("Content-Type: application/json\r\nX-Gap: 1\r\nContent-Length: {}\r\n\r\n", gap.len());
-            Frame::chunk(format!("{head}{gap}\r\n--{boundary}\r\n").as_bytes())
+        encode_note: Arc::new(move |note| {
+            let (json, after) = (note.json(), note_end(note));
+            let field = note_field(note);
+            let head = format!("Content-Type: application/json\r\n{field}: 1\r\nContent-Length: {}\r\n\r\n", json.len());
+            Some(Frame::chunk(format!("{head}{json}\r\n--{boundary}{after}\r\n").as_bytes()))
         }),
         limit_bytes: None,
     })
+}
+
+/// The field that tells a note from a message.
+const fn note_field(note: Note<'_>) -> &'static str {
+    match note {
+        Note::Gap(_) => "X-Gap",
+        Note::End(_) => "X-End",
+    }
+}
+
+/// The end of the boundary behind a note. No part follows the last word (RFC 2046, section 5.1.1).
+const fn note_end(note: Note<'_>) -> &'static str {
+    match note {
+        Note::Gap(_) => "",
+        Note::End(_) => "--",
+    }
 }

@@ -12,11 +12,17 @@
 //! because the envelope has it: one `onmessage` listener receives everything, and a gap is
 //! `{"gap":true}`.
 //!
+//! The last word of a server that ends the stream on purpose is an event named `end`, or with
+//! `format=json` an event with `{"end":true}`. It has no id. The browser reconnects after it, unless
+//! the page closes the `EventSource`.
+//!
 //! A browser that receives a status other than 200 never reconnects. Therefore a `Last-Event-ID`
 //! that this hub did not give out is not refused: the stream begins with a gap and all retained
 //! messages. An empty one counts as absent. Libraries that cannot set the field append it to the
 //! address as `lastEventId`, a second name of `last_event_id`. If a request has both, `lastEventId`
 //! counts, because it is newer.
+
+use std::sync::Arc;
 
 use crate::proto::Frame;
 use crate::proto::sse::Event;
@@ -56,10 +62,10 @@ fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
             let event = Event::without_data().retry(call.hub.config().retry);
             encode(&from.iter().fold(event, |event, id| event.id(id)))
         },
-        encode_gap: Box::new(move |gap| {
-            let (json, from) = (gap.json(), gap.from.map(|id| id.to_string()));
-            let event = from.iter().fold(Event::data(&json), |event, id| event.id(id));
-            Frame::chunk(&encode(&if form.format == Format::Json { event } else { event.event("gap") }))
+        encode_note: Arc::new(move |note| {
+            let (json, reached) = (note.json(), note.reached().map(|id| id.to_string()));
+            let event = reached.iter().fold(Event::data(&json), |event, id| event.id(id));
+            Some(Frame::chunk(&encode(&if form.format == Format::Json { event } else { event.event(note.name()) })))
         }),
         limit_bytes: None,
     })
