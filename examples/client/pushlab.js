@@ -213,7 +213,7 @@ export function pollByScript(attempt, endpoint, parameters) {
 async function longPolls(attempt, poll) {
   for (let wait = 0; ; wait = HOLD_S) {
     attempt.signal.throwIfAborted();
-    attempt.expect(wait * 1000 + attempt.options.answerMs, "no answer in time");
+    attempt.expect(wait * 1000 + attempt.options.answerMs);
     attempt.takeAnswer(await poll(attempt, "long-poll", { wait }));
   }
 }
@@ -258,7 +258,7 @@ class Attempt {
   #ending = new AbortController();
   #began = performance.now();
   #heardAt = 0;
-  #limit = []; // of the silence, in milliseconds, and the words of its error
+  #limitMs; // of the silence
   #timer;
 
   /** `owner` has `base`, `cursor` and `options`, and for a technique `wentLive` and `took`. */
@@ -281,7 +281,7 @@ class Attempt {
   /** Resolves with the value of `run`, or with the error that ended the attempt. Never rejects. */
   async #run(run) {
     const cut = new Promise((_, reject) => this.signal.addEventListener("abort", () => reject(this.signal.reason)));
-    this.expect(this.options.answerMs, "no answer in time");
+    this.expect(this.options.answerMs);
     const value = await Promise.race([cut, this.#begin(run)]).catch((error) => error);
     this.end(new Error("the attempt is over"));
     return value;
@@ -300,19 +300,19 @@ class Attempt {
   }
 
   /** Ends the attempt if nothing is heard for this time. */
-  expect(...limit) {
-    this.#limit = limit;
+  expect(limitMs) {
+    this.#limitMs = limitMs;
     this.#listen();
   }
 
   #listen() {
     clearTimeout(this.#timer);
     this.#heardAt = performance.now();
-    if (!this.signal.aborted) this.#timer = setTimeout(() => this.#isSilent(), this.#limit[0]);
+    if (!this.signal.aborted) this.#timer = setTimeout(() => this.#isSilent(), this.#limitMs);
   }
 
   async #isSilent() {
-    if (!this.isLive || !this.technique.isSilent) return this.end(new Error(this.#limit[1]));
+    if (!this.isLive || !this.technique.isSilent) return this.end(new Error(`${this.isLive ? "silent for" : "no answer in"} ${this.#limitMs / 1000} s`));
     await this.check();
     return this.#listen();
   }
@@ -329,7 +329,7 @@ class Attempt {
     this.#listen();
     if (this.isLive || this.signal.aborted) return;
     this.isLive = true;
-    this.expect(2 * this.options.heartbeatMs, "silent for two heartbeats");
+    this.expect(2 * this.options.heartbeatMs);
     this.owner.wentLive(this);
   }
 
@@ -585,7 +585,7 @@ const readShared = (attempt) =>
       const isWanted = !envelope.id || options.topics.some((topic) => [topic, `${topic}.presence`].includes(envelope.topic));
       attempt.take(isWanted ? envelope : { last: envelope.id });
     };
-    const listen = () => ((silence = 0), attempt.expect(SHARED_MS, "no tab leads"));
+    const listen = () => ((silence = 0), attempt.expect(SHARED_MS));
     channel.onmessage = ({ data }) => {
       if (data.hello) return;
       listen();
