@@ -1,9 +1,6 @@
 // pushlab.js: subscribes to topics of a pushlab hub, by the best technique that gets through.
 //
 // For browsers (ES2022 modules), Node.js 20 and newer, and Deno. pushlab.d.ts explains the options.
-// Order: helpers, parsers, techniques, one attempt of one technique, the stream that goes from
-// attempt to attempt, the stream that tabs share, `subscribe`.
-//
 // A message's id is the cursor. Each connection begins after the last id, and a message that is not
 // newer than the cursor is dropped: so each message is delivered once and in order.
 
@@ -14,9 +11,10 @@ const KEPT_BYTES = 1_000_000; // a stream that the browser keeps in memory ends 
 const TICK_MS = 2000; // between two looks at the clock, and at the leading tab
 const SLEPT_MS = 15_000; // the machine slept if a look at the clock is so much too late
 const UNANSWERED = 3; // looks without a word from the leading tab, until another tab leads
-const SHARED_MS = 30_000; // the same, until a tab gives up sharing
+const SHARED_MS = 30_000; // without a word from a leading tab, until a tab gives up sharing
 const AUTO = ["ws", "events", "eventsource", "stream", "xhr", "long-poll", "script-poll", "iframe"];
-const DEFAULTS = { technique: "auto", after: null, headers: {}, answerMs: 4000, heartbeatMs: 25_000, retryMs: [500, 15_000], climbMs: 30_000, topicsMax: 32 };
+const DEFAULTS = { technique: "auto", after: null, headers: {}, topicsMax: 32, WebSocket: globalThis.WebSocket };
+const TIMES = { answerMs: 4000, heartbeatMs: 25_000, retryMs: [500, 15_000], climbMs: 30_000 };
 
 // ---- Helpers ------------------------------------------------------------------------------------
 
@@ -25,6 +23,7 @@ const canStream = () => typeof ReadableStream !== "undefined" && "body" in Respo
 const canShare = () => page !== undefined && browser?.locks !== undefined && typeof BroadcastChannel !== "undefined";
 const isOffline = () => browser?.onLine === false;
 const isError = (value) => value instanceof Error;
+const AGAIN = new Error("the stream begins again"); // ends an attempt that did not fail
 const failure = (words, more) => Object.assign(new Error(words), more);
 const baseOf = (url) => new URL(typeof url === "function" ? url() : url, globalThis.location?.href).href.replace(/\/$/, "");
 const isOfPage = (base) => page !== undefined && base !== undefined && new URL(base).origin === location.origin;
@@ -48,30 +47,20 @@ export function isAfter(id, cursor) {
 
 /** Calls a hook. Its error is reported as uncaught, and does not end the stream. */
 function call(hook, ...values) {
-  try {
-    hook?.(...values);
-  } catch (error) {
-    queueMicrotask(() => { throw error; });
-  }
-}
-
-/** The error of a response. `retryMs` is the server's wish. */
-async function refusal({ status, headers }, text) {
-  const seconds = Number(headers.get("Retry-After") ?? NaN);
-  return failure(text.trim() || `status ${status}`, { status, retryMs: seconds >= 0 ? seconds * 1000 : undefined });
+  try { hook?.(...values); } catch (error) { queueMicrotask(() => { throw error; }); }
 }
 
 /** The envelopes in an answer to a poll. The last one only moves the cursor. */
-const envelopesOf = ({ messages = [], last, gap, from, end }) => [gap && { gap, from }, ...messages, end && { end }, last && { last }].filter(Boolean);
+const envelopesOf = (answer) =>
+  answer.end ? [answer] : [answer.gap && { gap: true, from: answer.from }, ...(answer.messages ?? []), answer.last && { last: answer.last }].filter(Boolean);
 
-/** Moves a cursor to an envelope, and tells the hooks. What is not newer than the cursor is dropped. */
-function deliver(place, { onmessage, ongap, onend }, envelope, isWanted = true) {
+/** Moves a cursor to an envelope, and calls the hooks. What is not newer than the cursor is dropped. */
+function deliver(place, { onmessage, ongap, onend }, envelope) {
   const { id, end, gap, from, last } = envelope;
-  if (end) return call(onend, end);
+  if (end) return call(onend, { code: envelope.code, sentence: envelope.sentence });
   if (gap ? from && !isAfter(from, place.cursor) : !isAfter(id ?? last, place.cursor)) return undefined;
   place.cursor = id ?? last ?? from ?? place.cursor;
-  if (gap) return call(ongap, from ?? null);
-  return id && isWanted ? call(onmessage, envelope) : undefined;
+  return gap ? call(ongap, from ?? null) : id && call(onmessage, envelope);
 }
 
 // ---- Parsers ------------------------------------------------------------------------------------
@@ -84,12 +73,10 @@ export class Lines {
 
   /** Returns the lines that these bytes complete. */
   push(bytes) {
-    let text = typeof bytes === "string" ? bytes : this.#decoder.decode(bytes, { stream: true });
+    const text = typeof bytes === "string" ? bytes : this.#decoder.decode(bytes, { stream: true });
     if (text === "") return [];
-    const isHalf = this.#wasCR && text[0] === "\n";
+    const lines = (this.#wasCR && text[0] === "\n" ? text.slice(1) : text).split(/\r\n|\r|\n/);
     this.#wasCR = text.endsWith("\r");
-    if (isHalf) text = text.slice(1);
-    const lines = text.split(/\r\n|\r|\n/);
     lines[0] = this.#rest + lines[0];
     this.#rest = lines.pop();
     return lines;
@@ -105,9 +92,7 @@ export class EventParser {
   #data = [];
 
   /** Returns the events that these bytes complete, each as `{type, data, lastEventId}`. */
-  push(bytes) {
-    return this.#lines.push(bytes).flatMap((line) => (line === "" ? this.#end() : this.#field(line)));
-  }
+  push(bytes) { return this.#lines.push(bytes).flatMap((line) => (line === "" ? this.#end() : this.#field(line))); }
 
   #field(line) {
     const [, name, value = ""] = /^([^:]*)(?:: ?(.*))?$/s.exec(line); // a comment has no name
@@ -131,35 +116,35 @@ export class EventParser {
 /** Opens something. `open` gets `resolve` and `reject`, and returns the function that closes it. */
 const connection = (attempt, open) => new Promise((resolve, reject) => attempt.signal.addEventListener("abort", open(resolve, reject)));
 
-const readWebSocket = (attempt) =>
-  connection(attempt, (_, reject) => {
-    const socket = new attempt.options.WebSocket(attempt.address("ws").replace(/^http/, "ws"));
-    socket.onopen = () => attempt.heard("head", null);
-    socket.onmessage = ({ data }) => attempt.takeJson(data);
-    socket.onerror = () => {}; // `onclose` follows
-    socket.onclose = ({ code, reason }) => reject(new Error(`closed with ${code} ${reason}`.trim()));
-    return () => socket.close();
-  });
+const readWebSocket = (attempt) => connection(attempt, (_, reject) => {
+  const socket = new attempt.options.WebSocket(attempt.address("ws").replace(/^http/, "ws"));
+  socket.onopen = () => attempt.heard("head", null);
+  socket.onmessage = ({ data }) => attempt.takeJson(data);
+  socket.onerror = () => {}; // `onclose` follows
+  socket.onclose = ({ code, reason }) => {
+    if (reason) attempt.take({ end: true, code, sentence: reason });
+    reject(new Error(`closed with ${code}`));
+  };
+  return () => socket.close();
+});
 
 /** Server-sent events with a parser of our own: it sees heartbeats, and sends header fields. */
 async function readEvents(attempt) {
   const parser = new EventParser();
   for await (const bytes of attempt.body("events", { format: "json" })) {
-    for (const { type, data } of parser.push(bytes)) attempt.take(type === "end" ? { end: JSON.parse(data) } : JSON.parse(data));
+    for (const { data } of parser.push(bytes)) attempt.take(JSON.parse(data));
     attempt.retryMs = parser.retryMs;
   }
 }
 
 /** Server-sent events with the browser's parser. It would reconnect by itself; here the stream does. */
-const readEventSource = (attempt) =>
-  connection(attempt, (_, reject) => {
-    const source = new EventSource(attempt.address("events", { format: "json" }), { withCredentials: attempt.options.credentials === "include" });
-    source.onopen = () => attempt.heard("head", null);
-    source.onmessage = ({ data }) => attempt.takeJson(data);
-    source.addEventListener("end", ({ data }) => attempt.take({ end: JSON.parse(data) }));
-    source.onerror = () => reject(new Error("the connection was lost"));
-    return () => source.close();
-  });
+const readEventSource = (attempt) => connection(attempt, (_, reject) => {
+  const source = new EventSource(attempt.address("events", { format: "json" }), { withCredentials: attempt.options.credentials === "include" });
+  source.onopen = () => attempt.heard("head", null);
+  for (const type of ["message", "end"]) source.addEventListener(type, ({ data }) => attempt.takeJson(data));
+  source.onerror = () => reject(new Error("the connection was lost"));
+  return () => source.close();
+});
 
 async function readLines(attempt) {
   const lines = new Lines();
@@ -167,25 +152,24 @@ async function readLines(attempt) {
 }
 
 /** The same by XMLHttpRequest, whose `responseText` grows while `readyState` is 3. */
-const readByXhr = (attempt) =>
-  connection(attempt, (resolve, reject) => {
-    const [xhr, lines] = [new XMLHttpRequest(), new Lines()];
-    let taken = 0;
-    xhr.open("GET", attempt.address("stream", { max_bytes: KEPT_BYTES }));
-    xhr.withCredentials = attempt.options.credentials === "include";
-    for (const [name, value] of Object.entries(attempt.headers)) xhr.setRequestHeader(name, value);
-    xhr.onprogress = () => {
-      if (xhr.status !== 200) return;
-      const text = xhr.responseText.slice(taken);
-      taken += text.length;
-      attempt.heard("body", text);
-      attempt.takeLines(lines.push(text));
-    };
-    xhr.onload = () => (xhr.status === 200 ? resolve() : reject(failure(xhr.responseText.trim(), { status: xhr.status })));
-    xhr.onerror = () => reject(new Error("the connection was lost"));
-    xhr.send();
-    return () => xhr.abort();
-  });
+const readByXhr = (attempt) => connection(attempt, (resolve, reject) => {
+  const [xhr, lines] = [new XMLHttpRequest(), new Lines()];
+  let taken = 0;
+  xhr.open("GET", attempt.address("stream", { max_bytes: KEPT_BYTES }));
+  xhr.withCredentials = attempt.options.credentials === "include";
+  for (const [name, value] of Object.entries(attempt.headers)) xhr.setRequestHeader(name, value);
+  xhr.onprogress = () => {
+    if (xhr.status !== 200) return;
+    const text = xhr.responseText.slice(taken);
+    taken += text.length;
+    attempt.heard("body", text);
+    attempt.takeLines(lines.push(text));
+  };
+  xhr.onload = () => (xhr.status === 200 ? resolve() : reject(attempt.refusal(xhr.status, xhr.responseText)));
+  xhr.onerror = () => reject(new Error("the connection was lost"));
+  xhr.send();
+  return () => xhr.abort();
+});
 
 async function pollByFetch(attempt, endpoint, parameters) {
   const text = await (await attempt.request(endpoint, parameters)).text();
@@ -197,11 +181,7 @@ async function pollByFetch(attempt, endpoint, parameters) {
 export function pollByScript(attempt, endpoint, parameters) {
   const [callback, element] = [token("push_"), page.createElement("script")];
   return connection(attempt, (resolve, reject) => {
-    globalThis[callback] = (answer) => {
-      attempt.wire("head", null);
-      attempt.wire("body", `/**/${callback}(${JSON.stringify(answer)});`);
-      resolve(answer);
-    };
+    globalThis[callback] = (answer) => (attempt.wire("head", null), attempt.wire("body", `/**/${callback}(${JSON.stringify(answer)});`), resolve(answer));
     element.onload = element.onerror = () => (reject(new Error("the script did not load")), element.remove(), delete globalThis[callback]);
     element.src = attempt.address(endpoint, { ...parameters, callback });
     page.head.append(element);
@@ -219,24 +199,17 @@ async function longPolls(attempt, poll) {
 }
 
 /** An endless page in a frame. Each message is a script element that calls a function of this page. */
-const readFrame = (attempt) =>
-  connection(attempt, (resolve) => {
-    const [callback, frame] = [token("push_"), page.createElement("iframe")];
-    globalThis[callback] = (envelope) => (attempt.wire("body", `<script>parent.${callback}(${JSON.stringify(envelope)})</script>\n`), attempt.take(envelope));
-    Object.assign(frame, { hidden: true, title: "a page without end", src: attempt.address("iframe", { callback }), onload: resolve });
-    page.body.append(frame);
-    // No event tells this page that the head of the frame's page has arrived. Its title does.
-    const arrival = setInterval(() => frame.contentDocument?.title === "messages" && (clearInterval(arrival), attempt.heard("head", null)), 50);
-    return () => (clearInterval(arrival), frame.remove(), delete globalThis[callback]);
-  });
+const readFrame = (attempt) => connection(attempt, (resolve) => {
+  const [callback, frame] = [token("push_"), page.createElement("iframe")];
+  globalThis[callback] = (envelope) => (attempt.wire("body", `<script>parent.${callback}(${JSON.stringify(envelope)})</script>\n`), attempt.take(envelope));
+  Object.assign(frame, { hidden: true, title: "a page without end", src: attempt.address("iframe", { callback }), onload: resolve });
+  page.body.append(frame);
+  // No event tells this page that the head of the frame's page has arrived. Its title does.
+  const arrival = setInterval(() => frame.contentDocument?.title === "messages" && (clearInterval(arrival), attempt.heard("head", null)), 50);
+  return () => (clearInterval(arrival), frame.remove(), delete globalThis[callback]);
+});
 
-/**
- * The techniques by name. A program may add its own. `run(attempt)` returns or rejects when its
- * connection ends, and closes everything when `attempt.signal` aborts. `works(options)` says whether
- * this environment has what it needs; `sendsFields`, whether its requests carry header fields
- * (otherwise the token goes into the query); `isSilent`, that scripts cannot see the server's
- * heartbeats. `held` is the number of HTTP connections that it occupies: a browser has six for a host.
- */
+/** The techniques by name. A program may add its own: pushlab.d.ts says what the fields mean. */
 export const techniques = {
   ws: { title: "WebSocket", held: 0, isSilent: true, works: ({ WebSocket }) => WebSocket !== undefined, run: readWebSocket },
   events: { title: "Server-sent events", held: 1, sendsFields: true, works: canStream, run: readEvents },
@@ -245,6 +218,7 @@ export const techniques = {
   xhr: { title: "XHR streaming", held: 1, sendsFields: true, works: () => typeof XMLHttpRequest !== "undefined", run: readByXhr },
   "long-poll": { title: "Long polling", held: 1, sendsFields: true, works: () => true, run: (attempt) => longPolls(attempt, pollByFetch) },
   "script-poll": { title: "Script-tag long polling", held: 1, works: () => page !== undefined, run: (attempt) => longPolls(attempt, pollByScript) },
+  shared: { title: "Shared by tabs", held: 0, sendsFields: true, works: canShare, run: (attempt) => readShared(attempt) },
   iframe: { title: "Hidden iframe", held: 1, isSilent: true, works: ({ base }) => isOfPage(base), run: readFrame },
 };
 
@@ -258,25 +232,19 @@ class Attempt {
   #ending = new AbortController();
   #began = performance.now();
   #heardAt = 0;
-  #limitMs; // of the silence
   #timer;
 
-  /** `owner` has `base`, `cursor` and `options`, and for a technique `wentLive` and `took`. */
+  /** `owner` has `base`, `cursor` and `options`, and takes what arrives by `wentLive` and `took`. */
   constructor(owner, name, run = techniques[name].run) {
     Object.assign(this, { owner, name, technique: techniques[name], options: owner.options });
     this.ended = this.#run(run);
   }
-
   get signal() { return this.#ending.signal; }
   get cursor() { return this.owner.cursor; }
   get silentMs() { return performance.now() - this.#heardAt; }
   get isSettled() { return this.isLive && (this.messages > 0 || performance.now() - this.#began > SETTLED_MS); }
   get headers() { return { ...(this.token && { Authorization: `Bearer ${this.token}` }), ...this.options.headers }; }
-
-  end(error) {
-    clearTimeout(this.#timer);
-    this.#ending.abort(error);
-  }
+  end(error) { clearTimeout(this.#timer); this.#ending.abort(error); }
 
   /** Resolves with the value of `run`, or with the error that ended the attempt. Never rejects. */
   async #run(run) {
@@ -286,7 +254,6 @@ class Attempt {
     this.end(new Error("the attempt is over"));
     return value;
   }
-
   async #begin(run) {
     const { token: given } = this.options;
     this.token = await (typeof given === "function" ? given() : given);
@@ -296,25 +263,17 @@ class Attempt {
       if (isError(answer)) throw answer;
       this.owner.cursor = answer.last;
     }
+    this.signal.throwIfAborted(); // nothing is opened that nothing would close
     return run(this);
   }
 
-  /** Ends the attempt if nothing is heard for this time. */
-  expect(limitMs) {
-    this.#limitMs = limitMs;
-    this.#listen();
-  }
-
-  #listen() {
+  /** Ends the attempt if nothing is heard for this time. A script that cannot hear heartbeats checks first. */
+  expect(limitMs = this.limitMs) {
     clearTimeout(this.#timer);
-    this.#heardAt = performance.now();
-    if (!this.signal.aborted) this.#timer = setTimeout(() => this.#isSilent(), this.#limitMs);
-  }
-
-  async #isSilent() {
-    if (!this.isLive || !this.technique.isSilent) return this.end(new Error(`${this.isLive ? "silent for" : "no answer in"} ${this.#limitMs / 1000} s`));
-    await this.check();
-    return this.#listen();
+    [this.limitMs, this.#heardAt] = [limitMs, performance.now()];
+    const silent = () => failure(`${this.isLive ? "silent for" : "no answer in"} ${limitMs / 1000} s`);
+    const act = () => (this.isLive && this.technique.isSilent ? this.check() : this.end(silent()));
+    if (!this.signal.aborted) this.#timer = setTimeout(act, limitMs);
   }
 
   /** Ends the attempt if a plain poll is not answered, or has a message that did not arrive here. */
@@ -322,45 +281,40 @@ class Attempt {
     const answer = await ask(this.owner);
     const misses = isError(answer) || answer.messages.some(({ id }) => isAfter(id, this.cursor));
     if (misses) this.end(new Error("the connection is silent"));
+    this.expect();
   }
 
   /** The server has answered: messages arrive from now on. */
   live() {
-    this.#listen();
+    this.expect();
     if (this.isLive || this.signal.aborted) return;
     this.isLive = true;
     this.expect(2 * this.options.heartbeatMs);
-    this.owner.wentLive(this);
+    this.owner.wentLive?.(this);
   }
 
   /** A head that scripts cannot see has arrived, or bytes of a stream: messages, or a heartbeat. */
-  heard(kind, value) {
-    this.wire(kind, value);
-    this.live();
-  }
+  heard(kind, value) { this.wire(kind, value); this.live(); }
 
-  /** Takes an envelope: a message, the notice of a gap, or the server's last words. */
+  /** Takes an envelope: a message, the notice of a gap, or the server's last word. */
   take(envelope) {
     if (this.signal.aborted) return;
-    this.live();
-    if (envelope.id) this.messages += 1;
-    this.owner.took(this, envelope);
+    const { id, end, sentence, retry } = envelope;
+    if (!end) this.live();
+    if (id) this.messages += 1;
+    this.owner.took?.(this, envelope);
+    if (end) this.end(failure(sentence, { retryMs: retry }));
   }
-
-  takeJson(text) {
-    this.wire("body", text);
-    this.take(JSON.parse(text));
-  }
-
+  takeJson(text) { this.wire("body", text); this.take(JSON.parse(text)); }
+  takeAnswer(answer) { for (const envelope of envelopesOf(answer)) this.take(envelope); }
   /** Takes the lines of a stream. An empty line is a heartbeat. */
-  takeLines(lines) {
-    for (const line of lines) if (line.trim() !== "") this.take(JSON.parse(line));
-  }
+  takeLines(lines) { for (const line of lines) if (line.trim() !== "") this.take(JSON.parse(line)); }
 
-  /** Takes the answer to a poll. */
-  takeAnswer(answer) {
-    this.live();
-    for (const envelope of envelopesOf(answer)) this.take(envelope);
+  /** The error of a response that is not 200. Its text may be the server's last word. */
+  refusal(status, text, seconds) {
+    const said = /^\{.*"end":true/s.test(text) ? JSON.parse(text) : { sentence: text.trim() || `status ${status}`, retry: seconds ? seconds * 1000 : undefined };
+    if (said.end) this.take(said);
+    return failure(said.sentence, { status, retryMs: said.retry });
   }
 
   /** The address of an endpoint. Notes that a request for it is sent. */
@@ -373,29 +327,23 @@ class Attempt {
     this.wire("request", url);
     return url;
   }
-
   async request(endpoint, parameters, fields) {
     this.signal.throwIfAborted(); // before it is noted: this request is not sent
-    const init = { cache: "no-store", credentials: this.options.credentials, headers: { ...this.headers, ...fields }, signal: this.signal };
-    const response = await fetch(this.address(endpoint, parameters), init);
+    const { signal, options: { credentials } } = this;
+    const response = await fetch(this.address(endpoint, parameters), { cache: "no-store", credentials, signal, headers: { ...this.headers, ...fields } });
     this.wire("head", response);
-    if (!response.ok && response.status !== 304) throw await refusal(response, await response.text());
-    return response;
+    if (response.ok || response.status === 304) return response;
+    throw this.refusal(response.status, await response.text(), response.headers.get("Retry-After"));
   }
 
   /** The pieces of a response without end. The attempt is live from the first byte on. */
   async *body(endpoint, parameters) {
     const reader = (await this.request(endpoint, parameters)).body.getReader();
-    for (let part = await reader.read(); !part.done; part = await reader.read()) {
-      this.heard("body", part.value);
-      yield part.value;
-    }
+    for (let part = await reader.read(); !part.done; part = await reader.read()) yield (this.heard("body", part.value), part.value);
   }
 
   /** Tells the hook `onwire` of a request, a head or a body. */
-  wire(kind, value) {
-    call(this.options.onwire, kind, value, this);
-  }
+  wire(kind, value) { call(this.options.onwire, kind, value, this); }
 }
 
 /** Polls once, without this client's name. Returns the answer, or the error. */
@@ -408,8 +356,6 @@ async function ask({ base, cursor, options }) {
 }
 
 // ---- The stream ---------------------------------------------------------------------------------
-
-const AGAIN = new Error("the stream begins again");
 
 /** Goes from attempt to attempt, and from technique to technique. */
 class Stream {
@@ -427,15 +373,9 @@ class Stream {
     this.#watchMachine();
     this.#run();
   }
-
   get technique() { return this.#attempt?.via ?? this.options.order[this.#at]; }
   get signal() { return this.#ending.signal; }
-
-  close() {
-    this.#enter("closed");
-    this.#ending.abort();
-    this.reconnect();
-  }
+  close() { this.#enter("closed"); this.#ending.abort(); this.reconnect(); }
 
   /** Ends the connection or the pause, and connects again at once. */
   reconnect() {
@@ -443,7 +383,6 @@ class Stream {
     this.#attempt?.end(AGAIN);
     this.#wait?.abort();
   }
-
   async #run() {
     await null; // no hook is called before `subscribe` has returned
     for (let fell; this.state !== "closed"; ) {
@@ -458,7 +397,7 @@ class Stream {
     }
   }
 
-  /** Pauses after an attempt, or returns the technique that it has left. */
+  /** Pauses after an attempt, or leaves the technique and returns which one it was. */
   async #recover({ isLive, isSettled, retryMs }, value) {
     const isEnded = !isError(value); // the server, or something before it, has ended the response
     if (isEnded && isSettled && retryMs === undefined) return undefined;
@@ -468,18 +407,15 @@ class Stream {
       const answer = await ask(this);
       if (!isError(answer)) this.#failures += 1;
       else if (answer.status) reason = answer; // another technique does not help
-      if (this.#failures >= FAILURES && this.#at + 1 < this.options.order.length) return this.#fall(reason.message);
+      if (this.#failures >= FAILURES && this.#at + 1 < this.options.order.length) {
+        const fell = { technique: this.options.order[this.#at], reason: reason.message };
+        [this.#failures, this.#tries, this.#at] = [0, 0, this.#at + 1];
+        this.#climb();
+        return fell;
+      }
     }
     return this.#pause(reason);
   }
-
-  #fall(reason) {
-    const fell = { technique: this.technique, reason };
-    [this.#failures, this.#tries, this.#at] = [0, 0, this.#at + 1];
-    this.#climb();
-    return fell;
-  }
-
   async #pause({ message: reason, status, retryMs }) {
     const [firstMs, mostMs] = this.options.retryMs;
     const backOffMs = Math.random() * Math.min(mostMs, firstMs * 2 ** this.#tries++);
@@ -495,27 +431,23 @@ class Stream {
     if (this.#isClimbing) return;
     this.#isClimbing = true;
     for (let pauseMs = this.options.climbMs; this.#at > 0 && this.state !== "closed"; pauseMs *= 2) {
-      await sleep(pauseMs, this.#ending.signal);
+      await sleep(pauseMs, this.signal);
       for (const name of this.options.order.slice(0, this.state === "live" ? this.#at : 0)) {
         const better = new Attempt(this, name);
-        await Promise.race([better.ended, sleep(this.options.answerMs, this.#ending.signal)]);
+        await Promise.race([better.ended, sleep(this.options.answerMs, this.signal)]);
         if (better === this.#attempt) break;
         better.end(AGAIN);
       }
     }
     this.#isClimbing = false;
   }
-
   wentLive(attempt) {
     const worse = this.#attempt;
     [this.#attempt, this.#at, this.#failures] = [attempt, this.options.order.indexOf(attempt.name), 0];
     if (attempt !== worse) worse.end(AGAIN);
     this.#enter("live");
   }
-
-  took(attempt, envelope) {
-    if (attempt === this.#attempt && this.state !== "closed") deliver(this, this.hooks, envelope);
-  }
+  took(attempt, envelope) { if (attempt === this.#attempt && this.state !== "closed") deliver(this, this.hooks, envelope); }
 
   #enter(state, detail) {
     if (this.state === "closed") return;
@@ -525,159 +457,116 @@ class Stream {
 
   /** Watches the network, the page's visibility, and a clock that stood still. */
   #watchMachine() {
-    const { signal } = this.#ending;
-    const on = (target, type, act) => target?.addEventListener?.(type, act, { signal });
-    const look = () => {
-      if (page?.hidden) return;
-      if (this.#wait) this.reconnect();
-      else if (this.#attempt?.silentMs > this.options.heartbeatMs) this.#attempt.check();
-    };
+    const on = (target, type, act) => target?.addEventListener?.(type, act, { signal: this.signal });
+    const look = () => page.hidden || (this.#wait ? this.reconnect() : this.#attempt?.silentMs > this.options.heartbeatMs && this.#attempt.check());
     on(globalThis, "offline", () => this.#attempt?.end(new Error("the network is away")));
     on(globalThis, "online", () => this.reconnect());
     for (const type of ["visibilitychange", "resume"]) on(page, type, look);
-    let last = Date.now();
+    let due = Date.now() + TICK_MS;
     const timer = setInterval(() => {
-      const lateMs = Date.now() - last - TICK_MS;
-      last = Date.now();
-      if (lateMs > SLEPT_MS && !page?.hidden) this.reconnect(); // a hidden page's timers are late anyway
+      if (Date.now() > due + SLEPT_MS && !page?.hidden) this.reconnect(); // a hidden page's timers are late anyway
+      due = Date.now() + TICK_MS;
     }, TICK_MS);
-    signal.addEventListener("abort", () => clearInterval(timer));
+    on(this.signal, "abort", () => clearInterval(timer));
   }
 }
 
 // ---- The stream that tabs share -----------------------------------------------------------------
 //
-// To share a stream is one more technique: a tab takes its envelopes from a BroadcastChannel. A Web
-// Lock elects the tab that leads: it has a stream for the topics of all tabs, and says in the channel
-// what arrives. Each tab has its own cursor. So it does not matter which tab leads, and when that
-// changes: a tab drops what is not newer than its cursor, and polls for what it has missed. It knows
-// that it has missed something, because each envelope names the place before it.
+// To share is one more technique: a tab takes its envelopes from a BroadcastChannel. A Web Lock elects
+// the tab that leads: it has a stream for the topics of all tabs, and says in the channel what arrives.
+// Each tab has its own cursor. So it does not matter which tab leads: a tab drops what is not newer
+// than its cursor, and polls for what it missed. Each envelope names the place before it, which tells.
 
-const readShared = (attempt) =>
-  connection(attempt, (_, reject) => {
-    const { owner, options } = attempt;
-    const channel = new BroadcastChannel(options.group);
-    let [place, silence, turn] = [null, 0, Promise.resolve()];
-    const catchUp = async (to) => {
-      for (let more = true; more && isAfter(to, attempt.cursor); ) {
-        const answer = await ask(owner);
-        if (isError(answer)) throw answer;
-        attempt.takeAnswer(answer);
-        more = answer.more;
-      }
-    };
-    const hearState = async ({ state, detail, topics, isFull, at }) => {
-      place = null;
-      const isCovered = options.topics.every((topic) => topics.includes(topic));
-      if (!isCovered && isFull) throw new Error("the tabs have more topics than one stream takes");
-      if (!isCovered || state !== "live") {
-        if (attempt.isLive || detail.status) throw failure(detail.reason ?? "the leading tab connects again", { status: detail.status });
-        return;
-      }
+const readShared = (attempt) => connection(attempt, (_, reject) => {
+  const { owner, options } = attempt;
+  const channel = new BroadcastChannel(options.group);
+  let [place, silence, turn] = [null, 0, Promise.resolve()];
+  const catchUp = async (to) => {
+    for (let answer = { more: true }; answer.more && isAfter(to, attempt.cursor); attempt.takeAnswer(answer)) {
+      answer = await ask(owner);
+      if (isError(answer)) throw answer;
+    }
+  };
+  const hearState = async ({ state, detail, topics, isFull, at }) => {
+    place = null;
+    const isCovered = options.topics.every((topic) => topics.includes(topic));
+    if (!isCovered && isFull) throw new Error("the tabs have more topics than one stream takes");
+    if (isCovered && state === "live") {
       await catchUp(at);
       [place, attempt.via] = [at, detail.technique];
       attempt.live();
-    };
-    const hearEnvelope = async ({ before, after, envelope }) => {
-      if (place === null) return;
-      if (before !== place) await catchUp(before);
-      place = after;
-      const isWanted = !envelope.id || options.topics.some((topic) => [topic, `${topic}.presence`].includes(envelope.topic));
-      attempt.take(isWanted ? envelope : { last: envelope.id });
-    };
-    const listen = () => ((silence = 0), attempt.expect(SHARED_MS));
-    channel.onmessage = ({ data }) => {
-      if (data.hello) return;
-      listen();
-      turn = turn.then(() => (data.state ? hearState(data) : hearEnvelope(data))).catch(reject);
-    };
-    const hello = () => channel.postMessage({ hello: true });
-    // A leader that does not answer is frozen. This tab then leads instead.
-    const timer = setInterval(() => {
-      silence += 1;
-      if (silence > 1) hello();
-      if (silence === UNANSWERED) lead(owner, { steal: true });
-    }, TICK_MS);
-    listen();
-    hello();
-    return () => (clearInterval(timer), channel.close());
-  });
+    } else if (attempt.isLive || detail.status) throw failure(detail.reason ?? "the leading tab connects again", { status: detail.status });
+  };
+  const hearEnvelope = async ({ before, after, envelope }) => {
+    if (place === null) return;
+    if (before !== place) await catchUp(before);
+    place = after;
+    const isWanted = !envelope.id || options.topics.some((topic) => [topic, `${topic}.presence`].includes(envelope.topic));
+    attempt.take(isWanted ? envelope : { last: envelope.id });
+  };
+  const hello = () => channel.postMessage({ hello: true });
+  channel.onmessage = ({ data }) => {
+    if (data.hello) return;
+    silence = 0;
+    attempt.expect(SHARED_MS);
+    turn = turn.then(() => (data.state ? hearState(data) : hearEnvelope(data))).catch(reject);
+  };
+  // A leader that does not answer is frozen. This tab then leads instead.
+  const timer = setInterval(() => {
+    if ((silence += 1) > 1) hello();
+    if (silence === UNANSWERED) lead(owner, { steal: true });
+  }, TICK_MS);
+  attempt.expect(SHARED_MS);
+  hello();
+  return () => (clearInterval(timer), channel.close());
+});
 
-techniques.shared = { title: "Shared by tabs", held: 0, sendsFields: true, works: canShare, run: readShared };
-
-/** Leads while this tab has the lock. It loses the lock to a tab that steals it. */
-async function lead(member, how) {
-  let leader = null;
-  const begin = () => (leader = new Leader(member)).over;
-  await navigator.locks.request(`${member.options.group} leader`, how, begin).catch(() => {});
-  leader?.close();
-}
-
+/** Takes part in the elections for as long as the subscription lasts. */
 async function share(member) {
   const { options, signal } = member;
   const isClosed = new Promise((resolve) => signal.addEventListener("abort", resolve));
   // The name of this lock tells the leader the topics of a tab, for as long as the tab lives.
-  await new Promise((held) => navigator.locks.request(`${options.group} tab ${token("")} ${options.topics}`, () => (held(), isClosed)));
+  navigator.locks.request(`${options.group} tab ${token("")} ${options.topics}`, () => isClosed);
   while (!signal.aborted) await lead(member, { signal });
 }
 
-class Leader {
-  #stream = null;
-  #place = null; // the last one that was said
-  #isFull = false;
-  #channel;
-  #member;
-
-  constructor(member) {
-    this.#member = member;
-    this.#channel = new BroadcastChannel(member.options.group);
-    this.#channel.onmessage = ({ data }) => data.hello && this.#open();
-    // A frozen page would keep the lock.
-    this.over = new Promise((resolve) => (member.signal.addEventListener("abort", resolve), page.addEventListener("freeze", resolve)));
-    this.#open();
-  }
-
-  close() {
-    this.#channel.close();
-    this.#channel = null;
-    this.#stream?.close();
-  }
-
-  /** Says the state of the stream, after a new one has replaced it if a tab has further topics. */
-  async #open() {
-    const { group, topicsMax, order, topics: own } = this.#member.options;
+/** Leads while this tab has the lock: until its end, until it is frozen, or until a tab steals the lock. */
+async function lead(member, how) {
+  const { options, signal } = member;
+  let [stream, place, isFull, channel] = [null, null, false, null];
+  const say = (words) => channel?.postMessage({ ...words, topics: stream.options.topics, isFull });
+  const sayEnvelope = (envelope) => say({ before: place, after: (place = envelope.id ?? envelope.from ?? place), envelope });
+  const onstate = (state, detail) => {
+    if (state === "live") place = stream.cursor;
+    if (state !== "closed") say({ state, detail, at: place });
+  };
+  const hooks = { onmessage: sayEnvelope, ongap: (from) => sayEnvelope({ gap: true, from }), onend: (end) => sayEnvelope({ end: true, ...end }), onstate };
+  /** Says the state of the stream. If a tab has further topics, a new stream takes its place. */
+  const answer = async () => {
     const { held } = await navigator.locks.query();
-    const lists = held.filter(({ name }) => name.startsWith(`${group} tab `)).map(({ name }) => name.split(" ").at(-1).split(","));
-    const [topics, has] = [new Set(own), new Set(this.#stream?.options.topics)];
+    const lists = held.filter(({ name }) => name.startsWith(`${options.group} tab `)).map(({ name }) => name.split(" ").at(-1).split(","));
+    const [topics, has] = [new Set(options.topics), new Set(stream?.options.topics)];
     // Topics that the stream has stay: a tab with others may find no room.
     for (const list of [...lists.filter((each) => each.every((topic) => has.has(topic))), ...lists]) {
-      if (new Set([...topics, ...list]).size <= topicsMax) list.forEach((topic) => topics.add(topic));
+      if (new Set([...topics, ...list]).size <= options.topicsMax) list.forEach((topic) => topics.add(topic));
     }
-    this.#isFull = lists.flat().some((topic) => !topics.has(topic));
-    if ([...topics].every((topic) => has.has(topic))) return this.#sayState(this.#stream.state, { technique: this.#stream.technique });
-    const hooks = {
-      onmessage: (envelope) => this.#sayEnvelope(envelope),
-      ongap: (from) => this.#sayEnvelope({ gap: true, from }),
-      onend: (end) => this.#sayEnvelope({ end }),
-      onstate: (state, detail) => this.#sayState(state, detail),
-    };
-    const last = this.#stream;
-    if (!this.#channel) return undefined; // the leadership was lost meanwhile
-    this.#stream = new Stream({ ...this.#member.options, order: order.slice(1), topics: [...topics] }, hooks, last?.cursor ?? this.#member.cursor);
+    isFull = lists.flat().some((topic) => !topics.has(topic));
+    if ([...topics].every((topic) => has.has(topic))) return onstate(stream.state, { technique: stream.technique });
+    const last = stream;
+    if (channel) stream = new Stream({ ...options, order: options.order.slice(1), topics: [...topics] }, hooks, last?.cursor ?? member.cursor);
     return last?.close();
-  }
-
-  #sayState(state, detail) {
-    if (!this.#channel || state === "closed") return;
-    if (state === "live") this.#place = this.#stream.cursor;
-    this.#channel.postMessage({ state, detail, topics: this.#stream.options.topics, at: this.#place, isFull: this.#isFull });
-  }
-
-  #sayEnvelope(envelope) {
-    const before = this.#place;
-    this.#place = envelope.id ?? envelope.from ?? before;
-    this.#channel?.postMessage({ before, after: this.#place, envelope });
-  }
+  };
+  const begin = () => {
+    channel = new BroadcastChannel(options.group);
+    channel.onmessage = ({ data }) => data.hello && answer();
+    answer();
+    return new Promise((resolve) => (signal.addEventListener("abort", resolve), page.addEventListener("freeze", resolve, { once: true })));
+  };
+  await navigator.locks.request(`${options.group} leader`, how, begin).catch(() => {});
+  channel?.close();
+  channel = null;
+  stream?.close();
 }
 
 // ---- subscribe ----------------------------------------------------------------------------------
@@ -693,7 +582,7 @@ export function subscribe(url, options = {}) {
 /** Checks the options, and chooses the techniques that work here. */
 function prepare(url, options) {
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  const settings = { ...DEFAULTS, WebSocket: globalThis.WebSocket, ...given, url, topics: [given.topics ?? []].flat() };
+  const settings = { ...DEFAULTS, ...TIMES, ...given, url, topics: [given.topics ?? []].flat() };
   const { topics, technique, headers, token: secret, credentials, presence, share: scope } = settings;
   if (topics.length === 0 || topics.some((topic) => !/^[^\s,/]+$/.test(topic))) throw new TypeError("`topics` must be the name of a topic, or a list of names");
   const names = technique === "auto" ? AUTO.filter((name) => !canStream() || !["eventsource", "xhr"].includes(name)) : [technique].flat();
@@ -703,8 +592,8 @@ function prepare(url, options) {
   const needsFields = Object.keys(headers).length > 0;
   const order = names.filter((name) => techniques[name].works({ ...settings, base }) && (techniques[name].sendsFields || !needsFields));
   if (order.length === 0) throw new TypeError(`none of these techniques works here${needsFields ? " with header fields" : ""}: ${names.join(", ")}`);
-  if (!scope || !canShare()) return { ...settings, order };
   // Tabs share a stream only if the server treats them alike.
-  const group = `pushlab ${JSON.stringify([baseOf(url), order, headers, secret, credentials, presence, scope])}`;
-  return { ...settings, order: ["shared", ...order], group };
+  const group = `pushlab ${JSON.stringify([base, order, headers, secret, credentials, presence, scope])}`;
+  const isShared = scope && canShare() && !(scope === true && typeof secret === "function"); // whose token is it?
+  return isShared ? { ...settings, order: ["shared", ...order], group } : { ...settings, order };
 }

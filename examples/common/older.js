@@ -54,7 +54,7 @@ async function shortPolls(attempt, poll) {
 /** An empty answer is a 304 and costs its head only. */
 async function pollWithEtag(attempt) {
   const response = await attempt.request("poll", {}, { "If-None-Match": `"${attempt.cursor}"` });
-  if (response.status === 304) return {};
+  if (response.status === 304) return { last: attempt.cursor };
   const text = await response.text();
   attempt.wire("body", text);
   return JSON.parse(text);

@@ -4,7 +4,10 @@
 // node programs.mjs EXAMPLES PICTURES [event-loop|threads ...]
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
 import process from "node:process";
+import WebSocketOfNode, { WebSocketServer } from "ws";
 import { onBothModels, PATIENCE, publish, start, stop } from "./support.mjs";
 import { subscribe, techniques } from "./files/pushlab.js";
 import { Proxy } from "./proxy.mjs";
@@ -13,7 +16,7 @@ const MESSAGES = 1000;
 const CUT_EVERY = 125;
 const RETRY = [50, 500];
 const runtime = globalThis.Deno ? "Deno" : "Node.js";
-const { default: WebSocket } = globalThis.WebSocket ? { default: globalThis.WebSocket } : await import("ws");
+const WebSocket = globalThis.WebSocket ?? WebSocketOfNode;
 
 /** A subscription whose hooks note everything, and functions that wait for it. */
 class Listener {
@@ -222,8 +225,41 @@ async function hooks(server) {
   }
 }
 
+/** The last word of a server, in the form of each technique, is told by `onend` and is no message. */
+async function lastWords() {
+  const word = { end: true, code: 1001, sentence: "the server shuts down", retry: 60_000 };
+  const json = JSON.stringify(word);
+  const message = JSON.stringify({ id: "a-1", topic: "x", data: "before" });
+  const poll = JSON.stringify({ messages: [], last: "a-0", gap: false });
+  const server = createServer(({ url }, response) => {
+    if (url.includes("/poll?")) response.end(poll);
+    else if (url.includes("/events?")) response.end(`data: ${message}\n\nevent: end\ndata: ${json}\n\n`);
+    else if (url.includes("/stream?")) response.end(`\n${message}\n${json}\n`);
+    else if (url.includes("wait=0")) response.end(JSON.stringify({ messages: [JSON.parse(message)], last: "a-1", gap: false }));
+    else response.writeHead(503).end(json);
+  });
+  const sockets = new WebSocketServer({ server });
+  sockets.on("connection", (socket) => (socket.send(message), socket.close(1001, word.sentence)));
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  for (const technique of ["ws", "events", "stream", "long-poll"]) {
+    const ends = [];
+    const options = { topics: "x", technique, onend: (end) => ends.push(end), retryMs: [60_000, 60_000] };
+    const listener = new Listener(`http://127.0.0.1:${server.address().port}/topics`, options);
+    await listener.until(({ subscription }) => subscription.state === "down", `${technique} ended`);
+    listener.subscription.close();
+    assert.deepEqual([listener.got, ends], [["before"], [{ code: 1001, sentence: word.sentence }]], technique);
+    const { reason, pauseMs } = listener.states.find(({ state }) => state === "down");
+    assert.equal(reason, word.sentence, technique);
+    if (technique !== "ws") assert.equal(pauseMs, word.retry, technique); // a close frame has no room for it
+  }
+  sockets.close();
+  server.close();
+  server.closeAllConnections();
+}
+
 await onBothModels(`client, ${runtime}`, async (io) => {
   badOptions();
+  await lastWords();
   const server = await start("demo", io);
   await throughCuts(server);
   await fallsAndClimbs(server);
