@@ -31,8 +31,9 @@ const isOfPage = (base) => page !== undefined && base !== undefined && new URL(b
 /** Waits. It ends earlier, without an error, when the signal aborts. */
 export const sleep = (ms, signal) =>
   new Promise((resolve) => {
-    const timer = setTimeout(resolve, signal?.aborted ? 0 : ms);
-    signal?.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+    const end = () => (clearTimeout(timer), signal?.removeEventListener("abort", end), resolve());
+    const timer = setTimeout(end, signal?.aborted ? 0 : ms);
+    signal?.addEventListener("abort", end);
   });
 
 /** A random name, for example for the option `client`. */
@@ -113,8 +114,13 @@ export class EventParser {
 
 // ---- Techniques ---------------------------------------------------------------------------------
 
-/** Opens something. `open` gets `resolve` and `reject`, and returns the function that closes it. */
-const connection = (attempt, open) => new Promise((resolve, reject) => attempt.signal.addEventListener("abort", open(resolve, reject)));
+/** Opens something. `open` gets `resolve` and `reject`, and returns the function that closes it in the end. */
+function connection({ signal }, open) {
+  let close;
+  const isOver = new Promise((resolve, reject) => (close = open(resolve, reject)));
+  signal.addEventListener("abort", close);
+  return isOver.finally(() => (signal.removeEventListener("abort", close), close()));
+}
 
 const readWebSocket = (attempt) => connection(attempt, (_, reject) => {
   const socket = new attempt.options.WebSocket(attempt.address("ws").replace(/^http/, "ws"));
@@ -153,8 +159,7 @@ async function readLines(attempt) {
 
 /** The same by XMLHttpRequest, whose `responseText` grows while `readyState` is 3. */
 const readByXhr = (attempt) => connection(attempt, (resolve, reject) => {
-  const [xhr, lines] = [new XMLHttpRequest(), new Lines()];
-  let taken = 0;
+  let [xhr, lines, taken] = [new XMLHttpRequest(), new Lines(), 0];
   xhr.open("GET", attempt.address("stream", { max_bytes: KEPT_BYTES }));
   xhr.withCredentials = attempt.options.credentials === "include";
   for (const [name, value] of Object.entries(attempt.headers)) xhr.setRequestHeader(name, value);
@@ -182,7 +187,7 @@ export function pollByScript(attempt, endpoint, parameters) {
   const [callback, element] = [token("push_"), page.createElement("script")];
   return connection(attempt, (resolve, reject) => {
     globalThis[callback] = (answer) => (attempt.wire("head", null), attempt.wire("body", `/**/${callback}(${JSON.stringify(answer)});`), resolve(answer));
-    element.onload = element.onerror = () => (reject(new Error("the script did not load")), element.remove(), delete globalThis[callback]);
+    element.onload = element.onerror = () => (reject(new Error("the script did not load")), delete globalThis[callback]);
     element.src = attempt.address(endpoint, { ...parameters, callback });
     page.head.append(element);
     return () => element.remove(); // the function stays for a script that arrives after this point
@@ -218,7 +223,7 @@ export const techniques = {
   xhr: { title: "XHR streaming", held: 1, sendsFields: true, works: () => typeof XMLHttpRequest !== "undefined", run: readByXhr },
   "long-poll": { title: "Long polling", held: 1, sendsFields: true, works: () => true, run: (attempt) => longPolls(attempt, pollByFetch) },
   "script-poll": { title: "Script-tag long polling", held: 1, works: () => page !== undefined, run: (attempt) => longPolls(attempt, pollByScript) },
-  shared: { title: "Shared by tabs", held: 0, sendsFields: true, works: canShare, run: (attempt) => readShared(attempt) },
+  shared: { title: "Shared by tabs", held: 0, sendsFields: true, works: ({ group }) => group !== undefined, run: (attempt) => readShared(attempt) },
   iframe: { title: "Hidden iframe", held: 1, isSilent: true, works: ({ base }) => isOfPage(base), run: readFrame },
 };
 
@@ -271,16 +276,14 @@ class Attempt {
   expect(limitMs = this.limitMs) {
     clearTimeout(this.#timer);
     [this.limitMs, this.#heardAt] = [limitMs, performance.now()];
-    const silent = () => failure(`${this.isLive ? "silent for" : "no answer in"} ${limitMs / 1000} s`);
-    const act = () => (this.isLive && this.technique.isSilent ? this.check() : this.end(silent()));
-    if (!this.signal.aborted) this.#timer = setTimeout(act, limitMs);
+    const fail = () => this.end(new Error(`${this.isLive ? "silent for" : "no answer in"} ${limitMs / 1000} s`));
+    if (!this.signal.aborted) this.#timer = setTimeout(() => (this.isLive && this.technique.isSilent ? this.check() : fail()), limitMs);
   }
 
   /** Ends the attempt if a plain poll is not answered, or has a message that did not arrive here. */
   async check() {
     const answer = await ask(this.owner);
-    const misses = isError(answer) || answer.messages.some(({ id }) => isAfter(id, this.cursor));
-    if (misses) this.end(new Error("the connection is silent"));
+    if (isError(answer) || answer.messages?.some(({ id }) => isAfter(id, this.cursor))) this.end(new Error("the connection is silent"));
     this.expect();
   }
 
@@ -418,8 +421,7 @@ class Stream {
   }
   async #pause({ message: reason, status, retryMs }) {
     const [firstMs, mostMs] = this.options.retryMs;
-    const backOffMs = Math.random() * Math.min(mostMs, firstMs * 2 ** this.#tries++);
-    const pauseMs = isOffline() ? mostMs : (retryMs ?? backOffMs);
+    const pauseMs = isOffline() ? mostMs : (retryMs ?? Math.random() * Math.min(mostMs, firstMs * 2 ** this.#tries++));
     this.#wait = new AbortController();
     this.#enter(isOffline() ? "paused" : "down", { reason, status, pauseMs });
     if (this.state !== "closed") await sleep(pauseMs, this.#wait.signal);
@@ -467,7 +469,7 @@ class Stream {
       if (Date.now() > due + SLEPT_MS && !page?.hidden) this.reconnect(); // a hidden page's timers are late anyway
       due = Date.now() + TICK_MS;
     }, TICK_MS);
-    on(this.signal, "abort", () => clearInterval(timer));
+    this.signal.addEventListener("abort", () => clearInterval(timer));
   }
 }
 
@@ -568,8 +570,6 @@ async function lead(member, how) {
   channel = null;
   stream?.close();
 }
-
-// ---- subscribe ----------------------------------------------------------------------------------
 
 /** Subscribes to topics of the hub at `url`. The options are in pushlab.d.ts. */
 export function subscribe(url, options = {}) {

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import process from "node:process";
+import { setTimeout as later } from "node:timers";
 import WebSocketOfNode, { WebSocketServer } from "ws";
 import { onBothModels, PATIENCE, publish, start, stop } from "./support.mjs";
 import { subscribe, techniques } from "./files/pushlab.js";
@@ -232,7 +233,7 @@ async function lastWords() {
   const message = JSON.stringify({ id: "a-1", topic: "x", data: "before" });
   const poll = JSON.stringify({ messages: [], last: "a-0", gap: false });
   const server = createServer(({ url }, response) => {
-    if (url.includes("/poll?")) response.end(poll);
+    if (/\/poll\b/.test(url)) response.end(poll);
     else if (url.includes("/events?")) response.end(`data: ${message}\n\nevent: end\ndata: ${json}\n\n`);
     else if (url.includes("/stream?")) response.end(`\n${message}\n${json}\n`);
     else if (url.includes("wait=0")) response.end(JSON.stringify({ messages: [JSON.parse(message)], last: "a-1", gap: false }));
@@ -247,7 +248,7 @@ async function lastWords() {
     const listener = new Listener(`http://127.0.0.1:${server.address().port}/topics`, options);
     await listener.until(({ subscription }) => subscription.state === "down", `${technique} ended`);
     listener.subscription.close();
-    assert.deepEqual([listener.got, ends], [["before"], [{ code: 1001, sentence: word.sentence }]], technique);
+    assert.deepEqual([listener.got, ends], [["before"], [{ code: 1001, sentence: word.sentence }]], `${technique}: ${JSON.stringify(listener.states)}`);
     const { reason, pauseMs } = listener.states.find(({ state }) => state === "down");
     assert.equal(reason, word.sentence, technique);
     if (technique !== "ws") assert.equal(pauseMs, word.retry, technique); // a close frame has no room for it
@@ -269,3 +270,8 @@ await onBothModels(`client, ${runtime}`, async (io) => {
   await stop(server);
   await throughRestart(io);
 });
+
+// A closed subscription leaves nothing that keeps a program alive. This timer does not keep it alive either.
+later(() => {
+  throw new Error("the program does not end: a closed subscription has left something open");
+}, PATIENCE.timeout).unref();

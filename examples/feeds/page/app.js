@@ -232,7 +232,7 @@ function account() {
   $("topics").textContent = [...counts].map(([topic, count]) => `${topic} ${count}`).join(", ");
 }
 
-const isOffered = ([name, { works }]) => name !== "shared" && works({ WebSocket, base: location.origin });
+const isOffered = ([, { works }]) => works({ WebSocket, base: location.origin });
 for (const [name, { title }] of Object.entries(techniques).filter(isOffered)) $("technique").add(new Option(title, name));
 $("technique").value = "events";
 $("technique").addEventListener("change", () => begin($("technique").value));
