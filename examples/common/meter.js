@@ -45,13 +45,14 @@ export class Meter {
     else this.#addHead(name, this.#url);
   };
 
-  /** A frame, a script element or an EventSource hides its heads. One HEAD request tells the size. */
+  /** A frame, a script element or an EventSource hides its heads. One HEAD request tells their size. */
   async #addHead(name, address) {
     if (!this.#heads.has(name)) {
       const url = new URL(address, location.href);
       url.searchParams.delete("client");
       this.#heads.set(name, fetch(url, { method: "HEAD", cache: "no-store" }).then(headBytes, () => 0));
     }
-    this.downBytes += await this.#heads.get(name);
+    const bytes = await this.#heads.get(name);
+    this.downBytes += bytes; // `+= await` would forget what was counted meanwhile
   }
 }

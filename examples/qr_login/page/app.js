@@ -23,7 +23,7 @@ const ABOUT = {
   wechat: { about: "held up to 25\u00a0s: 408 nothing yet, 201 scanned, 200 confirmed, 400 expired", endpoint: "/login/\u2026/wechat" },
   "long-poll": { about: "the same by the hub, with a cursor instead of a code", endpoint: "/topics/\u2026/long-poll" },
   "script-poll": { about: "long polling by a script element: works across origins, without CORS", endpoint: "/topics/\u2026/long-poll?callback=f" },
-  events: { about: "one response that does not end; the browser reconnects by itself", endpoint: "/topics/\u2026/events" },
+  events: { about: "one response that does not end; each message is an event", endpoint: "/topics/\u2026/events" },
   ws: { about: "one connection in both directions", endpoint: "/topics/\u2026/ws" },
 };
 
