@@ -64,7 +64,7 @@ async function sleeps(server) {
   await page.goto(`${proxy.url}plaintext`);
   await begin(page, "one", { topics: "sleep", technique: "events", answerMs: 600_000 });
   await live(page, "one", "events");
-  proxy.silence(); // the network has forgotten the connection, and nobody tells
+  proxy.silence(/\/events\?/); // the network has forgotten the connection, and nothing tells
   await publish(server, "sleep", "message 0");
   const before = proxy.requests.length;
   await page.clock.fastForward(30_000);

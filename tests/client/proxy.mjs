@@ -14,6 +14,7 @@ export class Proxy {
   requests = []; // `{method, url, headers}` of each request, the newest last
   #sockets = new Set();
   #silent = new Set(); // connections that deliver nothing any more
+  #asked = new Map(); // the address of the last request, by connection
   #server;
   #port;
   #rule = () => undefined;
@@ -25,7 +26,7 @@ export class Proxy {
     proxy.#server.on("upgrade", (request, socket, head) => proxy.#upgrade(request, socket, head));
     proxy.#server.on("connection", (socket) => {
       proxy.#sockets.add(socket);
-      socket.on("close", () => proxy.#sockets.delete(socket));
+      socket.on("close", () => (proxy.#sockets.delete(socket), proxy.#silent.delete(socket), proxy.#asked.delete(socket)));
       socket.on("error", () => {});
     });
     proxy.#server.listen(0, "127.0.0.1");
@@ -39,9 +40,9 @@ export class Proxy {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  /** Nothing arrives any more on the connections that exist, and nothing ends them. */
-  silence() {
-    for (const socket of this.#sockets) this.#silent.add(socket);
+  /** Nothing arrives any more on the connections whose last request has such an address, and nothing ends them. */
+  silence(pattern = /./) {
+    for (const [socket, url] of this.#asked) if (pattern.test(url)) this.#silent.add(socket);
   }
 
   /** `rule(request)` returns a status to refuse the request with, `"hold"` to never answer it, or nothing. */
@@ -54,7 +55,8 @@ export class Proxy {
     this.cut();
   }
 
-  #note({ method, url, headers }) {
+  #note({ method, url, headers, socket }) {
+    this.#asked.set(socket, url);
     this.requests.push({ method, url, headers });
     return this.#rule({ method, url, headers });
   }
