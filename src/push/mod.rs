@@ -103,12 +103,13 @@ mod techniques;
 
 pub use http::{Call, Endpoint, Form, GapForm, Mounted, Rejection, Technique};
 pub use hub::{
-    Access, Clock, Hub, HubConfig, HubStats, LogState, LogStats, PublishError, Published, SubscribeError, Subscription, SubscriptionStatus,
-    TopicInfo,
+    Access, Clock, Hub, HubConfig, HubStats, LogState, LogStats, PublishError, Published, RandomSource, SubscribeError, Subscription,
+    SubscriptionStatus, TopicInfo,
 };
 pub use log::{BadLogAddress, Entry, EpochProposal, Following, Log, LogError, LogReader, LogSession, LogWriter, Record, SharedLog};
 pub use model::{
-    BadCursor, BadTopic, Cursor, Encoding, Format, Gap, Id, Payload, PerTechnique, Replay, TopicMessage, Topics, append_json_string,
+    BadChange, BadCursor, BadTopic, Cursor, Encoding, Format, Gap, Id, Leave, Payload, PerTechnique, Replay, TopicChange, TopicMessage,
+    Topics, append_json_string,
 };
 pub use stomp::{Stomp, StompConfig, StompLogin, StompPolicy, StompStats};
 pub use techniques::TECHNIQUES;

@@ -7,6 +7,7 @@
 mod body;
 mod call;
 mod conditions;
+mod control;
 mod query;
 mod rejection;
 mod router;
@@ -17,4 +18,5 @@ pub use router::Mounted;
 pub use technique::{Call, Endpoint, Form, GapForm, Technique};
 
 pub(crate) use call::{StreamPlan, Unchanged};
+pub(crate) use query::Control;
 pub(crate) use router::Router;

@@ -77,6 +77,7 @@ impl<'h> Router<'h> {
         let topics = if topics.contains('%') { topics.replace("%2C", ",").into() } else { Cow::Borrowed(topics) };
         match technique {
             None => self.serve_topic(request, &topics, &fields, reply),
+            Some(super::control::PATH) => self.serve_control(request, &topics, &fields, reply),
             Some(technique) => self.serve_technique(request, &topics, technique, &fields, reply),
         }
         Mounted::Handled
@@ -147,7 +148,7 @@ impl<'h> Router<'h> {
         Ok(name.to_owned())
     }
 
-    fn check_access(&self, request: &Request<'_>, access: Access, topic: &str) -> Result<(), Rejection> {
+    pub(super) fn check_access(&self, request: &Request<'_>, access: Access, topic: &str) -> Result<(), Rejection> {
         if self.hub.allows(request, access, topic) {
             return Ok(());
         }
@@ -181,7 +182,7 @@ impl<'h> Router<'h> {
         self.own.iter().chain(self.added).copied()
     }
 
-    fn query<'a>(&self, request: &Request<'a>, known: &[&[&str]]) -> Result<Query<'a>, Rejection> {
+    pub(super) fn query<'a>(&self, request: &Request<'a>, known: &[&[&str]]) -> Result<Query<'a>, Rejection> {
         Query::read(
             request,
             known,

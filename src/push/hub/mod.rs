@@ -5,8 +5,11 @@
 
 mod apply;
 mod build;
+mod channel_feed;
+mod channels;
 mod clock;
 mod config;
+mod control;
 mod follow;
 #[expect(clippy::module_inception, reason = "a file is named like its central type")]
 mod hub;
@@ -17,6 +20,8 @@ mod outside;
 mod polls;
 mod presence;
 mod publish;
+mod push_connection;
+mod random_source;
 mod replica;
 #[cfg(test)]
 mod simulation;
@@ -33,10 +38,14 @@ pub use config::HubConfig;
 pub use hub::{Access, Hub, TopicInfo};
 pub use log_stats::{LogState, LogStats};
 pub use publish::{PublishError, Published};
+pub use random_source::RandomSource;
 pub use stats::HubStats;
 pub use subscription::{SubscribeError, Subscription, SubscriptionStatus};
 
+pub(crate) use channel_feed::{ChannelFeed, FeedPlan, encode_gap};
+pub(crate) use channels::{EncodeNote, NoteKind};
+pub(crate) use control::ChangeError;
 pub(crate) use lookup::{Lookup, LookupError, Search};
 pub(crate) use publish::{Publishing, RETRY_AFTER};
+pub(crate) use push_connection::{EncodeGap, PushConnection};
 pub(crate) use subscribe::{HoldOutcome, SubscribeParameters, SubscriptionGuard};
-pub(crate) use subscription::{EncodeGap, PushConnection};

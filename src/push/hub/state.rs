@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use slab::Slab;
 
+use super::channels::Channels;
 use super::config::HubConfig;
 use super::outside::Outside;
 use super::presence::Presence;
@@ -37,6 +38,12 @@ pub(crate) struct Subscriber {
     sink: Sink,
 }
 
+impl Subscriber {
+    pub(super) fn into_sink(self) -> Sink {
+        self.sink
+    }
+}
+
 /// Where a subscriber's messages go.
 pub(crate) enum Sink {
     Stream { pusher: Pusher, wire_form: WireForm },
@@ -61,6 +68,7 @@ pub(crate) struct State {
     pub(crate) log: MemoryLog,
     pub(crate) topics: TopicTable,
     pub(crate) presence: Presence,
+    pub(super) channels: Channels,
     /// What the hub remembers of a log outside the process.
     pub(super) replica: Replica,
     pub(super) outside: Option<Arc<Outside>>,
@@ -82,6 +90,7 @@ impl State {
             constants,
             log,
             presence: Presence::default(),
+            channels: Channels::default(),
             replica: Replica::default(),
             outside,
             subscribers: Slab::new(),
@@ -300,8 +309,9 @@ impl State {
     }
 
     /// Ends the presence of the clients whose grace time is over, and of those that exceed
-    /// `presence_absent`.
+    /// `presence_absent`. Forgets the control channels whose grace time is over.
     pub(crate) fn expire_presence(&mut self, now: Instant) {
+        self.channels.forget(now);
         let most = self.constants.config.presence_absent;
         while let Some((name, technique)) = self.presence.expire(now, most) {
             self.publish_presence(&name, "leave", technique, now);

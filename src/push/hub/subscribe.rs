@@ -4,55 +4,108 @@
 //! that ends a subscription. Leaves the changes of the state to `state`, and the pace of a replay
 //! to `subscription`.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::channels::Carrier;
+use super::control::{ChannelGuard, names_json};
 use super::hub::Hub;
 use super::lookup::{Lookup, Search};
 use super::state::{ClientKey, Sink, State, WaitingPoll};
 use super::topic_table::TopicSlots;
 use crate::push::log::{Patience, Reading};
-use crate::push::model::{Cursor, Id, PollForm, Replay, Topics};
-use crate::session::Reply;
+use crate::push::model::{Cursor, Id, PollForm, Replay, Secret, Topics, WireForm};
+use crate::session::{Pusher, Reply};
 
 impl Hub {
     /// Subscribes a connection that was sent all messages up to `parameters.sent_to`. If other
     /// messages were published after it, returns those and does not subscribe. The check and the
     /// subscription happen under one lock, so no message falls between them.
-    pub(crate) fn subscribe_now(&self, parameters: &SubscribeParameters<'_>, sink: Sink) -> SubscribeOutcome {
+    pub(crate) fn subscribe_now(
+        &self,
+        parameters: &SubscribeParameters<'_>,
+        sink: Sink,
+    ) -> Result<(SubscriptionGuard, DropCounters), NotSubscribed> {
         let now = self.config().clock.now();
         let mut state = self.lock();
         state.expire_presence(now);
-        let Some(slots) = state.slots_for(parameters.topics) else { return SubscribeOutcome::TooManyTopics };
-        let reading = Reading {
-            gaps_told_to: parameters.gaps_told_to,
-            patience: parameters.patience,
-            ..self.reading(Cursor::After(parameters.sent_to))
-        };
-        let found = state.read(&slots, &reading);
-        let missed = match self.search_of(parameters.topics, found) {
-            Search::Here(missed) => missed,
-            Search::Later(lookup) => return SubscribeOutcome::Later(lookup),
-        };
-        if missed.gap || !missed.messages.is_empty() {
-            return SubscribeOutcome::Behind(missed);
-        }
+        let slots = self.check_reached(&mut state, parameters)?;
         let drops = DropCounters(slots.iter().map(|slot| Arc::clone(&state.topics[*slot].drops)).collect());
         let guard = self.new_guard(&mut state, parameters, &slots);
         state.insert_subscriber(guard.key, &slots, parameters.technique, sink);
         // The subscriber is inserted before it counts as online: a subscriber of the presence topic
         // receives its own join message.
         guard.identity.enter(&mut state, parameters.technique, now);
-        SubscribeOutcome::Subscribed(guard, drops)
+        Ok((guard, drops))
+    }
+
+    /// As [`subscribe_now`](Self::subscribe_now), for a connection whose topics can be changed: each
+    /// topic gets a subscriber of its own. `Joining::Joined` tells the client of the topics, behind
+    /// everything that the connection was sent before.
+    pub(crate) fn subscribe_channel(
+        &self,
+        guard: &ChannelGuard,
+        parameters: &SubscribeParameters<'_>,
+        (pusher, wire_form): (&Pusher, &WireForm),
+        joining: Joining,
+    ) -> Result<(), NotSubscribed> {
+        let now = self.config().clock.now();
+        let mut state = self.lock();
+        state.expire_presence(now);
+        let state = &mut *state;
+        // A topic that was left meanwhile must not be subscribed to.
+        match state.channels.get(&guard.client, guard.serial).map(|channel| &channel.carrier) {
+            Some(Carrier::Stream(stream)) if stream.pending.left.is_empty() => {}
+            _ => return Err(NotSubscribed::Changed),
+        }
+        let slots = self.check_reached(state, parameters)?;
+        let names = parameters.topics.shared_names();
+        let mut live = Vec::with_capacity(names.len());
+        for (name, slot) in names.iter().zip(&*slots) {
+            let key = state.next_key();
+            let sink = Sink::Stream { pusher: pusher.clone(), wire_form: wire_form.clone() };
+            state.insert_subscriber(key, &TopicSlots::One(*slot), parameters.technique, sink);
+            live.push((Arc::clone(name), key));
+        }
+        let drops: Vec<_> = names.iter().cloned().zip(slots.iter().map(|slot| Arc::clone(&state.topics[*slot].drops))).collect();
+        let reached = state.log.last();
+        if let Some(Carrier::Stream(stream)) = state.channels.get(&guard.client, guard.serial).map(|channel| &mut channel.carrier) {
+            stream.live.extend(live);
+            stream.drops.lock().unwrap_or_else(PoisonError::into_inner).extend(drops);
+            if joining == Joining::Joined {
+                stream.tell(&format!("{{\"joined\":{},\"last\":\"{reached}\"}}", names_json(names)), Some(reached));
+            }
+        }
+        state.enter_client(&(Arc::clone(&guard.client), parameters.topics.clone()), parameters.technique, now);
+        Ok(())
+    }
+
+    /// Returns the slots of the topics if a connection that was sent all messages up to
+    /// `parameters.sent_to` has all messages. The slots are valid under the same lock.
+    fn check_reached(&self, state: &mut State, parameters: &SubscribeParameters<'_>) -> Result<TopicSlots, NotSubscribed> {
+        let slots = state.slots_for(parameters.topics).ok_or(NotSubscribed::TooManyTopics)?;
+        let reading = Reading {
+            gaps_told_to: parameters.gaps_told_to,
+            patience: parameters.patience,
+            ..self.reading(Cursor::After(parameters.sent_to))
+        };
+        let found = state.read(&slots, &reading);
+        match self.search_of(parameters.topics, found) {
+            Search::Here(missed) if missed.gap || !missed.messages.is_empty() => Err(NotSubscribed::Behind(missed)),
+            Search::Here(_) => Ok(slots),
+            Search::Later(lookup) => Err(NotSubscribed::Later(lookup)),
+        }
     }
 
     /// Holds a request until the next message. If there are messages after the cursor already,
-    /// returns those and does not hold the request.
+    /// returns those and does not hold the request. `chain` is the secret of a chain of polls, whose
+    /// channel this poll opens.
     pub(crate) fn hold_poll<'r>(
         &self,
         parameters: &SubscribeParameters<'_>,
         cursor: Cursor,
+        chain: Option<&Secret>,
         form: &PollForm,
         wait: Duration,
         mut reply: Reply<'r>,
@@ -69,14 +122,28 @@ impl Hub {
         if missed.gap || !missed.messages.is_empty() {
             return HoldOutcome::Behind(missed, reply);
         }
-        let guard = self.new_guard(&mut state, parameters, &slots);
         // `carry` and `hold` run under the lock, so that no message is published before the poll
         // waits. They call nothing of the application, and they do not drop the guard, which would
         // take the lock again.
-        let (key, identity) = (guard.key, guard.identity.clone());
-        reply.carry(guard);
+        let (key, identity, client) = if let (Some(secret), Some(client)) = (chain, parameters.client_key()) {
+            let (token, topics) = &client;
+            let serial = state.open_chain(token, *secret, topics, now);
+            // An earlier poll of the chain has left the slab, so the next key is taken only now.
+            let key = state.next_key();
+            if let Some(channel) = state.channels.get(token, serial) {
+                channel.carrier = Carrier::Poll { key, entered: topics.clone() };
+            }
+            reply.carry(ChannelGuard { hub: self.clone(), client: Arc::clone(token), serial });
+            // The chain ends its earlier poll. Another chain of the client is left alone.
+            (key, Identity::Client(client), None)
+        } else {
+            let guard = self.new_guard(&mut state, parameters, &slots);
+            let (key, identity) = (guard.key, guard.identity.clone());
+            reply.carry(guard);
+            (key, identity, parameters.client_key())
+        };
         let held = reply.hold(wait, state.empty_answer(form, missed.last));
-        let poll = WaitingPoll { held, form: form.clone(), cursor: missed.last, client: parameters.client_key() };
+        let poll = WaitingPoll { held, form: form.clone(), cursor: missed.last, client };
         state.insert_subscriber(key, &slots, parameters.technique, Sink::Poll(poll));
         identity.enter(&mut state, parameters.technique, now);
         HoldOutcome::Held
@@ -147,12 +214,23 @@ impl Identity {
     }
 }
 
-/// The result of [`Hub::subscribe_now`].
-pub(crate) enum SubscribeOutcome {
-    Subscribed(SubscriptionGuard, DropCounters),
+/// Whether a client of a control channel is told when it is subscribed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Joining {
+    /// The topics are those of the request that opened the connection.
+    Opened,
+    /// The client has joined the topics later.
+    Joined,
+}
+
+/// Why a connection was not subscribed.
+pub(crate) enum NotSubscribed {
+    /// These messages were published meanwhile.
     Behind(Replay),
     Later(Lookup),
     TooManyTopics,
+    /// The client has left topics, which the connection must give up first.
+    Changed,
 }
 
 /// The result of [`Hub::hold_poll`].

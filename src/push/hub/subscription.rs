@@ -19,15 +19,11 @@ use std::vec;
 use super::hub::Hub;
 use super::lookup::{Lookup, LookupError, Search};
 use super::publish::PublishError;
-use super::state::Sink;
-use super::subscribe::{SubscribeOutcome, SubscribeParameters, SubscriptionGuard};
-use crate::proto::Frame;
+use super::push_connection::{EncodeGap, PushConnection};
+use super::subscribe::{NotSubscribed, SubscribeParameters};
 use crate::push::log::{Patience, Reading};
 use crate::push::model::{Cursor, Encoding, Gap, Id, Replay, TopicMessage, Topics, WireForm};
-use crate::session::{Feed, Outcome, Pusher, Socket, Stream, StreamSource};
-
-/// Encodes a gap in the format of a technique.
-pub(crate) type EncodeGap = Box<dyn Fn(Gap) -> Frame + Send>;
+use crate::session::{Feed, Outcome, Socket, Stream, StreamSource};
 
 /// The subscription of one connection, made by [`Hub::subscribe`]: the messages after a cursor, and
 /// then each message when it is published.
@@ -254,15 +250,6 @@ impl fmt::Debug for Subscription {
     }
 }
 
-/// A connection that can be subscribed: a stream, a WebSocket, or one of several subscriptions of a
-/// WebSocket.
-pub(crate) trait PushConnection {
-    fn send_frame(&mut self, frame: &Frame) -> Outcome;
-    fn pusher(&mut self) -> Pusher;
-    fn carry(&mut self, guard: SubscriptionGuard);
-    fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static);
-}
-
 impl Subscription {
     /// The subscription of one connection to one topic in a form of the hub's own, with its gaps.
     pub(crate) fn to_topic(
@@ -349,6 +336,14 @@ impl Subscription {
         self.advance_on(socket)
     }
 
+    pub(crate) const fn status(&self) -> SubscriptionStatus {
+        self.status
+    }
+
+    pub(crate) const fn topics(&self) -> &Topics {
+        &self.topics
+    }
+
     pub(crate) fn advance_on(&mut self, connection: &mut impl PushConnection) -> SubscriptionStatus {
         if self.status == SubscriptionStatus::Behind {
             self.status = self.send_and_subscribe(connection);
@@ -364,8 +359,10 @@ impl Subscription {
             if let Some(pending) = &mut self.pending {
                 match pending.poll(connection) {
                     None => return SubscriptionStatus::Behind,
-                    Some(Ok(replay)) => {
+                    Some(Ok(mut replay)) => {
                         self.pending = None;
+                        // Topics may have been left since the read was asked for.
+                        replay.messages.retain(|message| self.topics.names().any(|name| name == message.topic()));
                         if let Some(status) = self.take_piece(replay) {
                             return status;
                         }
@@ -387,29 +384,33 @@ impl Subscription {
                 gaps_told_to: self.gaps_told_to,
                 patience: self.patience,
             };
-            let sink = Sink::Stream { pusher: connection.pusher(), wire_form: self.wire_form.clone() };
-            match self.hub.subscribe_now(&parameters, sink) {
-                SubscribeOutcome::Subscribed(guard, drops) => {
-                    let told = self.encode_gap.as_ref().map(|encode_gap| encode_gap(Gap { from: None }));
-                    connection.on_drop(move |count| {
-                        drops.add(count);
-                        told.clone()
-                    });
-                    connection.carry(guard);
-                    return SubscriptionStatus::Subscribed;
-                }
-                SubscribeOutcome::Behind(missed) => {
+            match connection.subscribe(&self.hub, &parameters, &self.wire_form, self.encode_gap.as_ref()) {
+                Ok(()) => return SubscriptionStatus::Subscribed,
+                Err(NotSubscribed::Behind(missed)) => {
                     if let Some(status) = self.take_piece(missed) {
                         return status;
                     }
                 }
-                SubscribeOutcome::Later(lookup) => self.pending = Some(Pending::Asked(lookup)),
-                SubscribeOutcome::TooManyTopics => {
+                Err(NotSubscribed::Later(lookup)) => self.pending = Some(Pending::Asked(lookup)),
+                Err(NotSubscribed::TooManyTopics) => {
                     self.hub.count_refused(503);
                     return SubscriptionStatus::TooManyTopics;
                 }
+                Err(NotSubscribed::Changed) => return SubscriptionStatus::Behind,
             }
         }
+    }
+
+    /// Leaves topics before the connection is subscribed to them. Returns whether others remain.
+    pub(crate) fn leave(&mut self, left: &[Arc<str>]) -> bool {
+        let is_left = |name: &str| left.iter().any(|left| **left == *name);
+        let Some(rest) = self.topics.without(is_left) else { return false };
+        if rest != self.topics {
+            self.topics = rest;
+            let messages = std::mem::take(&mut self.piece.messages);
+            self.piece.messages = messages.filter(|message| !is_left(message.topic())).collect::<Vec<_>>().into_iter();
+        }
+        true
     }
 
     /// Takes the next piece. Returns a status if the connection must end.
@@ -450,41 +451,5 @@ impl StreamSource for Subscription {
             SubscriptionStatus::Subscribed => Feed::Done,
             SubscriptionStatus::MessagesGone | SubscriptionStatus::TooManyTopics | SubscriptionStatus::LogUnavailable => Feed::End,
         }
-    }
-}
-
-impl PushConnection for Stream<'_> {
-    fn send_frame(&mut self, frame: &Frame) -> Outcome {
-        Stream::send_frame(self, frame)
-    }
-
-    fn pusher(&mut self) -> Pusher {
-        Stream::pusher(self)
-    }
-
-    fn carry(&mut self, guard: SubscriptionGuard) {
-        Stream::carry(self, guard);
-    }
-
-    fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static) {
-        Stream::on_drop(self, call);
-    }
-}
-
-impl PushConnection for Socket<'_> {
-    fn send_frame(&mut self, frame: &Frame) -> Outcome {
-        Socket::send_frame(self, frame)
-    }
-
-    fn pusher(&mut self) -> Pusher {
-        Socket::pusher(self)
-    }
-
-    fn carry(&mut self, guard: SubscriptionGuard) {
-        Socket::carry(self, guard);
-    }
-
-    fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static) {
-        Socket::on_drop(self, call);
     }
 }

@@ -121,6 +121,16 @@ impl Topics {
         &self.shared_names()[0]
     }
 
+    /// A list of these names, which are valid and without duplicates. `None` if there are none.
+    pub(crate) fn of(names: Vec<Arc<str>>) -> Option<Self> {
+        (!names.is_empty()).then(|| Self::from_names(names))
+    }
+
+    /// The other topics, or `None` if none is left.
+    pub(crate) fn without(&self, is_left_out: impl Fn(&str) -> bool) -> Option<Self> {
+        Self::of(self.shared_names().iter().filter(|name| !is_left_out(name)).cloned().collect())
+    }
+
     /// These topics and their presence topics.
     pub(crate) fn with_presence(&self) -> Self {
         let mut names = self.shared_names().to_vec();

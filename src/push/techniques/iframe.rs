@@ -19,7 +19,7 @@ pub(crate) const TECHNIQUE: Technique = Technique {
     title: "hidden iframe (Pushlet)",
     summary: "A hidden page without end has one script element per message.",
     example: "iframe?after=earliest&callback=f",
-    endpoint: Some(Endpoint { path: "iframe", parameters: &["callback", "max_bytes"], serve }),
+    endpoint: Some(Endpoint { path: "iframe", parameters: &["callback", "control", "max_bytes"], serve }),
     forms: &[Form { format: Format::Json, content_type: "text/html; charset=utf-8", messages: None, gap: GapForm::InBand }],
     heartbeat: b"\n",
 };
@@ -44,7 +44,7 @@ fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
             let head = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>messages</title></head><body>\n";
             format!("{head:<HEAD_BYTES$}\n").into_bytes()
         },
-        encode_gap: Box::new(move |gap| Frame::chunk(format!("<script>parent.{callback}({})</script>\n", gap.json()).as_bytes())),
+        encode_note: Arc::new(move |note| Frame::chunk(format!("<script>parent.{callback}({})</script>\n", note.json).as_bytes())),
         limit_bytes: Some(max_bytes(call)?),
     })
 }

@@ -6,8 +6,11 @@
 //! 120 bytes per message. Choose it for pictures that replace each other, such as those of cameras;
 //! for data, choose server-sent events.
 
+use std::sync::Arc;
+
 use crate::proto::Frame;
 use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, StreamPlan, Technique};
+use crate::push::hub::NoteKind;
 use crate::push::model::{Format, SharedForm};
 use crate::session::Reply;
 
@@ -16,7 +19,7 @@ pub(crate) const TECHNIQUE: Technique = Technique {
     title: "multipart",
     summary: "Each part of a response without end replaces the part before it, as the pictures of a camera do.",
     example: "multipart?after=earliest",
-    endpoint: Some(Endpoint { path: "multipart", parameters: &["format"], serve }),
+    endpoint: Some(Endpoint { path: "multipart", parameters: &["control", "format"], serve }),
     forms: &[
         Form { format: Format::Raw, content_type: "multipart/x-mixed-replace", messages: Some(SharedForm::Part), gap: GapForm::InBand },
         Form {
@@ -41,10 +44,13 @@ fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
         wire_form: form.shared(),
         content_type: format!("{}; boundary={boundary}", form.content_type).into(),
         preface: |call, _| format!("--{}\r\n", call.hub.constants().boundary).into_bytes(),
-        encode_gap: Box::new(move |gap| {
-            let gap = gap.json();
-            let head = format!("Content-Type: application/json\r\nX-Gap: 1\r\nContent-Length: {}\r\n\r\n", gap.len());
-            Frame::chunk(format!("{head}{gap}\r\n--{boundary}\r\n").as_bytes())
+        encode_note: Arc::new(move |note| {
+            let field = match note.kind {
+                NoteKind::Gap => "X-Gap",
+                NoteKind::Control => "X-Control",
+            };
+            let head = format!("Content-Type: application/json\r\n{field}: 1\r\nContent-Length: {}\r\n\r\n", note.json.len());
+            Frame::chunk(format!("{head}{}\r\n--{boundary}\r\n", note.json).as_bytes())
         }),
         limit_bytes: None,
     })

@@ -10,13 +10,15 @@
 //! An event has the name that the publisher gave, and a gap is an event named `gap`. A browser
 //! gives an event only to the listeners of its name. With `format=json` no event has a name,
 //! because the envelope has it: one `onmessage` listener receives everything, and a gap is
-//! `{"gap":true}`.
+//! `{"gap":true}`. The notes of a control channel are events named `control`.
 //!
 //! A browser that receives a status other than 200 never reconnects. Therefore a `Last-Event-ID`
 //! that this hub did not give out is not refused: the stream begins with a gap and all retained
 //! messages. An empty one counts as absent. Libraries that cannot set the field append it to the
 //! address as `lastEventId`, a second name of `last_event_id`. If a request has both, `lastEventId`
 //! counts, because it is newer.
+
+use std::sync::Arc;
 
 use crate::proto::Frame;
 use crate::proto::sse::Event;
@@ -29,7 +31,7 @@ pub(crate) const TECHNIQUE: Technique = Technique {
     title: "server-sent events",
     summary: "The browser reads a response without end, and resumes by itself after a cut.",
     example: "events?after=earliest",
-    endpoint: Some(Endpoint { path: "events", parameters: &["format", "last_event_id", "lastEventId"], serve }),
+    endpoint: Some(Endpoint { path: "events", parameters: &["control", "format", "last_event_id", "lastEventId"], serve }),
     forms: &[
         Form { format: Format::Raw, content_type: "text/event-stream", messages: Some(SharedForm::Event), gap: GapForm::InBand },
         Form { format: Format::Json, content_type: "text/event-stream", messages: Some(SharedForm::JsonEvent), gap: GapForm::InBand },
@@ -56,10 +58,10 @@ fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
             let event = Event::without_data().retry(call.hub.config().retry);
             encode(&from.iter().fold(event, |event, id| event.id(id)))
         },
-        encode_gap: Box::new(move |gap| {
-            let (json, from) = (gap.json(), gap.from.map(|id| id.to_string()));
-            let event = from.iter().fold(Event::data(&json), |event, id| event.id(id));
-            Frame::chunk(&encode(&if form.format == Format::Json { event } else { event.event("gap") }))
+        encode_note: Arc::new(move |note| {
+            let reached = note.reached.map(|id| id.to_string());
+            let event = reached.iter().fold(Event::data(note.json), |event, id| event.id(id));
+            Frame::chunk(&encode(&if form.format == Format::Json { event } else { event.event(note.kind.name()) }))
         }),
         limit_bytes: None,
     })

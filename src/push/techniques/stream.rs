@@ -7,6 +7,8 @@
 //! continues from its cursor. `pad` sends white space first, for readers that show nothing before
 //! the first one or two kilobytes. Choose it for programs and scripts that read lines.
 
+use std::sync::Arc;
+
 use crate::proto::Frame;
 use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, StreamPlan, Technique};
 use crate::push::model::{Format, Id, SharedForm};
@@ -17,7 +19,7 @@ pub(crate) const TECHNIQUE: Technique = Technique {
     title: "XHR or fetch streaming",
     summary: "A script reads a response without end, which has one message per line.",
     example: "stream?after=earliest",
-    endpoint: Some(Endpoint { path: "stream", parameters: &["format", "max_bytes", "pad"], serve }),
+    endpoint: Some(Endpoint { path: "stream", parameters: &["control", "format", "max_bytes", "pad"], serve }),
     forms: &[
         Form { format: Format::Json, content_type: "application/x-ndjson", messages: Some(SharedForm::Line), gap: GapForm::InBand },
         Form {
@@ -45,7 +47,7 @@ fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
         wire_form: form.shared(),
         content_type: form.content_type.into(),
         preface,
-        encode_gap: Box::new(|gap| Frame::chunk(format!("{}\n", gap.json()).as_bytes())),
+        encode_note: Arc::new(|note| Frame::chunk(format!("{}\n", note.json).as_bytes())),
         limit_bytes: Some(max_bytes(call)?),
     })
 }

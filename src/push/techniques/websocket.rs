@@ -18,7 +18,9 @@ use std::sync::Arc;
 use crate::proto::Frame;
 use crate::proto::ws::Message;
 use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, Technique};
-use crate::push::hub::{Access, EncodeGap, Hub, PublishError, Publishing, Subscription, SubscriptionStatus};
+use crate::push::hub::{
+    Access, ChannelFeed, EncodeNote, FeedPlan, Hub, PublishError, Publishing, Subscription, SubscriptionStatus, encode_gap,
+};
 use crate::push::log::Patience;
 use crate::push::model::{Format, PRESENCE, Payload, SharedForm};
 use crate::session::{Reply, Socket, Upgrade, WebSocketHandler};
@@ -28,7 +30,7 @@ pub(crate) const TECHNIQUE: Technique = Technique {
     title: "WebSocket",
     summary: "Both sides send messages over one connection.",
     example: "ws?after=earliest",
-    endpoint: Some(Endpoint { path: "ws", parameters: &["format"], serve }),
+    endpoint: Some(Endpoint { path: "ws", parameters: &["control", "format"], serve }),
     forms: &[
         Form { format: Format::Json, content_type: "", messages: Some(SharedForm::WsJson), gap: GapForm::InBand },
         Form { format: Format::Raw, content_type: "", messages: Some(SharedForm::WsRaw), gap: GapForm::Refused },
@@ -37,14 +39,18 @@ pub(crate) const TECHNIQUE: Technique = Technique {
 };
 
 pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
+    let upgrade = Upgrade { deflate: call.hub.config().deflate, ..Upgrade::default() };
     match connection(call) {
-        Ok(connection) => reply.upgrade_with(Upgrade { deflate: call.hub.config().deflate, ..Upgrade::default() }, connection),
+        Ok((socket, None)) => reply.upgrade_with(upgrade, socket),
+        Ok((socket, Some(plan))) => reply.upgrade_with(upgrade, ControlledSocket { socket, plan: Some(plan), feed: None }),
         Err(rejection) => call.reject(reply, &rejection),
     }
 }
 
-fn connection(call: &Call<'_>) -> Result<PushSocket, Rejection> {
+/// The handler of a connection, and what it needs in addition if it has a control channel.
+fn connection(call: &Call<'_>) -> Result<(PushSocket, Option<FeedPlan>), Rejection> {
     let form = call.form()?;
+    let secret = call.channel_secret(form)?;
     let missed = call.replay(call.after()?, Patience::UntilRead)?;
     let (from, has_gap) = missed.begin();
     if has_gap && form.gap == GapForm::Refused {
@@ -52,9 +58,11 @@ fn connection(call: &Call<'_>) -> Result<PushSocket, Rejection> {
     }
     let target = call.topics.first();
     let may_publish = !target.ends_with(PRESENCE) && call.hub.allows(call.request, Access::Publish, target);
-    let encode_gap: Option<EncodeGap> = if form.gap == GapForm::InBand { Some(Box::new(|gap| Frame::text(&gap.json()))) } else { None };
-    let subscription = call.subscription_after(missed, form.shared(), encode_gap);
-    Ok(PushSocket { hub: call.hub.clone(), target: Arc::clone(target), may_publish, subscription: Some(Box::new(subscription)) })
+    let encode_note: EncodeNote = Arc::new(|note| Frame::text(note.json));
+    let encode_gap = (form.gap == GapForm::InBand).then(|| encode_gap(&encode_note, None));
+    let subscription = Some(Box::new(call.subscription_after(missed, form.shared(), encode_gap)));
+    let socket = PushSocket { hub: call.hub.clone(), target: Arc::clone(target), may_publish, subscription };
+    Ok((socket, call.feed_plan(secret, form.shared(), encode_note)))
 }
 
 struct PushSocket {
@@ -70,14 +78,59 @@ struct PushSocket {
 impl PushSocket {
     fn catch_up(&mut self, socket: &mut Socket<'_>) {
         let Some(subscription) = &mut self.subscription else { return };
-        match subscription.advance(socket) {
-            SubscriptionStatus::Behind => return,
-            SubscriptionStatus::Subscribed => {}
-            SubscriptionStatus::MessagesGone => close(socket, 4_410, "messages are missing"),
-            SubscriptionStatus::TooManyTopics => close(socket, 1_013, "too many topics"),
-            SubscriptionStatus::LogUnavailable => close(socket, 1_013, "this server is behind the log"),
+        let status = subscription.advance(socket);
+        if status != SubscriptionStatus::Behind {
+            close_if_over(status, socket);
+            self.subscription = None;
         }
-        self.subscription = None;
+    }
+}
+
+/// Closes a WebSocket that cannot get its missed messages.
+fn close_if_over(status: SubscriptionStatus, socket: &mut Socket<'_>) {
+    match status {
+        SubscriptionStatus::Behind | SubscriptionStatus::Subscribed => {}
+        SubscriptionStatus::MessagesGone => close(socket, 4_410, "messages are missing"),
+        SubscriptionStatus::TooManyTopics => close(socket, 1_013, "too many topics"),
+        SubscriptionStatus::LogUnavailable => close(socket, 1_013, "this server is behind the log"),
+    }
+}
+
+/// A WebSocket with a control channel. It is a type of its own, so that the others stay as small as
+/// they are.
+struct ControlledSocket {
+    socket: PushSocket,
+    /// `None` after the WebSocket has opened.
+    plan: Option<FeedPlan>,
+    /// `None` before the WebSocket has opened, and after it was closed.
+    feed: Option<ChannelFeed>,
+}
+
+impl ControlledSocket {
+    fn catch_up(&mut self, socket: &mut Socket<'_>) {
+        let Some(feed) = &mut self.feed else { return };
+        let status = feed.advance(socket);
+        if !matches!(status, SubscriptionStatus::Behind | SubscriptionStatus::Subscribed) {
+            close_if_over(status, socket);
+            self.feed = None;
+        }
+    }
+}
+
+impl WebSocketHandler for ControlledSocket {
+    fn open(&mut self, socket: &mut Socket<'_>) {
+        if let (Some(plan), Some(subscription)) = (self.plan.take(), self.socket.subscription.take()) {
+            self.feed = Some(plan.open(&self.socket.hub, *subscription, socket));
+        }
+        self.catch_up(socket);
+    }
+
+    fn drained(&mut self, socket: &mut Socket<'_>) {
+        self.catch_up(socket);
+    }
+
+    fn message(&mut self, message: Message<'_>, socket: &mut Socket<'_>) {
+        self.socket.message(message, socket);
     }
 }
 

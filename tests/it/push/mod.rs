@@ -1,13 +1,16 @@
 //! The hub and its techniques: tables over its own API, connections on a virtual clock, and real sockets.
 
 mod catch_up;
+mod chains;
 mod conditions;
+mod control;
 mod cursors;
 mod descriptors;
 mod hostile;
 mod http;
 mod listing;
 mod model;
+pub mod notes;
 mod own;
 mod parameters;
 mod polls;
