@@ -8,11 +8,11 @@
 //! policy is not asked whether a client may leave: the secret says that the connection is its own.
 
 use super::body::PayloadKind;
+use super::checks::{check_access, query};
 use super::rejection::Rejection;
-use super::router::Router;
 use crate::proto::http1::Method;
-use crate::push::hub::{Access, ChangeError};
-use crate::push::model::{AnswerFields, Leave, Secret, TopicChange, Topics};
+use crate::push::hub::{Access, ChangeError, Hub};
+use crate::push::model::{AnswerFields, Secret, TopicChange, Topics, names_json};
 use crate::session::{Reply, Request, Response};
 
 /// The last segment of the path.
@@ -29,46 +29,38 @@ impl From<ChangeError> for Rejection {
     }
 }
 
-impl Router<'_> {
-    pub(super) fn serve_control(&self, request: &Request<'_>, topics: &str, fields: &AnswerFields, reply: Reply<'_>) {
-        let answer = match request.method() {
-            Method::Post => self.change(request, topics, body_change),
-            Method::Delete => self.change(request, topics, |_, topics, _| {
-                Ok(TopicChange { leave: Leave::These(topics.names().map(str::to_owned).collect()), ..TopicChange::default() })
-            }),
-            Method::Options => return reply.send(AnswerFields::options(request, METHODS)),
-            _ => return reply.send(fields.apply(Response::method_not_allowed(METHODS))),
-        };
-        match answer {
-            Ok(answer) => reply.send(fields.apply(answer)),
-            Err(rejection) => rejection.send(self.hub, reply, fields),
-        }
+/// Serves a request to the endpoint.
+pub(super) fn serve(hub: &Hub, request: &Request<'_>, topics: &str, fields: &AnswerFields, reply: Reply<'_>) {
+    let answer = match request.method() {
+        Method::Post => change(hub, request, topics, body_change),
+        Method::Delete => change(hub, request, topics, |_, topics, _| Ok(TopicChange::leave(topics))),
+        Method::Options => return reply.send(AnswerFields::options(request, METHODS)),
+        _ => return reply.send(fields.apply(Response::method_not_allowed(METHODS))),
+    };
+    match answer {
+        Ok(answer) => reply.send(fields.apply(answer)),
+        Err(rejection) => rejection.send(hub, reply, fields),
     }
+}
 
-    /// Carries out the change that `read` finds in the request.
-    fn change(
-        &self,
-        request: &Request<'_>,
-        topics: &str,
-        read: fn(&Request<'_>, &Topics, usize) -> Result<TopicChange, Rejection>,
-    ) -> Result<Response, Rejection> {
-        let query = self.query(request, &[&["client", "control"]])?;
-        let most = self.hub.config().topics_per_request;
-        let topics = Topics::parse(topics, most).map_err(|error| Rejection::bad_request(error.to_string()))?;
-        let client =
-            query.client()?.ok_or_else(|| Rejection::bad_request("`client` must be the token with which the connection was opened"))?;
-        let secret = query.value("control").and_then(Secret::parse);
-        let secret = secret.ok_or_else(|| {
-            Rejection::bad_request("`control` must be the secret of the connection: 32 digits of 0-9 and a-f, which its first message has")
-        })?;
-        let change = read(request, &topics, most)?;
-        for name in &change.join {
-            self.check_access(request, Access::Subscribe, name)?;
-        }
-        let now = self.hub.change_topics(&client.into(), &secret, &change)?;
-        let names: Vec<_> = now.iter().map(|name| format!("\"{name}\"")).collect();
-        Ok(Response::json(format!("{{\"topics\":[{}]}}\n", names.join(","))))
+/// Finds the change in a request with these topics in its path.
+type ReadChange = fn(&Request<'_>, &Topics, usize) -> Result<TopicChange, Rejection>;
+
+fn change(hub: &Hub, request: &Request<'_>, topics: &str, read: ReadChange) -> Result<Response, Rejection> {
+    let query = query(hub, request, &[&["client", "control"]])?;
+    let most = hub.config().topics_per_request;
+    let topics = Topics::parse(topics, most).map_err(|error| Rejection::bad_request(error.to_string()))?;
+    let client =
+        query.client()?.ok_or_else(|| Rejection::bad_request("`client` must be the token with which the connection was opened"))?;
+    let secret = query.value("control").and_then(Secret::parse).ok_or_else(|| {
+        Rejection::bad_request("`control` must be the secret of the connection: 32 digits of 0-9 and a-f, which its first message has")
+    })?;
+    let change = read(request, &topics, most)?;
+    for name in &change.join {
+        check_access(hub, request, Access::Subscribe, name)?;
     }
+    let topics = hub.change_topics(&client.into(), &secret, &change)?;
+    Ok(Response::json(format!("{{\"topics\":{}}}\n", names_json(&topics))))
 }
 
 /// The change in the body of a request.

@@ -6,6 +6,7 @@
 
 mod body;
 mod call;
+mod checks;
 mod conditions;
 mod control;
 mod query;

@@ -19,7 +19,7 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::{Arc, PoisonError};
 
 use super::channels::{Drops, EncodeNote, Note, NoteKind, PendingChanges, StreamCarrier};
-use super::control::{ChannelGuard, names_json};
+use super::control::ChannelGuard;
 use super::hub::Hub;
 use super::lookup::Search;
 use super::push_connection::{EncodeGap, PushConnection};
@@ -27,7 +27,7 @@ use super::subscribe::{Joining, NotSubscribed, SubscribeParameters, Subscription
 use super::subscription::{Subscription, SubscriptionStatus};
 use crate::proto::Frame;
 use crate::push::log::Patience;
-use crate::push::model::{Gap, Secret, Topics, WireForm};
+use crate::push::model::{Gap, Secret, Topics, WireForm, names_json};
 use crate::session::{Feed, Outcome, Pusher, Stream, StreamSource};
 
 /// What a connection needs to begin.

@@ -24,7 +24,7 @@ use super::lookup::{Lookup, Search};
 use super::state::{ClientKey, Sink, State, Subscriber, WaitingPoll};
 use crate::proto::ProtocolLimits;
 use crate::push::log::{Found, Patience, Reading};
-use crate::push::model::{Cursor, Id, Leave, PRESENCE, PollForm, Replay, Secret, TopicChange, Topics};
+use crate::push::model::{Cursor, Id, Leave, PRESENCE, PollForm, Replay, Secret, TopicChange, Topics, names_json};
 use crate::session::Held;
 
 /// Why the topics of a connection were not changed. Nothing has happened then.
@@ -441,13 +441,4 @@ impl Answering {
         let replay = Replay { last: reached.unwrap_or(cursor), is_whole, ..replay };
         held.release(form.answer_replay_with(&replay, &members));
     }
-}
-
-/// A JSON list of topics' names, which have no characters to escape.
-pub(super) fn names_json(names: &[Arc<str>]) -> String {
-    let mut text = String::from("[");
-    for (at, name) in names.iter().enumerate() {
-        let _ = write!(text, "{}\"{name}\"", if at > 0 { "," } else { "" });
-    }
-    text + "]"
 }

@@ -12,11 +12,11 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::sync::{Arc, OnceLock};
 
 /// What fills a buffer with unpredictable bytes.
-type Fill = dyn Fn(&mut [u8]) -> io::Result<()> + Send + Sync;
+type Fill = dyn Fn(&mut [u8]) -> std::io::Result<()> + Send + Sync;
 
 /// A source of bytes that nobody can predict.
 ///
@@ -36,12 +36,12 @@ pub struct RandomSource(Arc<Fill>);
 
 impl RandomSource {
     /// A source that calls `fill`, which fills the whole buffer or returns an error.
-    pub fn new(fill: impl Fn(&mut [u8]) -> io::Result<()> + Send + Sync + 'static) -> Self {
+    pub fn new(fill: impl Fn(&mut [u8]) -> std::io::Result<()> + Send + Sync + 'static) -> Self {
         Self(Arc::new(fill))
     }
 
     /// The next bytes.
-    pub(crate) fn bytes<const N: usize>(&self) -> io::Result<[u8; N]> {
+    pub(crate) fn bytes<const N: usize>(&self) -> std::io::Result<[u8; N]> {
         let mut bytes = [0; N];
         (self.0)(&mut bytes)?;
         Ok(bytes)
@@ -65,7 +65,7 @@ impl fmt::Debug for RandomSource {
 /// next secret.
 static SYSTEM: OnceLock<File> = OnceLock::new();
 
-fn fill_from_system(bytes: &mut [u8]) -> io::Result<()> {
+fn fill_from_system(bytes: &mut [u8]) -> std::io::Result<()> {
     let mut file = if let Some(file) = SYSTEM.get() {
         file
     } else {
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn an_error_of_the_source_is_an_error() {
-        let source = RandomSource::new(|_| Err(io::ErrorKind::NotFound.into()));
-        assert_eq!(source.bytes::<16>().expect_err("it has no bytes").kind(), io::ErrorKind::NotFound);
+        let source = RandomSource::new(|_| Err(std::io::ErrorKind::NotFound.into()));
+        assert_eq!(source.bytes::<16>().expect_err("it has no bytes").kind(), std::io::ErrorKind::NotFound);
     }
 }

@@ -9,13 +9,13 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::channels::Carrier;
-use super::control::{ChannelGuard, names_json};
+use super::control::ChannelGuard;
 use super::hub::Hub;
 use super::lookup::{Lookup, Search};
 use super::state::{ClientKey, Sink, State, WaitingPoll};
 use super::topic_table::TopicSlots;
 use crate::push::log::{Patience, Reading};
-use crate::push::model::{Cursor, Id, PollForm, Replay, Secret, Topics, WireForm};
+use crate::push::model::{Cursor, Id, PollForm, Replay, Secret, Topics, WireForm, names_json};
 use crate::session::{Pusher, Reply};
 
 impl Hub {

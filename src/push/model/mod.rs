@@ -39,5 +39,5 @@ pub(crate) use encoding::{EncodeMessage, WireForm};
 pub(crate) use poll_form::PollForm;
 pub(crate) use secret::Secret;
 pub(crate) use stomp_form::{StompForm, StompVariant, TOPIC};
-pub(crate) use topic_name::{PRESENCE, check_topic_name, is_valid_name};
+pub(crate) use topic_name::{PRESENCE, check_topic_name, is_valid_name, names_json};
 pub(crate) use wire_form::SharedForm;

@@ -8,7 +8,7 @@ use std::fmt;
 use super::cursor::Cursor;
 use super::id::BadCursor;
 use super::json_reader::{JsonReader, NotJson};
-use super::topic_name::{BadTopic, check_topic_name};
+use super::topic_name::{BadTopic, Topics, check_topic_name};
 
 /// What a client asks of its open connection: topics to leave, and topics to join from a cursor.
 ///
@@ -113,6 +113,11 @@ impl From<NotJson> for BadChange {
 const MEMBERS: [&str; 3] = ["join", "leave", "after"];
 
 impl TopicChange {
+    /// The change that leaves these topics.
+    pub(crate) fn leave(topics: &Topics) -> Self {
+        Self { leave: Leave::These(topics.names().map(str::to_owned).collect()), ..Self::default() }
+    }
+
     /// Reads the body of a control request. Each list may have at most `most` names.
     ///
     /// # Errors
@@ -242,8 +247,8 @@ mod tests {
             (r#"{"join":[],}"#, NotJson(11)),
             (r#"{"join":[]"after":""}"#, NotJson(10)),
             (r#"{"join"[]}"#, NotJson(7)),
-            (r#"{join:[]}"#, NotJson(1)),
-            (r#"{'join':[]}"#, NotJson(1)),
+            (r"{join:[]}", NotJson(1)),
+            (r"{'join':[]}", NotJson(1)),
             (r#"{"join":}"#, NotJson(8)),
             (r#"{"join":["#, NotJson(9)),
             (r#"{"join":["a"#, NotJson(11)),

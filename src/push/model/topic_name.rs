@@ -54,6 +54,17 @@ pub(crate) fn check_topic_name(name: &str) -> Result<(), BadTopic> {
     if is_valid_name(name.strip_suffix(PRESENCE).unwrap_or(name)) { Ok(()) } else { Err(BadTopic::Name) }
 }
 
+/// A JSON list of topics' names, which have no characters to escape.
+pub(crate) fn names_json(names: &[Arc<str>]) -> String {
+    let mut text = String::from("[");
+    for (at, name) in names.iter().enumerate() {
+        text.push_str(if at > 0 { ",\"" } else { "\"" });
+        text.push_str(name);
+        text.push('"');
+    }
+    text + "]"
+}
+
 /// A list of topics without duplicates, in the order in which the topics were named.
 /// [`parse`](Self::parse) has an example.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

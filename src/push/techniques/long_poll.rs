@@ -29,7 +29,7 @@ pub(crate) const TECHNIQUE: Technique = Technique {
     title: "long polling",
     summary: "The server holds a request until there is a message.",
     example: "long-poll?wait=25",
-    endpoint: Some(Endpoint { path: "long-poll", parameters: &["callback", "control", "format", "wait"], serve }),
+    endpoint: Some(Endpoint { path: "long-poll", parameters: &["callback", "format", "wait", "control"], serve }),
     forms: &[
         Form { format: Format::Json, content_type: "application/json", messages: None, gap: GapForm::InBand },
         Form { format: Format::Raw, content_type: "", messages: None, gap: GapForm::HeadOnly },

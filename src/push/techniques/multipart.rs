@@ -19,7 +19,7 @@ pub(crate) const TECHNIQUE: Technique = Technique {
     title: "multipart",
     summary: "Each part of a response without end replaces the part before it, as the pictures of a camera do.",
     example: "multipart?after=earliest",
-    endpoint: Some(Endpoint { path: "multipart", parameters: &["control", "format"], serve }),
+    endpoint: Some(Endpoint { path: "multipart", parameters: &["format", "control"], serve }),
     forms: &[
         Form { format: Format::Raw, content_type: "multipart/x-mixed-replace", messages: Some(SharedForm::Part), gap: GapForm::InBand },
         Form {

@@ -31,7 +31,7 @@ pub(crate) const TECHNIQUE: Technique = Technique {
     title: "server-sent events",
     summary: "The browser reads a response without end, and resumes by itself after a cut.",
     example: "events?after=earliest",
-    endpoint: Some(Endpoint { path: "events", parameters: &["control", "format", "last_event_id", "lastEventId"], serve }),
+    endpoint: Some(Endpoint { path: "events", parameters: &["format", "last_event_id", "lastEventId", "control"], serve }),
     forms: &[
         Form { format: Format::Raw, content_type: "text/event-stream", messages: Some(SharedForm::Event), gap: GapForm::InBand },
         Form { format: Format::Json, content_type: "text/event-stream", messages: Some(SharedForm::JsonEvent), gap: GapForm::InBand },

@@ -30,7 +30,7 @@ pub(crate) const TECHNIQUE: Technique = Technique {
     title: "WebSocket",
     summary: "Both sides send messages over one connection.",
     example: "ws?after=earliest",
-    endpoint: Some(Endpoint { path: "ws", parameters: &["control", "format"], serve }),
+    endpoint: Some(Endpoint { path: "ws", parameters: &["format", "control"], serve }),
     forms: &[
         Form { format: Format::Json, content_type: "", messages: Some(SharedForm::WsJson), gap: GapForm::InBand },
         Form { format: Format::Raw, content_type: "", messages: Some(SharedForm::WsRaw), gap: GapForm::Refused },

@@ -485,6 +485,59 @@ both! {
         assert!(pair.text(1, &format!("/topics/a/poll?after={cursor}")).contains("\"gap\":true"));
     }
 
+    /// A topic is joined on an open connection, and its missed messages are read from the log, or are
+    /// ahead of this server. So are those of a topic that a held long poll joins.
+    fn a_joined_topic_is_read_from_the_log(model) {
+        let pair = Pair::start(model, |config, _| (config.history_messages, config.replay_bytes) = (2, 1_000));
+        let first = pair.publish(0, "1");
+        let ids: Vec<_> = (2..=6).map(|n| pair.publish(0, &n.to_string())).collect();
+        let (mut stream, lab) = (pair.labs[1].connect(), &pair.labs[1]);
+        stream.get("/topics/z/stream?client=me&control=1");
+        assert_eq!(stream.answer_head().status, 200);
+        let note = loop {
+            let chunk = stream.text_chunk();
+            if chunk.contains("control") {
+                break chunk;
+            }
+        };
+        let secret = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap()["control"].as_str().unwrap().to_owned();
+        let change = |secret: &str, body: &str| {
+            let mut client = lab.connect();
+            let head = format!("POST /topics/z/control?client=me&control={secret} HTTP/1.1\r\nHost: x");
+            client.send(format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+            assert_eq!(client.answer().status, 200);
+        };
+        let of_stream = secret(&note);
+        let begun = lab.connect().fetch("/topics/z/long-poll?client=me&control=1");
+        let (of_poll, reads) = (secret(begun.text()), lab.app.hub.log_stats().unwrap().reads);
+        let mut poll = lab.connect();
+        let last = ids.last().unwrap();
+        poll.get(&format!("/topics/z/long-poll?client=me&control={of_poll}&after={last}"));
+        eventually("the poll is held", || lab.stats().held == 1);
+        let join = format!(r#"{{"join":["a"],"after":"{first}"}}"#);
+        change(&of_stream, &join);
+        let joined = format!("{{\"joined\":[\"a\"],\"last\":\"{last}\"}}\n");
+        let came = String::from_utf8(stream.take_until(joined.as_bytes())).unwrap();
+        let texts: Vec<_> = came.lines().filter_map(|line| line.split_once("\"data\":")).map(|(_, text)| text.to_owned()).collect();
+        assert_eq!(texts, ["\"2\"}", "\"3\"}", "\"4\"}", "\"5\"}", "\"6\"}"], "{came}");
+        change(&of_poll, &join);
+        let answer: serde_json::Value = serde_json::from_slice(&poll.answer().body).unwrap();
+        assert_eq!((answer["messages"].as_array().unwrap().len(), &answer["joined"], &answer["last"]), (5, &serde_json::json!(["a"]), &serde_json::json!(last)), "{answer}");
+        assert!(lab.app.hub.log_stats().unwrap().reads > reads + 1, "the messages were not in memory");
+
+        // This server is behind: it joins when it has reached the cursor.
+        pair.log[1].freeze(true);
+        let ahead = pair.publish(0, "7");
+        change(&of_stream, r#"{"leave":["a"]}"#);
+        change(&of_stream, &format!(r#"{{"join":["a"],"after":"{ahead}"}}"#));
+        eventually("the join waits", || lab.app.hub.log_stats().unwrap().waiting == 1);
+        pair.log[1].freeze(false);
+        stream.take_until(format!("{{\"joined\":[\"a\"],\"last\":\"{ahead}\"}}\n").as_bytes());
+        pair.publish(1, "8");
+        let came = String::from_utf8(stream.take_until(b"\"8\"}")).unwrap();
+        assert!(!came.contains("\"7\""), "the client has it: {came}");
+    }
+
     /// A server that starts later knows the last messages before it accepts clients.
     fn a_new_server_reads_the_end_of_the_log(model) {
         let pair = Pair::start(model, |_, _| {});

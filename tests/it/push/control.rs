@@ -1,7 +1,7 @@
 //! Control channels on a virtual clock: what changes the topics of a connection, and what does not.
 //!
 //! Covers: push::hub::channels, push::hub::channel_feed, push::hub::control, push::hub::push_connection, push::hub::random_source
-//! Covers: push::http::control, push::model::json_reader, push::model::secret, push::model::topic_change
+//! Covers: push::http::checks, push::http::control, push::model::json_reader, push::model::secret, push::model::topic_change
 
 use pushlab::push::{Access, Hub, HubConfig, RandomSource};
 use pushlab::session::{Limits, Settings, SlowConsumer};
@@ -33,7 +33,7 @@ impl Page {
         let mut page = Self { technique, rig, secret: String::new(), bytes: Vec::new(), seen: 0 };
         let items = page.items();
         let Item::Note(note) = &items[0] else { panic!("{technique}: the first message is {:?}", items[0]) };
-        page.secret = note["control"].as_str().unwrap_or_else(|| panic!("{technique}: {note}")).to_owned();
+        note["control"].as_str().unwrap_or_else(|| panic!("{technique}: {note}")).clone_into(&mut page.secret);
         page.seen = 1;
         page
     }
@@ -419,7 +419,6 @@ fn the_policy_decides_what_may_be_joined() {
     let hub = Hub::with_policy(HubConfig::default(), |request, access, topic| match access {
         Access::Publish => true,
         Access::Subscribe => topic != "secret" || request.query_value("token").is_some_and(|token| token == "t"),
-        _ => false,
     });
     let page = |target: &str| {
         let mut rig = Rig::serving(app(&hub));

@@ -1,0 +1,290 @@
+//! Control channels over real sockets: joins while messages are published, cuts, and farewells.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread;
+
+use pushlab::push::{HubConfig, Payload};
+use serde_json::{Value, json};
+
+use super::stream::Over;
+use super::{Client, IoModel, Lab, both, eventually};
+use crate::push::notes::{Item, TECHNIQUES, items};
+
+/// Of a message.
+const BYTES: usize = 1_024;
+
+/// A client with a control channel, and what it has read.
+struct Page {
+    technique: &'static str,
+    client: Client,
+    secret: String,
+    waiting: VecDeque<Item>,
+}
+
+impl Page {
+    #[track_caller]
+    fn open(lab: &Lab, topics: &str, technique: &'static str, after: &str) -> Self {
+        let mut client = Client::connect_with_little_room(lab.address);
+        let limit = if technique.starts_with("stream") || technique.starts_with("iframe") { "&max_bytes=100000000" } else { "" };
+        let target = format!("/topics/{topics}/{technique}client=me&control=1&after={after}{limit}");
+        if technique == "ws?" {
+            client.upgrade(&target);
+        } else {
+            client.get(&target);
+            assert_eq!(client.answer_head().status, 200);
+        }
+        let mut page = Self { technique, client, secret: String::new(), waiting: VecDeque::new() };
+        let Item::Note(note) = page.next() else { panic!("{technique}: the first message has no secret") };
+        note["control"].as_str().unwrap_or_else(|| panic!("{technique}: {note}")).clone_into(&mut page.secret);
+        page
+    }
+
+    #[track_caller]
+    fn next(&mut self) -> Item {
+        while self.waiting.is_empty() {
+            let piece = match self.technique {
+                "ws?" => {
+                    let frame = self.client.frame();
+                    assert_eq!(frame.first, 0x81, "{:?}", frame.payload);
+                    frame.payload
+                }
+                _ => self.client.chunk().expect("the stream goes on"),
+            };
+            self.waiting.extend(items(self.technique, &piece));
+        }
+        self.waiting.pop_front().unwrap()
+    }
+
+    /// The next note, behind messages that do not matter here.
+    #[track_caller]
+    fn note(&mut self) -> Value {
+        loop {
+            if let Item::Note(note) = self.next() {
+                return note;
+            }
+        }
+    }
+}
+
+/// Sends a control request on a connection of its own.
+#[track_caller]
+fn change(lab: &Lab, secret: &str, body: &Value) -> String {
+    let mut client = lab.connect();
+    let body = body.to_string();
+    let head = format!("POST /topics/a/control?client=me&control={secret} HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain;charset=UTF-8");
+    client.send(format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+    let answer = client.answer();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.text().to_owned()
+}
+
+fn lab(model: IoModel) -> Lab {
+    let history = HubConfig { history_messages: usize::MAX, history_bytes: usize::MAX, ..HubConfig::default() };
+    Lab::with_hub(model, HubConfig { replay_bytes: 8 * BYTES, ..history })
+}
+
+/// Publishes a message whose text tells its topic and its place in it.
+fn publish(lab: &Lab, topic: &str, nth: usize) -> u64 {
+    publish_bytes(lab, topic, nth, BYTES)
+}
+
+fn publish_bytes(lab: &Lab, topic: &str, nth: usize, bytes: usize) -> u64 {
+    lab.app.hub.publish(topic, Payload::text(format!("{topic} {nth} {}", "x".repeat(bytes)))).unwrap().id.sequence
+}
+
+fn id(lab: &Lab, sequence: u64) -> String {
+    format!("{:x}-{sequence}", lab.app.hub.last().epoch)
+}
+
+/// What a client has received of each topic: each message once, and in order.
+#[derive(Default)]
+struct Account {
+    /// The place of the next message in its topic.
+    next: HashMap<String, usize>,
+    /// The id of the last message of the topic.
+    last: HashMap<String, u64>,
+}
+
+impl Account {
+    #[track_caller]
+    fn receive(&mut self, number: u64, data: &str) -> String {
+        let mut words = data.split(' ');
+        let (topic, nth) = (words.next().unwrap().to_owned(), words.next().unwrap().parse::<usize>().unwrap());
+        let next = self.next.entry(topic.clone()).or_default();
+        assert_eq!(nth, *next, "of {topic}");
+        *next += 1;
+        self.last.insert(topic.clone(), number);
+        topic
+    }
+
+    fn count(&self, topic: &str) -> usize {
+        self.next.get(topic).copied().unwrap_or_default()
+    }
+}
+
+both! {
+    /// By each technique, while two topics are published to without a pause: a topic is joined from
+    /// its first message, left, and joined again from the last message that has come.
+    fn joins_during_a_burst(model) {
+        const COUNT: usize = 600;
+        for technique in TECHNIQUES {
+            let lab = lab(model);
+            let mut page = Page::open(&lab, "a", technique, "earliest");
+            let is_over = AtomicBool::new(false);
+            thread::scope(|scope| {
+                let _over = Over(&is_over);
+                for topic in ["a", "b"] {
+                    let (lab, is_over) = (&lab, &is_over);
+                    scope.spawn(move || for nth in 0..COUNT {
+                        if !is_over.load(SeqCst) {
+                            publish(lab, topic, nth);
+                        }
+                        thread::yield_now();
+                    });
+                }
+                let mut account = Account::default();
+                let mut is_joined = false;
+                change(&lab, &page.secret, &json!({ "join": ["b"], "after": "earliest" }));
+                let mut newest = 0;
+                let mut leaves = 0;
+                while account.count("a") < COUNT || account.count("b") < COUNT {
+                    match page.next() {
+                        Item::Message(number, data) => {
+                            assert!(!is_joined || number > newest, "{technique}: all in order after the note");
+                            newest = newest.max(number);
+                            let topic = account.receive(number, &data);
+                            if topic == "b" && account.count("b") % 150 == 0 && leaves < 3 {
+                                leaves += 1;
+                                change(&lab, &page.secret, &json!({ "leave": ["b"] }));
+                            }
+                        }
+                        // What was on its way has come, and so the last message of the topic is the
+                        // cursor of the next join.
+                        Item::Note(note) if note["left"] == json!(["b"]) => {
+                            is_joined = false;
+                            let after = id(&lab, account.last.get("b").copied().unwrap_or_default());
+                            change(&lab, &page.secret, &json!({ "join": ["b"], "after": after }));
+                        }
+                        Item::Note(note) => {
+                            assert_eq!(note["joined"], json!(["b"]), "{technique}: {note}");
+                            is_joined = true;
+                        }
+                    }
+                }
+                assert_eq!(leaves, 3, "{technique}");
+            });
+            assert_eq!((lab.stats().dropped, lab.stats().slow_disconnects), (0, 0), "{technique}");
+        }
+    }
+
+    /// A connection is cut in the middle of the replay of a joined topic. The client comes back with
+    /// the cursor of the topics that it had, and joins with that of the joined one.
+    fn a_cut_during_a_join(model) {
+        for technique in TECHNIQUES {
+            // More than the system keeps for a connection.
+            const COUNT: usize = 2_500;
+            let lab = lab(model);
+            for nth in 0..COUNT {
+                publish_bytes(&lab, "b", nth, 4 * BYTES);
+            }
+            let (mut account, mut a, mut b) = (Account::default(), "earliest".to_owned(), "earliest".to_owned());
+            let mut is_joined = false;
+            for cuts in 0..4 {
+                let mut page = Page::open(&lab, "a", technique, &a);
+                change(&lab, &page.secret, &json!({ "join": ["b"], "after": b }));
+                publish(&lab, "a", cuts);
+                let end = if cuts == 3 { COUNT } else { (cuts + 1) * 100 };
+                while account.count("b") < end || cuts == 3 && !(is_joined && account.count("a") == 4) {
+                    match page.next() {
+                        Item::Message(number, data) if account.receive(number, &data) == "a" => a = id(&lab, number),
+                        Item::Message(number, _) => b = id(&lab, number),
+                        Item::Note(note) => {
+                            assert_eq!((&note["joined"], account.count("b")), (&json!(["b"]), COUNT), "{technique}");
+                            is_joined = true;
+                        }
+                    }
+                }
+                assert_eq!(is_joined, cuts == 3, "{technique}: it was cut in between");
+                drop(page);
+                eventually("the connection has ended", || lab.stats().open == 0);
+            }
+        }
+    }
+
+    /// The connection of the farewell and that of the stream end at the same time, so either may
+    /// come first.
+    fn a_farewell_and_the_end_of_the_stream(model) {
+        for technique in TECHNIQUES.into_iter().chain(["long-poll?"]) {
+            let lab = lab(model);
+            let online = || lab.app.hub.info("a").unwrap().online.sum();
+            for ends_before in [false, true] {
+                let (client, secret) = if technique == "long-poll?" {
+                    let mut client = lab.connect();
+                    let begun: Value = serde_json::from_slice(&client.fetch("/topics/a/long-poll?client=me&control=1").body).unwrap();
+                    let secret = begun["control"].as_str().unwrap().to_owned();
+                    client.get(&format!("/topics/a/long-poll?client=me&control={secret}"));
+                    (client, secret)
+                } else {
+                    let page = Page::open(&lab, "a", technique, "");
+                    (page.client, page.secret)
+                };
+                eventually("the client is subscribed", || lab.app.hub.info("a").unwrap().subscribers.sum() == 1);
+                let client = if ends_before {
+                    client.reset();
+                    eventually("the stream is over", || lab.app.hub.info("a").unwrap().subscribers.sum() == 0);
+                    assert_eq!(online(), 1, "{technique}: its grace time has begun");
+                    None
+                } else {
+                    Some(client)
+                };
+                assert_eq!(change(&lab, &secret, &json!({ "leave": "all" })), "{\"topics\":[]}\n");
+                assert_eq!(online(), 0, "{technique}");
+                drop(client);
+                eventually("the connection has ended", || lab.app.hub.info("a").unwrap().subscribers.sum() == 0);
+                assert_eq!(online(), 0, "{technique}");
+            }
+        }
+    }
+
+    /// A held poll does not wait for its time when its topics are left.
+    fn a_held_poll_ends_at_once(model) {
+        let lab = Lab::start(model);
+        let mut client = lab.connect();
+        let begun: Value = serde_json::from_slice(&client.fetch("/topics/a,b/long-poll?client=me&control=1").body).unwrap();
+        let (secret, last) = (begun["control"].as_str().unwrap(), begun["last"].as_str().unwrap());
+        for body in [json!({ "leave": ["a", "b"] }), json!({ "leave": "all" })] {
+            client.get(&format!("/topics/a,b/long-poll?client=me&control={secret}&after={last}&wait=120"));
+            eventually("it is held", || lab.stats().held == 1);
+            change(&lab, secret, &body);
+            let told: Value = serde_json::from_slice(&client.answer().body).unwrap();
+            assert_eq!(told, json!({ "messages": [], "last": last, "gap": false, "left": ["a", "b"] }));
+            assert_eq!(lab.app.hub.info("a").unwrap().online.sum(), 0);
+        }
+        client.get(&format!("/topics/a/long-poll?client=me&control={secret}&after={last}"));
+        eventually("it is held", || lab.stats().held == 1);
+        publish(&lab, "c", 0);
+        change(&lab, secret, &json!({ "join": ["c"], "after": last }));
+        let told: Value = serde_json::from_slice(&client.answer().body).unwrap();
+        assert_eq!((&told["joined"], told["messages"].as_array().unwrap().len()), (&json!(["c"]), 1));
+    }
+
+    /// A stream that has no topics stays open, and joins one later.
+    fn a_stream_without_topics(model) {
+        for technique in TECHNIQUES {
+            let lab = lab(model);
+            let mut page = Page::open(&lab, "a", technique, "");
+            change(&lab, &page.secret, &json!({ "leave": "all" }));
+            assert_eq!(page.note(), json!({ "left": ["a"] }));
+            change(&lab, &page.secret, &json!({ "join": ["b", "c"] }));
+            let joined = page.note();
+            assert_eq!(joined["joined"], json!(["b", "c"]));
+            publish(&lab, "a", 0);
+            let number = publish(&lab, "c", 0);
+            let Item::Message(found, _) = page.next() else { panic!("{technique}: no message") };
+            assert_eq!(found, number, "{technique}");
+            drop(page);
+            eventually("it has left", || lab.app.hub.info("c").unwrap().subscribers.sum() == 0);
+        }
+    }
+}
