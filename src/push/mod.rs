@@ -65,6 +65,63 @@
 //!   a poll with the id before the gap. Its cursor is still the last id that it has received.
 //!   Topics count the dropped messages.
 //!
+//! # Control channels
+//!
+//! An open stream, WebSocket or chain of long polls can change its topics. A client that wants this
+//! asks for it with `client=TOKEN&control=1`. The first message of its connection is then
+//! `{"control":"SECRET"}` in the form of the technique: an event named `control`, a JSON line, a
+//! script, a part with the field `X-Control`, a text frame, or the member `control` of a poll's
+//! answer. The secret is the key to this one connection:
+//!
+//! ```text
+//! POST   {prefix}/{topics}/control?client=TOKEN&control=SECRET     {"join":["a"],"after":"ID","leave":["b"]}
+//! POST   {prefix}/{topics}/control?client=TOKEN&control=SECRET     {"leave":"all"}
+//! DELETE {prefix}/{topics}/control?client=TOKEN&control=SECRET
+//! ```
+//!
+//! `POST` leaves topics and then joins others ([`TopicChange`] has the shape). `DELETE` leaves the
+//! topics of its path. In the path of a `POST`, the topics say nothing: any list of names is good.
+//! The answer has the topics of the connection after the change, `{"topics":["a"]}`.
+//!
+//! - **Joining.** The topics are replayed from `after`, which means the same as in the query of a
+//!   technique. Their messages come in the order of their ids, and messages of the other topics may
+//!   come between them. Then the note `{"joined":["a"],"last":"ID"}` says that the client has all
+//!   messages up to this id. From there on the ids of all topics are in order, and one cursor stands
+//!   for all of them. If the connection ends before the note, the client comes back with the cursor
+//!   of the topics that it had, and joins again from the last message of the joined ones. A gap in
+//!   the replay names its topics: `{"gap":true,"from":"ID","topics":["a"]}`. If the server cannot
+//!   replay them, the note `{"left":["a"],"why":"..."}` takes the place of `joined`.
+//! - **Leaving.** No message that is published later reaches the connection. Behind those that were
+//!   on their way comes the note `{"left":["b"]}`. The client's presence ends at once, unless it has
+//!   the topic by another connection. A connection without topics stays open. A client that joins a
+//!   topic again waits for `left`: messages on their way could otherwise come behind the replay.
+//! - **A held long poll** ends with a change, because its topics stand in its address. Its answer
+//!   has the members `joined` and `left`, and the missed messages of the joined topics. If these are
+//!   not all, `joined` is missing and `last` is the cursor of the other topics. The next poll names
+//!   the new topics, and brings the secret again as `control=SECRET`.
+//! - **Farewells.** `navigator.sendBeacon(url, '{"leave":"all"}')` works while the page closes: the
+//!   body may be `text/plain`. The secret works for
+//!   [`HubConfig::presence_grace`] after the end of the connection, because either may come first.
+//! - **Several connections of one client** have a secret each, and each is changed alone.
+//! - **Policy.** It is asked whether the request may subscribe to each topic that it joins. Leaving
+//!   needs the secret alone. A page of an origin that may not publish may not change a connection.
+//!
+//! | status | reason |
+//! |---|---|
+//! | 400 | a parameter or the body is not valid; the request or the connection would have more than [`HubConfig::topics_per_request`] topics |
+//! | 403 | the secret is that of no connection of this client; the policy; the origin |
+//! | 404 | this client has no open connection with a control channel, or none that can join |
+//! | 413, 415 | the body has more than 16 KiB, or is not JSON |
+//! | 503 | the hub has no room for the joined topics; or, for `control=1`, the system has no random bytes ([`RandomSource`]) |
+//!
+//! A secret has 128 random bits, is compared in constant time, and stands in no log of this
+//! library. Proxies may log addresses, so a secret serves one connection only. A browser's
+//! `EventSource` reconnects with its first address and the id of the last event: in the middle of a
+//! replay, that id may be older than what the client has of its other topics, and their messages
+//! then come again. A page that joins old messages reads the stream with `fetch`, or compares ids.
+//! The formats that cannot tell of a gap in the body (`format=raw` of polls, streams and WebSockets)
+//! have no control channel.
+//!
 //! # Techniques of an application
 //!
 //! [`TECHNIQUES`] are the techniques of every hub. [`Hub::handle_with`] serves further ones beside

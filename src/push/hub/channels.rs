@@ -13,7 +13,7 @@
 //! An ended channel is remembered for the grace time of presence, because a page that closes ends
 //! its stream and sends its farewell at the same moment, and the end may arrive first.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -61,6 +61,8 @@ pub(super) struct Channel {
     serial: u64,
     /// The topics that the client has, also those whose replay has not ended.
     pub(super) topics: Vec<Arc<str>>,
+    /// When an ended channel is forgotten.
+    forgotten_at: Option<Instant>,
     pub(super) carrier: Carrier,
 }
 
@@ -135,10 +137,9 @@ pub(super) enum NotFound {
 #[derive(Default)]
 pub(crate) struct Channels {
     by_client: HashMap<Arc<str>, Vec<Channel>>,
-    /// The ended channels by client and serial, the first to be forgotten first. The grace time is
-    /// the same for all, so that they are in the order of their ends. Those that were opened again
-    /// have another serial now.
-    ended: VecDeque<(Instant, Arc<str>, u64)>,
+    /// The clients of the ended channels, by the time at which a channel is forgotten and its
+    /// serial.
+    ended: BTreeMap<(Instant, u64), Arc<str>>,
     last_serial: u64,
 }
 
@@ -146,7 +147,7 @@ impl Channels {
     /// Adds a channel. Returns its serial.
     pub(super) fn add(&mut self, client: &Arc<str>, secret: Secret, topics: &Topics, carrier: Carrier) -> u64 {
         self.last_serial += 1;
-        let channel = Channel { secret, serial: self.last_serial, topics: topics.shared_names().to_vec(), carrier };
+        let channel = Channel::new(secret, self.last_serial, topics, carrier);
         self.by_client.entry(Arc::clone(client)).or_default().push(channel);
         self.last_serial
     }
@@ -174,7 +175,10 @@ impl Channels {
     pub(super) fn reopen(&mut self, client: &Arc<str>, secret: Secret, topics: &Topics) -> u64 {
         let serial = self.last_serial + 1;
         let Ok(channel) = self.find(client, &secret) else { return self.add(client, secret, topics, Carrier::Ended) };
-        *channel = Channel { secret, serial, topics: topics.shared_names().to_vec(), carrier: Carrier::Ended };
+        let before = std::mem::replace(channel, Channel::new(secret, serial, topics, Carrier::Ended));
+        if let Some(at) = before.forgotten_at {
+            self.ended.remove(&(at, before.serial));
+        }
         self.last_serial = serial;
         serial
     }
@@ -184,12 +188,14 @@ impl Channels {
     pub(super) fn end(&mut self, client: &Arc<str>, serial: u64, until: Instant, most: usize) -> Option<Carrier> {
         let channels = self.by_client.get_mut(client)?;
         let at = channels.iter().position(|channel| channel.serial == serial)?;
-        let carrier = std::mem::replace(&mut channels[at].carrier, Carrier::Ended);
-        if channels[at].topics.is_empty() {
+        let channel = &mut channels[at];
+        let carrier = std::mem::replace(&mut channel.carrier, Carrier::Ended);
+        if channel.topics.is_empty() {
             // Nothing is left to leave.
             self.remove(client, serial);
-        } else {
-            self.ended.push_back((until, Arc::clone(client), serial));
+        } else if channel.forgotten_at.is_none() {
+            channel.forgotten_at = Some(until);
+            self.ended.insert((until, serial), Arc::clone(client));
             while self.ended.len() > most {
                 self.forget_first();
             }
@@ -199,20 +205,24 @@ impl Channels {
 
     /// Forgets the ended channels whose time is over.
     pub(super) fn forget(&mut self, now: Instant) {
-        while self.ended.front().is_some_and(|(until, ..)| *until <= now) {
+        while self.ended.first_key_value().is_some_and(|((at, _), _)| *at <= now) {
             self.forget_first();
         }
     }
 
     fn forget_first(&mut self) {
-        if let Some((_, client, serial)) = self.ended.pop_front() {
+        if let Some(((_, serial), client)) = self.ended.pop_first() {
             self.remove(&client, serial);
         }
     }
 
     fn remove(&mut self, client: &Arc<str>, serial: u64) {
         if let Some(channels) = self.by_client.get_mut(client) {
-            channels.retain(|channel| channel.serial != serial);
+            for channel in channels.extract_if(.., |channel| channel.serial == serial) {
+                if let Some(at) = channel.forgotten_at {
+                    self.ended.remove(&(at, serial));
+                }
+            }
             if channels.is_empty() {
                 self.by_client.remove(client);
             }
@@ -221,6 +231,10 @@ impl Channels {
 }
 
 impl Channel {
+    fn new(secret: Secret, serial: u64, topics: &Topics, carrier: Carrier) -> Self {
+        Self { secret, serial, topics: topics.shared_names().to_vec(), forgotten_at: None, carrier }
+    }
+
     pub(super) const fn serial(&self) -> u64 {
         self.serial
     }
@@ -278,6 +292,7 @@ mod tests {
         channels.forget(until(5));
         expect(&mut channels, "one", 1, Ok(again));
         channels.end(&client, again, until(6), MOST);
+        assert_eq!(channels.ended.len(), 1, "those that were opened again are not counted");
         channels.forget(until(5));
         expect(&mut channels, "one", 1, Ok(again));
         channels.forget(until(6));

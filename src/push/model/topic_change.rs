@@ -12,7 +12,8 @@ use super::topic_name::{BadTopic, Topics, check_topic_name};
 
 /// What a client asks of its open connection: topics to leave, and topics to join from a cursor.
 ///
-/// The topics are left first, and then joined. So a topic in both lists is joined anew.
+/// The topics are left first, and then joined. A topic in both lists is joined anew, and messages
+/// of it that are on their way may then come behind those of its replay.
 ///
 /// ```
 /// use pushlab::push::{Cursor, Leave, TopicChange};

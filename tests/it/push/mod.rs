@@ -2,6 +2,7 @@
 
 mod catch_up;
 mod chains;
+mod changes;
 mod conditions;
 mod control;
 mod cursors;
