@@ -119,7 +119,7 @@
 //! `EventSource` reconnects with its first address and the id of the last event: in the middle of a
 //! replay, that id may be older than what the client has of its other topics, and their messages
 //! then come again. A page that joins old messages reads the stream with `fetch`, or compares ids.
-//! The formats that cannot tell of a gap in the body (`format=raw` of polls, streams and WebSockets)
+//! The formats that cannot tell of a gap in the body (`format=raw` of polls, streams and `WebSockets`)
 //! have no control channel.
 //!
 //! # Techniques of an application

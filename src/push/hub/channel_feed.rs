@@ -102,14 +102,14 @@ impl ChannelFeed {
     /// is full or all replays have ended. An error of the first replay ends the connection, as it
     /// does without a channel. An error of a join ends the join alone.
     pub(crate) fn advance(&mut self, connection: &mut impl PushConnection) -> SubscriptionStatus {
+        // A change that comes later wakes the connection again.
+        if self.is_changed.load(SeqCst) {
+            self.take_changes();
+        }
         loop {
-            if self.is_changed.load(SeqCst) {
-                self.take_changes();
-            }
             let Some((subscription, joining)) = self.replays.first_mut() else { return SubscriptionStatus::Subscribed };
             let mut carrier = Carrying { connection, guard: &self.guard, joining: *joining };
             match (subscription.advance_on(&mut carrier), *joining) {
-                (SubscriptionStatus::Behind, _) if self.is_changed.load(SeqCst) => {}
                 (SubscriptionStatus::Behind, _) => return SubscriptionStatus::Behind,
                 (SubscriptionStatus::Subscribed, _) => _ = self.replays.remove(0),
                 (SubscriptionStatus::TooManyTopics, Joining::Joined) => self.give_up_first("there are as many topics as this hub takes"),

@@ -178,6 +178,36 @@ both! {
         }
     }
 
+    /// A topic is left while the connection is about to subscribe to it. Behind the note, nothing is
+    /// subscribed.
+    fn a_leave_during_a_join(model) {
+        for technique in ["stream?", "ws?"] {
+            let lab = lab(model);
+            for nth in 0..3 {
+                publish(&lab, "b", nth);
+            }
+            let mut page = Page::open(&lab, "a", technique, "");
+            let mut control = lab.connect();
+            let post = |body: &str| {
+                let head = format!("POST /topics/a/control?client=me&control={} HTTP/1.1\r\nHost: x", page.secret);
+                format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+            };
+            // Both requests in one write.
+            let both = post(r#"{"join":["b"],"after":"earliest"}"#) + &post(r#"{"leave":["b"]}"#);
+            for _ in 0..300 {
+                control.send(&both);
+                assert_eq!((control.answer().status, control.answer().status), (200, 200));
+                while page.note()["left"] != json!(["b"]) {}
+                let info = lab.app.hub.info("b").unwrap();
+                assert_eq!((info.subscribers.sum(), info.online.sum()), (0, 0), "{technique}");
+            }
+            publish(&lab, "b", 3);
+            let number = publish(&lab, "a", 0);
+            let Item::Message(found, _) = page.next() else { panic!("{technique}: no message") };
+            assert_eq!(found, number, "{technique}");
+        }
+    }
+
     /// A connection is cut in the middle of the replay of a joined topic. The client comes back with
     /// the cursor of the topics that it had, and joins with that of the joined one.
     fn a_cut_during_a_join(model) {
