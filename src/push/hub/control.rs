@@ -238,7 +238,7 @@ impl State {
     }
 
     /// Ends a channel. The caller drops the result outside of the lock.
-    fn end_channel(&mut self, client: &Arc<str>, serial: u64, now: Instant) -> Option<(Carrier, Vec<Subscriber>)> {
+    pub(super) fn end_channel(&mut self, client: &Arc<str>, serial: u64, now: Instant) -> Option<(Carrier, Vec<Subscriber>)> {
         let carrier =
             self.channels.end(client, serial, end_of_grace(&self.constants.config, now), self.constants.config.presence_absent)?;
         let removed = self.detach(client, &carrier, now);

@@ -113,22 +113,38 @@ impl Hub {
         let now = self.config().clock.now();
         let mut state = self.lock();
         state.expire_presence(now);
-        let Some(slots) = state.slots_for(parameters.topics) else { return HoldOutcome::TooManyTopics(reply) };
+        // An earlier poll of the chain ends here. That may publish presence messages and evict topics,
+        // so the messages are looked for only then.
+        let channel = chain.zip(parameters.client_key()).map(|(secret, client)| {
+            let serial = state.open_chain(&client.0, *secret, &client.1, now);
+            (client, serial)
+        });
+        let end_chain = |state: &mut State| {
+            if let Some(((token, _), serial)) = &channel {
+                state.end_channel(token, *serial, now);
+            }
+        };
+        let Some(slots) = state.slots_for(parameters.topics) else {
+            end_chain(&mut state);
+            return HoldOutcome::TooManyTopics(reply);
+        };
         let found = state.read(&slots, &self.reading(cursor));
         let missed = match self.search_of(parameters.topics, found) {
             Search::Here(missed) => missed,
-            Search::Later(lookup) => return HoldOutcome::Later(lookup, reply),
+            Search::Later(lookup) => {
+                end_chain(&mut state);
+                return HoldOutcome::Later(lookup, reply);
+            }
         };
         if missed.gap || !missed.messages.is_empty() {
+            end_chain(&mut state);
             return HoldOutcome::Behind(missed, reply);
         }
         // `carry` and `hold` run under the lock, so that no message is published before the poll
         // waits. They call nothing of the application, and they do not drop the guard, which would
         // take the lock again.
-        let (key, identity, client) = if let (Some(secret), Some(client)) = (chain, parameters.client_key()) {
+        let (key, identity, client) = if let Some((client, serial)) = channel {
             let (token, topics) = &client;
-            let serial = state.open_chain(token, *secret, topics, now);
-            // An earlier poll of the chain has left the slab, so the next key is taken only now.
             let key = state.next_key();
             if let Some(channel) = state.channels.get(token, serial) {
                 channel.carrier = Carrier::Poll { key, entered: topics.clone() };

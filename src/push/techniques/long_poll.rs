@@ -61,12 +61,10 @@ pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
         HoldOutcome::Held => {}
         HoldOutcome::Behind(missed, reply) => {
             call.hub.note_presence(&call.topics, call.client.as_ref(), technique);
-            note_chain(call, chain);
             reply.send(form.answer_replay(&missed));
         }
         HoldOutcome::Later(lookup, reply) => {
             call.hub.note_presence(&call.topics, call.client.as_ref(), technique);
-            note_chain(call, chain);
             call.answer_later(reply, lookup, move |missed| form.answer_replay(missed));
         }
         HoldOutcome::TooManyTopics(reply) => {

@@ -204,3 +204,16 @@ fn without_a_grace_time() {
     assert_eq!(change(&world, &secret, r#"{"join":["b"]}"#).status, 200);
     assert_eq!(answer(&mut rig)["joined"], json!(["b"]));
 }
+
+/// The end of a chain's earlier poll may be a message for the next one.
+#[test]
+fn a_poll_that_is_told_of_its_predecessors_end() {
+    let world = World::with(HubConfig { presence_absent: 0, presence_messages: true, ..HubConfig::default() });
+    let (secret, _) = begin(&world, "a");
+    let mut earlier = hold(&world, "a", &secret, &world.hub.last().to_string());
+    let last = world.hub.last();
+    let told = world.json(&format!("/topics/a,a.presence/long-poll?client=me&control={secret}&after={last}"));
+    assert_eq!(numbers(&told), [last.sequence + 1], "{told}");
+    assert!(told["messages"][0]["data"].as_str().unwrap().contains("leave"), "{told}");
+    assert_eq!(answer(&mut earlier)["messages"], json!([]));
+}
