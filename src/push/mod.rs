@@ -80,8 +80,7 @@
 //! ```
 //!
 //! `POST` leaves topics and then joins others ([`TopicChange`] has the shape). `DELETE` leaves the
-//! topics of its path. In the path of a `POST`, the topics say nothing: any list of names is good.
-//! The answer has the topics of the connection after the change, `{"topics":["a"]}`.
+//! topics of its path. The topics in the path of a `POST` have no effect. The answer has the topics of the connection after the change, `{"topics":["a"]}`.
 //!
 //! - **Joining.** The topics are replayed from `after`, which means the same as in the query of a
 //!   technique. Their messages come in the order of their ids, and messages of the other topics may
@@ -102,6 +101,8 @@
 //! - **Farewells.** `navigator.sendBeacon(url, '{"leave":"all"}')` works while the page closes: the
 //!   body may be `text/plain`. The secret works for
 //!   [`HubConfig::presence_grace`] after the end of the connection, because either may come first.
+//! - **Slow readers.** With `drop-oldest` and `keep-latest`, a note may be dropped as a message is. A
+//!   gap without `from` stands in its place.
 //! - **Several connections of one client** have a secret each, and each is changed alone.
 //! - **Policy.** It is asked whether the request may subscribe to each topic that it joins. Leaving
 //!   needs the secret alone. A page of an origin that may not publish may not change a connection.
