@@ -35,7 +35,7 @@ mod ws;
 pub type Property = fn(&[u8]);
 
 /// Every property, by the name of its fuzz target and of its directory of seeds.
-pub const PROPERTIES: [(&str, Property); 20] = [
+pub const PROPERTIES: [(&str, Property); 21] = [
     ("chunked", chunked::decodes_as_the_naive_decoder),
     ("control_body", push::bodies_are_what_they_say),
     ("extensions", deflate::answers_are_valid),
