@@ -167,6 +167,6 @@ pub use proto::http1::Method;
 pub use proto::ws::{Deflate, Message};
 pub use proto::{CloseReason, Frame};
 pub use session::{
-    HalfClose, Handler, Held, Limits, Peer, Pusher, Reply, Request, Response, Settings, SlowConsumer, Socket, Stats, Upgrade,
+    HalfClose, Handler, Held, LastWord, Limits, Peer, Pusher, Reply, Request, Response, Settings, SlowConsumer, Socket, Stats, Upgrade,
     WebSocketHandler, on_message,
 };

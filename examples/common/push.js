@@ -139,11 +139,16 @@ export class Subscription {
     this.downBytes += bytes;
   }
 
-  /** Takes an envelope: a message, or the notice of a gap. */
+  /** Takes an envelope: a message, the notice of a gap, or the last word of the server. */
   take(envelope) {
     // A hook may have closed this subscription at an earlier message of the same answer. The cursor
     // stays at that message.
     if (this.#isClosed) return undefined;
+    if (envelope.end) {
+      // The server's last word. The connection ends behind it.
+      this.trouble = envelope.sentence;
+      return this.down(envelope.sentence);
+    }
     this.live();
     if (envelope.gap) {
       this.gaps += 1;
@@ -159,7 +164,8 @@ export class Subscription {
    * Takes the answer to a poll. Returns whether the server has more messages: the next poll must
    * then not wait.
    */
-  takeAnswer({ messages, last, gap, from, more = false }) {
+  takeAnswer({ messages, last, gap, from, more = false, end = false, sentence }) {
+    if (end) throw new Error(sentence); // the server's last word
     this.live();
     if (gap) this.take({ gap, from });
     for (const message of messages) this.take(message);
@@ -209,13 +215,22 @@ const frameBytes = (payload) => payload + (payload < 126 ? 2 : payload < 65536 ?
 /** The size of a 101 head with the three fields of RFC 6455, section 4.2.2, and `Date`. */
 const SWITCHING_BYTES = 166;
 
+/** The sentence of a refusal: of a last word, or the text itself. */
+function sentenceOf(text) {
+  try {
+    return JSON.parse(text).sentence ?? text;
+  } catch {
+    return text;
+  }
+}
+
 async function request(subscription, url, { signal, patienceMs = PATIENCE_MS, headers } = {}) {
   signal.throwIfAborted(); // before counting: a request that is not sent does not count
   subscription.requests += 1;
   const patience = patienceMs === null ? signal : AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]);
   const response = await fetch(url, { cache: "no-store", headers, signal: patience });
   subscription.received(headBytes(response));
-  if (!response.ok && response.status !== 304) throw new Error((await response.text()).trim() || `status ${response.status}`);
+  if (!response.ok && response.status !== 304) throw new Error(sentenceOf((await response.text()).trim()) || `status ${response.status}`);
   return response;
 }
 

@@ -30,8 +30,8 @@ pub struct Config {
     /// `WebSockets`](Self::max_pushed_connections).
     ///
     /// Above the bound, new connections wait in the system's backlog. A connection that needs its
-    /// second thread and does not get it is refused: a held request gets 503, a stream ends, and a
-    /// WebSocket gets 1001
+    /// second thread and does not get it is refused: a held request gets 503, a stream ends with
+    /// its last word, and a WebSocket gets 1013
     /// ([`Snapshot::thread_refusals`](crate::session::Snapshot::thread_refusals)). Default 4,096
     /// (Apache `MaxRequestWorkers` 256 to 400, for processes that are far larger).
     pub max_threads: usize,

@@ -5,13 +5,14 @@
 //! real one.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use loom::thread;
 
 use super::Config;
 use super::inbox::{Inbox, Posting};
 use super::mailbox::{Mail, Mailbox, Posted};
+use super::overflows::Overflows;
 use super::permits::Permits;
 use super::stop::Stop;
 use super::sync::Waker;
@@ -105,7 +106,8 @@ fn loom_stop_wakes_the_loop() {
 }
 
 fn mailbox() -> Arc<Mailbox> {
-    Arc::new(Mailbox::new(1, Arc::new(Config::default()), Arc::default(), Weak::new()))
+    let overflows = Overflows::new(Arc::new(Stop::new(Waker::default())));
+    Arc::new(Mailbox::new(1, Arc::new(Config::default()), Arc::default(), Arc::new(overflows)))
 }
 
 #[test]

@@ -1,14 +1,15 @@
 //! Commands from other threads to one connection that has its own threads.
 //!
 //! Owns the bounded queue, its slow-consumer policy, and the condition variable on which the
-//! connection's writer waits. Leaves carrying out the commands to the connection's threads. So a
-//! publisher waits neither for the peer nor for a slow handler of this connection.
+//! connection's writer waits. Leaves carrying out the commands to the connection's threads, and the
+//! end of a connection whose queue has overflowed to the server's thread. So a publisher waits
+//! neither for the peer nor for a slow handler of this connection.
 
-use std::net::{Shutdown, TcpStream};
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use super::Config;
+use super::overflows::Overflows;
 use super::sync::{Condvar, Mutex, MutexGuard};
 use crate::session::{Address, Backlog, Command, Outcome, Post, SlowConsumer, Stats};
 
@@ -17,9 +18,9 @@ pub(crate) struct Mailbox {
     slot: u32,
     config: Arc<Config>,
     stats: Arc<Stats>,
-    /// The socket to shut down when the queue overflows. The writer may be blocked in a write to
-    /// the peer that does not read.
-    socket: Weak<TcpStream>,
+    /// Where an overflow of the queue is reported. The writer may be blocked in a write to the peer
+    /// that does not read.
+    overflows: Arc<Overflows>,
     inner: Mutex<Inner>,
     filled: Condvar,
 }
@@ -61,8 +62,8 @@ pub(crate) struct Posted {
 }
 
 impl Mailbox {
-    pub(crate) fn new(slot: u32, config: Arc<Config>, stats: Arc<Stats>, socket: Weak<TcpStream>) -> Self {
-        Self { slot, config, stats, socket, inner: Mutex::new(Inner::default()), filled: Condvar::new() }
+    pub(crate) fn new(slot: u32, config: Arc<Config>, stats: Arc<Stats>, overflows: Arc<Overflows>) -> Self {
+        Self { slot, config, stats, overflows, inner: Mutex::new(Inner::default()), filled: Condvar::new() }
     }
 
     /// The connection's slot.
@@ -124,7 +125,7 @@ impl Mailbox {
         self.filled.notify_one();
     }
 
-    /// Whether the slow-consumer policy has ended the connection.
+    /// Whether the queue has overflowed, so that the slow-consumer policy ends the connection.
     pub(crate) fn has_overflowed(&self) -> bool {
         self.lock().overflow
     }
@@ -139,6 +140,7 @@ impl Inner {
     fn forget(&mut self) {
         self.frames = Backlog::default();
         self.last = None;
+        self.overflow = false;
     }
 
     fn take(&mut self) -> Option<Posted> {
@@ -176,13 +178,12 @@ impl Post for Mailbox {
                     Outcome::Sent | Outcome::Queued { dropped: 0 } => {}
                     Outcome::Queued { dropped } => self.stats.dropped.add(dropped as u64),
                     Outcome::Refused => {
+                        inner.forget();
                         inner.overflow = true;
-                        // The shutdown is a system call. Other threads that post do not wait for
+                        // The report can be a system call. Other threads that post do not wait for
                         // it.
                         drop(inner);
-                        if let Some(socket) = self.socket.upgrade() {
-                            let _ = socket.shutdown(Shutdown::Both);
-                        }
+                        self.overflows.report(self.slot);
                         return;
                     }
                 }

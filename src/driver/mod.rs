@@ -25,6 +25,7 @@ mod interleavings;
 mod listen;
 mod mailbox;
 mod outboxes;
+mod overflows;
 mod permits;
 mod read_time_out;
 mod server;

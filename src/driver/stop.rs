@@ -58,7 +58,8 @@ impl Stopper {
 
     /// Shuts down gracefully. The server accepts no more connections. It answers requests that have
     /// begun to arrive. Held requests get 503 with `Retry-After`, event streams get `retry:`, and
-    /// `WebSockets` get close code 1001. Connections that are left after
+    /// `WebSockets` get close code 1001. Streams get a last word if the application has a form for
+    /// it ([`Notices`](crate::session::Notices)). Connections that are left after
     /// [`Config::shutdown_grace`](super::Config::shutdown_grace) are cut.
     pub fn stop(&self) {
         self.0.asked.store(true, SeqCst);

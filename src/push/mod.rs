@@ -57,13 +57,60 @@
 //! Messages for a slow reader wait in the queue of its connection, under the policy
 //! [`SlowConsumer`](crate::session::SlowConsumer).
 //!
-//! - With `disconnect` no message is lost silently: the connection is closed, and the client
-//!   returns with its cursor and receives what it missed, or a gap.
+//! - With `disconnect` no message is lost silently: the connection is closed, with a last word if
+//!   the client still reads. The client returns with its cursor and receives what it missed, or a
+//!   gap.
 //! - With `drop-oldest` and `keep-latest`, messages are dropped in the middle of a stream that
 //!   continues. A gap without `from` stands in their place if the format can express one. It says
 //!   that messages between the ids before and after it are missing. A client that needs them sends
 //!   a poll with the id before the gap. Its cursor is still the last id that it has received.
 //!   Topics count the dropped messages.
+//!
+//! # The last word
+//!
+//! A hub or a server that ends a connection on purpose tells the client why, before its resources
+//! go: a code of the WebSocket registry, and a sentence for a person. In every JSON form it is the
+//! same object. `retry` is there if the server knows when the client should come back, in
+//! milliseconds:
+//!
+//! `{"end":true,"code":1001,"sentence":"this server shuts down","retry":1500}`
+//!
+//! | code | cause | what a client does | status before the head, and of a poll |
+//! |---|---|---|---|
+//! | 1001 | the server shuts down | comes back after `retry` | 503 |
+//! | 1008 | [`Hub::revoke`] has withdrawn access | does not come back with the same rights | 403 |
+//! | 1012 | messages of the log were lost, or access has changed while the client caught up or joined topics | comes back with its cursor at once | 503 |
+//! | 1013 | the hub is full, the log is away or behind, or no thread is left | comes back after `retry`, or after a pause | 503 |
+//! | 4408 | the client reads too slowly | comes back with its cursor | – |
+//! | 4410 | messages are gone, and the format cannot tell of a gap | begins again without a cursor | 410 |
+//!
+//! | technique | its form |
+//! |---|---|
+//! | server-sent events | `retry:` if it is known, then an event named `end` with the object as its data and without an id; then the end of the response |
+//! | the same, `format=json` | an event without a name, as every event of this format has |
+//! | streaming | the object as a line, then the end of the response |
+//! | hidden iframe | `<script>parent.f({"end":true,...})</script>`, then the end of the page |
+//! | multipart | a part with the fields `Content-Type: application/json` and `X-End: 1`, and the object; behind it the closing delimiter, `--boundary--` |
+//! | WebSocket | a close frame with the code and the sentence |
+//! | STOMP | an ERROR with the headers `message`, `code` and `retry`, then the same close frame |
+//! | long polling, and a short poll that waits for the log | the status of the table with `Retry-After`, and the object as a JSON body |
+//! | JSONP | status 200, `/**/f({"end":true,...});`: a browser does not run a script with another status |
+//! | meta refresh, while it waits for the log | a page with the status of the table, the sentence in `<p class="end">`, and a refresh to the same cursor after `retry` |
+//!
+//! The last word follows everything that the connection has taken before, and nothing follows it.
+//! It is no message: it changes no cursor. A stream of `format=raw` cannot say one, because its
+//! lines are payloads alone. It ends, and is cut if its client reads too slowly.
+//!
+//! - An `EventSource` reconnects by itself after the end, with its last id, unless the page closes it.
+//!   After 1008 the policy refuses it with 403, and the browser gives up.
+//! - Before the head of a stream there is a status and the sentence as text. A page cannot see the
+//!   status of a frame, so a hidden iframe gets its script with the status 503, too.
+//! - A slow reader has [`Limits::close_timeout`](crate::Limits::close_timeout) to take the output and
+//!   the last word; the messages that waited behind the output are dropped, and come again with the
+//!   client's cursor. A reader that takes no bytes is cut without a last word.
+//!   [`Snapshot::slow_told`](crate::session::Snapshot::slow_told) counts the former, and
+//!   `slow_disconnects` both.
+//! - A stream that ends after its `max_bytes` has no last word: its client goes on at once.
 //!
 //! # Control channels
 //!
@@ -88,16 +135,24 @@
 //!   messages up to this id. From there on the ids of all topics are in order, and one cursor stands
 //!   for all of them. If the connection ends before the note, the client comes back with the cursor
 //!   of the topics that it had, and joins again from the last message of the joined ones. A gap in
-//!   the replay names its topics: `{"gap":true,"from":"ID","topics":["a"]}`. If the server cannot
-//!   replay them, the note `{"left":["a"],"why":"..."}` takes the place of `joined`.
+//!   the replay names its topics: `{"gap":true,"from":"ID","topics":["a"]}`.
 //! - **Leaving.** No message that is published later reaches the connection. Behind those that were
 //!   on their way comes the note `{"left":["b"]}`. The client's presence ends at once, unless it has
 //!   the topic by another connection. A connection without topics stays open. A client that joins a
 //!   topic again waits for `left`: messages on their way could otherwise come behind the replay.
+//! - **Topics that the hub ends.** The note `{"left":["a"],"code":1013,"sentence":"...","retry":2000}`
+//!   is the last word of topics on a connection that goes on. It takes the place of `joined` if the
+//!   server cannot replay the topics (1013), or if access has changed before the client was
+//!   subscribed to them (1012): the client joins them again from its last message of them. It comes
+//!   behind the last message if [`Hub::revoke`] withdraws some topics of the connection (1008). A
+//!   connection that loses all its subscriptions ends with the last word 1008.
 //! - **A held long poll** ends with a change, because its topics stand in its address. Its answer
 //!   has the members `joined` and `left`, and the missed messages of the joined topics. If these are
 //!   not all, `joined` is missing and `last` is the cursor of the other topics. The next poll names
-//!   the new topics, and brings the secret again as `control=SECRET`.
+//!   the new topics, and brings the secret again as `control=SECRET`. If the log is away, or access
+//!   has changed while the server read the log, the answer is a last word. The client then keeps its
+//!   cursor, and joins again. A held poll that [`Hub::revoke`] or a shutdown ends gets its last word,
+//!   too; the chain goes on with the next poll, if the policy allows it.
 //! - **Farewells.** `navigator.sendBeacon(url, '{"leave":"all"}')` works while the page closes: the
 //!   body may be `text/plain`. The secret works for
 //!   [`HubConfig::presence_grace`] after the end of the connection, because either may come first.
@@ -113,7 +168,7 @@
 //! | 403 | the secret is that of no connection of this client; the policy; the origin |
 //! | 404 | this client has no open connection with a control channel, or none that can join |
 //! | 413, 415 | the body has more than 16 KiB, or is not JSON |
-//! | 503 | the hub has no room for the joined topics; or, for `control=1`, the system has no random bytes ([`RandomSource`]) |
+//! | 503 | the hub has no room for the joined topics; access has changed while the request was checked, and the client sends it again; or, for `control=1`, the system has no random bytes ([`RandomSource`]) |
 //!
 //! A secret has 128 random bits, is compared in constant time, and stands in no log of this
 //! library. Proxies may log addresses, so a secret serves one connection only. A browser's
@@ -161,8 +216,8 @@ mod techniques;
 
 pub use http::{Call, Endpoint, Form, GapForm, Mounted, Rejection, Technique};
 pub use hub::{
-    Access, Clock, Hub, HubConfig, HubStats, LogState, LogStats, PublishError, Published, RandomSource, SubscribeError, Subscription,
-    SubscriptionStatus, TopicInfo,
+    Access, Clock, Hub, HubConfig, HubStats, LogState, LogStats, PublishError, Published, RandomSource, SubscribeError, Subscriber,
+    Subscription, SubscriptionStatus, TopicInfo,
 };
 pub use log::{BadLogAddress, Entry, EpochProposal, Following, Log, LogError, LogReader, LogSession, LogWriter, Record, SharedLog};
 pub use model::{

@@ -29,8 +29,9 @@ const WEIGHT_MIN: usize = 2;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SlowConsumer {
-    /// End the connection. The client reconnects and resumes where it was. This is the default,
-    /// because no message is lost without notice.
+    /// End the connection, with a [last word](crate::LastWord) if the client still reads and the
+    /// protocol has one. The client reconnects and resumes where it was. This is the default, because
+    /// no message is lost without notice.
     #[default]
     Disconnect,
     /// Drop the oldest messages in the queue. A message that has begun to be sent is never dropped.

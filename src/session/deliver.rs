@@ -7,10 +7,9 @@
 use std::sync::Arc;
 
 use super::contract::{Delivered, Delivery};
-use super::progress::Ending;
 use super::session::{Phase, Session};
 use super::{Burst, Command, Context, Outcome};
-use crate::proto::{CloseReason, Frame, Outbox};
+use crate::proto::{Frame, Outbox};
 
 impl Session {
     /// Takes what was posted to the address with this serial. A message or command for a hold,
@@ -23,7 +22,7 @@ impl Session {
             Delivery::Command(command) => self.carry_out(serial, command, out, cx),
             Delivery::Refused => {
                 if self.serial() == Some(serial) {
-                    self.end(Ending::Abort, CloseReason::SlowConsumer, cx);
+                    self.end_slow(out, cx);
                 }
             }
         }
@@ -74,7 +73,7 @@ impl Session {
             Phase::Securing(_) | Phase::Over(_) | Phase::Closed(_) => return,
         };
         if outcome == Some(Outcome::Refused) {
-            self.end(Ending::Abort, CloseReason::SlowConsumer, cx);
+            self.end_slow(out, cx);
         }
     }
 

@@ -7,9 +7,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::link::Link;
+use super::link::{Carrier, Link};
 use super::stream::Streaming;
-use super::{Response, WebSocketHandler};
+use super::{HoldAnswers, WebSocketHandler};
 use crate::proto::ws::Agreement;
 
 /// The state of the current request.
@@ -43,11 +43,11 @@ pub(super) struct Partial {
 
 /// A request that is answered later.
 pub(super) struct Hold {
-    pub(super) link: Link,
+    pub(super) carrier: Carrier,
     /// `None` for a time that the clock cannot represent.
     pub(super) until: Option<Instant>,
-    /// The answer when the time has passed.
-    pub(super) fallback: Arc<Response>,
+    /// The answers that do not come from the handle.
+    pub(super) answers: Arc<dyn HoldAnswers>,
 }
 
 /// What the handler did with its request.
@@ -67,4 +67,17 @@ pub(super) struct Upgraded {
     pub(super) protocol: Option<&'static str>,
     pub(super) deflate: Option<Agreement>,
     pub(super) link: Link,
+}
+
+#[cfg(all(test, target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+
+    /// The memory of a connection that waits, without what its handles and its driver have.
+    #[test]
+    fn what_waits_is_small() {
+        assert!(size_of::<Hold>() <= 64, "{}", size_of::<Hold>());
+        assert!(size_of::<Streaming>() <= 144, "{}", size_of::<Streaming>());
+        assert!(size_of::<Link>() <= 72, "{}", size_of::<Link>());
+    }
 }

@@ -56,7 +56,9 @@ impl Forwarding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ForwardingField {
-    /// `Forwarded` (RFC 7239): the address, the scheme and the host.
+    /// `Forwarded` (RFC 7239): the address, the scheme and the host. A proxy must not copy the
+    /// `Host` of a client into `host=` without a check: with quotation marks and commas in it, the
+    /// client would add an element of its own.
     Forwarded,
     /// `X-Forwarded-For`: the address, as a list to which each proxy appends.
     XForwardedFor,

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Address, Command, Post, Response};
+use super::{Address, Command, LastWord, Post, Response};
 use crate::proto::Frame;
 use crate::proto::ws::close::NORMAL_CLOSURE;
 
@@ -172,6 +172,21 @@ impl Pusher {
     /// and [ends](Self::end).
     pub fn close(&self, code: u16) {
         self.0.post.post(self.0.address, Command::Close(code));
+    }
+
+    /// Ends a stream or a WebSocket with a last word. Messages that were pushed before are sent
+    /// first. A WebSocket closes with its code and its sentence, and a stream says it in the form of
+    /// its [notices](super::Notices). [`LastWord`] has an example.
+    pub fn end_with(&self, word: impl Into<Arc<LastWord>>) {
+        self.0.post.post(self.0.address, Command::End(word.into()));
+    }
+
+    /// Ends many streams and `WebSockets` with the same last word.
+    pub fn end_all<'a>(pushers: impl IntoIterator<Item = &'a Self>, word: impl Into<Arc<LastWord>>) {
+        let word = word.into();
+        for pusher in pushers {
+            pusher.end_with(Arc::clone(&word));
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! A connection while it speaks HTTP.
 //!
 //! Owns the way from a head to an answered exchange: it collects bodies, calls the handler, and
-//! keeps holds and streams with their timers. Leaves framing and status lines to `proto::http1`,
-//! and the end of the connection to `session`.
+//! keeps holds and streams with their timers. Leaves framing and status lines to `proto::http1`, how
+//! streams and connections end to `http_end`, and the end of the connection to `session`.
 
 use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,9 +12,10 @@ use std::time::Instant;
 use super::caller::Caller;
 use super::exchange::{Exchange, Handling, Partial};
 use super::forwarded::Forwarded;
+use super::last_word::Leaving;
 use super::progress::{Ending, Progress};
 use super::reply::{answer, answer_shared};
-use super::stream::{self, StreamKind, Streaming};
+use super::stream::{self, Streaming};
 use super::{
     Burst, Command, Context, HalfClose, Origin, Outcome, Reply, Request, Response, Surroundings, is_allowed_host, normalized_path,
     websocket,
@@ -22,16 +23,14 @@ use super::{
 use crate::proto::http1::{Conn, Content, Event, Head, Next, Scheme};
 use crate::proto::{CloseReason, Frame, Outbox, ProtocolLimits, RemoteError};
 
-/// The bytes that a new connection sends without waiting for an acknowledgement: the initial window
-/// of RFC 6928, section 2, for Ethernet segments.
-const FIRST_FLIGHT_BYTES: usize = 14_600;
-
 pub(super) struct Http {
-    conn: Conn,
-    exchange: Exchange,
-    /// Set while the server shuts down: after how many milliseconds clients of unfinished requests
-    /// should come back.
-    come_back_ms: Option<NonZeroU32>,
+    pub(super) conn: Conn,
+    pub(super) exchange: Exchange,
+    /// Set while the server ends this connection: after how many milliseconds clients of unfinished
+    /// requests should come back.
+    pub(super) come_back_ms: Option<NonZeroU32>,
+    /// Why the server ends this connection, if `come_back_ms` is set.
+    pub(super) leaving: Leaving,
     /// An exchange that had given out a handle has ended.
     ended_handle: bool,
 }
@@ -42,6 +41,7 @@ impl Http {
             conn: Conn::with_scheme(scheme, cx.now.instant(), &cx.settings.limits.protocol),
             exchange: Exchange::Idle,
             come_back_ms: None,
+            leaving: Leaving::Shutdown,
             ended_handle: false,
         }
     }
@@ -157,16 +157,13 @@ impl Http {
                 }
             }
             Handling::Upgraded(mut upgraded) => {
-                if self.come_back_ms.is_some() {
-                    upgraded.link.ask_close(1001);
+                if let Some(word) = self.leaving_word() {
+                    upgraded.link.ask_end_with(|| word.into());
                 }
                 return Progress::Upgrade(upgraded);
             }
         }
-        match self.come_back_ms {
-            Some(come_back_ms) => self.end_for_shutdown(come_back_ms.get(), out, cx),
-            None => self.end_if_finished(out, cx),
-        }
+        self.end_if_leaving(out, cx)
     }
 
     /// A handler that panics loses its connection, whatever it did with the request before. The
@@ -235,7 +232,7 @@ impl Http {
     /// Carries out a command other than a message.
     pub(super) fn carry_out(&mut self, serial: u64, command: Command, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         match (&mut self.exchange, command) {
-            (Exchange::Held(hold), Command::Release(response)) if hold.link.is_addressed(serial) => {
+            (Exchange::Held(hold), Command::Release(response)) if hold.carrier.is_addressed(serial) => {
                 let response = response.unwrap_or_else(|| Arc::new(Response::status(500)));
                 self.release(response, out, cx)
             }
@@ -243,10 +240,14 @@ impl Http {
                 let (conn, Streaming { link, left_bytes, .. }) = (&mut self.conn, &mut **stream);
                 let outcome = link.report_lost(count, out, cx, |frame, out| send_within_limit(conn, left_bytes, frame, out, cx));
                 stream.end_if_enough();
-                Progress::after(outcome)
+                if outcome == Outcome::Refused { self.end_slow(out, cx) } else { Progress::Wait }
             }
             (Exchange::Stream(stream), Command::Close(_) | Command::Abandon) if stream.link.is_addressed(serial) => {
                 stream.link.ask_end();
+                self.end_if_finished(out, cx)
+            }
+            (Exchange::Stream(stream), Command::End(word)) if stream.link.is_addressed(serial) => {
+                stream.link.ask_end_with(|| word);
                 self.end_if_finished(out, cx)
             }
             (Exchange::Stream(stream), Command::Wake) if stream.link.is_addressed(serial) && stream.takes_feed() => self.feed(out, cx),
@@ -255,7 +256,7 @@ impl Http {
     }
 
     /// Answers the held request, and goes on with input that arrived meanwhile.
-    fn release(&mut self, response: Arc<Response>, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
+    pub(super) fn release(&mut self, response: Arc<Response>, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         answer_shared(&mut self.conn, response, out, cx);
         self.drop_exchange(cx);
         self.end_if_finished(out, cx)
@@ -286,47 +287,6 @@ impl Http {
         self.end_if_finished(out, cx)
     }
 
-    /// Ends a stream whose end was asked for and whose backlog is empty, and the connection if this
-    /// was its last exchange.
-    #[inline]
-    fn end_if_finished(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
-        match &self.exchange {
-            // The common cases first: a stream that goes on, and a whole answer that is not the
-            // last one.
-            Exchange::Stream(stream) if !stream.link.is_ending() || !stream.link.is_free() => Progress::Wait,
-            _ if !self.is_answering() && !self.conn.is_closing() => Progress::More,
-            _ => self.end_finished(out, cx),
-        }
-    }
-
-    fn end_finished(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
-        let mut was_stream = false;
-        if let Exchange::Stream(_) = &self.exchange {
-            self.conn.send_end(cx.now, out).expect("a live stream can be ended");
-            self.drop_exchange(cx);
-            was_stream = true;
-        }
-        match self.exchange {
-            Exchange::Held(_) => Progress::Wait,
-            _ if self.conn.is_closing() => Progress::End(self.ending(was_stream, out), CloseReason::Local(1000)),
-            _ => Progress::More,
-        }
-    }
-
-    /// How the connection ends after its last answer. If the client sends more, the closed
-    /// connection answers with a reset, and a reset discards output that has not left yet (RFC
-    /// 9112, section 9.6). So the connection lingers.
-    ///
-    /// Two cases close at once. A small answer to the only request of a connection has left by
-    /// then; this saves a wake-up and two system calls for each client that connects for one
-    /// request. And a shutdown does not wait for the clients of small answers.
-    #[cold]
-    fn ending(&self, was_stream: bool, out: &Outbox) -> Ending {
-        let is_alone = !was_stream && !self.conn.is_reused();
-        let has_left = out.len() <= FIRST_FLIGHT_BYTES && (is_alone || self.come_back_ms.is_some());
-        if has_left { Ending::Flush } else { Ending::Linger }
-    }
-
     pub(super) fn handle_eof(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         match self.exchange {
             Exchange::Held(_) | Exchange::Stream(_) => match cx.settings.half_close {
@@ -354,8 +314,8 @@ impl Http {
                     return Progress::Wait;
                 }
                 cx.stats.hold_timeouts.add(1);
-                let fallback = Arc::clone(&hold.fallback);
-                self.release(fallback, out, cx)
+                let answer = Arc::clone(&hold.answers).timed_out();
+                self.release(answer, out, cx)
             }
             Exchange::Stream(stream) => {
                 if let (Some(heartbeat), Some(every)) = (&mut stream.heartbeat, cx.settings.limits.heartbeat)
@@ -382,38 +342,6 @@ impl Http {
         }
     }
 
-    /// The server shuts down: idle connections end, unfinished requests are answered, and holds and
-    /// streams tell their clients when to come back.
-    pub(super) fn shut_down(&mut self, come_back_ms: u64, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
-        self.conn.close_after_response();
-        if self.conn.is_idle() {
-            return Progress::End(ending_while_idle(out), CloseReason::Shutdown);
-        }
-        let come_back_ms = u32::try_from(come_back_ms).unwrap_or(u32::MAX);
-        self.come_back_ms = NonZeroU32::new(come_back_ms.max(1));
-        self.end_for_shutdown(come_back_ms, out, cx)
-    }
-
-    /// Ends a hold or a stream, which would otherwise outlast the shutdown.
-    fn end_for_shutdown(&mut self, come_back_ms: u32, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
-        match &mut self.exchange {
-            Exchange::Idle | Exchange::Partial(_) => self.end_if_finished(out, cx),
-            Exchange::Held(_) => {
-                let seconds = come_back_ms.div_ceil(1_000).to_string();
-                self.release(Response::status(503).field("Retry-After", &seconds).into(), out, cx)
-            }
-            Exchange::Stream(stream) => {
-                // Messages that wait stand before the end. A `retry` now would overtake them.
-                if stream.kind == StreamKind::Events && stream.link.is_free() {
-                    let retry = format!("retry: {come_back_ms}\n\n");
-                    self.conn.send_body(retry.as_bytes(), out).expect("a live stream takes body bytes");
-                }
-                stream.link.ask_end();
-                self.end_if_finished(out, cx)
-            }
-        }
-    }
-
     pub(super) fn fail(&mut self, error: RemoteError, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         cx.stats.count_broken(error);
         self.conn.send_error(cx.now, error, out);
@@ -424,7 +352,7 @@ impl Http {
     pub(super) fn serial(&self) -> Option<u64> {
         match &self.exchange {
             Exchange::Idle | Exchange::Partial(_) => None,
-            Exchange::Held(hold) => hold.link.serial(),
+            Exchange::Held(hold) => hold.carrier.serial(),
             Exchange::Stream(stream) => stream.link.serial(),
         }
     }
@@ -436,7 +364,7 @@ impl Http {
             Exchange::Held(mut hold) => {
                 cx.stats.held.subtract(1);
                 self.ended_handle = true;
-                hold.link.let_go(cx);
+                hold.carrier.let_go(cx);
             }
             Exchange::Stream(mut stream) => {
                 cx.stats.streams.subtract(1);
@@ -476,7 +404,7 @@ impl Http {
 
 /// While the last answers are being sent, a close with unread input could reset the connection and
 /// discard them.
-fn ending_while_idle(out: &Outbox) -> Ending {
+pub(super) fn ending_while_idle(out: &Outbox) -> Ending {
     if out.is_empty() { Ending::Flush } else { Ending::Linger }
 }
 

@@ -53,7 +53,8 @@ pub struct Limits {
     /// (python-websockets `ping_timeout` 20 s).
     pub pong_timeout: Duration,
     /// Time for the peer's half of a close: its close frame after ours, or its end of file after
-    /// our last response. Default 5 s (nginx `lingering_timeout 5s`).
+    /// our last response. Also the time in which a slow reader must take its last word, and the
+    /// output before it. Default 5 s (nginx `lingering_timeout 5s`).
     pub close_timeout: Duration,
     /// Time between heartbeats of a stream, an event stream or a WebSocket. `None` sends no
     /// heartbeats. Default 25 s (RFC 6202, section 5.5: 30 s is safe; `SockJS`, Engine.IO 25 s).

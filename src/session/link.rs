@@ -1,41 +1,31 @@
 //! The session's side of the handles.
 //!
-//! Owns what a hold, a stream and a WebSocket have in common: their address, the values that the
-//! connection carries, the messages that wait, and an end that was asked for. Leaves the handles to
-//! `handles`, and the policy of a full queue to `backlog`.
+//! Owns what a hold, a stream and a WebSocket have in common: their address and the values that the
+//! connection carries. Owns what a stream and a WebSocket have beyond that: the messages that wait,
+//! and an end that was asked for. Leaves the handles to `handles`, the policy of a full queue to
+//! `backlog`, and the words of an end to `last_word`.
 
 use std::any::Any;
 use std::sync::Arc;
 
-use super::{Address, Backlog, Outcome, Post, Pusher, Surroundings};
-use crate::proto::ws::close::NORMAL_CLOSURE;
+use super::{Address, Backlog, LastWord, Notices, Outcome, Post, Pusher, Surroundings};
 use crate::proto::{Frame, Outbox};
 
-/// The session's side of the handles: their address, the values that the connection carries, and
-/// the messages that wait.
+/// The address of a hold, a stream or a WebSocket, and the values that the connection carries for
+/// it.
 #[derive(Default)]
-pub(super) struct Link {
+pub(super) struct Carrier {
     /// 0 until the first handle is given out.
     serial: u64,
-    /// A pusher of a stream's own, kept while the view or the source can still make more pushers.
-    own_pusher: Option<Pusher>,
     carried: Vec<Box<dyn Any + Send>>,
-    backlog: Option<Box<Backlog>>,
-    /// Set when the end was asked for: the code with which a WebSocket closes. A stream ends
-    /// without a code. The end follows the backlog.
-    close_code: Option<u16>,
-    on_drop: Option<Box<OnDrop>>,
 }
 
-/// The function that the application wants to be called for dropped messages.
-type OnDrop = dyn FnMut(usize) -> Option<Frame> + Send;
-
-impl Link {
+impl Carrier {
     pub(super) fn new(carried: Vec<Box<dyn Any + Send>>) -> Self {
-        Self { carried, ..Self::default() }
+        Self { serial: 0, carried }
     }
 
-    /// The address of this link. The first call issues the serial.
+    /// The address. The first call issues the serial.
     pub(super) fn target(&mut self, cx: &Surroundings<'_>) -> (Arc<dyn Post>, Address) {
         if self.serial == 0 {
             self.serial = cx.remote.issue_serial();
@@ -43,38 +33,7 @@ impl Link {
         (cx.remote.post(), Address { slot: cx.remote.slot(), serial: self.serial })
     }
 
-    /// Makes a pusher whose end does not end the destination.
-    pub(super) fn pusher(&mut self, cx: &Surroundings<'_>) -> Pusher {
-        let (post, address) = self.target(cx);
-        Pusher::new(post, address)
-    }
-
-    /// Makes a pusher of a stream. The stream ends with its last pusher.
-    pub(super) fn stream_pusher(&mut self, cx: &Surroundings<'_>) -> Pusher {
-        if let Some(pusher) = &self.own_pusher {
-            return pusher.clone();
-        }
-        let (post, address) = self.target(cx);
-        self.own_pusher.insert(Pusher::of_stream(post, address)).clone()
-    }
-
-    /// From now on, the stream lasts only as long as its pushers, because the handler and the
-    /// source can send nothing more. If no pusher was given out, the stream ends after the messages
-    /// that were sent.
-    pub(super) fn leave_to_pushers(&mut self) {
-        if self.serial == 0 {
-            self.ask_end();
-        }
-        // If this is the last clone, its drop posts `Abandon`, which ends the stream.
-        self.own_pusher = None;
-    }
-
-    pub(super) fn carry(&mut self, value: Box<dyn Any + Send>) {
-        self.carried.push(value);
-    }
-
-    /// Ends the link and drops the carried values. A panic in one destructor does not prevent the
-    /// others.
+    /// Drops the carried values. A panic in one destructor does not prevent the others.
     pub(super) fn let_go(&mut self, cx: &Surroundings<'_>) {
         for value in self.carried.drain(..) {
             cx.contain(|| drop(value));
@@ -89,25 +48,102 @@ impl Link {
     pub(super) fn serial(&self) -> Option<u64> {
         (self.serial > 0).then_some(self.serial)
     }
+}
+
+/// The session's side of the handles of a stream or a WebSocket.
+#[derive(Default)]
+pub(super) struct Link {
+    carrier: Carrier,
+    /// A pusher of a stream's own, kept while the view or the source can still make more pushers.
+    own_pusher: Option<Pusher>,
+    backlog: Option<Box<Backlog>>,
+    /// Set when the end was asked for. The end follows the backlog.
+    last_word: Option<Arc<LastWord>>,
+    notices: Option<Box<dyn Notices>>,
+}
+
+impl Link {
+    pub(super) fn new(carried: Vec<Box<dyn Any + Send>>) -> Self {
+        Self { carrier: Carrier::new(carried), ..Self::default() }
+    }
+
+    /// Makes a pusher whose end does not end the destination.
+    pub(super) fn pusher(&mut self, cx: &Surroundings<'_>) -> Pusher {
+        let (post, address) = self.carrier.target(cx);
+        Pusher::new(post, address)
+    }
+
+    /// Makes a pusher of a stream. The stream ends with its last pusher.
+    pub(super) fn stream_pusher(&mut self, cx: &Surroundings<'_>) -> Pusher {
+        if let Some(pusher) = &self.own_pusher {
+            return pusher.clone();
+        }
+        let (post, address) = self.carrier.target(cx);
+        self.own_pusher.insert(Pusher::of_stream(post, address)).clone()
+    }
+
+    /// From now on, the stream lasts only as long as its pushers, because the handler and the
+    /// source can send nothing more. If no pusher was given out, the stream ends after the messages
+    /// that were sent.
+    pub(super) fn leave_to_pushers(&mut self) {
+        if self.carrier.serial == 0 {
+            self.ask_end();
+        }
+        // If this is the last clone, its drop posts `Abandon`, which ends the stream.
+        self.own_pusher = None;
+    }
+
+    pub(super) fn carry(&mut self, value: Box<dyn Any + Send>) {
+        self.carrier.carried.push(value);
+    }
+
+    /// Ends the link and drops the carried values.
+    pub(super) fn let_go(&mut self, cx: &Surroundings<'_>) {
+        self.carrier.let_go(cx);
+    }
+
+    pub(super) const fn is_addressed(&self, serial: u64) -> bool {
+        self.carrier.is_addressed(serial)
+    }
+
+    /// The serial, once it was issued.
+    pub(super) fn serial(&self) -> Option<u64> {
+        self.carrier.serial()
+    }
 
     /// Whether the end was asked for.
     pub(super) const fn is_ending(&self) -> bool {
-        self.close_code.is_some()
+        self.last_word.is_some()
     }
 
-    /// The code with which a WebSocket closes, if its end was asked for.
-    pub(super) const fn close_code(&self) -> Option<u16> {
-        self.close_code
+    /// The last word, if the end was asked for.
+    pub(super) const fn last_word(&self) -> Option<&Arc<LastWord>> {
+        self.last_word.as_ref()
     }
 
-    /// Asks for the end, and for a WebSocket with this code. The first code counts.
-    pub(super) fn ask_close(&mut self, code: u16) {
-        self.close_code.get_or_insert(code);
+    /// Asks for the end with this last word. The first one counts.
+    pub(super) fn ask_end_with(&mut self, word: impl FnOnce() -> Arc<LastWord>) {
+        self.last_word.get_or_insert_with(word);
     }
 
-    /// Asks for the end of a stream.
+    /// Asks for the end of a stream that has said everything.
     pub(super) fn ask_end(&mut self) {
-        self.ask_close(NORMAL_CLOSURE);
+        self.ask_end_with(LastWord::normal);
+    }
+
+    /// The last word in the form of the application. `None` if the application has no form for it,
+    /// or if the end has no words.
+    pub(super) fn encode_last_word(&mut self, word: &LastWord, cx: &Surroundings<'_>) -> Option<Frame> {
+        let notices = self.notices.as_mut().filter(|_| word.has_words())?;
+        let mut frame = None;
+        cx.contain(|| frame = notices.last_word(word));
+        frame
+    }
+
+    /// Drops the messages that wait: the policy ends the connection, and its client comes back with
+    /// its cursor. The memory is needed for others now.
+    pub(super) fn drop_backlog(&mut self) {
+        self.backlog = None;
     }
 
     /// Whether the backlog is empty.
@@ -139,9 +175,9 @@ impl Link {
         outcome
     }
 
-    /// Sets the function that is called for dropped messages and can return a frame in their place.
-    pub(super) fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static) {
-        self.on_drop = Some(Box::new(call));
+    /// Sets what the application says in the place of messages.
+    pub(super) fn set_notices(&mut self, notices: impl Notices) {
+        self.notices = Some(Box::new(notices));
     }
 
     /// Reports messages that were dropped before they reached the session.
@@ -152,7 +188,7 @@ impl Link {
         cx: &Surroundings<'_>,
         send: impl FnOnce(&Frame, &mut Outbox),
     ) -> Outcome {
-        match in_place_of(count, &mut self.on_drop, cx) {
+        match in_place_of(count, &mut self.notices, cx) {
             Some(frame) => self.send_or_queue(&frame, out, cx, send),
             None => Outcome::Sent,
         }
@@ -166,7 +202,7 @@ impl Link {
         while out.len() < cx.settings.limits.output_bytes {
             let lost = backlog.take_lost();
             if lost > 0
-                && let Some(frame) = in_place_of(lost, &mut self.on_drop, cx)
+                && let Some(frame) = in_place_of(lost, &mut self.notices, cx)
             {
                 send(&frame, out);
             }
@@ -181,10 +217,10 @@ impl Link {
 }
 
 /// Asks the application for a frame in place of dropped messages.
-fn in_place_of(count: usize, on_drop: &mut Option<Box<OnDrop>>, cx: &Surroundings<'_>) -> Option<Frame> {
+fn in_place_of(count: usize, notices: &mut Option<Box<dyn Notices>>, cx: &Surroundings<'_>) -> Option<Frame> {
     let mut frame = None;
-    if let Some(call) = on_drop {
-        cx.contain(|| frame = call(count));
+    if let Some(notices) = notices {
+        cx.contain(|| frame = notices.dropped(count));
     }
     frame
 }

@@ -25,12 +25,12 @@
 //!   `response`;
 //! - what the settings allow: `limits`, `forwarding`, `settings`, `forwarded`, `origin`, `cors`,
 //!   `request`;
-//! - what other threads hold: `post`, `contract`, `handles`, `audience`;
+//! - what other threads hold: `last_word`, `post`, `contract`, `handles`, `audience`;
 //! - what a hold, a stream and a WebSocket use: `surroundings`, `link`, `stream`, `socket`,
 //!   `closures`;
 //! - one request and its answer: `exchange`, `progress`, `reply`, `handler`, `context`;
-//! - the phases of a connection: `websocket`, `http`;
-//! - the connection: `session`, `layer`, `next`, `deliver`, `deadlines`.
+//! - the phases of a connection: `websocket`, `http`, `http_end`;
+//! - the connection: `session`, `ending`, `layer`, `next`, `deliver`, `deadlines`.
 
 mod audience;
 mod authority;
@@ -44,12 +44,15 @@ mod cookies;
 mod cors;
 mod deadlines;
 mod deliver;
+mod ending;
 mod exchange;
 mod forwarded;
 mod forwarding;
 mod handler;
 mod handles;
 mod http;
+mod http_end;
+mod last_word;
 mod layer;
 mod limits;
 mod link;
@@ -84,6 +87,7 @@ pub use cors::Cors;
 pub use forwarding::{BadTrustedProxy, Forwarding, ForwardingField, TrustedProxy};
 pub use handler::Handler;
 pub use handles::{Held, Pusher};
+pub use last_word::{HoldAnswers, LastWord, Notices};
 pub use limits::Limits;
 pub use origin::Origin;
 pub use outcome::Outcome;

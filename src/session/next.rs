@@ -66,6 +66,7 @@ impl Session {
         }
         if over.ending == Ending::Flush {
             if has_ended || !self.unread {
+                note_told(over, cx);
                 return Some(Next::Close(over.reason));
             }
             if io.reads == Mode::AtOnce {
@@ -76,6 +77,7 @@ impl Session {
             over.ending = Ending::Linger;
         }
         if over.until.is_none() {
+            note_told(over, cx);
             over.until = Some(cx.now.instant() + cx.settings.limits.close_timeout);
             return Some(Next::EndSending(over.sent));
         }
@@ -190,5 +192,12 @@ impl Session {
             // close with a reset.
             Phase::Securing(_) | Phase::WebSocket(_) | Phase::Over(_) => usize::MAX,
         }
+    }
+}
+
+/// The transport has taken all output of a session that is over.
+fn note_told(over: &Over, cx: &Context<'_>) {
+    if over.reason == CloseReason::SlowConsumer && over.until.is_none() {
+        cx.stats.slow_told.add(1);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::Response;
+use super::{LastWord, Response};
 use crate::proto::Frame;
 
 /// Where a command goes: to one hold, stream or WebSocket of one connection. Each serial is given
@@ -32,6 +32,8 @@ pub enum Command {
     Release(Option<Arc<Response>>),
     /// End a stream, or close a WebSocket with this code.
     Close(u16),
+    /// End a stream or a WebSocket with this last word.
+    End(Arc<LastWord>),
     /// The last pusher of a stream was dropped.
     Abandon,
     /// Call the source of a stream, or the handler of a WebSocket, as if output had been written.

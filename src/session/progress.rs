@@ -3,7 +3,6 @@
 //! Owns the types in which the phases tell `session` how to go on, and `session` tells a driver how
 //! to end. Leaves the actions to `session` and to the drivers.
 
-use super::Outcome;
 use super::exchange::Upgraded;
 use crate::proto::CloseReason;
 
@@ -30,15 +29,4 @@ pub(super) enum Progress {
     Wait,
     Upgrade(Box<Upgraded>),
     End(Ending, CloseReason),
-}
-
-impl Progress {
-    /// Goes on after a message that was sent or queued. A refused message ends the connection,
-    /// because the policy is to disconnect a slow reader.
-    pub(super) const fn after(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Sent | Outcome::Queued { .. } => Self::Wait,
-            Outcome::Refused => Self::End(Ending::Abort, CloseReason::SlowConsumer),
-        }
-    }
 }

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use super::exchange::{Handling, Hold, Upgraded};
 use super::forwarded::Forwarded;
-use super::link::Link;
+use super::link::{Carrier, Link};
 use super::stream::{Heartbeat, Stream, StreamKind, Streaming};
-use super::{Held, Origin, Response, Surroundings, WebSocketHandler};
+use super::{Held, HoldAnswers, Origin, Response, Surroundings, WebSocketHandler};
 use crate::proto::http1::{BodySize, Conn, Head, Method, ResponseHead};
 use crate::proto::ws::Deflate;
 use crate::proto::ws::handshake::{HandshakePolicy, HandshakeRequest, OriginVerdict, negotiate};
@@ -111,14 +111,24 @@ impl<'a> Reply<'a> {
     /// per connection, it is late by 50 ms at most if the system has a free processor for the
     /// thread.
     ///
+    /// If the server ends the hold on purpose, because it shuts down or has no thread left, the
+    /// connection answers 503 with `Retry-After`. [`hold_with`](Self::hold_with) changes that.
+    ///
     /// The hold ends at once when the client leaves. With [`Duration::MAX`] there is no time limit.
     /// Many holds can share one fallback.
     pub fn hold(self, wait: Duration, fallback: impl Into<Arc<Response>>) -> Held {
-        let mut link = Link::new(self.carried);
-        let (post, address) = link.target(self.cx);
+        let fallback: Arc<Response> = fallback.into();
+        self.hold_with(wait, fallback)
+    }
+
+    /// As [`hold`](Self::hold), and the application also says how it answers when the server ends the
+    /// hold on purpose. [`HoldAnswers`] has an example.
+    pub fn hold_with(self, wait: Duration, answers: Arc<dyn HoldAnswers>) -> Held {
+        let mut carrier = Carrier::new(self.carried);
+        let (post, address) = carrier.target(self.cx);
         let until = self.cx.now.instant().checked_add(wait);
         self.cx.stats.held.add(1);
-        *self.handling = Handling::Held(Box::new(Hold { link, until, fallback: fallback.into() }));
+        *self.handling = Handling::Held(Box::new(Hold { carrier, until, answers }));
         Held::new(post, address)
     }
 

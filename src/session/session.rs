@@ -298,8 +298,8 @@ impl Session {
     /// transport has a write time-out of its own.
     #[inline(always)]
     pub fn wrote(&mut self, bytes: usize, ready: Ready, need: Need, out: &mut Outbox, cx: &Context<'_>) {
-        if bytes > 0 {
-            self.stalled_until = None;
+        if bytes > 0 && self.stalled_until.is_some() {
+            self.note_taken(out.is_empty() && need != Need::Write);
         }
         self.writable = ready == Ready::Perhaps;
         if !self.writable {
@@ -344,6 +344,9 @@ impl Session {
     pub fn timed_out(&mut self, out: &mut Outbox, cx: &Context<'_>) {
         let now = cx.now.instant();
         if self.is_stalled(now) {
+            if self.is_telling_slow() {
+                return self.abort(CloseReason::SlowConsumer, cx);
+            }
             self.writable = true;
         }
         if self.is_overdue(out, now) {
@@ -374,18 +377,6 @@ impl Session {
                 return;
             }
             Phase::Closed(_) => return,
-        };
-        self.advance(progress, out, cx);
-    }
-
-    /// Begins to end the connection, because the server shuts down. The phase of the connection
-    /// decides how it ends. `come_back_ms` is the time after which the client should return.
-    pub fn shut_down(&mut self, come_back_ms: u64, out: &mut Outbox, cx: &Context<'_>) {
-        let progress = match &mut self.phase {
-            Phase::Securing(_) => Progress::End(Ending::Abort, CloseReason::Shutdown),
-            Phase::Http(http) => http.shut_down(come_back_ms, out, cx),
-            Phase::WebSocket(websocket) => websocket.shut_down(out, cx),
-            Phase::Over(_) | Phase::Closed(_) => return,
         };
         self.advance(progress, out, cx);
     }
@@ -443,6 +434,7 @@ impl Session {
         if let Phase::Over(over) = &mut self.phase {
             over.ending = Ending::Abort;
         }
+        self.stalled_until = None;
     }
 
     /// The driver has closed the transport. The reason counts only if the session was not over
@@ -451,6 +443,7 @@ impl Session {
         self.end(Ending::Abort, reason, cx);
         if let Phase::Over(over) = &self.phase {
             self.phase = Phase::Closed(over.reason);
+            self.stalled_until = None;
             cx.stats.open.subtract(1);
         }
     }
@@ -491,5 +484,6 @@ impl Session {
             Phase::WebSocket(websocket) => websocket.close(reason, cx),
             Phase::Securing(_) | Phase::Over(_) | Phase::Closed(_) => {}
         }
+        self.bound_last_word(cx);
     }
 }

@@ -7,8 +7,9 @@
 use std::any::Any;
 use std::time::{Duration, Instant};
 
+use super::last_word::OnDrop;
 use super::link::Link;
-use super::{Outcome, Pusher, Surroundings};
+use super::{Notices, Outcome, Pusher, Surroundings};
 use crate::proto::ws::{Message, Writer};
 use crate::proto::{CloseReason, Frame, LocalError, Outbox, ProtocolLimits};
 
@@ -211,7 +212,13 @@ impl Socket<'_> {
     /// next message, so that the client knows of the gap and can fill it. The function can run on
     /// any thread of the server, and must not block.
     pub fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static) {
-        self.link.on_drop(call);
+        self.notices(OnDrop(call));
+    }
+
+    /// Sets what the application says in the place of dropped messages and before the end. It
+    /// replaces earlier notices, and the function of [`on_drop`](Self::on_drop).
+    pub fn notices(&mut self, notices: impl Notices) {
+        self.link.set_notices(notices);
     }
 
     fn is_free(&self) -> bool {

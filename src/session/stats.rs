@@ -120,8 +120,11 @@ counters! {
     writes,
     /// Messages dropped by the slow-consumer policy.
     dropped,
-    /// Connections ended by the slow-consumer policy.
+    /// Connections ended by the slow-consumer policy, with a last word and without.
     slow_disconnects,
+    /// Connections of `slow_disconnects` from which the system took the last word. The others were
+    /// cut without one: the peer took no bytes in time, or the protocol has no last word.
+    slow_told,
     /// Connections ended because the peer took no byte within the write time-out.
     write_stalls,
     /// Connections ended because the peer broke a rule, a limit or a deadline.

@@ -7,10 +7,12 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Instant;
 
+use super::last_word::OnDrop;
 use super::link::Link;
-use super::{Outcome, Pusher, Surroundings};
+use super::{LastWord, Notices, Outcome, Pusher, Surroundings};
 use crate::proto::http1::Conn;
 use crate::proto::{Frame, LocalError, Outbox, sse};
 
@@ -177,8 +179,23 @@ impl<'a> Stream<'a> {
     /// next message, so that the client knows of the gap and can fill it. The function can run on
     /// any thread of the server, and must not block.
     pub fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static) {
+        self.notices(OnDrop(call));
+    }
+
+    /// Sets what the application says in the place of dropped messages and before the end. It
+    /// replaces earlier notices, and the function of [`on_drop`](Self::on_drop).
+    pub fn notices(&mut self, notices: impl Notices) {
         if let Some(state) = &mut self.state {
-            state.link.on_drop(call);
+            state.link.set_notices(notices);
+        }
+    }
+
+    /// Ends the response with a last word, in the form that the [notices](Self::notices) have. Pieces
+    /// that were sent before stand before it, and further ones are refused. An event stream also
+    /// tells its client when to come back, if the last word says so.
+    pub fn end_with(&mut self, word: impl Into<Arc<LastWord>>) {
+        if let Some(state) = &mut self.state {
+            state.link.ask_end_with(|| word.into());
         }
     }
 
@@ -255,7 +272,7 @@ pub(super) struct Streaming {
     pub(super) kind: StreamKind,
 }
 
-/// Whether a stream tells its client when to come back before a shutdown ends it.
+/// Whether a stream tells its client when to come back before it ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum StreamKind {
     Plain,

@@ -5,7 +5,6 @@
 //! `link`, and the end of the connection to `session`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-#[cfg(feature = "deflate")]
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,7 +12,7 @@ use super::exchange::Upgraded;
 use super::link::Link;
 use super::progress::{Ending, Progress};
 use super::socket::send_unless_closing;
-use super::{Burst, Command, Outcome, Socket, Surroundings, WebSocketHandler};
+use super::{Burst, Command, LastWord, Outcome, Socket, Surroundings, WebSocketHandler};
 use crate::proto::ws::{Agreement, Conn, Event, Next, Writer};
 use crate::proto::{CloseReason, Frame, Outbox, RemoteError};
 
@@ -149,27 +148,49 @@ impl WebSocket {
 
     fn begin_close(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         if self.overflow {
-            return Progress::End(Ending::Abort, CloseReason::SlowConsumer);
+            return self.end_slow(out, cx);
         }
         // The handler gets no further calls but the last one.
         self.alarm = None;
-        if let Some(code) = self.link.close_code()
+        if let Some(word) = self.link.last_word()
             && self.link.is_free()
             && !self.conn.writer.is_closing()
         {
-            let writer = &mut self.conn.writer;
-            if writer.send_close(code, "", out).is_err() {
-                if let Some(count) = cx.stats.local_errors.add_and_report() {
-                    log::error!("a WebSocket was closed with 1000 because {code} must not be sent (mistake {count} of handlers)");
-                }
-                // The peer must get some close frame: the handler has asked for the end.
-                let _ = writer.send_close(1000, "", out);
-            }
+            let word = Arc::clone(word);
+            self.say(&word, out, cx);
         }
         if self.conn.writer.is_closing() && !matches!(self.timer, Timer::Close(_)) {
             self.timer = Timer::Close(cx.now.instant() + cx.settings.limits.close_timeout);
         }
         Progress::More
+    }
+
+    /// Says the last word: in the form of the application's protocol, if it has one, and in the close
+    /// frame.
+    fn say(&mut self, word: &LastWord, out: &mut Outbox, cx: &Surroundings<'_>) {
+        if let Some(frame) = self.link.encode_last_word(word, cx) {
+            send_unless_closing(&mut self.conn.writer, &frame, out, cx);
+        }
+        let writer = &mut self.conn.writer;
+        if writer.send_close(word.code(), word.sentence(), out).is_err() {
+            if let Some(count) = cx.stats.local_errors.add_and_report() {
+                let code = word.code();
+                log::error!("a WebSocket was closed with 1000 because {code} must not be sent (mistake {count} of handlers)");
+            }
+            // The peer must get some close frame: the handler has asked for the end.
+            let _ = writer.send_close(1000, "", out);
+        }
+    }
+
+    /// Ends the connection of a reader that is too slow. The last word follows the output; what
+    /// waits behind the output is dropped.
+    #[cold]
+    pub(super) fn end_slow(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
+        self.link.drop_backlog();
+        if !self.conn.writer.is_closing() {
+            self.say(&LastWord::too_slow(), out, cx);
+        }
+        Progress::End(Ending::Linger, CloseReason::SlowConsumer)
     }
 
     /// Sends or queues a message that was posted to this connection. `None` if it is for an address
@@ -208,11 +229,17 @@ impl WebSocket {
         match command {
             Command::Lost(count) if self.takes_messages(serial) => {
                 let writer = &mut self.conn.writer;
-                let outcome = self.link.report_lost(*count, out, cx, |frame, out| send_unless_closing(writer, frame, out, cx));
-                Progress::after(outcome)
+                match self.link.report_lost(*count, out, cx, |frame, out| send_unless_closing(writer, frame, out, cx)) {
+                    Outcome::Sent | Outcome::Queued { .. } => Progress::Wait,
+                    Outcome::Refused => self.end_slow(out, cx),
+                }
             }
             Command::Close(code) if self.takes_messages(serial) => {
-                self.link.ask_close(*code);
+                self.link.ask_end_with(|| LastWord::without_words(*code));
+                self.close_if_asked(out, cx)
+            }
+            Command::End(word) if self.takes_messages(serial) => {
+                self.link.ask_end_with(|| Arc::clone(word));
                 self.close_if_asked(out, cx)
             }
             Command::Wake if self.takes_messages(serial) && self.link.is_free() => self.call(out, cx, WebSocketHandler::drained),
@@ -314,8 +341,9 @@ impl WebSocket {
         self.alarm.as_ref().is_some_and(|alarm| self.timer.due().is_none_or(|due| **alarm <= due))
     }
 
-    pub(super) fn shut_down(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
-        self.link.ask_close(1001);
+    /// Ends the WebSocket with this last word, after the messages that wait.
+    pub(super) fn end_with(&mut self, word: LastWord, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
+        self.link.ask_end_with(|| Arc::new(word));
         self.close_if_asked(out, cx)
     }
 

@@ -8,7 +8,7 @@ mod world;
 use std::time::Duration;
 
 use pushlab::proto::Frame;
-use pushlab::session::{Command, HalfClose, Response, SlowConsumer};
+use pushlab::session::{Command, HalfClose, LastWord, Response, SlowConsumer};
 
 use super::input::Input;
 use world::{Kind, World};
@@ -46,16 +46,24 @@ fn step(world: &mut World, input: &mut Input<'_>) {
             let frame = made_up_frame(input);
             world.push(input.size(), &frame);
         }
-        15 => world.close_pusher(input.size(), [1000, 1001, 1005, 4000, 0][input.below(5)]),
+        15 => {
+            let (which, code) = (input.size(), [1000, 1001, 1005, 4000, 0][input.below(5)]);
+            match input.below(3) {
+                0 => world.end_pusher(which, LastWord::new(code, "the end of all words")),
+                1 => world.end_pusher(which, LastWord::new(code, "").come_back_after(Duration::from_secs(1))),
+                _ => world.close_pusher(which, code),
+            }
+        }
         16 => {
             let response = made_up_response(input);
             world.release(input.size(), response);
         }
         17 => world.forget_handle(input.size()),
         18 => {
-            let command = match input.below(3) {
+            let command = match input.below(4) {
                 0 => Command::Send(made_up_frame(input)),
                 1 => Command::Release(Some(made_up_response(input).into())),
+                2 => Command::End(LastWord::new(4000, "too late").into()),
                 _ => Command::Close(1000),
             };
             world.deliver_stale(command);
@@ -64,6 +72,7 @@ fn step(world: &mut World, input: &mut Input<'_>) {
             0 => world.end_of_file(),
             1 => world.shut_down(),
             2 => world.close(),
+            3 => world.refuse(),
             _ => world.exchange(),
         },
     }

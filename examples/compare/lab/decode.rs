@@ -27,7 +27,7 @@ pub(crate) enum Item {
         /// The server has more messages already.
         has_more: bool,
     },
-    /// The stream has ended.
+    /// The stream has ended, or the server has ended a poll on purpose.
     Ended,
     /// A ping of a `WebSocket`, with its payload.
     Ping(Vec<u8>),
@@ -97,6 +97,10 @@ impl Decoder {
         }
         let cursor = field(head, "etag").and_then(|tag| tag.trim_matches('"').parse::<Id>().ok());
         let body = text(&input[head_len..head_len + length])?;
+        if is_last_word(body) {
+            items.push(Item::Ended);
+            return Ok(Some(head_len + length));
+        }
         let has_more = match (self.technique, self.form) {
             (Technique::MetaRefresh, _) => page(body, items),
             (_, Form::Raw) => {
@@ -193,8 +197,19 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<(&'a str, &'a
     text.split_once(before)?.1.split_once(after)
 }
 
+/// Whether a unit is the last word of a server. It is no message. The end of a response follows it,
+/// and an answer to a poll is the end itself.
+fn is_last_word(text: &str) -> bool {
+    ["", "/**/f(", "<script>parent.f(", "event: end\ndata: "]
+        .iter()
+        .any(|before| text.strip_prefix(before).is_some_and(|json| json.starts_with("{\"end\":true")))
+}
+
 /// The envelopes of a text, or its gap.
 fn envelopes(text: &str, items: &mut Vec<Item>) {
+    if is_last_word(text) {
+        return;
+    }
     if text.contains("{\"gap\":true") {
         items.push(Item::Gap(from(text)));
     }
@@ -238,6 +253,9 @@ fn page(body: &str, items: &mut Vec<Item>) -> bool {
 
 /// An event with its empty line.
 fn event(block: &str, items: &mut Vec<Item>) {
+    if is_last_word(block) {
+        return;
+    }
     let (mut id, mut data, mut is_gap) = (None, None, false);
     for line in block.lines() {
         match line.split_once(": ") {
@@ -270,7 +288,7 @@ fn part(rest: &[u8], items: &mut Vec<Item>) -> io::Result<Option<usize>> {
     let id = field(head, "content-id").and_then(|id| id.trim_matches(['<', '>']).parse().ok());
     if field(head, "x-gap").is_some() {
         items.push(Item::Gap(from(payload)));
-    } else {
+    } else if field(head, "x-end").is_none() {
         items.extend(received(id, payload).map(Item::Message));
     }
     Ok(Some(head_len + length + 2))
@@ -307,6 +325,8 @@ mod tests {
 
     const ENVELOPE: &str = r#"{"id":"ab-1","topic":"t","data":"1 5 xx"}"#;
     const GAP: &str = r#"{"gap":true,"from":"ab-0"}"#;
+    /// Its sentence reads like a message.
+    const LAST_WORD: &str = r#"{"end":true,"code":1001,"sentence":"{\"id\":\"ab-9\",\"data\":\"9 5 xx\"}","retry":1500}"#;
 
     #[test]
     fn answers_to_polls_are_read() {
@@ -319,6 +339,8 @@ mod tests {
         assert_eq!(got, wanted);
         let raw = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nETag: \"ab-1\"\r\n\r\n1 5 xx";
         assert_eq!(items(Technique::LongPoll, Form::Raw, raw), [message(1), Item::Cursor(id(1)), answered(false)]);
+        let end = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n/**/f({LAST_WORD});", LAST_WORD.len() + 8);
+        assert_eq!(items(Technique::LongPoll, Form::Usual, &end), [Item::Ended]);
         let page = "<meta http-equiv=\"refresh\" content=\"0;url=?every=1\"><p class=\"gap\">Messages before ab-0 are missing.</p>\
                     <li id=\"ab-1\"><b>t</b> <pre>\n1 5 xx</pre></li>\n</ol>\n<p>Last: ab-1. This page loads itself again every 1 s.</p>";
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", page.len());
@@ -331,11 +353,14 @@ mod tests {
         let script = |json: &str| format!("<script>parent.f({json})</script>\n");
         let part = "Content-ID: <ab-1>\r\nContent-Length: 6\r\n\r\n1 5 xx\r\n--b\r\n";
         let gap_part = format!("X-Gap: 1\r\nContent-Length: {}\r\n\r\n{GAP}\r\n--b\r\n", GAP.len());
+        let end_part = format!("X-End: 1\r\nContent-Length: {}\r\n\r\n{LAST_WORD}\r\n--b--\r\n", LAST_WORD.len());
+        let [end, end_event] = [format!("{LAST_WORD}\n"), format!("retry: 1500\n\nevent: end\ndata: {LAST_WORD}\n\n")];
+        let gap_event = format!("event: gap\ndata: {GAP}\n\n");
         for (technique, bodies) in [
-            (Technique::Stream, ["\n".to_owned(), format!("{GAP}\n"), format!("{ENVELOPE}\n")]),
-            (Technique::Iframe, ["<!DOCTYPE html>\n".to_owned(), script(GAP), script(ENVELOPE)]),
-            (Technique::Multipart, ["--b\r\n".to_owned(), gap_part, part.to_owned()]),
-            (Technique::Events, [":\n\n".to_owned(), format!("event: gap\ndata: {GAP}\n\n"), "id: ab-1\ndata: 1 5 xx\n\n".to_owned()]),
+            (Technique::Stream, ["\n".to_owned(), format!("{GAP}\n"), format!("{ENVELOPE}\n"), end]),
+            (Technique::Iframe, ["<!DOCTYPE html>\n".to_owned(), script(GAP), script(ENVELOPE), script(LAST_WORD)]),
+            (Technique::Multipart, ["--b\r\n".to_owned(), gap_part, part.to_owned(), end_part]),
+            (Technique::Events, [":\n\n".to_owned(), gap_event, "id: ab-1\ndata: 1 5 xx\n\n".to_owned(), end_event]),
         ] {
             let bodies = bodies.each_ref().map(String::as_str);
             let got = items(technique, Form::Usual, &(chunks(&bodies) + "0\r\n\r\n"));

@@ -123,7 +123,7 @@ impl RemoteSource for Remote<'_> {
 impl SharedConnection {
     pub(super) fn new(socket: TcpStream, peer: Peer, slot: u32, shared: &Arc<Shared>, clock: &CachedClock) -> Self {
         let socket = Arc::new(socket);
-        let mailbox = Arc::new(Mailbox::new(slot, Arc::clone(&shared.config), Arc::clone(&shared.stats), Arc::downgrade(&socket)));
+        let mailbox = Arc::new(Mailbox::new(slot, Arc::clone(&shared.config), Arc::clone(&shared.stats), Arc::clone(&shared.overflows)));
         let remote = Remote { mailbox: &mailbox, issued: Cell::new(0) };
         let cx = shared.context(clock, &remote);
         let driven = Driven::new(match &shared.acceptor {

@@ -1,18 +1,18 @@
 //! How one blocking connection ends.
 //!
-//! Owns the steps of a shutdown, the refusal when no thread is left, the cut, and which thread
-//! finds the true reason. Leaves the connection while it lives to `connection`.
+//! Owns the steps of a shutdown, the end of a reader that is too slow, the refusal when no thread is
+//! left, the cut, and which thread finds the true reason. Leaves the connection while it lives to `connection`.
 
 use std::net::Shutdown;
 use std::sync::atomic::Ordering::SeqCst;
 
-use super::connection::{SharedConnection, State, ThreadShare, WriteOnly, WriteSide};
+use super::connection::{Guard, SharedConnection, State, ThreadShare, WriteOnly, WriteSide};
 use crate::driver::clock::CachedClock;
-use crate::driver::drive::Rest;
+use crate::driver::drive::{Driven, Rest};
 use crate::driver::mailbox::Mail;
 use crate::driver::tls::TlsLayer;
 use crate::proto::CloseReason;
-use crate::session::{Io, Mode, Sent};
+use crate::session::{Delivery, Ending, Io, Mode, Sent};
 
 impl SharedConnection {
     /// Called by the server's thread during a shutdown. The first call begins the connection's
@@ -23,6 +23,41 @@ impl SharedConnection {
         if !std::mem::replace(&mut state.shutdown_begun, true) {
             self.end_session(&mut state, clock);
         }
+        self.help(state, clock);
+    }
+
+    /// Called by the server's thread until it returns `true`, after the mailbox has overflowed. The
+    /// connection's own threads may wait in system calls. The first call that gets the lock begins
+    /// the end, and sets `has_begun`; each call acts on the deadline. Returns whether the end needs
+    /// no further calls.
+    pub(super) fn try_end_slow(&self, has_begun: &mut bool, clock: &CachedClock) -> bool {
+        let Some(mut state) = self.try_lock() else { return false };
+        if !*has_begun {
+            let serial = state.driven.session.serial();
+            let Some(serial) = serial.filter(|_| self.mailbox.has_overflowed()) else {
+                // The stream has ended meanwhile, or another connection has this slot.
+                return true;
+            };
+            *has_begun = true;
+            self.call(&mut state, clock, |driven, out, cx| driven.deliver(serial, Delivery::Refused, out, cx));
+        }
+        self.call(&mut state, clock, Driven::keep_time);
+        match state.driven.session.ending() {
+            None => true,
+            Some(Ending::Abort) => {
+                drop(state);
+                self.fail(CloseReason::SlowConsumer, clock);
+                true
+            }
+            Some(Ending::Flush | Ending::Linger) => {
+                self.help(state, clock);
+                false
+            }
+        }
+    }
+
+    /// Drives a connection whose threads may wait.
+    fn help<'a>(&'a self, mut state: Guard<'a>, clock: &CachedClock) {
         // While output is lent, the thread that writes it goes on with the rest.
         if state.out.is_lent() {
             return;
@@ -46,7 +81,8 @@ impl SharedConnection {
     /// No thread is available to write for this connection. The connection ends as in a shutdown,
     /// and its client is told to come back.
     pub(super) fn refuse(&self, clock: &CachedClock) {
-        self.end_session(&mut self.lock(), clock);
+        let come_back_ms = self.shared.config.come_back_ms(self.mailbox.slot());
+        self.call(&mut self.lock(), clock, |driven, out, cx| driven.session.refuse(come_back_ms, out, cx));
     }
 
     fn end_session(&self, state: &mut State, clock: &CachedClock) {
@@ -66,9 +102,6 @@ impl SharedConnection {
 
     /// Why the socket ended, if this side ended it.
     pub(super) fn own_end(&self) -> Option<CloseReason> {
-        if self.mailbox.has_overflowed() {
-            return Some(CloseReason::SlowConsumer);
-        }
         self.is_cut_off.load(SeqCst).then_some(CloseReason::Shutdown)
     }
 

@@ -1,7 +1,7 @@
 //! The thread-per-connection driver: blocking reads, blocking writes.
 //!
 //! Owns accepting, the list of connections, the watch for the end of peers from which no thread
-//! reads, and the shutdown. Leaves reading to `reader`, writing to `connection` and `writer`, and
+//! reads, the end of readers that are too slow, and the shutdown. Leaves reading to `reader`, writing to `connection` and `writer`, and
 //! the number of threads to `permits`.
 //!
 //! A server serves no more connections than it may have threads; further connections wait in the
@@ -25,6 +25,7 @@ use slab::Slab;
 use super::Config;
 use super::clock::CachedClock;
 use super::listen::{Listener, Listening, accept, exhausted};
+use super::overflows::Overflows;
 use super::permits::{Permit, Permits};
 use super::stop::Stop;
 use super::tls::Acceptor;
@@ -40,7 +41,7 @@ const SHUTDOWN_LOOK: Duration = Duration::from_millis(20);
 const CUT_GRACE: Duration = Duration::from_secs(1);
 
 /// How often the server's thread tries again to tell a connection of its peer's end, while a thread
-/// holds the connection's lock.
+/// holds the connection's lock, and looks at a slow reader that takes its last word.
 const BUSY_LOOK: Duration = Duration::from_millis(20);
 
 /// The data that all connections of the driver share.
@@ -53,6 +54,7 @@ struct Shared {
     stats: Arc<Stats>,
     app: Arc<dyn Handler>,
     stop: Arc<Stop>,
+    overflows: Arc<Overflows>,
     permits: Arc<Permits>,
     connections: Mutex<Slab<Arc<SharedConnection>>>,
 }
@@ -93,10 +95,18 @@ pub(crate) fn run(listening: Listening, app: Arc<dyn Handler>) -> io::Result<()>
         stats,
         app,
         stop: Arc::clone(&stop),
+        overflows: Arc::new(Overflows::new(Arc::clone(&stop))),
         permits,
         connections: Mutex::default(),
     });
-    let mut watch = Watch { poll, events: Events::with_capacity(64), shared: Arc::clone(&shared), hung_up: Vec::new() };
+    let mut watch = Watch {
+        poll,
+        events: Events::with_capacity(64),
+        shared: Arc::clone(&shared),
+        hung_up: Vec::new(),
+        slow: Vec::new(),
+        clock: CachedClock::new(),
+    };
     let mut sleep = |timeout| watch.sleep(timeout);
     let mut accepting = Accepting { shared: &shared, listener, waiting: None, clock: CachedClock::new() };
     while !stop.is_asked() {
@@ -119,18 +129,22 @@ pub(crate) fn run(listening: Listening, app: Arc<dyn Handler>) -> io::Result<()>
 }
 
 /// The sleep of the server's thread. These events wake it: a new connection, a permit that came
-/// back, a request to stop, and the end of a peer from which no thread reads.
+/// back, a request to stop, the end of a peer from which no thread reads, and a mailbox that has
+/// overflowed.
 struct Watch {
     poll: Poll,
     events: Events,
     shared: Arc<Shared>,
     /// Connections whose lock was taken when they should have been told of their peer's end.
     hung_up: Vec<Arc<SharedConnection>>,
+    /// Connections of readers that are too slow, and whether their end has begun.
+    slow: Vec<(Arc<SharedConnection>, bool)>,
+    clock: CachedClock,
 }
 
 impl Watch {
     fn sleep(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        let most = (!self.hung_up.is_empty()).then_some(BUSY_LOOK);
+        let most = (!self.hung_up.is_empty() || !self.slow.is_empty()).then_some(BUSY_LOOK);
         match self.poll.poll(&mut self.events, [timeout, most].into_iter().flatten().min()) {
             Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
             _ => {}
@@ -142,8 +156,15 @@ impl Watch {
             let Token(slot) = event.token();
             self.hung_up.extend(connections.get(slot).cloned());
         }
+        let overflowed = self.shared.overflows.take();
+        self.slow.extend(overflowed.iter().filter_map(|slot| Some((Arc::clone(connections.get(*slot as usize)?), false))));
         drop(connections);
         self.hung_up.retain(|connection| !connection.try_hang_up());
+        let Self { slow, clock, .. } = self;
+        if !slow.is_empty() {
+            clock.read();
+            slow.retain_mut(|(connection, has_begun)| !connection.try_end_slow(has_begun, clock));
+        }
         Ok(())
     }
 }

@@ -6,16 +6,17 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use super::conditions::{IfNoneMatch, LastEventId};
 use super::query::Control;
 use super::rejection::Rejection;
 use super::technique::{Call, Form, GapForm};
-use crate::push::hub::{EncodeGap, EncodeNote, FeedPlan, Lookup, Search, SubscribeParameters, Subscription, encode_gap};
+use crate::push::hub::{FeedPlan, Lookup, Search, SubscribeParameters, Subscription};
 use crate::push::log::Patience;
-use crate::push::model::{Cursor, Encoding, Id, Replay, Secret, WireForm};
-use crate::session::{Reply, Response};
+use crate::push::model::{Cursor, EncodeNote, Encoding, Id, Note, PollForm, Replay, Secret, WireForm, access_changed, status_of};
+use crate::session::{HoldAnswers, LastWord, Reply, Response};
 
 /// The answer to a poll without new messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +36,29 @@ pub(crate) struct StreamPlan {
     /// Makes the first bytes of the body. The id is the position from which the stream has all
     /// messages; `None` if the stream begins with a gap, which tells the position.
     pub(crate) preface: fn(&Call<'_>, Option<Id>) -> Vec<u8>,
-    /// Encodes a gap, or a note about the topics. It is not called if the form tells of a gap in the
-    /// head only.
+    /// Encodes a gap, a note about the topics, or the last word. It is not called if the form tells of
+    /// a gap in the head only: such a form has no control channel and no last word either.
     pub(crate) encode_note: EncodeNote,
     /// The stream ends after this many bytes of messages, including those of the replay.
     pub(crate) limit_bytes: Option<usize>,
+}
+
+/// Answers with messages, or with the last word of a hub or a server that ends the request.
+pub(crate) trait Answer: Fn(Result<&Replay, &LastWord>) -> Response + Send + Sync + 'static {}
+
+impl<F: Fn(Result<&Replay, &LastWord>) -> Response + Send + Sync + 'static> Answer for F {}
+
+/// The answers of a request that waits for a read.
+struct LateAnswers<F>(F);
+
+impl<F: Answer> HoldAnswers for LateAnswers<F> {
+    fn timed_out(self: Arc<Self>) -> Arc<Response> {
+        Response::status(503).into()
+    }
+
+    fn ended(&self, word: &LastWord) -> Response {
+        (self.0)(Err(word))
+    }
 }
 
 impl Call<'_> {
@@ -89,35 +108,46 @@ impl Call<'_> {
     pub(crate) fn poll_parameters(&self, technique: &'static str) -> SubscribeParameters<'_> {
         let (topics, client) = (&self.topics, self.client.as_ref());
         let sent_to = Id { epoch: 0, sequence: 0 };
-        SubscribeParameters { topics, technique, client, sent_to, gaps_told_to: 0, patience: Patience::UntilRead }
+        let revocations = self.revocations;
+        SubscribeParameters { topics, technique, client, user: None, revocations, sent_to, gaps_told_to: 0, patience: Patience::UntilRead }
     }
 
     /// Answers with the messages after a cursor, at once if the hub has them in memory. Otherwise
     /// the request is held until this hub has reached the cursor, or has read older messages from
-    /// the log outside the process.
-    pub(crate) fn answer_with(&self, reply: Reply<'_>, cursor: Cursor, answer: impl FnOnce(&Replay) -> Response + Send + 'static) {
+    /// the log outside the process. `answer` also answers if the hub or the server ends the hold.
+    pub(crate) fn answer_with(&self, reply: Reply<'_>, cursor: Cursor, answer: impl Answer) {
         match self.hub.search(&self.topics, cursor) {
-            Search::Here(found) => reply.send(answer(&found)),
+            Search::Here(found) => reply.send(answer(Ok(&found))),
             Search::Later(lookup) => self.answer_later(reply, lookup, answer),
         }
     }
 
     /// Holds the request until a read has its result.
-    pub(crate) fn answer_later(&self, reply: Reply<'_>, lookup: Lookup, answer: impl FnOnce(&Replay) -> Response + Send + 'static) {
+    pub(crate) fn answer_later(&self, reply: Reply<'_>, lookup: Lookup, answer: impl Answer) {
+        let answers = Arc::new(LateAnswers(answer));
         // The read ends in time. The hold has no time limit of its own.
-        let held = reply.hold(Duration::MAX, Response::status(503));
-        let (fields, weak) = (self.fields.clone(), self.hub.downgrade());
+        let held = reply.hold_with(Duration::MAX, Arc::<LateAnswers<_>>::clone(&answers));
+        let (weak, revocations) = (self.hub.downgrade(), self.revocations);
         lookup.then(move |found| {
+            let answer = &answers.0;
+            let hub = weak.upgrade();
             held.release(match found {
-                Ok(missed) => answer(&missed),
+                Ok(_) if hub.as_ref().is_some_and(|hub| hub.revocations().load(SeqCst) != revocations) => answer(Err(&access_changed())),
+                Ok(missed) => answer(Ok(&missed)),
                 Err(error) => {
-                    if let Some(hub) = weak.upgrade() {
+                    if let Some(hub) = hub {
                         hub.count_refused(503);
                     }
-                    Rejection::from(error).response(&fields)
+                    answer(Err(&error.last_word()))
                 }
             });
         });
+    }
+
+    /// Answers a poll with a last word, and counts the refusal.
+    pub(crate) fn refuse_poll(&self, reply: Reply<'_>, form: &PollForm, word: &LastWord) {
+        self.hub.count_refused(status_of(word));
+        reply.send(form.answer_end(word));
     }
 
     /// The first piece of the replay. Creates the topics, so that a connection can be subscribed to
@@ -133,12 +163,13 @@ impl Call<'_> {
     /// topics.
     pub fn subscribe(&self, encoding: Encoding) -> Result<Subscription, Rejection> {
         let subscription = self.hub.subscribe(self.technique.name, &self.topics, self.after()?, encoding)?;
-        Ok(self.with_client(subscription))
+        Ok(self.with_client(subscription.checked_at(self.revocations)))
     }
 
     /// A subscription that continues after the first piece of its replay.
-    pub(crate) fn subscription_after(&self, missed: Search, wire_form: WireForm, encode_gap: Option<EncodeGap>) -> Subscription {
-        self.with_client(Subscription::new(self.hub, &self.topics, self.technique.name, wire_form, encode_gap, missed))
+    pub(crate) fn subscription_after(&self, missed: Search, wire_form: WireForm, encode_note: EncodeNote) -> Subscription {
+        let subscription = Subscription::new(self.hub, &self.topics, self.technique.name, wire_form, encode_note, missed);
+        self.with_client(subscription.checked_at(self.revocations))
     }
 
     fn with_client(&self, subscription: Subscription) -> Subscription {
@@ -166,9 +197,9 @@ impl Call<'_> {
         };
         // A form that tells of a gap in the head cannot wait to learn of one.
         let patience = if is_in_band { Patience::UntilRead } else { Patience::UntilReached };
-        let missed = match self.replay(cursor, patience) {
+        let missed = match self.hub.first_piece(&self.topics, cursor, patience) {
             Ok(missed) => missed,
-            Err(rejection) => return self.reject(reply, &rejection),
+            Err(error) => return self.refuse_stream(reply, &plan, &error.last_word()),
         };
         let head = Response::new(plan.content_type, "");
         // The session adds fields of its own to an event stream, and tells its client at a shutdown
@@ -187,14 +218,32 @@ impl Call<'_> {
         if let Some(bytes) = plan.limit_bytes {
             stream.end_after(bytes);
         }
-        let encode_gap = is_in_band.then(|| encode_gap(&plan.encode_note, None));
-        let subscription = self.subscription_after(missed, plan.wire_form.clone(), encode_gap).with_patience(patience);
-        match self.feed_plan(secret, plan.wire_form, plan.encode_note) {
-            None => stream.feed(subscription),
+        let encode_note = if is_in_band { plan.encode_note } else { Arc::new(|_: Note<'_>| None) };
+        let mut subscription = self.subscription_after(missed, plan.wire_form.clone(), Arc::clone(&encode_note)).with_patience(patience);
+        match self.feed_plan(secret, plan.wire_form, encode_note) {
+            None => {
+                // A server that shuts down ends the stream before it asks the source.
+                subscription.introduce(&mut stream);
+                stream.feed(subscription);
+            }
             Some(plan) => {
                 let feed = plan.open(self.hub, subscription, &mut stream);
                 stream.feed(feed);
             }
+        }
+    }
+
+    /// Refuses a stream before its head was sent: with a status and a sentence. A page that has a
+    /// frame sees neither, so the frame gets a script as its last word.
+    fn refuse_stream(&self, reply: Reply<'_>, plan: &StreamPlan, word: &LastWord) {
+        let rejection = Rejection::new(status_of(word), word.sentence());
+        match (&plan.wire_form, (plan.encode_note)(Note::End(word))) {
+            (WireForm::Script(_), Some(script)) => {
+                self.hub.count_refused(rejection.status);
+                let page = [&(plan.preface)(self, None), &*script.payload()].concat();
+                reply.send(self.fields.apply(Response::html(page).with_status(rejection.status)));
+            }
+            _ => self.reject(reply, &rejection),
         }
     }
 

@@ -7,6 +7,8 @@
 //! body. So the body may be `text/plain`, the secret stands in the query, and the application's
 //! policy is not asked whether a client may leave: the secret says that the connection is its own.
 
+use std::sync::atomic::Ordering::SeqCst;
+
 use super::body::PayloadKind;
 use super::checks::{check_access, query};
 use super::rejection::Rejection;
@@ -47,6 +49,8 @@ pub(super) fn serve(hub: &Hub, request: &Request<'_>, topics: &str, fields: &Ans
 type ReadChange = fn(&Request<'_>, &Topics, usize) -> Result<TopicChange, Rejection>;
 
 fn change(hub: &Hub, request: &Request<'_>, topics: &str, read: ReadChange) -> Result<Response, Rejection> {
+    // Before the policy is asked: it may change its mind while it is asked.
+    let revocations = hub.revocations().load(SeqCst);
     let query = query(hub, request, &[&["client", "control"]])?;
     let most = hub.config().topics_per_request;
     let topics = Topics::parse(topics, most).map_err(|error| Rejection::bad_request(error.to_string()))?;
@@ -59,7 +63,7 @@ fn change(hub: &Hub, request: &Request<'_>, topics: &str, read: ReadChange) -> R
     for name in &change.join {
         check_access(hub, request, Access::Subscribe, name)?;
     }
-    let topics = hub.change_topics(&client.into(), &secret, &change)?;
+    let topics = hub.change_topics(&client.into(), &secret, &change, revocations)?;
     Ok(Response::json(format!("{{\"topics\":{}}}\n", names_json(&topics))))
 }
 

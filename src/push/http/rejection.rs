@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::push::hub::{Hub, LookupError, PublishError, RETRY_AFTER, SubscribeError};
+use crate::push::hub::{Hub, PublishError, SubscribeError};
 use crate::push::model::AnswerFields;
 use crate::session::{Reply, Response};
 
@@ -74,11 +74,5 @@ impl From<SubscribeError> for Rejection {
 impl From<PublishError> for Rejection {
     fn from(error: PublishError) -> Self {
         Self { status: error.status(), sentence: error.to_string(), field: error.retry_after().map(|seconds| ("Retry-After", seconds)) }
-    }
-}
-
-impl From<LookupError> for Rejection {
-    fn from(error: LookupError) -> Self {
-        Self { status: 503, sentence: error.to_string(), field: Some(("Retry-After", RETRY_AFTER)) }
     }
 }

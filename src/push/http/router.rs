@@ -5,6 +5,7 @@
 //! `control`, and the list of techniques to `techniques`.
 
 use std::borrow::Cow;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use super::body::PayloadKind;
@@ -186,6 +187,8 @@ impl<'h> Router<'h> {
     where
         'h: 'a,
     {
+        // Before the policy is asked: it may change its mind while it is asked.
+        let revocations = self.hub.revocations().load(SeqCst);
         let query = checks::query(self.hub, request, &[COMMON_PARAMETERS, parameters])?;
         let topics =
             Topics::parse(topics, self.hub.config().topics_per_request).map_err(|error| Rejection::bad_request(error.to_string()))?;
@@ -195,6 +198,6 @@ impl<'h> Router<'h> {
         let topics = if query.flag("presence")? { topics.with_presence() } else { topics };
         let client = query.client()?.map(Into::into);
         let callback = query.callback()?.map(Into::into);
-        Ok(Call { hub: self.hub, technique, request, topics, query, fields: fields.clone(), client, callback })
+        Ok(Call { hub: self.hub, technique, request, topics, query, fields: fields.clone(), client, callback, revocations })
     }
 }

@@ -157,6 +157,8 @@ pub struct Call<'a> {
     pub(crate) fields: AnswerFields,
     pub(crate) client: Option<Arc<str>>,
     pub(crate) callback: Option<Arc<str>>,
+    /// How many times access was withdrawn before the policy was asked about this request.
+    pub(crate) revocations: u64,
 }
 
 impl Call<'_> {

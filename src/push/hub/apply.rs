@@ -4,6 +4,7 @@
 //! is delivered once, and a position that is missing is a gap for everybody. Leaves reading the log
 //! to `follow`, and delivery to `state`.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
@@ -13,10 +14,7 @@ use super::replica::Replica;
 use super::state::{Sink, State};
 use super::waiting::OnReached;
 use crate::push::log::{Entry, Record, unix_ms};
-
-/// A `WebSocket` closes with this code when messages are missing ("service restart", IANA): its
-/// client comes back with its cursor, and is told of the gap then.
-const COME_BACK: u16 = 1_012;
+use crate::push::model::come_back;
 
 /// What became of an entry.
 pub(super) enum Applied {
@@ -147,11 +145,12 @@ impl State {
     }
 
     fn send_everybody_back(&mut self) {
+        let word = Arc::new(come_back());
         for key in self.subscriber_keys() {
             let Some(sink) = self.sink_of(key) else { continue };
             match sink {
                 // The subscription ends when the connection drops its guard.
-                Sink::Stream { pusher, .. } => pusher.close(COME_BACK),
+                Sink::Stream { pusher, .. } => pusher.end_with(Arc::clone(&word)),
                 Sink::Poll(_) => self.end_poll(key),
             }
         }

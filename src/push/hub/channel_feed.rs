@@ -14,21 +14,20 @@
 //! in order by themselves until the note `joined`. Behind it, the ids of all topics are in order,
 //! and one cursor stands for all of them again.
 
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use super::channels::{Drops, EncodeNote, Note, NoteKind, PendingChanges, StreamCarrier};
+use super::channels::{Drops, PendingChanges, PendingJoin, StreamCarrier};
 use super::control::ChannelGuard;
 use super::hub::Hub;
-use super::lookup::Search;
-use super::push_connection::{EncodeGap, PushConnection};
-use super::subscribe::{Joining, NotSubscribed, SubscribeParameters, SubscriptionGuard};
-use super::subscription::{Subscription, SubscriptionStatus};
+use super::push_connection::{HubNotices, PushConnection};
+use super::subscribe::{DropCounters, Joining, NotSubscribed, SubscribeParameters, SubscriptionGuard};
+use super::subscribe_error::{SubscribeError, SubscriptionStatus};
+use super::subscription::Subscription;
 use crate::proto::Frame;
 use crate::push::log::Patience;
-use crate::push::model::{Gap, Secret, Topics, WireForm, names_json};
-use crate::session::{Feed, Outcome, Pusher, Stream, StreamSource};
+use crate::push::model::{EncodeNote, Note, Secret, Topics, WireForm};
+use crate::session::{Feed, LastWord, Outcome, Pusher, Stream, StreamSource};
 
 /// What a connection needs to begin.
 pub(crate) struct FeedPlan {
@@ -58,18 +57,13 @@ impl FeedPlan {
     /// `subscription` is that of the topics with which the connection was opened.
     pub(crate) fn open(self, hub: &Hub, subscription: Subscription, connection: &mut impl PushConnection) -> ChannelFeed {
         let Self { client, secret, topics, technique, wire_form, encode_note } = self;
-        let json = format!("{{\"control\":\"{secret}\"}}");
-        // The output has room for its first message, and if it is full now, the replays wait.
-        let _ = connection.send_frame(&encode_note(&Note { kind: NoteKind::Control, json: &json, reached: None }));
+        if let Some(first) = encode_note(Note::Secret(&secret)) {
+            // The output has room for its first message, and if it is full now, the replays wait.
+            let _ = connection.send_frame(&first);
+        }
         let drops = Drops::default();
-        let told = encode_gap(&encode_note, None)(Gap { from: None });
-        let counters = Arc::clone(&drops);
-        connection.on_drop(move |count| {
-            for (_, counter) in &*counters.lock().unwrap_or_else(PoisonError::into_inner) {
-                counter.fetch_add(count as u64, Relaxed);
-            }
-            Some(told.clone())
-        });
+        // A server that shuts down ends the connection before it asks the feed.
+        connection.notices(HubNotices::new(DropCounters::OfChannel(Arc::clone(&drops)), Arc::clone(&encode_note)));
         let is_changed = Arc::<AtomicBool>::default();
         let stream = StreamCarrier {
             pusher: connection.pusher(),
@@ -85,15 +79,12 @@ impl FeedPlan {
     }
 }
 
-/// How a gap is encoded on a connection with this form of notes. A gap in the replay of joined
-/// topics names them: the other topics have none.
-pub(crate) fn encode_gap(encode_note: &EncodeNote, joined: Option<&Topics>) -> EncodeGap {
-    let encode_note = Arc::clone(encode_note);
-    let topics = joined.map_or_else(String::new, |topics| format!(",\"topics\":{}", names_json(topics.shared_names())));
-    Box::new(move |gap| {
-        let mut json = gap.json();
-        json.insert_str(json.len() - 1, &topics);
-        encode_note(&Note { kind: NoteKind::Gap, json: &json, reached: gap.from })
+/// The notes of a replay of joined topics. A gap names them: the other topics have none.
+fn notes_of(encode_note: &EncodeNote, topics: &Topics) -> EncodeNote {
+    let (encode_note, topics) = (Arc::clone(encode_note), topics.clone());
+    Arc::new(move |note| match note {
+        Note::Gap(gap) => encode_note(Note::GapOf(gap, &topics)),
+        other => encode_note(other),
     })
 }
 
@@ -109,12 +100,12 @@ impl ChannelFeed {
         loop {
             let Some((subscription, joining)) = self.replays.first_mut() else { return SubscriptionStatus::Subscribed };
             let mut carrier = Carrying { connection, guard: &self.guard, joining: *joining };
-            match (subscription.advance_on(&mut carrier), *joining) {
-                (SubscriptionStatus::Behind, _) => return SubscriptionStatus::Behind,
-                (SubscriptionStatus::Subscribed, _) => _ = self.replays.remove(0),
-                (SubscriptionStatus::TooManyTopics, Joining::Joined) => self.give_up_first("there are as many topics as this hub takes"),
-                (SubscriptionStatus::LogUnavailable, Joining::Joined) => self.give_up_first("this server is behind the log"),
-                (SubscriptionStatus::MessagesGone, _) | (_, Joining::Opened) => return subscription.status(),
+            let status = subscription.advance_on(&mut carrier);
+            match (status.last_word(), *joining) {
+                (None, _) if status == SubscriptionStatus::Behind => return status,
+                (None, _) => _ = self.replays.remove(0),
+                (Some(word), Joining::Joined) => self.give_up_first(&word),
+                (Some(_), Joining::Opened) => return status,
             }
         }
     }
@@ -122,21 +113,24 @@ impl ChannelFeed {
     fn take_changes(&mut self) {
         let PendingChanges { left, joined } = self.hub.take_pending(&self.guard, &self.is_changed);
         self.replays.retain_mut(|(subscription, _)| subscription.leave(&left));
-        for (topics, cursor) in joined {
-            match self.hub.first_piece(&topics, cursor, Patience::UntilRead) {
-                Ok(missed) => self.replays.push((self.joined(&topics, missed), Joining::Joined)),
-                Err(error) => self.hub.give_up_join(&self.guard, &topics, &error.to_string()),
+        for join in joined {
+            match self.joined(&join) {
+                Ok(subscription) => self.replays.push((subscription, Joining::Joined)),
+                Err(word) => self.hub.give_up_join(&self.guard, &join.topics, &word),
             }
         }
     }
 
-    fn joined(&self, topics: &Topics, missed: Search) -> Subscription {
-        let encode_gap = encode_gap(&self.encode_note, Some(topics));
-        Subscription::new(&self.hub, topics, self.technique, self.wire_form.clone(), Some(encode_gap), missed)
+    fn joined(&self, join: &PendingJoin) -> Result<Subscription, LastWord> {
+        let PendingJoin { topics, after, revocations } = join;
+        let missed = self.hub.first_piece(topics, *after, Patience::UntilRead).map_err(SubscribeError::last_word)?;
+        let encode_note = notes_of(&self.encode_note, topics);
+        let subscription = Subscription::new(&self.hub, topics, self.technique, self.wire_form.clone(), encode_note, missed);
+        Ok(subscription.checked_at(*revocations))
     }
 
     /// Gives up the first replay, and tells the client why.
-    fn give_up_first(&mut self, why: &str) {
+    fn give_up_first(&mut self, why: &LastWord) {
         let (subscription, _) = self.replays.remove(0);
         self.hub.give_up_join(&self.guard, subscription.topics(), why);
     }
@@ -144,11 +138,12 @@ impl ChannelFeed {
 
 impl StreamSource for ChannelFeed {
     fn feed(&mut self, stream: &mut Stream<'_>) -> Feed {
-        match self.advance(stream) {
-            // The client may join other topics later.
-            SubscriptionStatus::Behind | SubscriptionStatus::Subscribed => Feed::Continue,
-            SubscriptionStatus::MessagesGone | SubscriptionStatus::TooManyTopics | SubscriptionStatus::LogUnavailable => Feed::End,
+        if let Some(word) = self.advance(stream).last_word() {
+            stream.end_with(word);
+            return Feed::End;
         }
+        // The client may join other topics later.
+        Feed::Continue
     }
 }
 
@@ -172,16 +167,15 @@ impl<C: PushConnection> PushConnection for Carrying<'_, C> {
         self.connection.carry(guard);
     }
 
-    fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static) {
-        self.connection.on_drop(call);
-    }
+    /// The channel has notices of its own, which count for the topics that it has at the moment.
+    fn notices(&mut self, _: HubNotices) {}
 
     fn subscribe(
         &mut self,
         hub: &Hub,
         parameters: &SubscribeParameters<'_>,
         wire_form: &WireForm,
-        _: Option<&EncodeGap>,
+        _: &EncodeNote,
     ) -> Result<(), NotSubscribed> {
         hub.subscribe_channel(self.guard, parameters, (&self.pusher(), wire_form), self.joining)
     }

@@ -18,38 +18,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::proto::Frame;
-use crate::push::model::{Cursor, Id, Secret, Topics};
+use crate::push::model::{Cursor, EncodeNote, Secret, Topics};
 use crate::session::Pusher;
-
-/// Something that a client is told about its connection itself, in the place of a message.
-pub(crate) struct Note<'a> {
-    pub(crate) kind: NoteKind,
-    pub(crate) json: &'a str,
-    /// The position that the client has reached with the note, if the note changes it.
-    pub(crate) reached: Option<Id>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoteKind {
-    /// Messages are missing.
-    Gap,
-    /// The secret of the control channel, or a change of the topics.
-    Control,
-}
-
-impl NoteKind {
-    /// The name of the note in forms that name what they send.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Gap => "gap",
-            Self::Control => "control",
-        }
-    }
-}
-
-/// Encodes a note in the form of a technique.
-pub(crate) type EncodeNote = Arc<dyn Fn(&Note<'_>) -> Frame + Send + Sync>;
 
 /// The counters of dropped messages of the topics that a connection has now.
 pub(super) type Drops = Arc<Mutex<Vec<(Arc<str>, Arc<AtomicU64>)>>>;
@@ -101,16 +71,25 @@ pub(super) struct StreamCarrier {
 pub(super) struct PendingChanges {
     /// Topics whose replay the connection must give up.
     pub(super) left: Vec<Arc<str>>,
-    /// Topics that the connection must replay from a cursor, and then subscribe to.
-    pub(super) joined: Vec<(Topics, Cursor)>,
+    /// What the connection must replay, and then subscribe to.
+    pub(super) joined: Vec<PendingJoin>,
+}
+
+/// Topics that a client has joined.
+pub(super) struct PendingJoin {
+    pub(super) topics: Topics,
+    pub(super) after: Cursor,
+    /// How many times access was withdrawn before the access of the client to these topics was
+    /// checked.
+    pub(super) revocations: u64,
 }
 
 impl PendingChanges {
     /// Takes a topic out of those that the connection must replay. Returns whether it was there.
     pub(super) fn forget_join(&mut self, topic: &str) -> bool {
-        let Some(at) = self.joined.iter().position(|(topics, _)| topics.names().any(|name| name == topic)) else { return false };
-        match self.joined[at].0.without(|name| name == topic) {
-            Some(rest) => self.joined[at].0 = rest,
+        let Some(at) = self.joined.iter().position(|join| join.topics.names().any(|name| name == topic)) else { return false };
+        match self.joined[at].topics.without(|name| name == topic) {
+            Some(rest) => self.joined[at].topics = rest,
             None => _ = self.joined.remove(at),
         }
         true
@@ -168,6 +147,11 @@ impl Channels {
     /// The channel with this serial, if it was not ended or opened again since.
     pub(super) fn get(&mut self, client: &str, serial: u64) -> Option<&mut Channel> {
         self.by_client.get_mut(client)?.iter_mut().find(|channel| channel.serial == serial)
+    }
+
+    /// All channels, with their clients.
+    pub(super) fn all(&mut self) -> impl Iterator<Item = (&Arc<str>, &mut Channel)> {
+        self.by_client.iter_mut().flat_map(|(client, channels)| channels.iter_mut().map(move |channel| (client, channel)))
     }
 
     /// Opens a channel again, or for the first time, for the next poll of a chain. Returns its new
@@ -319,9 +303,10 @@ mod tests {
 
     #[test]
     fn a_join_that_was_not_taken_is_forgotten() {
-        let mut pending = PendingChanges { left: Vec::new(), joined: vec![(topics("a,b"), Cursor::New), (topics("c"), Cursor::New)] };
+        let join = |list| PendingJoin { topics: topics(list), after: Cursor::New, revocations: 0 };
+        let mut pending = PendingChanges { left: Vec::new(), joined: vec![join("a,b"), join("c")] };
         assert!(pending.forget_join("a") && !pending.forget_join("a") && pending.forget_join("c"));
-        let left: Vec<_> = pending.joined.iter().map(|(topics, _)| topics.to_string()).collect();
+        let left: Vec<_> = pending.joined.iter().map(|join| join.topics.to_string()).collect();
         assert_eq!(left, ["b"]);
         assert!(pending.forget_join("b") && pending.joined.is_empty());
     }

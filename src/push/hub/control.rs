@@ -17,15 +17,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Instant;
 
-use super::channels::{Carrier, NotFound, Note, NoteKind, PendingChanges, StreamCarrier};
+use super::channels::{Carrier, NotFound, PendingChanges, PendingJoin, StreamCarrier};
 use super::config::HubConfig;
 use super::hub::Hub;
-use super::lookup::{Lookup, Search};
+use super::lookup::{Lookup, LookupError, Search};
 use super::state::{ClientKey, Sink, State, Subscriber, WaitingPoll};
 use crate::proto::ProtocolLimits;
 use crate::push::log::{Found, Patience, Reading};
-use crate::push::model::{Cursor, Id, Leave, PRESENCE, PollForm, Replay, Secret, TopicChange, Topics, names_json};
-use crate::session::Held;
+use crate::push::model::{
+    Cursor, Id, Leave, Note, PRESENCE, PollForm, Replay, Secret, TopicChange, Topics, access_changed, names_json, status_of,
+};
+use crate::session::{Held, LastWord};
 
 /// Why the topics of a connection were not changed. Nothing has happened then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub(crate) enum ChangeError {
     TooManyOfConnection(usize),
     /// The hub has as many topics as it takes.
     TooManyTopics,
+    /// Access was withdrawn from some clients since the policy was asked about the joined topics.
+    AccessChanged,
 }
 
 impl ChangeError {
@@ -45,7 +49,7 @@ impl ChangeError {
             Self::NoConnection => 404,
             Self::WrongSecret => 403,
             Self::TooManyOfConnection(_) => 400,
-            Self::TooManyTopics => 503,
+            Self::TooManyTopics | Self::AccessChanged => 503,
         }
     }
 }
@@ -61,6 +65,7 @@ impl fmt::Display for ChangeError {
             }
             Self::TooManyOfConnection(most) => write!(f, "a connection may have at most {most} topics, and as many presence topics"),
             Self::TooManyTopics => f.write_str("there are as many topics as this hub takes, and all have subscribers"),
+            Self::AccessChanged => f.write_str("access to topics has changed while this request was checked: send it again"),
         }
     }
 }
@@ -130,7 +135,7 @@ impl Hub {
 
     /// Gives up topics that a connection has joined and cannot be subscribed to. The client is told
     /// that they are left, and why, and may join them again.
-    pub(super) fn give_up_join(&self, guard: &ChannelGuard, topics: &Topics, why: &str) {
+    pub(super) fn give_up_join(&self, guard: &ChannelGuard, topics: &Topics, why: &LastWord) {
         let mut state = self.lock();
         let Some(channel) = state.channels.get(&guard.client, guard.serial) else { return };
         let Carrier::Stream(stream) = &mut channel.carrier else { return };
@@ -140,15 +145,25 @@ impl Hub {
         stream.pending.left.retain(|name| !topics.shared_names().contains(name));
         channel.topics.retain(|name| !given_up.contains(name));
         if !given_up.is_empty() {
-            stream.tell(&format!("{{\"left\":{},\"why\":\"{why}\"}}", names_json(&given_up)), None);
+            stream.tell(Note::Left(&given_up, Some(why)));
         }
     }
 
     /// Changes the topics of the connection with this secret. Returns the topics that it has then.
-    pub(crate) fn change_topics(&self, client: &Arc<str>, secret: &Secret, change: &TopicChange) -> Result<Vec<Arc<str>>, ChangeError> {
+    /// `revocations` is the number of withdrawals before the policy was asked about the joined topics.
+    pub(crate) fn change_topics(
+        &self,
+        client: &Arc<str>,
+        secret: &Secret,
+        change: &TopicChange,
+        revocations: u64,
+    ) -> Result<Vec<Arc<str>>, ChangeError> {
         let now = self.config().clock.now();
         let mut state = self.lock();
         state.expire_presence(now);
+        if !change.join.is_empty() && self.revocations().load(SeqCst) != revocations {
+            return Err(ChangeError::AccessChanged);
+        }
         let plan = state.plan_change(client, secret, change)?;
         let after = match change.after {
             // The position is that of the request, and not that of the moment at which the
@@ -164,14 +179,14 @@ impl Hub {
         let mut answer = None;
         match &mut channel.carrier {
             Carrier::Stream(stream) => {
-                let keys = change_stream(stream, &plan, after);
+                let keys = change_stream(stream, &plan, after, revocations);
                 removed.extend(keys.into_iter().filter_map(|(name, key)| Some((name, state.remove_subscriber(key)?))));
                 let names = removed.iter().map(|(name, _)| Arc::clone(name)).collect();
                 state.leave_at_once(client, Topics::of(names), &plan.leaving, now);
             }
             Carrier::Poll { key, entered } if !plan.is_nothing() => {
                 let (key, entered) = (*key, entered.clone());
-                if let Some(Sink::Poll(poll)) = state.remove_subscriber(key).map(Subscriber::into_sink) {
+                if let Some(Sink::Poll(poll)) = state.remove_subscriber(key).map(|subscriber| subscriber.sink) {
                     answer = Some(self.plan_answer(&mut state, poll, &entered, &plan, after));
                 }
                 // The guard that the request carries finds the channel ended, and does nothing.
@@ -280,7 +295,7 @@ impl State {
 
     /// Ends the subscriptions to `entered`, and the presence at the topics that are left, without a
     /// grace time. The client stays online where it has another connection.
-    fn leave_at_once(&mut self, client: &Arc<str>, entered: Option<Topics>, left: &[Arc<str>], now: Instant) {
+    pub(super) fn leave_at_once(&mut self, client: &Arc<str>, entered: Option<Topics>, left: &[Arc<str>], now: Instant) {
         if let Some(topics) = entered {
             let key: ClientKey = (Arc::clone(client), topics);
             self.leave_client(&key, now);
@@ -298,7 +313,7 @@ fn end_of_grace(config: &HubConfig, now: Instant) -> Instant {
 }
 
 /// Changes what a stream has to do. Returns the subscriptions that end now.
-fn change_stream(stream: &mut StreamCarrier, plan: &Plan, after: Cursor) -> Vec<(Arc<str>, u64)> {
+fn change_stream(stream: &mut StreamCarrier, plan: &Plan, after: Cursor, revocations: u64) -> Vec<(Arc<str>, u64)> {
     let mut ended = Vec::new();
     for name in &plan.leaving {
         if let Some(at) = stream.live.iter().position(|(live, _)| live == name) {
@@ -310,10 +325,10 @@ fn change_stream(stream: &mut StreamCarrier, plan: &Plan, after: Cursor) -> Vec<
     stream.forget_drops(&plan.leaving);
     if !plan.leaving.is_empty() {
         // It follows the messages that are on their way.
-        stream.tell(&format!("{{\"left\":{}}}", names_json(&plan.leaving)), None);
+        stream.tell(Note::Left(&plan.leaving, None));
     }
     if let Some(topics) = &plan.joining {
-        stream.pending.joined.push((topics.clone(), after));
+        stream.pending.joined.push(PendingJoin { topics: topics.clone(), after, revocations });
     }
     if !(stream.pending.left.is_empty() && stream.pending.joined.is_empty()) {
         stream.is_changed.store(true, SeqCst);
@@ -324,8 +339,10 @@ fn change_stream(stream: &mut StreamCarrier, plan: &Plan, after: Cursor) -> Vec<
 
 impl StreamCarrier {
     /// Sends a note about the topics, behind the messages that are on their way.
-    pub(super) fn tell(&self, json: &str, reached: Option<Id>) {
-        self.pusher.push(&(self.encode_note)(&Note { kind: NoteKind::Control, json, reached }));
+    pub(super) fn tell(&self, note: Note<'_>) {
+        if let Some(frame) = (self.encode_note)(note) {
+            self.pusher.push(&frame);
+        }
     }
 }
 
@@ -344,6 +361,9 @@ struct Answering {
     kept: Option<Topics>,
     joining: Option<Topics>,
     left: Vec<Arc<str>>,
+    /// How many times access was withdrawn before the poll was taken out of the hub. No call to
+    /// `Hub::revoke` sees the poll from then on.
+    revocations: u64,
 }
 
 enum AnswerKind {
@@ -357,7 +377,8 @@ enum AnswerKind {
 impl Hub {
     /// What a held poll is answered after a change.
     fn plan_answer(&self, state: &mut State, poll: WaitingPoll, entered: &Topics, plan: &Plan, after: Cursor) -> ChangedPoll {
-        let WaitingPoll { held, form, cursor, .. } = poll;
+        let WaitingPoll { held, answers, .. } = poll;
+        let (form, cursor, revocations) = (answers.form().clone(), answers.cursor(), self.revocations().load(SeqCst));
         let kept = entered.without(|name| plan.leaving.iter().any(|left| **left == *name));
         let kind = match &plan.joining {
             None => AnswerKind::Now(Replay { is_whole: true, ..Replay::nothing_after(cursor) }, Some(cursor)),
@@ -374,7 +395,7 @@ impl Hub {
                 }
             }
         };
-        let poll = Answering { held, form, cursor, kept, joining: plan.joining.clone(), left: plan.leaving.clone() };
+        let poll = Answering { held, form, cursor, kept, joining: plan.joining.clone(), left: plan.leaving.clone(), revocations };
         ChangedPoll { poll, kind }
     }
 
@@ -384,15 +405,18 @@ impl Hub {
             AnswerKind::Now(replay, reached) => poll.answer(replay, reached),
             AnswerKind::Later(lookup) => {
                 let weak = self.downgrade();
-                lookup.then(move |found| match (found, weak.upgrade()) {
-                    (Ok(replay), Some(hub)) => {
-                        let (replay, reached) = hub.complete(&poll, replay);
-                        poll.answer(replay, reached);
-                    }
-                    // Without `joined`, the client knows that it has to ask again.
-                    (Err(_), _) | (_, None) => {
+                lookup.then(move |found| {
+                    let Some(hub) = weak.upgrade() else {
+                        // Without `joined`, the client knows that it has to ask again.
                         let nothing = Replay::nothing_after(poll.cursor);
-                        poll.answer(nothing, None);
+                        return poll.answer(nothing, None);
+                    };
+                    match found.map_err(LookupError::last_word).and_then(|replay| hub.complete(&poll, replay)) {
+                        Ok((replay, reached)) => poll.answer(replay, reached),
+                        Err(word) => {
+                            hub.count_refused(status_of(&word));
+                            poll.held.release(poll.form.answer_end(&word));
+                        }
                     }
                 });
             }
@@ -401,10 +425,14 @@ impl Hub {
 
     /// Adds to older messages of the joined topics what this hub has in memory behind them, and
     /// what was published to the kept topics meanwhile. Returns the position for all topics
-    /// together, if nothing is missing.
-    fn complete(&self, poll: &Answering, mut replay: Replay) -> (Replay, Option<Id>) {
+    /// together, if nothing is missing. If access was withdrawn from some clients meanwhile, returns
+    /// the last word of the poll.
+    fn complete(&self, poll: &Answering, mut replay: Replay) -> Result<(Replay, Option<Id>), LastWord> {
         let after = |id| Reading { patience: Patience::None, ..self.reading(Cursor::After(id)) };
         let mut state = self.lock();
+        if self.revocations().load(SeqCst) != poll.revocations {
+            return Err(access_changed());
+        }
         let mut is_complete = true;
         let ends = [(poll.joining.as_ref(), replay.last), (poll.kept.as_ref(), poll.cursor)];
         let mut messages = Vec::new();
@@ -417,11 +445,11 @@ impl Hub {
         let last = state.log.last();
         drop(state);
         if !is_complete {
-            return (replay, None);
+            return Ok((replay, None));
         }
         replay.messages.extend(messages);
         replay.messages.sort_unstable_by_key(|message| message.id());
-        (Replay { is_whole: true, ..replay }, Some(last))
+        Ok((Replay { is_whole: true, ..replay }, Some(last)))
     }
 }
 

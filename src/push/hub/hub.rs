@@ -6,7 +6,7 @@
 //! connection.
 
 use std::fmt::{self, Write};
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -124,6 +124,8 @@ struct Inner {
     state: Mutex<State>,
     policy: Option<Policy>,
     refused: Refused,
+    /// How many times access was withdrawn.
+    revocations: AtomicU64,
     /// The part for a log outside the process.
     outside: Option<Arc<Outside>>,
 }
@@ -151,7 +153,14 @@ impl fmt::Debug for Hub {
 
 impl Hub {
     pub(super) fn of(constants: Arc<Constants>, state: State, policy: Option<Policy>, outside: Option<Arc<Outside>>) -> Self {
-        Self(Arc::new(Inner { constants, state: Mutex::new(state), policy, refused: Refused::default(), outside }))
+        Self(Arc::new(Inner {
+            constants,
+            state: Mutex::new(state),
+            policy,
+            refused: Refused::default(),
+            revocations: AtomicU64::new(0),
+            outside,
+        }))
     }
 
     /// Publishes a payload to all subscribers of a topic. Any thread may call it.
@@ -349,6 +358,12 @@ impl Hub {
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         // A panic of one thread under the lock must not make every later operation panic.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many times access was withdrawn. A client whose access was checked at another number must
+    /// be checked again.
+    pub(crate) fn revocations(&self) -> &AtomicU64 {
+        &self.0.revocations
     }
 
     /// Whether the application decides which requests are allowed.

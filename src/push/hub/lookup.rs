@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use super::hub::Hub;
 use super::outside::Outside;
 use crate::push::log::{Found, LogError, Marks, Record};
-use crate::push::model::{Cursor, Id, Replay, TopicMessage, Topics};
+use crate::push::model::{Cursor, Id, Replay, TopicMessage, Topics, log_unavailable};
+use crate::session::LastWord;
 
 /// Records before the cursor that a read looks at first. A record that was appended twice within
 /// them is recognized.
@@ -59,6 +60,13 @@ pub(crate) enum LookupError {
     Behind,
     /// The log cannot be read now.
     Unreadable,
+}
+
+impl LookupError {
+    /// The last word of a request that waits in vain.
+    pub(crate) fn last_word(self) -> LastWord {
+        log_unavailable(self.to_string())
+    }
 }
 
 impl fmt::Display for LookupError {

@@ -81,7 +81,7 @@ impl PublishError {
 
 /// The seconds of `Retry-After` while a log outside the process is away or behind (RFC 9110, section
 /// 10.2.3). A broker that starts again needs 5 to 10 s, and one that is behind some milliseconds.
-pub(crate) const RETRY_AFTER: &str = "2";
+const RETRY_AFTER: &str = "2";
 
 /// The result of publishing a payload.
 ///

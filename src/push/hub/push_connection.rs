@@ -1,18 +1,18 @@
 //! The connections that can be subscribed.
 //!
-//! Owns what a replay needs of a stream and of a WebSocket: sending a frame, a pusher, and the step
-//! to a subscription that the connection carries. Leaves the replay to `subscription`, and
-//! connections whose topics can be changed to `channel_feed`.
+//! Owns what a replay needs of a stream and of a WebSocket, the step to a subscription that the
+//! connection carries, and the notices by which a connection tells its client of dropped messages
+//! and of its end. Leaves the replay to `subscription`, connections whose topics can be changed to
+//! `channel_feed`, and the form of a note to the techniques.
+
+use std::sync::Arc;
 
 use super::hub::Hub;
 use super::state::Sink;
-use super::subscribe::{NotSubscribed, SubscribeParameters, SubscriptionGuard};
+use super::subscribe::{DropCounters, NotSubscribed, SubscribeParameters, SubscriptionGuard};
 use crate::proto::Frame;
-use crate::push::model::{Gap, WireForm};
-use crate::session::{Outcome, Pusher, Socket, Stream};
-
-/// Encodes a gap in the format of a technique.
-pub(crate) type EncodeGap = Box<dyn Fn(Gap) -> Frame + Send>;
+use crate::push::model::{EncodeNote, Gap, Note, WireForm};
+use crate::session::{LastWord, Notices, Outcome, Pusher, Socket, Stream};
 
 /// A connection that can be subscribed: a stream, a WebSocket, or one of several subscriptions of a
 /// connection.
@@ -20,26 +20,46 @@ pub(crate) trait PushConnection {
     fn send_frame(&mut self, frame: &Frame) -> Outcome;
     fn pusher(&mut self) -> Pusher;
     fn carry(&mut self, guard: SubscriptionGuard);
-    fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static);
+    fn notices(&mut self, notices: HubNotices);
 
-    /// Subscribes the connection, if it has all messages. `encode_gap` encodes the gap that stands
-    /// in the place of dropped messages.
+    /// Subscribes the connection, if it has all messages. `encode_note` encodes what it says in the
+    /// place of messages.
     fn subscribe(
         &mut self,
         hub: &Hub,
         parameters: &SubscribeParameters<'_>,
         wire_form: &WireForm,
-        encode_gap: Option<&EncodeGap>,
+        encode_note: &EncodeNote,
     ) -> Result<(), NotSubscribed> {
         let sink = Sink::Stream { pusher: self.pusher(), wire_form: wire_form.clone() };
         let (guard, drops) = hub.subscribe_now(parameters, sink)?;
-        let told = encode_gap.map(|encode_gap| encode_gap(Gap { from: None }));
-        self.on_drop(move |count| {
-            drops.add(count);
-            told.clone()
-        });
+        self.notices(HubNotices::new(drops, Arc::clone(encode_note)));
         self.carry(guard);
         Ok(())
+    }
+}
+
+/// What a subscribed connection says in the place of messages.
+pub(crate) struct HubNotices {
+    /// Empty until the connection is subscribed.
+    drops: DropCounters,
+    encode_note: EncodeNote,
+}
+
+impl HubNotices {
+    pub(crate) const fn new(drops: DropCounters, encode_note: EncodeNote) -> Self {
+        Self { drops, encode_note }
+    }
+}
+
+impl Notices for HubNotices {
+    fn dropped(&mut self, count: usize) -> Option<Frame> {
+        self.drops.add(count);
+        (self.encode_note)(Note::Gap(Gap { from: None }))
+    }
+
+    fn last_word(&mut self, word: &LastWord) -> Option<Frame> {
+        (self.encode_note)(Note::End(word))
     }
 }
 
@@ -56,8 +76,8 @@ impl PushConnection for Stream<'_> {
         Stream::carry(self, guard);
     }
 
-    fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static) {
-        Stream::on_drop(self, call);
+    fn notices(&mut self, notices: HubNotices) {
+        Stream::notices(self, notices);
     }
 }
 
@@ -74,7 +94,7 @@ impl PushConnection for Socket<'_> {
         Socket::carry(self, guard);
     }
 
-    fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static) {
-        Socket::on_drop(self, call);
+    fn notices(&mut self, notices: HubNotices) {
+        Socket::notices(self, notices);
     }
 }

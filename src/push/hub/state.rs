@@ -19,7 +19,7 @@ use super::publish::PublishError;
 use super::replica::Replica;
 use super::topic_table::{TopicSlots, TopicTable};
 use crate::push::log::{Found, MemoryLog, Reading};
-use crate::push::model::{Id, PRESENCE, Payload, PerTechnique, PollForm, Replay, TopicMessage, Topics, WireForm};
+use crate::push::model::{Id, PRESENCE, Payload, PerTechnique, PollAnswers, PollForm, Replay, TopicMessage, Topics, WireForm};
 use crate::session::{Held, Pusher, Response};
 
 /// The values that never change after the hub is created. They are read without the lock.
@@ -35,13 +35,9 @@ pub(crate) struct Subscriber {
     slots: TopicSlots,
     /// The technique's name in counters.
     technique: &'static str,
-    sink: Sink,
-}
-
-impl Subscriber {
-    pub(super) fn into_sink(self) -> Sink {
-        self.sink
-    }
+    /// The client that has named itself, with its topics.
+    client: Option<ClientKey>,
+    pub(super) sink: Sink,
 }
 
 /// Where a subscriber's messages go.
@@ -53,10 +49,18 @@ pub(crate) enum Sink {
 /// A held long poll.
 pub(crate) struct WaitingPoll {
     pub(crate) held: Held,
-    pub(crate) form: PollForm,
-    pub(crate) cursor: Id,
-    /// The client that sent the poll. The client's next poll of the same topics ends this one.
-    pub(crate) client: Option<ClientKey>,
+    pub(crate) answers: Arc<PollAnswers>,
+    pub(crate) succession: Succession,
+}
+
+/// Which next poll of a client ends a held one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Succession {
+    /// The next poll for the same topics.
+    Client,
+    /// The next poll of the same chain, which `channels` knows. Another chain of the client is left
+    /// alone.
+    Chain,
 }
 
 /// The token of a client, and the topics to which the client subscribes.
@@ -78,9 +82,8 @@ pub(crate) struct State {
     /// The upper half of the last key that was given out.
     last_generation: u32,
     polls_of_clients: HashMap<ClientKey, u64>,
-    /// The last answer for a poll that ends without a message. Nearly all polls wait after the same
-    /// message with the same form, and share this answer.
-    last_empty_answer: Option<(PollForm, Id, Arc<Response>)>,
+    /// The answers of the last poll that was held.
+    last_poll_answers: Option<Arc<PollAnswers>>,
 }
 
 impl State {
@@ -96,7 +99,7 @@ impl State {
             subscribers: Slab::new(),
             last_generation: 0,
             polls_of_clients: HashMap::new(),
-            last_empty_answer: None,
+            last_poll_answers: None,
         }
     }
 
@@ -130,29 +133,25 @@ impl State {
         let mut answers = Vec::with_capacity(polls.len());
         for key in polls {
             let Some(Subscriber { sink: Sink::Poll(poll), .. }) = self.remove_subscriber(key) else { continue };
-            let WaitingPoll { held, form, .. } = poll;
+            let (held, form) = (poll.held, poll.answers.form());
             match &last {
-                Some((equal, response)) if *equal == form => answers.push((held, Arc::clone(response))),
+                Some((equal, response)) if equal == form => answers.push((held, Arc::clone(response))),
                 _ => {
                     let response = Arc::new(form.answer_message(message));
                     answers.push((held, Arc::clone(&response)));
-                    last = Some((form, response));
+                    last = Some((form.clone(), response));
                 }
             }
         }
         Held::release_all(answers);
     }
 
-    /// The answer for a poll that ends without a message.
-    pub(crate) fn empty_answer(&mut self, form: &PollForm, cursor: Id) -> Arc<Response> {
-        match &self.last_empty_answer {
-            Some((same_form, same_cursor, response)) if same_form == form && *same_cursor == cursor => Arc::clone(response),
-            _ => {
-                let response = Arc::new(form.answer_empty(cursor));
-                self.last_empty_answer = Some((form.clone(), cursor, Arc::clone(&response)));
-                response
-            }
+    /// The answers of a poll that no message gives.
+    pub(crate) fn poll_answers(&mut self, form: &PollForm, cursor: Id) -> Arc<PollAnswers> {
+        if let Some(answers) = self.last_poll_answers.as_ref().filter(|answers| answers.are_for(form, cursor)) {
+            return Arc::clone(answers);
         }
+        Arc::clone(self.last_poll_answers.insert(Arc::new(PollAnswers::new(form, cursor))))
     }
 
     /// The messages of these topics after a cursor. Topics that do not exist are not created.
@@ -194,7 +193,14 @@ impl State {
     }
 
     /// Adds a subscriber. The slots must come from `slots_for` under the same lock.
-    pub(crate) fn insert_subscriber(&mut self, key: u64, slots: &TopicSlots, technique: &'static str, sink: Sink) {
+    pub(crate) fn insert_subscriber(
+        &mut self,
+        key: u64,
+        slots: &TopicSlots,
+        technique: &'static str,
+        client: Option<ClientKey>,
+        sink: Sink,
+    ) {
         for slot in &**slots {
             self.topics.change_users(*slot, |users| users.subscribers.add_one(technique));
             let topic = &mut self.topics[*slot];
@@ -210,10 +216,10 @@ impl State {
         // The client's earlier poll is removed after the new subscriber is inserted: a removal
         // changes the next free index of the slab, and `key` contains that index.
         let mut earlier = None;
-        if let Sink::Poll(WaitingPoll { client: Some(client), .. }) = &sink {
+        if let (Sink::Poll(WaitingPoll { succession: Succession::Client, .. }), Some(client)) = (&sink, &client) {
             earlier = self.polls_of_clients.insert(client.clone(), key);
         }
-        let slot = self.subscribers.insert((key, Subscriber { slots: slots.clone(), technique, sink }));
+        let slot = self.subscribers.insert((key, Subscriber { slots: slots.clone(), technique, client, sink }));
         debug_assert_eq!(slot, index_of(key), "`next_key` and `insert` run under one lock");
         if let Some(key) = earlier {
             self.end_poll(key);
@@ -224,8 +230,24 @@ impl State {
     /// cursor with which the poll came.
     pub(super) fn end_poll(&mut self, key: u64) {
         if let Some(Subscriber { sink: Sink::Poll(poll), .. }) = self.remove_subscriber(key) {
-            poll.held.release(poll.form.answer_empty(poll.cursor));
+            poll.held.release(Arc::clone(poll.answers.empty()));
         }
+    }
+
+    /// The keys of the subscribers of which `is_denied` says so. It gets the client, the topics and the
+    /// technique.
+    pub(super) fn denied(&self, is_denied: impl Fn(Option<&str>, &[&str], &'static str) -> bool) -> Vec<u64> {
+        let mut names = Vec::new();
+        let mut keys = Vec::new();
+        for (_, (key, subscriber)) in &self.subscribers {
+            names.clear();
+            names.extend(subscriber.slots.iter().map(|slot| &*self.topics[*slot].name));
+            let client = subscriber.client.as_ref().map(|(token, _)| &**token);
+            if is_denied(client, &names, subscriber.technique) {
+                keys.push(*key);
+            }
+        }
+        keys
     }
 
     /// The keys of all subscribers.
@@ -249,7 +271,7 @@ impl State {
                 Sink::Poll(_) => self.topics[*slot].polls.end_one(),
             }
         }
-        if let Sink::Poll(WaitingPoll { client: Some(client), .. }) = &subscriber.sink
+        if let (Sink::Poll(_), Some(client)) = (&subscriber.sink, &subscriber.client)
             && self.polls_of_clients.get(client) == Some(&key)
         {
             self.polls_of_clients.remove(client);
@@ -348,4 +370,15 @@ impl State {
 /// The index of a subscriber in the slab.
 const fn index_of(key: u64) -> usize {
     (key & u32::MAX as u64) as usize
+}
+
+#[cfg(all(test, target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+
+    /// The memory of a subscriber, without what all subscribers share.
+    #[test]
+    fn a_subscriber_is_small() {
+        assert!(size_of::<(u64, Subscriber)>() <= 120, "{}", size_of::<(u64, Subscriber)>());
+    }
 }

@@ -4,19 +4,23 @@
 //! that ends a subscription. Leaves the changes of the state to `state`, and the pace of a replay
 //! to `subscription`.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::channels::Carrier;
+use super::channels::{Carrier, Drops};
 use super::control::ChannelGuard;
 use super::hub::Hub;
 use super::lookup::{Lookup, Search};
-use super::state::{ClientKey, Sink, State, WaitingPoll};
+use super::state::{ClientKey, Sink, State, Succession, WaitingPoll};
+use super::subscribe_error::SubscribeError;
 use super::topic_table::TopicSlots;
 use crate::push::log::{Patience, Reading};
-use crate::push::model::{Cursor, Id, PollForm, Replay, Secret, Topics, WireForm, names_json};
-use crate::session::{Pusher, Reply};
+use crate::push::model::{Cursor, Id, Note, PollAnswers, PollForm, Replay, Secret, Topics, WireForm, access_changed};
+use crate::session::{LastWord, Pusher, Reply};
 
 impl Hub {
     /// Subscribes a connection that was sent all messages up to `parameters.sent_to`. If other
@@ -31,9 +35,9 @@ impl Hub {
         let mut state = self.lock();
         state.expire_presence(now);
         let slots = self.check_reached(&mut state, parameters)?;
-        let drops = DropCounters(slots.iter().map(|slot| Arc::clone(&state.topics[*slot].drops)).collect());
+        let drops = DropCounters::Fixed(slots.iter().map(|slot| Arc::clone(&state.topics[*slot].drops)).collect());
         let guard = self.new_guard(&mut state, parameters, &slots);
-        state.insert_subscriber(guard.key, &slots, parameters.technique, sink);
+        state.insert_subscriber(guard.key, &slots, parameters.technique, parameters.named_key(), sink);
         // The subscriber is inserted before it counts as online: a subscriber of the presence topic
         // receives its own join message.
         guard.identity.enter(&mut state, parameters.technique, now);
@@ -65,7 +69,8 @@ impl Hub {
         for (name, slot) in names.iter().zip(&*slots) {
             let key = state.next_key();
             let sink = Sink::Stream { pusher: pusher.clone(), wire_form: wire_form.clone() };
-            state.insert_subscriber(key, &TopicSlots::One(*slot), parameters.technique, sink);
+            let client = Some((Arc::clone(&guard.client), parameters.topics.clone()));
+            state.insert_subscriber(key, &TopicSlots::One(*slot), parameters.technique, client, sink);
             live.push((Arc::clone(name), key));
         }
         let drops: Vec<_> = names.iter().cloned().zip(slots.iter().map(|slot| Arc::clone(&state.topics[*slot].drops))).collect();
@@ -74,7 +79,7 @@ impl Hub {
             stream.live.extend(live);
             stream.drops.lock().unwrap_or_else(PoisonError::into_inner).extend(drops);
             if joining == Joining::Joined {
-                stream.tell(&format!("{{\"joined\":{},\"last\":\"{reached}\"}}", names_json(names)), Some(reached));
+                stream.tell(Note::Joined(parameters.topics, reached));
             }
         }
         state.enter_client(&(Arc::clone(&guard.client), parameters.topics.clone()), parameters.technique, now);
@@ -82,8 +87,12 @@ impl Hub {
     }
 
     /// Returns the slots of the topics if a connection that was sent all messages up to
-    /// `parameters.sent_to` has all messages. The slots are valid under the same lock.
+    /// `parameters.sent_to` has all messages, and its access was checked at the present number of
+    /// withdrawals. The slots are valid under the same lock.
     fn check_reached(&self, state: &mut State, parameters: &SubscribeParameters<'_>) -> Result<TopicSlots, NotSubscribed> {
+        if parameters.is_outdated(self) {
+            return Err(NotSubscribed::AccessChanged);
+        }
         let slots = state.slots_for(parameters.topics).ok_or(NotSubscribed::TooManyTopics)?;
         let reading = Reading {
             gaps_told_to: parameters.gaps_told_to,
@@ -113,6 +122,9 @@ impl Hub {
         let now = self.config().clock.now();
         let mut state = self.lock();
         state.expire_presence(now);
+        if parameters.is_outdated(self) {
+            return HoldOutcome::Refused(access_changed(), reply);
+        }
         // An earlier poll of the chain ends here. That may publish presence messages and evict topics,
         // so the messages are looked for only then.
         let channel = chain.zip(parameters.client_key()).map(|(secret, client)| {
@@ -126,7 +138,7 @@ impl Hub {
         };
         let Some(slots) = state.slots_for(parameters.topics) else {
             end_chain(&mut state);
-            return HoldOutcome::TooManyTopics(reply);
+            return HoldOutcome::Refused(SubscribeError::TooManyTopics.last_word(), reply);
         };
         let found = state.read(&slots, &self.reading(cursor));
         let missed = match self.search_of(parameters.topics, found) {
@@ -143,24 +155,24 @@ impl Hub {
         // `carry` and `hold` run under the lock, so that no message is published before the poll
         // waits. They call nothing of the application, and they do not drop the guard, which would
         // take the lock again.
-        let (key, identity, client) = if let Some((client, serial)) = channel {
+        let (key, identity, succession) = if let Some((client, serial)) = channel {
             let (token, topics) = &client;
             let key = state.next_key();
             if let Some(channel) = state.channels.get(token, serial) {
                 channel.carrier = Carrier::Poll { key, entered: topics.clone() };
             }
             reply.carry(ChannelGuard { hub: self.clone(), client: Arc::clone(token), serial });
-            // The chain ends its earlier poll. Another chain of the client is left alone.
-            (key, Identity::Client(client), None)
+            (key, Identity::Client(client), Succession::Chain)
         } else {
             let guard = self.new_guard(&mut state, parameters, &slots);
             let (key, identity) = (guard.key, guard.identity.clone());
             reply.carry(guard);
-            (key, identity, parameters.client_key())
+            (key, identity, Succession::Client)
         };
-        let held = reply.hold(wait, state.empty_answer(form, missed.last));
-        let poll = WaitingPoll { held, form: form.clone(), cursor: missed.last, client };
-        state.insert_subscriber(key, &slots, parameters.technique, Sink::Poll(poll));
+        let answers = state.poll_answers(form, missed.last);
+        let held = reply.hold_with(wait, Arc::<PollAnswers>::clone(&answers));
+        let sink = Sink::Poll(WaitingPoll { held, answers, succession });
+        state.insert_subscriber(key, &slots, parameters.technique, parameters.named_key(), sink);
         identity.enter(&mut state, parameters.technique, now);
         HoldOutcome::Held
     }
@@ -191,6 +203,10 @@ pub(crate) struct SubscribeParameters<'a> {
     /// The technique's name in counters.
     pub(crate) technique: &'static str,
     pub(crate) client: Option<&'a Arc<str>>,
+    /// The user of a protocol that has users. A user does not count as one client, as a token does.
+    pub(crate) user: Option<&'a Arc<str>>,
+    /// How many times access was withdrawn before the access of the client was checked.
+    pub(crate) revocations: u64,
     /// The connection was sent all messages up to this id.
     pub(crate) sent_to: Id,
     /// The sequence number up to which the client was told of gaps.
@@ -201,6 +217,17 @@ pub(crate) struct SubscribeParameters<'a> {
 impl SubscribeParameters<'_> {
     fn client_key(&self) -> Option<ClientKey> {
         self.client.map(|token| (Arc::clone(token), self.topics.clone()))
+    }
+
+    /// The name by which access can be withdrawn.
+    fn named_key(&self) -> Option<ClientKey> {
+        self.client.or(self.user).map(|name| (Arc::clone(name), self.topics.clone()))
+    }
+
+    /// Whether access was withdrawn from some clients since the access of this one was checked. The
+    /// answer is exact under the hub's lock.
+    fn is_outdated(&self, hub: &Hub) -> bool {
+        hub.revocations().load(SeqCst) != self.revocations
     }
 }
 
@@ -247,6 +274,8 @@ pub(crate) enum NotSubscribed {
     TooManyTopics,
     /// The client has left topics, which the connection must give up first.
     Changed,
+    /// Access was withdrawn from some clients since the access of this one was checked.
+    AccessChanged,
 }
 
 /// The result of [`Hub::hold_poll`].
@@ -254,16 +283,30 @@ pub(crate) enum HoldOutcome<'r> {
     Held,
     Behind(Replay, Reply<'r>),
     Later(Lookup, Reply<'r>),
-    TooManyTopics(Reply<'r>),
+    Refused(LastWord, Reply<'r>),
 }
 
 /// The drop counters of the topics to which a connection is subscribed.
-pub(crate) struct DropCounters(Vec<Arc<AtomicU64>>);
+pub(crate) enum DropCounters {
+    Fixed(Vec<Arc<AtomicU64>>),
+    /// The topics can be changed.
+    OfChannel(Drops),
+}
+
+impl Default for DropCounters {
+    fn default() -> Self {
+        Self::Fixed(Vec::new())
+    }
+}
 
 impl DropCounters {
     pub(crate) fn add(&self, count: usize) {
-        for topic in &self.0 {
-            topic.fetch_add(count as u64, Relaxed);
+        let add_to = |topic: &AtomicU64| _ = topic.fetch_add(count as u64, Relaxed);
+        match self {
+            Self::Fixed(topics) => topics.iter().for_each(|topic| add_to(topic)),
+            Self::OfChannel(topics) => {
+                topics.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|(_, topic)| add_to(topic));
+            }
         }
     }
 }

@@ -3,8 +3,8 @@
 //! Owns `Hub::subscribe` and the replay of every connection. The client receives the missed
 //! messages in pieces of [`HubConfig::replay_bytes`](crate::push::HubConfig::replay_bytes), as fast
 //! as it reads. The step from the last piece to the subscription loses and repeats no message.
-//! Leaves that step to `subscribe`, the encoding of messages to `model`, and the head of the
-//! response and the end of a connection that cannot continue to the techniques.
+//! Leaves that step to `subscribe`, the encoding of messages to `model`, connections to
+//! `push_connection`, and the head of the response to the techniques.
 //!
 //! ```text
 //!   replay --> piece: gap, messages --> sent as the client reads --> subscribe
@@ -13,16 +13,17 @@
 //! ```
 
 use std::fmt;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::vec;
 
 use super::hub::Hub;
 use super::lookup::{Lookup, LookupError, Search};
-use super::publish::PublishError;
-use super::push_connection::{EncodeGap, PushConnection};
-use super::subscribe::{NotSubscribed, SubscribeParameters};
+use super::push_connection::{HubNotices, PushConnection};
+use super::subscribe::{DropCounters, NotSubscribed, SubscribeParameters};
+use super::subscribe_error::{SubscribeError, SubscriptionStatus};
 use crate::push::log::{Patience, Reading};
-use crate::push::model::{Cursor, Encoding, Gap, Id, Replay, TopicMessage, Topics, WireForm};
+use crate::push::model::{Cursor, EncodeNote, Encoding, Gap, Id, Note, Replay, TopicMessage, Topics, WireForm};
 use crate::session::{Feed, Outcome, Socket, Stream, StreamSource};
 
 /// The subscription of one connection, made by [`Hub::subscribe`]: the messages after a cursor, and
@@ -33,15 +34,14 @@ use crate::session::{Feed, Outcome, Socket, Stream, StreamSource};
 /// on, and leaves the topics when it ends. A subscription that is dropped before has no effect.
 ///
 /// ```
-/// use pushlab::push::{Cursor, Encoding, Hub, Subscription, SubscriptionStatus, Topics};
+/// use pushlab::push::{Cursor, Encoding, Hub, Subscription, Topics};
 /// use pushlab::{Frame, Message, Reply, Request, Response, Socket, WebSocketHandler};
 /// /// Sends each message as `topic=text`.
 /// struct Pairs(Subscription);
 /// impl Pairs {
 ///     fn advance(&mut self, socket: &mut Socket<'_>) {
-///         let status = self.0.advance(socket);
-///         if !matches!(status, SubscriptionStatus::Behind | SubscriptionStatus::Subscribed) {
-///             let _ = socket.close(1_013, "come back with your cursor");
+///         if let Some(word) = self.0.advance(socket).last_word() {
+///             let _ = socket.close(word.code(), word.sentence());
 ///         }
 ///     }
 /// }
@@ -57,6 +57,7 @@ use crate::session::{Feed, Outcome, Socket, Stream, StreamSource};
 /// const PAIRS: Encoding = Encoding {
 ///     message: |message| Frame::text(&format!("{}={}", message.topic(), message.text().unwrap_or_default())),
 ///     gap: Some(|_| Frame::text("...")),
+///     end: None, // the close frame says it
 /// };
 /// let hub = Hub::default();
 /// let topics = Topics::parse("news,sport", 2)?;
@@ -74,9 +75,16 @@ pub struct Subscription {
     technique: &'static str,
     /// The client's token, for its presence.
     client: Option<Arc<str>>,
+    /// The user of a protocol that has users.
+    user: Option<Arc<str>>,
+    /// How many times access was withdrawn before the access of the client was checked.
+    revocations: u64,
     wire_form: WireForm,
-    /// `None` if the format cannot express a gap.
-    encode_gap: Option<EncodeGap>,
+    encode_note: EncodeNote,
+    /// Whether the format can express a gap.
+    tells_gaps: bool,
+    /// Whether the connection knows how to tell its client of its end.
+    is_introduced: bool,
     /// The position from which the client has all messages after the first gap.
     from: Id,
     /// Whether messages between the cursor and `from` may be missing.
@@ -132,50 +140,6 @@ impl From<Replay> for Piece {
     }
 }
 
-/// The status of a subscription after a step. [`Subscription`] has an example.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SubscriptionStatus {
-    /// The client has to read before more messages can be sent.
-    Behind,
-    /// The connection is subscribed, and the hub delivers each new message to it.
-    Subscribed,
-    /// The history has dropped messages that the client has not received, and the encoding cannot
-    /// express a gap. The connection must end.
-    MessagesGone,
-    /// The hub already has [`HubConfig::topics`](crate::push::HubConfig::topics) topics, and all of
-    /// them have subscribers. The connection must end.
-    TooManyTopics,
-    /// The hub follows a log outside the process. It has not reached the cursor of the client in
-    /// time, or cannot read messages that the log alone has. The connection must end, and the
-    /// client comes back with its cursor.
-    LogUnavailable,
-}
-
-/// Why a subscription was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SubscribeError {
-    /// The hub already has [`HubConfig::topics`](crate::push::HubConfig::topics) topics, and all of
-    /// them have subscribers.
-    TooManyTopics,
-}
-
-impl fmt::Display for SubscribeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        PublishError::from(*self).fmt(f)
-    }
-}
-
-impl std::error::Error for SubscribeError {}
-
-impl From<SubscribeError> for PublishError {
-    fn from(error: SubscribeError) -> Self {
-        match error {
-            SubscribeError::TooManyTopics => Self::TooManyTopics,
-        }
-    }
-}
-
 impl Hub {
     /// Subscribes a connection of a technique that the application writes: the messages of these
     /// topics after a cursor, and then each message when it is published. No message falls between
@@ -200,6 +164,7 @@ impl Hub {
     ///         Frame::chunk(format!("{} {} {text}\n", message.id(), message.topic()).as_bytes())
     ///     },
     ///     gap: Some(|gap| Frame::chunk(gap.from.map_or("gap\n".into(), |from| format!("gap {from}\n")).as_bytes())),
+    ///     end: Some(|word| Frame::chunk(format!("end {}\n", word.sentence()).as_bytes())),
     /// };
     /// let hub = Hub::default();
     /// hub.publish("news", Payload::text("it works"))?;
@@ -229,9 +194,15 @@ impl Hub {
         cursor: Cursor,
         encoding: Encoding,
     ) -> Result<Subscription, SubscribeError> {
+        let revocations = self.revocations().load(SeqCst);
         let missed = self.first_piece(topics, cursor, Patience::UntilRead)?;
-        let encode_gap = encoding.gap.map(|encode| Box::new(encode) as EncodeGap);
-        Ok(Subscription::new(self, topics, technique, WireForm::Own(encoding.message), encode_gap, missed))
+        let encode_note: EncodeNote = Arc::new(move |note| match note {
+            Note::Gap(gap) => encoding.gap.map(|encode| encode(gap)),
+            Note::End(word) => encoding.end.map(|encode| encode(word)),
+            // Such a connection has no control channel.
+            Note::GapOf(..) | Note::Secret(_) | Note::Joined(..) | Note::Left(..) => None,
+        });
+        Ok(Subscription::new(self, topics, technique, WireForm::Own(encoding.message), encode_note, missed).checked_at(revocations))
     }
 
     /// The first piece of a replay. Creates the topics, so that a connection can be subscribed to
@@ -257,11 +228,11 @@ impl Subscription {
         topic: &Topics,
         technique: &'static str,
         wire_form: WireForm,
-        encode_gap: EncodeGap,
+        encode_note: EncodeNote,
         cursor: Cursor,
     ) -> Result<Self, SubscribeError> {
         let missed = hub.first_piece(topic, cursor, Patience::UntilRead)?;
-        Ok(Self::new(hub, topic, technique, wire_form, Some(encode_gap), missed))
+        Ok(Self::new(hub, topic, technique, wire_form, encode_note, missed))
     }
 
     /// Begins with the first piece. If the format cannot express a gap, the caller must tell the
@@ -271,9 +242,10 @@ impl Subscription {
         topics: &Topics,
         technique: &'static str,
         wire_form: WireForm,
-        encode_gap: Option<EncodeGap>,
+        encode_note: EncodeNote,
         missed: Search,
     ) -> Self {
+        let tells_gaps = encode_note(Note::Gap(Gap { from: None })).is_some();
         let (piece, pending) = match missed {
             Search::Here(replay) => (replay, None),
             // If messages are missing, the read that begins here tells of them.
@@ -281,7 +253,7 @@ impl Subscription {
         };
         let (from, begins_with_gap) = (piece.from, piece.gap);
         let mut piece = Piece::from(piece);
-        if encode_gap.is_none() {
+        if !tells_gaps {
             piece.gap = None;
         }
         Self {
@@ -289,8 +261,12 @@ impl Subscription {
             topics: topics.clone(),
             technique,
             client: None,
+            user: None,
+            revocations: hub.revocations().load(SeqCst),
             wire_form,
-            encode_gap,
+            encode_note,
+            tells_gaps,
+            is_introduced: false,
             from,
             begins_with_gap,
             status: SubscriptionStatus::Behind,
@@ -307,6 +283,18 @@ impl Subscription {
     #[must_use]
     pub fn for_client(mut self, token: impl Into<Arc<str>>) -> Self {
         self.client = Some(token.into());
+        self
+    }
+
+    /// Sets the user by whose name access can be withdrawn.
+    pub(crate) fn for_user(mut self, user: &Arc<str>) -> Self {
+        self.user = Some(Arc::clone(user));
+        self
+    }
+
+    /// Sets how many times access was withdrawn before the access of the client was checked.
+    pub(crate) const fn checked_at(mut self, revocations: u64) -> Self {
+        self.revocations = revocations;
         self
     }
 
@@ -336,23 +324,30 @@ impl Subscription {
         self.advance_on(socket)
     }
 
-    pub(crate) const fn status(&self) -> SubscriptionStatus {
-        self.status
-    }
-
     pub(crate) const fn topics(&self) -> &Topics {
         &self.topics
     }
 
     pub(crate) fn advance_on(&mut self, connection: &mut impl PushConnection) -> SubscriptionStatus {
         if self.status == SubscriptionStatus::Behind {
+            self.introduce(connection);
             self.status = self.send_and_subscribe(connection);
         }
         self.status
     }
 
+    /// Tells the connection how its end is told, which may come before the subscription.
+    pub(crate) fn introduce(&mut self, connection: &mut impl PushConnection) {
+        if !std::mem::replace(&mut self.is_introduced, true) {
+            connection.notices(HubNotices::new(DropCounters::default(), Arc::clone(&self.encode_note)));
+        }
+    }
+
     fn send_and_subscribe(&mut self, connection: &mut impl PushConnection) -> SubscriptionStatus {
         loop {
+            if self.hub.revocations().load(SeqCst) != self.revocations {
+                return SubscriptionStatus::AccessChanged;
+            }
             if self.send_piece(connection) != Outcome::Sent {
                 return SubscriptionStatus::Behind;
             }
@@ -380,11 +375,13 @@ impl Subscription {
                 topics: &self.topics,
                 technique: self.technique,
                 client: self.client.as_ref(),
+                user: self.user.as_ref(),
+                revocations: self.revocations,
                 sent_to: self.piece.last,
                 gaps_told_to: self.gaps_told_to,
                 patience: self.patience,
             };
-            match connection.subscribe(&self.hub, &parameters, &self.wire_form, self.encode_gap.as_ref()) {
+            match connection.subscribe(&self.hub, &parameters, &self.wire_form, &self.encode_note) {
                 Ok(()) => return SubscriptionStatus::Subscribed,
                 Err(NotSubscribed::Behind(missed)) => {
                     if let Some(status) = self.take_piece(missed) {
@@ -397,6 +394,7 @@ impl Subscription {
                     return SubscriptionStatus::TooManyTopics;
                 }
                 Err(NotSubscribed::Changed) => return SubscriptionStatus::Behind,
+                Err(NotSubscribed::AccessChanged) => return SubscriptionStatus::AccessChanged,
             }
         }
     }
@@ -415,7 +413,7 @@ impl Subscription {
 
     /// Takes the next piece. Returns a status if the connection must end.
     fn take_piece(&mut self, missed: Replay) -> Option<SubscriptionStatus> {
-        if missed.gap && self.encode_gap.is_none() {
+        if missed.gap && !self.tells_gaps {
             self.hub.count_refused(410);
             return Some(SubscriptionStatus::MessagesGone);
         }
@@ -427,8 +425,10 @@ impl Subscription {
     /// Sends the rest of the piece. Returns `Sent` if the whole piece was sent and the
     /// connection accepts more.
     fn send_piece(&mut self, connection: &mut impl PushConnection) -> Outcome {
-        if let (Some(from), Some(encode_gap)) = (self.piece.gap.take(), &self.encode_gap) {
-            let sent = connection.send_frame(&encode_gap(Gap { from: Some(from) }));
+        if let Some(from) = self.piece.gap.take()
+            && let Some(frame) = (self.encode_note)(Note::Gap(Gap { from: Some(from) }))
+        {
+            let sent = connection.send_frame(&frame);
             if sent != Outcome::Sent {
                 return sent;
             }
@@ -446,10 +446,11 @@ impl Subscription {
 
 impl StreamSource for Subscription {
     fn feed(&mut self, stream: &mut Stream<'_>) -> Feed {
-        match self.advance_on(stream) {
-            SubscriptionStatus::Behind => Feed::Continue,
-            SubscriptionStatus::Subscribed => Feed::Done,
-            SubscriptionStatus::MessagesGone | SubscriptionStatus::TooManyTopics | SubscriptionStatus::LogUnavailable => Feed::End,
+        let status = self.advance_on(stream);
+        if let Some(word) = status.last_word() {
+            stream.end_with(word);
+            return Feed::End;
         }
+        if status == SubscriptionStatus::Subscribed { Feed::Done } else { Feed::Continue }
     }
 }

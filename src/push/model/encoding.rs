@@ -10,6 +10,7 @@ use super::stomp_form::StompForm;
 use super::topic_message::TopicMessage;
 use super::wire_form::SharedForm;
 use crate::proto::Frame;
+use crate::session::LastWord;
 
 /// How a technique of an application encodes what it sends.
 ///
@@ -20,10 +21,11 @@ use crate::proto::Frame;
 /// ```
 /// use pushlab::Frame;
 /// use pushlab::push::Encoding;
-/// /// One line for each message. Three dots stand for a gap.
+/// /// One line for each message. Three dots stand for a gap, and a comment is the last word.
 /// const LINES: Encoding = Encoding {
 ///     message: |message| Frame::chunk(&[message.bytes(), b"\n"].concat()),
 ///     gap: Some(|_| Frame::chunk(b"...\n")),
+///     end: Some(|word| Frame::chunk(format!("# {}\n", word.sentence()).as_bytes())),
 /// };
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +37,9 @@ pub struct Encoding {
     /// client has received all missed messages ends the stream, and messages that the slow-consumer
     /// policy drops are counted only.
     pub gap: Option<fn(Gap) -> Frame>,
+    /// Encodes the last word of a hub or a server that ends the connection on purpose. `None` if the
+    /// format cannot express one, and for a WebSocket whose close frame says it.
+    pub end: Option<fn(&LastWord) -> Frame>,
 }
 
 /// Encodes a message in the format of an application.

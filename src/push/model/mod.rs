@@ -10,6 +10,7 @@ mod envelope;
 mod id;
 mod json;
 mod json_reader;
+mod note;
 mod payload;
 mod per_technique;
 mod poll_form;
@@ -36,7 +37,8 @@ pub use wire_form::Format;
 
 pub(crate) use answer_fields::AnswerFields;
 pub(crate) use encoding::{EncodeMessage, WireForm};
-pub(crate) use poll_form::PollForm;
+pub(crate) use note::{EncodeNote, Note, access_changed, come_back, gone, log_unavailable, revoked, status_of, try_again};
+pub(crate) use poll_form::{PollAnswers, PollForm};
 pub(crate) use secret::Secret;
 pub(crate) use stomp_form::{StompForm, StompVariant, TOPIC};
 pub(crate) use topic_name::{PRESENCE, check_topic_name, is_valid_name, names_json};

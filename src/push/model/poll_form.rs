@@ -1,17 +1,18 @@
 //! The form of answers to polls.
 //!
-//! Owns the head and the body of an answer, for one message and for many, in each format. Leaves
-//! holding to `hub`, and the choice of a form to the techniques.
+//! Owns the head and the body of an answer, for one message, for many and for the end, in each
+//! format. Leaves holding to `hub`, and the choice of a form to the techniques.
 
 use std::fmt::Write;
 use std::sync::Arc;
 
 use super::answer_fields::AnswerFields;
 use super::id::Id;
+use super::note::{Note, status_of};
 use super::replay::Replay;
 use super::topic_message::TopicMessage;
 use super::wire_form::Format;
-use crate::session::Response;
+use crate::session::{HoldAnswers, LastWord, Response};
 
 /// The form in which one poll is answered. Polls with equal forms that receive the same message
 /// share one answer.
@@ -23,6 +24,14 @@ pub(crate) struct PollForm {
 }
 
 impl PollForm {
+    /// The answer with the messages of a replay, or with a last word.
+    pub(crate) fn answer(&self, found: Result<&Replay, &LastWord>) -> Response {
+        match found {
+            Ok(replay) => self.answer_replay(replay),
+            Err(word) => self.answer_end(word),
+        }
+    }
+
     /// The answer with all messages of a replay. In raw format it has the first message alone,
     /// because a raw body cannot separate two messages.
     pub(crate) fn answer_replay(&self, replay: &Replay) -> Response {
@@ -67,6 +76,21 @@ impl PollForm {
         }
     }
 
+    /// The answer of a server that ends the poll on purpose. A browser does not run a script with
+    /// another status than 200, so a callback gets the last word with 200.
+    pub(crate) fn answer_end(&self, word: &LastWord) -> Response {
+        let json = Note::End(word).json().into_bytes();
+        let response = match &self.callback {
+            Some(callback) => script_call(callback, &json),
+            None => Response::json(json).with_status(status_of(word)),
+        };
+        let response = match word.retry_after() {
+            Some(seconds) => response.field("Retry-After", &seconds),
+            None => response,
+        };
+        self.fields.apply(response)
+    }
+
     /// The answer 304, which has a head alone.
     pub(crate) fn answer_not_modified(&self, cursor: Id) -> Response {
         self.finish(Response::status(304), cursor)
@@ -99,4 +123,48 @@ impl PollForm {
 /// `techniques::jsonp` explains the empty comment.
 fn script_call(callback: &str, json: &[u8]) -> Response {
     Response::new("application/javascript; charset=utf-8", [b"/**/", callback.as_bytes(), b"(", json, b");"].concat())
+}
+
+/// The answers of a held poll that no message gives. Nearly all polls wait after the same message
+/// with the same form, and share them.
+#[derive(Debug)]
+pub(crate) struct PollAnswers {
+    form: PollForm,
+    cursor: Id,
+    /// The answer without messages, with the cursor with which the poll came.
+    empty: Arc<Response>,
+}
+
+impl PollAnswers {
+    pub(crate) fn new(form: &PollForm, cursor: Id) -> Self {
+        Self { form: form.clone(), cursor, empty: form.answer_empty(cursor).into() }
+    }
+
+    pub(crate) const fn form(&self) -> &PollForm {
+        &self.form
+    }
+
+    /// The cursor with which the poll came.
+    pub(crate) const fn cursor(&self) -> Id {
+        self.cursor
+    }
+
+    pub(crate) const fn empty(&self) -> &Arc<Response> {
+        &self.empty
+    }
+
+    /// Whether these are the answers in this form to a poll with this cursor.
+    pub(crate) fn are_for(&self, form: &PollForm, cursor: Id) -> bool {
+        self.cursor == cursor && self.form == *form
+    }
+}
+
+impl HoldAnswers for PollAnswers {
+    fn timed_out(self: Arc<Self>) -> Arc<Response> {
+        Arc::clone(&self.empty)
+    }
+
+    fn ended(&self, word: &LastWord) -> Response {
+        self.form.answer_end(word)
+    }
 }

@@ -14,7 +14,7 @@ use super::shared::Shared;
 use crate::proto::stomp::{Intervals, Reader, Role, Version};
 use crate::proto::ws::Message;
 use crate::proto::{CloseReason, Frame};
-use crate::session::{Pusher, Socket, WebSocketHandler};
+use crate::session::{LastWord, Notices, Pusher, Socket, WebSocketHandler};
 
 /// The close code of a normal end (RFC 6455, section 7.4.1).
 const NORMAL: u16 = 1_000;
@@ -43,6 +43,11 @@ enum Phase {
     /// The last frame was sent. All further input is ignored.
     Ending,
 }
+
+/// A connection that has sent its last frame.
+struct NoNotices;
+
+impl Notices for NoNotices {}
 
 struct Connected {
     session: StompSession,
@@ -85,7 +90,7 @@ impl StompConnection {
             };
             match result {
                 Ok(After::GoOn) => {}
-                Ok(After::Disconnect(last)) => return self.end(last.as_deref(), NORMAL, socket),
+                Ok(After::Disconnect(last)) => return self.end(last.as_deref(), LastWord::new(NORMAL, ""), socket),
                 Err(refusal) => return self.refuse(&refusal, receipt.as_deref(), socket),
             }
         }
@@ -99,18 +104,21 @@ impl StompConnection {
             Phase::Connected(connected) => connected.session.version,
             _ => Version::V1_2,
         };
-        self.end(Some(&frames::error(version, &refusal.sentence, receipt)), refusal.close_code, socket);
+        let word = refusal.last_word();
+        // The ERROR names the receipt, so it is sent here and not by the notices of the session.
+        socket.notices(NoNotices);
+        self.end(Some(&frames::error(version, &word, receipt)), word, socket);
     }
 
     /// Sends a last frame, and closes. Both follow the messages that are on their way already.
-    fn end(&mut self, last: Option<&str>, close_code: u16, socket: &mut Socket<'_>) {
+    fn end(&mut self, last: Option<&str>, word: LastWord, socket: &mut Socket<'_>) {
         self.leave();
         socket.stop_timer();
         let pusher: Pusher = socket.pusher();
         if let Some(last) = last {
             pusher.push(&Frame::text(last));
         }
-        pusher.close(close_code);
+        pusher.end_with(word);
     }
 
     /// Ends all subscriptions.

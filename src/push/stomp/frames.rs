@@ -3,6 +3,7 @@
 //! Owns their headers. Leaves the grammar to `proto::stomp`, and the messages of topics to `model`.
 
 use crate::proto::stomp::{Command, FrameWriter, HeartBeat, Version};
+use crate::session::LastWord;
 
 /// The text of a frame whose headers are this server's own, or come from a frame of the client in
 /// the same version. Both can be written.
@@ -27,10 +28,17 @@ pub(super) fn receipt(version: Version, id: &str) -> String {
 }
 
 /// The sentence stands in the header and in the body, because some clients show only one of them.
-pub(super) fn error(version: Version, sentence: &str, receipt: Option<&str>) -> String {
+/// The headers `code` and `retry` are this server's own: the code with which the WebSocket closes,
+/// and after how many milliseconds the client should come back.
+pub(super) fn error(version: Version, word: &LastWord, receipt: Option<&str>) -> String {
+    let (sentence, code) = (word.sentence(), word.code().to_string());
+    let retry = word.come_back_ms().map(|ms| ms.to_string());
     let body = format!("{sentence}\n");
     let write = |out: &mut Vec<u8>, receipt: Option<&str>| {
-        let mut frame = FrameWriter::new(Command::Error, version, out).header("message", sentence);
+        let mut frame = FrameWriter::new(Command::Error, version, out).header("message", sentence).header("code", &code);
+        if let Some(ms) = &retry {
+            frame = frame.header("retry", ms);
+        }
         if let Some(id) = receipt {
             frame = frame.header("receipt-id", id);
         }

@@ -39,9 +39,12 @@
 //!
 //! # Errors
 //!
-//! Every refusal is an ERROR frame with a sentence in `message`, and then the end of the connection
-//! (STOMP 1.2, "ERROR"). A client whose queue of output overflows is disconnected, whatever
-//! [`SlowConsumer`](crate::SlowConsumer) says about messages: it continues with its cursor.
+//! Every refusal is an ERROR frame with a sentence in `message`, the code of the close frame in
+//! `code`, and then the end of the connection (STOMP 1.2, "ERROR"). So is every other end that the
+//! server wants: a shutdown, a withdrawn access, a client that reads too slowly. If it says when to
+//! come back, `retry` has the milliseconds. A client whose queue of output overflows is
+//! disconnected, whatever [`SlowConsumer`](crate::SlowConsumer) says about messages: it continues
+//! with its cursor.
 //!
 //! After an UNSUBSCRIBE, messages that were on their way may still arrive. So give each
 //! subscription of a connection an id of its own, as clients do.

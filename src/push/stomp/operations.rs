@@ -4,6 +4,7 @@
 //! need, and the checks before anything happens. Leaves receipts to `session`.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
 use super::queue::{AckMode, Answer};
 use super::queues::{self, QUEUE, Sent, Sink};
@@ -13,7 +14,9 @@ use super::subscriptions::{Subscribed, TopicSubscription};
 use super::transactions::Step;
 use crate::proto::stomp::{Command, Frame, Version};
 use crate::push::hub::{Access, Publishing, Subscription};
-use crate::push::model::{Id, PRESENCE, Payload, StompForm, StompVariant, TOPIC, Topics, WireForm, check_topic_name, is_valid_name};
+use crate::push::model::{
+    EncodeNote, Id, Note, PRESENCE, Payload, StompForm, StompVariant, TOPIC, Topics, WireForm, check_topic_name, is_valid_name,
+};
 use crate::session::Socket;
 
 /// The name of this technique in counters and presence messages.
@@ -124,6 +127,8 @@ impl StompSession {
     }
 
     pub(super) fn subscribe(&mut self, frame: &Frame<'_>, socket: &mut Socket<'_>) -> Result<(), Refusal> {
+        // Before the policy is asked: it may change its mind while it is asked.
+        let revocations = self.shared.hub.revocations().load(SeqCst);
         let (destination, name) = self.destination(frame, Access::Subscribe)?;
         let id = self.subscription_id(frame)?;
         let most = self.shared.config.subscriptions;
@@ -136,14 +141,22 @@ impl StompSession {
         let mode = AckMode::parse(frame.headers.get("ack"));
         let mode = mode.ok_or_else(|| Refusal::protocol("ack must be auto, client or client-individual"))?;
         let subscribed = match destination {
-            Destination::Topic(topic) => self.subscribe_topic(frame, topic, name, id, mode)?,
+            Destination::Topic(topic) => self.subscribe_topic(frame, topic, name, id, mode, revocations)?,
             Destination::Queue(queue) => self.subscribe_queue(frame, queue, id, mode, socket)?,
         };
         self.subscriptions.by_id.insert(id.to_owned(), subscribed);
         Ok(())
     }
 
-    fn subscribe_topic(&self, frame: &Frame<'_>, topic: &str, destination: &str, id: &str, mode: AckMode) -> Result<Subscribed, Refusal> {
+    fn subscribe_topic(
+        &self,
+        frame: &Frame<'_>,
+        topic: &str,
+        destination: &str,
+        id: &str,
+        mode: AckMode,
+        revocations: u64,
+    ) -> Result<Subscribed, Refusal> {
         let cursor = frame.headers.get("after").unwrap_or_default().parse();
         let cursor = cursor.map_err(|_| Refusal::protocol("after must be earliest, or the message-id of a topic's message"))?;
         let topics = Topics::parse(topic, 1).map_err(|error| Refusal::policy(error.to_string()))?;
@@ -151,9 +164,14 @@ impl StompSession {
         let form = StompForm::new(id, destination, StompVariant { version: self.version, acks });
         let form = Arc::new(form.ok_or_else(|| Refusal::protocol("this version cannot carry the id of the subscription"))?);
         let of_gaps = Arc::clone(&form);
-        let encode_gap = Box::new(move |gap| of_gaps.encode_gap(gap));
-        let replay = Subscription::to_topic(&self.shared.hub, &topics, TECHNIQUE, WireForm::Stomp(form), encode_gap, cursor);
-        let replay = replay.map_err(|error| Refusal::full(error.to_string()))?;
+        // The connection has the last word, and not one of its subscriptions.
+        let encode_note: EncodeNote = Arc::new(move |note| match note {
+            Note::Gap(gap) => Some(of_gaps.encode_gap(gap)),
+            // A subscription has no control channel.
+            Note::End(_) | Note::GapOf(..) | Note::Secret(_) | Note::Joined(..) | Note::Left(..) => None,
+        });
+        let replay = Subscription::to_topic(&self.shared.hub, &topics, TECHNIQUE, WireForm::Stomp(form), encode_note, cursor);
+        let replay = replay.map_err(|error| Refusal::from(error.last_word()))?.for_user(&self.user).checked_at(revocations);
         Ok(Subscribed::Topic(Box::new(TopicSubscription { replay: Some(replay), guard: None, acks })))
     }
 

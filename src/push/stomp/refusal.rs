@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use crate::proto::stomp::StompError;
 use crate::push::hub::PublishError;
+use crate::session::LastWord;
 
 /// The close code of a broken protocol rule (RFC 6455, section 7.4.1).
 const PROTOCOL_ERROR: u16 = 1_002;
@@ -36,6 +37,19 @@ impl Refusal {
     /// A bound of this server is reached. Later, there may be room.
     pub(super) fn full(sentence: impl Into<Cow<'static, str>>) -> Self {
         Self { sentence: sentence.into(), close_code: TRY_AGAIN }
+    }
+}
+
+impl Refusal {
+    /// The last word of the connection.
+    pub(super) fn last_word(&self) -> LastWord {
+        LastWord::new(self.close_code, self.sentence.clone())
+    }
+}
+
+impl From<LastWord> for Refusal {
+    fn from(word: LastWord) -> Self {
+        Self { sentence: word.sentence().to_owned().into(), close_code: word.code() }
     }
 }
 

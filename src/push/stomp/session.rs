@@ -11,18 +11,18 @@ use super::config::StompLogin;
 use super::frames;
 use super::refusal::Refusal;
 use super::shared::Shared;
-use super::subscriptions::Subscriptions;
+use super::subscriptions::{Drops, Subscriptions};
 use super::transactions::Transactions;
 use crate::proto::Frame as WireFrame;
 use crate::proto::stomp::{Command, Frame, HeartBeat, Intervals, Version};
 use crate::push::hub::{PublishError, Publishing};
-use crate::session::{Pusher, Socket};
+use crate::session::{LastWord, Notices, Pusher, Socket};
 
 /// The session of one client.
 pub(super) struct StompSession {
     pub(super) shared: Arc<Shared>,
     pub(super) version: Version,
-    pub(super) user: String,
+    pub(super) user: Arc<str>,
     pub(super) subscriptions: Subscriptions,
     pub(super) transactions: Transactions,
 }
@@ -58,29 +58,23 @@ impl StompSession {
         let session = Self {
             shared: Arc::clone(shared),
             version,
-            user,
+            user: user.into(),
             subscriptions: Subscriptions::default(),
             transactions: Transactions::default(),
         };
         socket.send_text(&frames::connected(version, heart_beat));
-        session.end_when_dropping(socket);
+        let notices = session.notices(socket);
+        socket.notices(notices);
         Ok((session, heart_beat.agree(of_client)))
     }
 
-    /// If the queue of the connection drops a message, the connection ends: the message may have
-    /// been a receipt, or of any subscription. The client continues with its cursors.
-    fn end_when_dropping(&self, socket: &mut Socket<'_>) {
-        let (shared, drops) = (Arc::clone(&self.shared), Arc::clone(&self.subscriptions.drops));
-        let (version, pusher) = (self.version, socket.pusher());
-        socket.on_drop(move |count| {
-            for call in drops.lock().unwrap_or_else(PoisonError::into_inner).values_mut() {
-                call(count);
-            }
-            shared.errors.fetch_add(1, Relaxed);
-            let refusal = Refusal::policy("messages were dropped, because this client reads too slowly");
-            pusher.close(refusal.close_code);
-            Some(WireFrame::text(&frames::error(version, &refusal.sentence, None)))
-        });
+    fn notices(&self, socket: &mut Socket<'_>) -> StompNotices {
+        StompNotices {
+            shared: Arc::clone(&self.shared),
+            drops: Arc::clone(&self.subscriptions.drops),
+            version: self.version,
+            pusher: socket.pusher(),
+        }
     }
 
     /// Carries out a frame, and sends its receipt.
@@ -122,7 +116,6 @@ impl StompSession {
         let answer = Arc::new(WhenConfirmed {
             left: Mutex::new((unconfirmed.len(), None)),
             receipt,
-            version: self.version,
             shared: Arc::clone(&self.shared),
             pusher: socket.pusher(),
         });
@@ -133,12 +126,37 @@ impl StompSession {
     }
 }
 
+/// What a connection says in the place of messages: an ERROR, which is always its last frame.
+struct StompNotices {
+    shared: Arc<Shared>,
+    drops: Drops,
+    version: Version,
+    pusher: Pusher,
+}
+
+impl Notices for StompNotices {
+    /// If the queue of the connection drops a message, the connection ends: the message may have
+    /// been a receipt, or of any subscription. The client continues with its cursors.
+    fn dropped(&mut self, count: usize) -> Option<WireFrame> {
+        for notices in self.drops.lock().unwrap_or_else(PoisonError::into_inner).values_mut() {
+            notices.dropped(count);
+        }
+        let refusal = Refusal::policy("messages were dropped, because this client reads too slowly");
+        self.pusher.close(refusal.close_code);
+        self.last_word(&refusal.last_word())
+    }
+
+    fn last_word(&mut self, word: &LastWord) -> Option<WireFrame> {
+        self.shared.errors.fetch_add(1, Relaxed);
+        Some(WireFrame::text(&frames::error(self.version, word, None)))
+    }
+}
+
 /// The answer to a frame whose messages are not confirmed yet.
 struct WhenConfirmed {
     /// The number of messages that are not confirmed, and the first error.
     left: Mutex<(usize, Option<PublishError>)>,
     receipt: Option<String>,
-    version: Version,
     shared: Arc<Shared>,
     pusher: Pusher,
 }
@@ -155,10 +173,7 @@ impl WhenConfirmed {
             (None, None) => {}
             (Some(error), _) => {
                 self.shared.hub.count_refused(error.status());
-                self.shared.errors.fetch_add(1, Relaxed);
-                let refusal = Refusal::from(error);
-                self.pusher.push(&WireFrame::text(&frames::error(self.version, &refusal.sentence, None)));
-                self.pusher.close(refusal.close_code);
+                self.pusher.end_with(Refusal::from(error).last_word());
             }
         }
     }

@@ -10,15 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::queues::ConsumerGuard;
 use super::refusal::Refusal;
 use crate::proto::Frame;
-use crate::push::hub::{PushConnection, Subscription, SubscriptionGuard, SubscriptionStatus};
+use crate::push::hub::{HubNotices, PushConnection, Subscription, SubscriptionGuard, SubscriptionStatus};
 use crate::session::{Outcome, Pusher, Socket};
 
-/// A function that counts the messages that the slow-consumer policy has dropped.
-type OnDrop = Box<dyn FnMut(usize) -> Option<Frame> + Send>;
-
-/// The functions of all subscriptions of a connection. The connection's queue calls them, on any
-/// thread.
-pub(super) type Drops = Arc<Mutex<HashMap<String, OnDrop>>>;
+/// The notices of all subscriptions of a connection, which count the messages that the slow-consumer
+/// policy has dropped. The connection's queue calls them, on any thread.
+pub(super) type Drops = Arc<Mutex<HashMap<String, HubNotices>>>;
 
 /// One subscription.
 pub(super) enum Subscribed {
@@ -57,17 +54,14 @@ impl Subscriptions {
             let Subscribed::Topic(topic) = subscribed else { continue };
             let Some(replay) = &mut topic.replay else { continue };
             let mut connection = OneOfSeveral { socket, id, guard: &mut topic.guard, drops: &self.drops };
-            match replay.advance_on(&mut connection) {
-                SubscriptionStatus::Behind => return Ok(()),
-                SubscriptionStatus::Subscribed => topic.replay = None,
-                SubscriptionStatus::LogUnavailable => {
-                    return Err(Refusal::full("this server is behind the log: connect again with the same cursor"));
-                }
-                // Gaps can be told in this form, so messages are never gone without a word.
-                SubscriptionStatus::MessagesGone | SubscriptionStatus::TooManyTopics => {
-                    return Err(Refusal::full("there are as many topics as this hub takes, and all have subscribers"));
-                }
+            let status = replay.advance_on(&mut connection);
+            if let Some(word) = status.last_word() {
+                return Err(word.into());
             }
+            if status == SubscriptionStatus::Behind {
+                return Ok(());
+            }
+            topic.replay = None;
         }
         Ok(())
     }
@@ -95,7 +89,7 @@ impl PushConnection for OneOfSeveral<'_, '_> {
         *self.guard = Some(guard);
     }
 
-    fn on_drop(&mut self, call: impl FnMut(usize) -> Option<Frame> + Send + 'static) {
-        self.drops.lock().unwrap_or_else(PoisonError::into_inner).insert(self.id.to_owned(), Box::new(call));
+    fn notices(&mut self, notices: HubNotices) {
+        self.drops.lock().unwrap_or_else(PoisonError::into_inner).insert(self.id.to_owned(), notices);
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! On the wire: chunked HTML, with `<script>parent.f({...})</script>` per message. Costs one script
 //! element per message. The browser keeps all of them, so the page ends after `max_bytes`; the
-//! parent page learns of the end by `onload`. Choose it for browsers older than XHR streaming, or
+//! parent page learns of the end by `onload`, and of the last word of a server that ends the page
+//! earlier by a call with `{"end":true}`. Choose it for browsers older than XHR streaming, or
 //! to see how it was done.
 
 use std::sync::Arc;
@@ -44,7 +45,7 @@ fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
             let head = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>messages</title></head><body>\n";
             format!("{head:<HEAD_BYTES$}\n").into_bytes()
         },
-        encode_note: Arc::new(move |note| Frame::chunk(format!("<script>parent.{callback}({})</script>\n", note.json).as_bytes())),
+        encode_note: Arc::new(move |note| Some(Frame::chunk(format!("<script>parent.{callback}({})</script>\n", note.json()).as_bytes()))),
         limit_bytes: Some(max_bytes(call)?),
     })
 }

@@ -1,7 +1,9 @@
 //! JSONP: a script element loads the answer to a poll, and the answer calls a function of the page.
 //! With a long poll, this is script-tag long polling.
 //!
-//! On the wire: `/**/f({...});` as JavaScript, for short and for long polls. Costs one script
+//! On the wire: `/**/f({...});` as JavaScript, for short and for long polls. The last word of a server
+//! that ends a held poll on purpose calls the function, too, with status 200: a browser does not run a
+//! script that has another status. Costs one script
 //! element per answer, and trust: the page runs whatever the server sends. Choose it for browsers
 //! without CORS. For years, `WeChat`'s web login used script-tag long polling.
 //!

@@ -5,7 +5,8 @@
 //! it. `"more":true` says that some did not fit, and the client asks again. The history keeps the
 //! messages that are published between two polls. After the wait, the answer is an empty list with
 //! the same cursor. Costs two heads per answer; with frequent messages the client polls without a
-//! pause. Choose it where streams do not get through: an intermediary sees a slow request like any
+//! pause. A server that ends the poll on purpose answers with a status and a JSON object, which has a
+//! code and a sentence. Choose it where streams do not get through: an intermediary sees a slow request like any
 //! other.
 //!
 //! With `control=1`, the first poll is answered at once, and its answer has the secret of a control
@@ -20,7 +21,7 @@ use std::time::Duration;
 use super::{jsonp, short_poll};
 use crate::proto::http1::Method;
 use crate::push::http::{Call, Control, Endpoint, Form, GapForm, Rejection, Technique};
-use crate::push::hub::{HoldOutcome, SubscribeError};
+use crate::push::hub::HoldOutcome;
 use crate::push::model::{Cursor, Format, PollForm, Secret};
 use crate::session::Reply;
 
@@ -65,11 +66,9 @@ pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
         }
         HoldOutcome::Later(lookup, reply) => {
             call.hub.note_presence(&call.topics, call.client.as_ref(), technique);
-            call.answer_later(reply, lookup, move |missed| form.answer_replay(missed));
+            call.answer_later(reply, lookup, move |found| form.answer(found));
         }
-        HoldOutcome::TooManyTopics(reply) => {
-            call.reject(reply, &SubscribeError::TooManyTopics.into());
-        }
+        HoldOutcome::Refused(word, reply) => call.refuse_poll(reply, &form, &word),
     }
 }
 
@@ -92,7 +91,10 @@ fn begin_chain(call: &Call<'_>, reply: Reply<'_>, cursor: Cursor, form: PollForm
     call.hub.note_presence(&call.topics, call.client.as_ref(), jsonp::counted_as(call, &TECHNIQUE));
     note_chain(call, Some(secret));
     let member = format!(",\"control\":\"{secret}\"");
-    call.answer_with(reply, cursor, move |missed| form.answer_replay_with(missed, &member));
+    call.answer_with(reply, cursor, move |found| match found {
+        Ok(missed) => form.answer_replay_with(missed, &member),
+        Err(word) => form.answer_end(word),
+    });
 }
 
 /// The channel of a chain stays for the grace time after a poll that is answered at once.

@@ -9,12 +9,15 @@
 //! that each message is shown once. If not all messages fit into the page, it reloads at once. The
 //! next address keeps parameters that the hub does not know, because the application's policy may
 //! need them.
+//!
+//! A page that waits for a log outside the process, and gets its last word instead, has a status and
+//! the sentence. It loads itself again with the same cursor.
 
 use std::fmt::Write;
 
 use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, Technique};
-use crate::push::model::{AnswerFields, Cursor, Format, Id, Replay};
-use crate::session::{Reply, Response};
+use crate::push::model::{AnswerFields, Cursor, Format, Id, Replay, status_of};
+use crate::session::{LastWord, Reply, Response};
 
 pub(crate) const TECHNIQUE: Technique = Technique {
     name: "page",
@@ -46,7 +49,10 @@ pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     if cursor == Cursor::New {
         return reply.send(page.render(&call.hub.newest(&call.topics), None));
     }
-    call.answer_with(reply, cursor, move |replay| page.render(replay, Some(replay.last)));
+    call.answer_with(reply, cursor, move |found| match found {
+        Ok(missed) => page.render(missed, Some(missed.last)),
+        Err(word) => page.render_end(word, cursor),
+    });
 }
 
 /// Seconds between reloads.
@@ -87,14 +93,39 @@ impl Page {
     }
 }
 
-fn render(topics: &str, every: u64, address: &str, replay: &Replay) -> String {
-    // A client that has missed more than fits into a page loads the next page at once.
-    let wait = if replay.is_whole { every } else { 0 };
-    let mut text = format!(
+impl Page {
+    /// The page of a server that ends the request on purpose. It loads itself again with the same
+    /// cursor: a page without scripts that does not load itself again is dead.
+    fn render_end(&self, word: &LastWord, cursor: Cursor) -> Response {
+        let Self { topics, every, parameters, fields } = self;
+        let wait = word.come_back_ms().map_or(*every, |ms| u64::from(ms.div_ceil(1_000)).max(1));
+        let address = format!("?every={every}&amp;after={cursor}{parameters}");
+        let mut text = begin(topics, wait, &address);
+        text.push_str("<p class=\"end\">");
+        escape(word.sentence(), &mut text);
+        let link = format!("<a href=\"{address}\">Load it now</a>");
+        let _ = write!(text, "</p>\n<p>Code {}. Again in {wait} s. {link}</p>\n</body></html>\n", word.code());
+        let response = Response::html(text).with_status(status_of(word));
+        fields.apply(match word.retry_after() {
+            Some(seconds) => response.field("Retry-After", &seconds),
+            None => response,
+        })
+    }
+}
+
+/// The beginning of a page, up to its heading. After `wait` seconds it loads `address`.
+fn begin(topics: &str, wait: u64, address: &str) -> String {
+    format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\"><style>{STYLE}</style>\n\
          <meta http-equiv=\"refresh\" content=\"{wait};url={address}\"><title>{topics}</title></head><body>\n<h1>{topics}</h1>\n"
-    );
+    )
+}
+
+fn render(topics: &str, every: u64, address: &str, replay: &Replay) -> String {
+    // A client that has missed more than fits into a page loads the next page at once.
+    let wait = if replay.is_whole { every } else { 0 };
+    let mut text = begin(topics, wait, address);
     if replay.gap {
         let _ = writeln!(text, "<p class=\"gap\">Messages before {} are missing.</p>", replay.from);
     }

@@ -54,10 +54,14 @@ impl Hub {
     /// use pushlab::{Frame, Reply, Request, Response};
     /// /// `GET {prefix}/{topics}/lines`: one line for each message, and three dots for a gap.
     /// const LINES: Technique = Technique::new("lines", Endpoint { path: "lines", parameters: &["numbers"], serve });
-    /// const PLAIN: Encoding = Encoding { message: |message| line("", message.bytes()), gap: Some(|_| line("", b"...")) };
+    /// const PLAIN: Encoding = Encoding {
+    ///     message: |message| line("", message.bytes()),
+    ///     gap: Some(|_| line("", b"...")),
+    ///     end: Some(|word| line("# ", word.sentence().as_bytes())),
+    /// };
     /// const NUMBERED: Encoding = Encoding {
     ///     message: |message| line(&format!("{} ", message.id()), message.bytes()),
-    ///     gap: PLAIN.gap,
+    ///     ..PLAIN
     /// };
     /// fn line(start: &str, text: &[u8]) -> Frame {
     ///     Frame::chunk(&[start.as_bytes(), text, b"\n"].concat())

@@ -34,7 +34,10 @@ pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     match jsonp::poll_form(call).and_then(|form| Ok((form, call.poll_cursor()?))) {
         Ok((form, (cursor, unchanged))) => {
             call.hub.note_presence(&call.topics, call.client.as_ref(), jsonp::counted_as(call, &TECHNIQUE));
-            call.answer_with(reply, cursor, move |replay| answer(&form, replay, unchanged));
+            call.answer_with(reply, cursor, move |found| match found {
+                Ok(missed) => answer(&form, missed, unchanged),
+                Err(word) => form.answer_end(word),
+            });
         }
         Err(rejection) => call.reject(reply, &rejection),
     }

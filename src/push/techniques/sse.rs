@@ -12,6 +12,10 @@
 //! because the envelope has it: one `onmessage` listener receives everything, and a gap is
 //! `{"gap":true}`. The notes of a control channel are events named `control`.
 //!
+//! The last word of a server that ends the stream on purpose is an event named `end`, or with
+//! `format=json` an event with `{"end":true}`. It has no id. The browser reconnects after it, unless
+//! the page closes the `EventSource`.
+//!
 //! A browser that receives a status other than 200 never reconnects. Therefore a `Last-Event-ID`
 //! that this hub did not give out is not refused: the stream begins with a gap and all retained
 //! messages. An empty one counts as absent. Libraries that cannot set the field append it to the
@@ -59,9 +63,9 @@ fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
             encode(&from.iter().fold(event, |event, id| event.id(id)))
         },
         encode_note: Arc::new(move |note| {
-            let reached = note.reached.map(|id| id.to_string());
-            let event = reached.iter().fold(Event::data(note.json), |event, id| event.id(id));
-            Frame::chunk(&encode(&if form.format == Format::Json { event } else { event.event(note.kind.name()) }))
+            let (json, reached) = (note.json(), note.reached().map(|id| id.to_string()));
+            let event = reached.iter().fold(Event::data(&json), |event, id| event.id(id));
+            Some(Frame::chunk(&encode(&if form.format == Format::Json { event } else { event.event(note.name()) })))
         }),
         limit_bytes: None,
     })

@@ -4,7 +4,8 @@
 //! On the wire: chunked coding, with one envelope per line; an empty line is the heartbeat. Chunks
 //! need not end where messages end. Costs little more than the message itself, but an XHR client
 //! keeps the whole response in memory: the response ends after `max_bytes`, and the client
-//! continues from its cursor. `pad` sends white space first, for readers that show nothing before
+//! continues from its cursor. The last word of a server that ends the response earlier is a line with
+//! `{"end":true}`. `pad` sends white space first, for readers that show nothing before
 //! the first one or two kilobytes. Choose it for programs and scripts that read lines.
 
 use std::sync::Arc;
@@ -47,7 +48,7 @@ fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
         wire_form: form.shared(),
         content_type: form.content_type.into(),
         preface,
-        encode_note: Arc::new(|note| Frame::chunk(format!("{}\n", note.json).as_bytes())),
+        encode_note: Arc::new(|note| Some(Frame::chunk(format!("{}\n", note.json()).as_bytes()))),
         limit_bytes: Some(max_bytes(call)?),
     })
 }

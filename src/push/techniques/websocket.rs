@@ -10,7 +10,8 @@
 //! for clients that offer it: once for each message, not once for each client.
 //!
 //! Missed messages are sent as the client reads, and the slow-consumer policy never drops them.
-//! With `format=raw`, frames cannot express ids or gaps. So a cursor that cannot be resumed is
+//! The last word of a server that ends the connection on purpose is the close frame, with a code and a
+//! sentence. With `format=raw`, frames cannot express ids or gaps. So a cursor that cannot be resumed is
 //! refused with 410, and a gap that opens later ends the connection with close code 4410.
 
 use std::sync::Arc;
@@ -18,12 +19,10 @@ use std::sync::Arc;
 use crate::proto::Frame;
 use crate::proto::ws::Message;
 use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, Technique};
-use crate::push::hub::{
-    Access, ChannelFeed, EncodeNote, FeedPlan, Hub, PublishError, Publishing, Subscription, SubscriptionStatus, encode_gap,
-};
+use crate::push::hub::{Access, ChannelFeed, FeedPlan, Hub, PublishError, Publishing, Subscription, SubscriptionStatus};
 use crate::push::log::Patience;
-use crate::push::model::{Format, PRESENCE, Payload, SharedForm};
-use crate::session::{Reply, Socket, Upgrade, WebSocketHandler};
+use crate::push::model::{EncodeNote, Format, Note, PRESENCE, Payload, SharedForm};
+use crate::session::{LastWord, Reply, Socket, Upgrade, WebSocketHandler};
 
 pub(crate) const TECHNIQUE: Technique = Technique {
     name: "ws",
@@ -58,9 +57,12 @@ fn connection(call: &Call<'_>) -> Result<(PushSocket, Option<FeedPlan>), Rejecti
     }
     let target = call.topics.first();
     let may_publish = !target.ends_with(PRESENCE) && call.hub.allows(call.request, Access::Publish, target);
-    let encode_note: EncodeNote = Arc::new(|note| Frame::text(note.json));
-    let encode_gap = (form.gap == GapForm::InBand).then(|| encode_gap(&encode_note, None));
-    let subscription = Some(Box::new(call.subscription_after(missed, form.shared(), encode_gap)));
+    // The close frame has the last word.
+    let encode_note: EncodeNote = match form.gap {
+        GapForm::InBand => Arc::new(|note| (!matches!(note, Note::End(_))).then(|| Frame::text(&note.json()))),
+        GapForm::HeadOnly | GapForm::Refused => Arc::new(|_| None),
+    };
+    let subscription = Some(Box::new(call.subscription_after(missed, form.shared(), Arc::clone(&encode_note))));
     let socket = PushSocket { hub: call.hub.clone(), target: Arc::clone(target), may_publish, subscription };
     Ok((socket, call.feed_plan(secret, form.shared(), encode_note)))
 }
@@ -79,20 +81,13 @@ impl PushSocket {
     fn catch_up(&mut self, socket: &mut Socket<'_>) {
         let Some(subscription) = &mut self.subscription else { return };
         let status = subscription.advance(socket);
-        if status != SubscriptionStatus::Behind {
-            close_if_over(status, socket);
-            self.subscription = None;
+        if status == SubscriptionStatus::Behind {
+            return;
         }
-    }
-}
-
-/// Closes a WebSocket that cannot get its missed messages.
-fn close_if_over(status: SubscriptionStatus, socket: &mut Socket<'_>) {
-    match status {
-        SubscriptionStatus::Behind | SubscriptionStatus::Subscribed => {}
-        SubscriptionStatus::MessagesGone => close(socket, 4_410, "messages are missing"),
-        SubscriptionStatus::TooManyTopics => close(socket, 1_013, "too many topics"),
-        SubscriptionStatus::LogUnavailable => close(socket, 1_013, "this server is behind the log"),
+        if let Some(word) = status.last_word() {
+            close(socket, word.code(), word.sentence());
+        }
+        self.subscription = None;
     }
 }
 
@@ -109,9 +104,8 @@ struct ControlledSocket {
 impl ControlledSocket {
     fn catch_up(&mut self, socket: &mut Socket<'_>) {
         let Some(feed) = &mut self.feed else { return };
-        let status = feed.advance(socket);
-        if !matches!(status, SubscriptionStatus::Behind | SubscriptionStatus::Subscribed) {
-            close_if_over(status, socket);
+        if let Some(word) = feed.advance(socket).last_word() {
+            close(socket, word.code(), word.sentence());
             self.feed = None;
         }
     }
@@ -167,7 +161,7 @@ impl WebSocketHandler for PushSocket {
                     if let Some(hub) = weak.upgrade() {
                         hub.count_refused(error.status());
                     }
-                    pusher.close(code(error));
+                    pusher.end_with(LastWord::new(code(error), error.to_string()));
                 });
             }
         }

@@ -32,38 +32,44 @@ fn json(text: &str) -> io::Result<Value> {
     serde_json::from_str(text).map_err(|error| unexpected(format!("{error} in {text}")))
 }
 
-/// An envelope, or a gap.
-fn envelope(value: &Value) -> io::Result<Item> {
+/// An envelope, or a gap. `None` for the last word of a server, behind which the stream ends.
+fn envelope(value: &Value) -> io::Result<Option<Item>> {
+    if value["end"] == true {
+        return Ok(None);
+    }
     if value["gap"] == true {
-        return Ok(Item::Gap(id(value["from"].as_str())?));
+        return Ok(Some(Item::Gap(id(value["from"].as_str())?)));
     }
     let data = value["data"].as_str().ok_or_else(|| unexpected(format!("no data in {value}")))?;
-    Ok(Item::Message(id(value["id"].as_str())?, data.to_owned()))
+    Ok(Some(Item::Message(id(value["id"].as_str())?, data.to_owned())))
 }
 
-/// An envelope as text.
-pub(crate) fn text_envelope(text: &str) -> io::Result<Item> {
+/// An envelope as text, in the same way.
+pub(crate) fn text_envelope(text: &str) -> io::Result<Option<Item>> {
     envelope(&json(text)?)
 }
 
-/// The answer to a poll: what it has, and then the cursor to go on with.
-pub(crate) fn poll(technique: Technique, body: &[u8]) -> io::Result<Vec<Item>> {
+/// The answer to a poll: what it has, and then the cursor to go on with. `None` for the last word of a server.
+pub(crate) fn poll(technique: Technique, body: &[u8]) -> io::Result<Option<Vec<Item>>> {
     let text = std::str::from_utf8(body).map_err(|error| unexpected(error.to_string()))?;
     let text = match technique {
         Technique::Jsonp => text.strip_prefix("/**/f(").and_then(|text| text.strip_suffix(");")),
         _ => Some(text),
     };
     let value = json(text.ok_or_else(|| unexpected("an answer that is no script"))?)?;
+    if value["end"] == true {
+        return Ok(None);
+    }
     let mut items = Vec::new();
     if value["gap"] == true {
         items.push(Item::Gap(id(value["from"].as_str())?));
     }
     let messages = value["messages"].as_array().ok_or_else(|| unexpected(format!("no list of messages in {value}")))?;
     for message in messages {
-        items.push(envelope(message)?);
+        items.extend(envelope(message)?);
     }
     items.push(Item::Cursor(id(value["last"].as_str())?));
-    Ok(items)
+    Ok(Some(items))
 }
 
 /// A MESSAGE of STOMP; `None` for other frames.
@@ -110,9 +116,9 @@ impl Stream {
         loop {
             let (used, event) = self.events.next_event(bytes).map_err(|error| unexpected(error.to_string()))?;
             let Some(event) = event else { return Ok(items) };
-            items.push(match event.event {
-                "message" if self.technique == Technique::Events => Item::Message(id(Some(event.id))?, event.data.to_owned()),
-                "message" | "gap" => text_envelope(event.data)?,
+            items.extend(match event.event {
+                "message" if self.technique == Technique::Events => Some(Item::Message(id(Some(event.id))?, event.data.to_owned())),
+                "message" | "gap" | "end" => text_envelope(event.data)?,
                 other => return Err(unexpected(format!("an event {other}"))),
             });
             bytes = &bytes[used..];
@@ -131,7 +137,7 @@ impl Stream {
             Technique::Iframe => line.strip_prefix("<script>parent.f(").and_then(|line| line.strip_suffix(")</script>")),
             _ => None,
         };
-        Ok(Some((at + 1, json.map(text_envelope).transpose()?)))
+        Ok(Some((at + 1, json.map(text_envelope).transpose()?.flatten())))
     }
 }
 
@@ -146,28 +152,33 @@ fn part(rest: &[u8]) -> io::Result<Option<(usize, Option<Item>)>> {
     }
     let text = String::from_utf8_lossy(&rest[begin..end]).into_owned();
     let item = match field(head, "Content-ID") {
-        Some(name) => Item::Message(id(Some(name.trim_matches(['<', '>'])))?, text),
+        Some(name) => Some(Item::Message(id(Some(name.trim_matches(['<', '>'])))?, text)),
         None => text_envelope(&text)?,
     };
-    Ok(Some((end + 2, Some(item))))
+    Ok(Some((end + 2, item)))
 }
 
 #[test]
 fn every_form_is_read_in_any_pieces() {
     let (first, second) = (Id { epoch: 0xab, sequence: 1 }, Id { epoch: 0xab, sequence: 2 });
+    let end = r#"{"end":true,"code":1001,"sentence":"this server shuts down","retry":1500}"#;
     let (gap, envelope) = (r#"{"gap":true,"from":"ab-1"}"#, r#"{"id":"ab-2","topic":"t","data":"x"}"#);
     let wanted = [Item::Gap(first), Item::Message(second, "x".to_owned())];
     let script = |json: &str| format!("<script>parent.f({json})</script>\n");
     for (technique, text) in [
-        (Technique::Stream, format!("\n{gap}\n{envelope}\n")),
-        (Technique::Iframe, format!("<!DOCTYPE html>\n{}{}", script(gap), script(envelope))),
-        (Technique::Events, format!("id: ab-1\nretry: 1\n\n:\n\nevent: gap\ndata: {gap}\n\nid: ab-2\ndata: x\n\n")),
-        (Technique::JsonEvents, format!("data: {gap}\n\nid: ab-2\ndata: {envelope}\n\n")),
+        (Technique::Stream, format!("\n{gap}\n{envelope}\n{end}\n")),
+        (Technique::Iframe, format!("<!DOCTYPE html>\n{}{}{}", script(gap), script(envelope), script(end))),
+        (
+            Technique::Events,
+            format!("id: ab-1\nretry: 1\n\n:\n\nevent: gap\ndata: {gap}\n\nid: ab-2\ndata: x\n\nevent: end\ndata: {end}\n\n"),
+        ),
+        (Technique::JsonEvents, format!("data: {gap}\n\nid: ab-2\ndata: {envelope}\n\ndata: {end}\n\n")),
         (
             Technique::Multipart,
             format!(
-                "--b\r\nContent-Length: {}\r\n\r\n{gap}\r\n--b\r\nContent-ID: <ab-2>\r\nContent-Length: 1\r\n\r\nx\r\n--b\r\n",
-                gap.len()
+                "--b\r\nContent-Length: {}\r\n\r\n{gap}\r\n--b\r\nContent-ID: <ab-2>\r\nContent-Length: 1\r\n\r\nx\r\n--b\r\nX-End: 1\r\nContent-Length: {}\r\n\r\n{end}\r\n--b--\r\n",
+                gap.len(),
+                end.len()
             ),
         ),
     ] {
@@ -178,8 +189,9 @@ fn every_form_is_read_in_any_pieces() {
     }
     let answer = format!(r#"{{"messages":[{envelope}],"last":"ab-2","gap":true,"from":"ab-1"}}"#);
     let polled = [&wanted[..], &[Item::Cursor(second)]].concat();
-    assert_eq!(poll(Technique::LongPoll, answer.as_bytes()).unwrap(), polled);
-    assert_eq!(poll(Technique::Jsonp, format!("/**/f({answer});").as_bytes()).unwrap(), polled);
+    assert_eq!(poll(Technique::LongPoll, answer.as_bytes()).unwrap(), Some(polled.clone()));
+    assert_eq!(poll(Technique::Jsonp, format!("/**/f({answer});").as_bytes()).unwrap(), Some(polled));
+    assert_eq!(poll(Technique::Jsonp, format!("/**/f({end});").as_bytes()).unwrap(), None);
     assert_eq!(stomp("MESSAGE\nsubscription:0\nmessage-id:ab-1\ngap:ab-1\n\n\0").unwrap(), Some(Item::Gap(first)));
     assert_eq!(stomp("MESSAGE\nmessage-id:ab-2\n\nx\0").unwrap(), Some(wanted[1].clone()));
 }

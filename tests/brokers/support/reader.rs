@@ -93,7 +93,8 @@ fn poll(
         if let Some(end) = check(&head, 200)? {
             return Ok(end);
         }
-        for item in decode::poll(technique, &body)? {
+        let Some(items) = decode::poll(technique, &body)? else { return Ok(End::Later) };
+        for item in items {
             if let Item::Cursor(last) = item {
                 cursor = last;
             }
@@ -172,7 +173,7 @@ fn read_frames(is_stomp: bool, socket: &mut WebSocket<TcpStream>, until: Instant
         let item = match socket.read() {
             // The close code says what an ERROR means.
             Ok(Message::Text(text)) if is_stomp => decode::stomp(&text)?,
-            Ok(Message::Text(text)) => Some(decode::text_envelope(&text)?),
+            Ok(Message::Text(text)) => decode::text_envelope(&text)?,
             Ok(Message::Close(Some(close))) => return close_means(close.code),
             Ok(_) => None,
             Err(error) => return cut(error),

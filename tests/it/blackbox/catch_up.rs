@@ -105,11 +105,12 @@ both! {
         (0..8_000).for_each(|_| publish(&lab));
         let mut client = open(&lab, "events?");
         lab.stopper.stop();
-        let mut last = String::new();
+        let mut last = [String::new(), String::new()];
         while let Some(chunk) = client.chunk() {
-            last = String::from_utf8(chunk).unwrap();
+            last.rotate_left(1);
+            last[1] = String::from_utf8(chunk).unwrap();
         }
-        assert!(last.starts_with("retry: "), "{last}");
+        assert!(last[0].starts_with("retry: ") && last[1].starts_with("event: end\n"), "{last:?}");
         drop(client);
         lab.join();
     }

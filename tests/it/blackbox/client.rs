@@ -150,11 +150,17 @@ impl Client {
         assert_eq!(self.stream.peek(&mut [0]).unwrap(), 1);
     }
 
+    /// Reads until so many bytes are there, and keeps them.
     #[track_caller]
-    pub fn take(&mut self, len: usize) -> Vec<u8> {
+    pub fn wait_for(&mut self, len: usize) {
         while self.unread.len() < len {
             assert!(self.read_more(), "the end came before {len} bytes, after {}", self.show_unread());
         }
+    }
+
+    #[track_caller]
+    pub fn take(&mut self, len: usize) -> Vec<u8> {
+        self.wait_for(len);
         self.unread.drain(..len).collect()
     }
 

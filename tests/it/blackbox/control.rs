@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::stream::Over;
 use super::{Client, IoModel, Lab, both, both_plain, eventually};
-use crate::push::notes::{Item, TECHNIQUES, items};
+use crate::push::notes::{Item, TECHNIQUES, close_frame, items};
 
 /// Of a message.
 const BYTES: usize = 1_024;
@@ -46,6 +46,9 @@ impl Page {
             let piece = match self.technique {
                 "ws?" => {
                     let frame = self.client.frame();
+                    if frame.first == 0x88 {
+                        return close_frame(&frame.payload);
+                    }
                     assert_eq!(frame.first, 0x81, "{:?}", frame.payload);
                     frame.payload
                 }
@@ -64,6 +67,19 @@ impl Page {
                 return note;
             }
         }
+    }
+}
+
+impl Page {
+    /// The last word, behind messages that do not matter here. The connection ends in an orderly way behind it.
+    #[track_caller]
+    fn end(mut self) -> (u64, String) {
+        let note = self.note();
+        assert_eq!(note["end"], true, "{}: {note}", self.technique);
+        if self.technique != "ws?" {
+            assert_eq!(self.client.chunk(), None, "{}", self.technique);
+        }
+        (note["code"].as_u64().unwrap(), note["sentence"].as_str().unwrap().to_owned())
     }
 }
 
@@ -281,6 +297,118 @@ both! {
             assert_eq!(found, number, "{technique}");
             drop(page);
             eventually("it has left", || lab.app.hub.info("c").unwrap().subscribers.sum() == 0);
+        }
+    }
+}
+
+/// A held poll of a chain, and its secret.
+#[track_caller]
+fn hold(lab: &Lab, topics: &str) -> (Client, String) {
+    let mut client = lab.connect();
+    let begun: Value = serde_json::from_slice(&client.fetch(&format!("/topics/{topics}/long-poll?client=me&control=1")).body).unwrap();
+    let (secret, last) = (begun["control"].as_str().unwrap(), begun["last"].as_str().unwrap());
+    let held = lab.stats().held;
+    client.get(&format!("/topics/{topics}/long-poll?client=me&control={secret}&after={last}&wait=120"));
+    eventually("it is held", || lab.stats().held == held + 1);
+    (client, secret.to_owned())
+}
+
+both! {
+    /// A shutdown, with topics that were joined and left: the connection and the chain are told.
+    fn the_last_word_of_a_shutdown(model) {
+        let lab = Lab::start(model);
+        let mut pages = TECHNIQUES.map(|technique| Page::open(&lab, "a", technique, ""));
+        for page in &mut pages {
+            change(&lab, &page.secret, &json!({ "join": ["b"], "leave": ["a"] }));
+            assert_eq!(page.note(), json!({ "left": ["a"] }));
+            assert_eq!(page.note()["joined"], json!(["b"]));
+        }
+        let (mut held, _) = hold(&lab, "a");
+        lab.stopper.stop();
+        for page in pages {
+            assert_eq!(page.end(), (1_001, "this server shuts down".to_owned()));
+        }
+        let answer = held.answer();
+        let told: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!((answer.status, &told["end"], &told["code"]), (503, &json!(true), &json!(1_001)));
+        lab.join();
+        assert_eq!(lab.stats().cut, 0);
+    }
+
+    /// Access to one topic is withdrawn, and the connection goes on with the other one. Then it loses that, too.
+    fn access_is_withdrawn(model) {
+        for technique in TECHNIQUES {
+            let lab = Lab::start(model);
+            let hub = &lab.app.hub;
+            let mut page = Page::open(&lab, "a", technique, "");
+            change(&lab, &page.secret, &json!({ "join": ["b"] }));
+            assert_eq!(page.note()["joined"], json!(["b"]), "{technique}");
+            let (mut held, of_chain) = hold(&lab, "a,b");
+            assert_eq!(hub.revoke(|subscriber| subscriber.has_topic("a")), 2, "{technique}");
+            publish(&lab, "a", 0);
+            let number = publish(&lab, "b", 0);
+            let lost = json!({ "left": ["a"], "code": 1008, "sentence": "the access to these topics was withdrawn" });
+            assert_eq!(page.note(), lost, "{technique}");
+            let Item::Message(found, _) = page.next() else { panic!("{technique}: no message") };
+            assert_eq!((found, hub.info("a").unwrap().online.sum()), (number, 0), "{technique}");
+            let answer = held.answer();
+            assert!(answer.status == 403 && answer.text().contains("\"code\":1008"), "{technique}: {}", answer.text());
+            // The chain goes on without the topic.
+            held.get(&format!("/topics/b/long-poll?client=me&control={of_chain}&after={}", id(&lab, number)));
+            eventually("it is held", || lab.stats().held == 1);
+            assert_eq!(hub.revoke(|subscriber| subscriber.client() == Some("me")), 2, "{technique}");
+            assert_eq!(held.answer().status, 403);
+            assert_eq!(page.end(), (1_008, "the access to these topics was withdrawn".to_owned()), "{technique}");
+            eventually("it has left", || lab.stats().streams + lab.stats().websockets == 0);
+        }
+    }
+
+    /// Access is withdrawn again and again while a topic is joined. A join either comes to its end before or is given up, and nothing of the topic
+    /// comes behind that.
+    fn joins_while_access_is_withdrawn(model) {
+        for technique in ["stream?", "ws?"] {
+            let lab = lab(model);
+            for nth in 0..50 {
+                publish(&lab, "b", nth);
+            }
+            let mut page = Page::open(&lab, "a", technique, "");
+            let is_over = AtomicBool::new(false);
+            let (mut joined, mut given_up) = (0, 0);
+            thread::scope(|scope| {
+                let _over = Over(&is_over);
+                let (lab, is_over) = (&lab, &is_over);
+                scope.spawn(move || while !is_over.load(SeqCst) {
+                    lab.app.hub.revoke(|subscriber| subscriber.has_topic("b"));
+                    thread::yield_now();
+                });
+                let mut control = lab.connect();
+                for _ in 0..300 {
+                    let body = json!({ "join": ["b"], "after": "earliest" }).to_string();
+                    let head = format!("POST /topics/a/control?client=me&control={} HTTP/1.1\r\nHost: x", page.secret);
+                    control.send(format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+                    let answer = control.answer();
+                    if answer.status == 503 {
+                        assert!(answer.text().starts_with("access to topics has changed"), "{}", answer.text());
+                        continue;
+                    }
+                    assert_eq!(answer.status, 200, "{technique}: {}", answer.text());
+                    let mut note = page.note();
+                    if note["joined"] == json!(["b"]) {
+                        joined += 1;
+                        note = page.note();
+                        assert_eq!(note["code"], 1008, "{technique}: {note}");
+                    } else {
+                        given_up += 1;
+                        assert_eq!(note["code"], 1012, "{technique}: {note}");
+                    }
+                    assert_eq!(note["left"], json!(["b"]), "{technique}: {note}");
+                    assert_eq!(lab.app.hub.info("b").unwrap().subscribers.sum(), 0, "{technique}");
+                }
+            });
+            log::debug!("{technique}: {joined} joined, {given_up} given up");
+            let number = publish(&lab, "a", 0);
+            let Item::Message(found, _) = page.next() else { panic!("{technique}: no message") };
+            assert_eq!(found, number, "{technique}: it has its first topic still");
         }
     }
 }

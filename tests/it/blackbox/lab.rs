@@ -45,8 +45,11 @@ impl Lab {
 
     /// With a hub of other bounds than the default ones.
     pub fn with_hub(model: IoModel, hub: HubConfig) -> Self {
-        let app = App { hub: Hub::new(hub), ..App::default() };
-        Self::run(app, model, |_| {}, |config| Server::bind("127.0.0.1:0", config))
+        Self::with_app_hub(model, Hub::new(hub), |_| {})
+    }
+
+    pub fn with_app_hub(model: IoModel, hub: Hub, configure: impl FnOnce(&mut Config)) -> Self {
+        Self::run(App { hub, ..App::default() }, model, configure, |config| Server::bind("127.0.0.1:0", config))
     }
 
     pub fn with_on(address: &str, model: IoModel, configure: impl FnOnce(&mut Config)) -> Self {

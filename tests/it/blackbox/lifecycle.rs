@@ -81,7 +81,7 @@ both! {
         crowd.stream.expect_end();
         for client in [&mut crowd.websocket, &mut crowd.pushed_websocket] {
             let close = client.frame();
-            assert_eq!((close.first, &close.payload[..]), (0x88, &1_001_u16.to_be_bytes()[..]));
+            assert_eq!((close.first, &close.payload[..]), (0x88, &b"\x03\xe9this server shuts down"[..]));
             client.send_frame(0x88, &1_001_u16.to_be_bytes());
             client.expect_end();
         }

@@ -29,6 +29,7 @@ mod held;
 mod http;
 mod lab;
 mod last_answer;
+mod last_words;
 mod lifecycle;
 mod logged;
 mod origins;

@@ -122,8 +122,8 @@ fn writers() {
     fourth.send_frame(0x81, b"pusher");
     assert_eq!(fourth.frame().payload, b"given");
     let close = fourth.frame();
-    assert_eq!((close.first, &close.payload[..2]), (0x88, &1_001_u16.to_be_bytes()[..]));
-    fourth.send_frame(0x88, &1_001_u16.to_be_bytes());
+    assert_eq!((close.first, &close.payload[..]), (0x88, &b"\x03\xf5this server has no thread left for this connection"[..]));
+    fourth.send_frame(0x88, &1_013_u16.to_be_bytes());
     fourth.expect_end();
     assert_eq!(lab.stats().thread_refusals, 3);
 }

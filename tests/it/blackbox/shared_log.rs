@@ -13,6 +13,7 @@ use pushlab::push::{
     Record, SharedLog,
 };
 
+use super::last_words::{POLLS, STREAMS, split};
 use super::{Client, IoModel, Lab, NET, both, eventually};
 
 /// The part of the log that all servers see.
@@ -313,24 +314,63 @@ both! {
         let pair = Pair::start(model, |_, shared_log| shared_log.lag_timeout = Duration::from_millis(200));
         pair.log[1].freeze(true);
         let cursor = pair.publish(0, "one");
-        for technique in ["poll", "long-poll", "page"] {
-            let answer = pair.labs[1].connect().fetch(&format!("/topics/a/{technique}?after={cursor}"));
-            assert_eq!((answer.status, answer.field("Retry-After")), (503, Some("2")));
-            assert_eq!(answer.text(), "this server has not received the message of the cursor yet; try again with the same cursor\n");
+        let sentence = "this server has not received the message of the cursor yet; try again with the same cursor";
+        let page_end = format!(
+            "<p class=\"end\">{sentence}</p>\n<p>Code 1013. Again in 2 s. \
+             <a href=\"?every=9&amp;after={cursor}\">Load it now</a></p>\n</body></html>\n"
+        );
+        for (technique, end) in [
+            ("poll?", format!(r#"{{"end":true,"code":1013,"sentence":"{sentence}","retry":2000}}"#)),
+            ("long-poll?format=raw&", format!(r#"{{"end":true,"code":1013,"sentence":"{sentence}","retry":2000}}"#)),
+            // The page loads itself again with the same cursor.
+            ("page?every=9&", page_end),
+        ] {
+            let answer = pair.labs[1].connect().fetch(&format!("/topics/a/{technique}after={cursor}"));
+            assert_eq!((answer.status, answer.field("Retry-After")), (503, Some("2")), "{technique}");
+            assert!(answer.text().ends_with(&end), "{technique}: {}", answer.text());
+            let reload = format!("content=\"2;url=?every=9&amp;after={cursor}\"");
+            assert_eq!(answer.text().contains(&reload), technique.starts_with("page"), "{}", answer.text());
         }
-        let mut stream = pair.labs[1].connect();
-        stream.get(&format!("/topics/a/events?after={cursor}"));
-        assert_eq!(stream.answer_head().status, 200);
-        stream.take_until(b"0\r\n\r\n");
-        let mut websocket = pair.labs[1].connect();
-        websocket.upgrade(&format!("/topics/a/ws?after={cursor}"));
-        let close = websocket.frame();
-        assert_eq!((close.first, &close.payload[..2]), (0x88, &1_013_u16.to_be_bytes()[..]));
-        assert_eq!(pair.hub(1).stats().refused(503), 5);
+        for technique in STREAMS.iter().chain(&POLLS) {
+            let mut open = technique.ask(pair.labs[1].connect(), "a", &cursor);
+            open.take_head();
+            let (seen, (code, said)) = split(open.read_to_end());
+            assert_eq!((seen, code), (vec![], 1_013));
+            assert!(said == sentence || said == "this server is behind the log: come back with your cursor", "{said}");
+        }
+        assert_eq!(pair.hub(1).stats().refused(503), 3 + (STREAMS.len() + POLLS.len()) as u64);
         // A cursor that even the log has not reached is not one of a lag: the client is told of a gap.
         pair.log[1].freeze(false);
         let made_up = format!("{}9", cursor_at(&pair, 0));
         assert!(pair.text(1, &format!("/topics/a/poll?after={made_up}")).contains("\"gap\":true"));
+    }
+
+    /// Requests that wait for the log get their last word when the server shuts down, and when access is withdrawn meanwhile.
+    fn a_wait_for_a_server_is_broken_off(model) {
+        for (is_shutdown, code) in [(true, 1_001), (false, 1_012)] {
+            let pair = Pair::start(model, |_, _| {});
+            pair.log[1].freeze(true);
+            let cursor = pair.publish(0, "one");
+            let targets = ["page?", "poll?", "long-poll?", "poll?callback=f&"];
+            let mut held = targets.map(|target| {
+                let mut client = pair.labs[1].connect();
+                client.get(&format!("/topics/a/{target}after={cursor}"));
+                client
+            });
+            eventually("all wait", || pair.hub(1).log_stats().unwrap().waiting == targets.len() && pair.labs[1].stats().held == 4);
+            if is_shutdown {
+                pair.labs[1].stopper.stop();
+            } else {
+                assert_eq!(pair.hub(1).revoke(|_| true), 0);
+                pair.log[1].freeze(false);
+            }
+            for (client, target) in held.iter_mut().zip(targets) {
+                let answer = client.answer();
+                assert_eq!(answer.status, if target.contains("callback") { 200 } else { 503 }, "{target}");
+                let (json, page) = (format!("{{\"end\":true,\"code\":{code},"), format!("<p>Code {code}."));
+                assert!(answer.text().contains(if target == "page?" { &page } else { &json }), "{target}: {}", answer.text());
+            }
+        }
     }
 
     /// Messages that are gone from memory come from the log.
@@ -441,8 +481,10 @@ both! {
         let last = pair.publish(0, "three");
         pair.log[0].change(|shared| shared.trimmed_to = 2);
         pair.log[1].freeze(false);
-        events.take_until(b"0\r\n\r\n");
-        assert_eq!(websocket.frame().payload, 1_012_u16.to_be_bytes());
+        let sentence = "this server has lost messages of the log: come back with your cursor";
+        let end = format!("event: end\ndata: {{\"end\":true,\"code\":1012,\"sentence\":\"{sentence}\"}}\n\n\r\n0\r\n\r\n");
+        assert!(events.take_until(b"0\r\n\r\n").ends_with(end.as_bytes()));
+        assert_eq!(websocket.frame().payload, [&1_012_u16.to_be_bytes(), sentence.as_bytes()].concat());
         assert!(poll.answer().text().contains(&format!("\"last\":\"{cursor}\"")));
         eventually("the server has moved", || pair.hub(1).last().to_string() == last);
         let answer = all_texts(&pair.labs[1], &cursor);
@@ -536,6 +578,67 @@ both! {
         pair.publish(1, "8");
         let came = String::from_utf8(stream.take_until(b"\"8\"}")).unwrap();
         assert!(!came.contains("\"7\""), "the client has it: {came}");
+    }
+
+    /// Access is withdrawn while the log is read for a join, and the log does not come in time. A held poll that
+    /// was taken out of the hub for the join is told, and a stream goes on.
+    fn a_join_that_waits_for_the_log_is_told(model) {
+        let pair = Pair::start(model, |_, shared_log| shared_log.lag_timeout = NET);
+        let lab = &pair.labs[1];
+        let secret = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap()["control"].as_str().unwrap().to_owned();
+        let change = |secret: &str, body: &str| {
+            let mut client = lab.connect();
+            let head = format!("POST /topics/z/control?client=me&control={secret} HTTP/1.1\r\nHost: x");
+            client.send(format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+            assert_eq!(client.answer().status, 200);
+        };
+        let before = pair.publish(0, "1");
+        let mut stream = lab.connect();
+        stream.get("/topics/z/stream?client=me&control=1");
+        assert_eq!(stream.answer_head().status, 200);
+        let of_stream = secret(&String::from_utf8(stream.take_until(b"\"}\n")).unwrap().lines().find(|line| line.contains("control")).unwrap());
+        let of_poll = secret(lab.connect().fetch("/topics/z/long-poll?client=me&control=1").text());
+        let mut poll = lab.connect();
+        poll.get(&format!("/topics/z/long-poll?client=me&control={of_poll}&after={before}"));
+        eventually("the poll is held", || lab.stats().held == 1);
+        pair.log[1].freeze(true);
+        let ahead = pair.publish(0, "2");
+        let join = format!(r#"{{"join":["a"],"after":"{ahead}"}}"#);
+        change(&of_stream, &join);
+        change(&of_poll, &join);
+        eventually("both wait", || lab.app.hub.log_stats().unwrap().waiting == 2);
+        assert_eq!(lab.app.hub.revoke(|subscriber| subscriber.has_topic("a")), 0, "neither is subscribed to it");
+        pair.log[1].freeze(false);
+        let sentence = "access to topics has changed: come back with your cursor";
+        let answer = poll.answer();
+        let end = format!(r#"{{"end":true,"code":1012,"sentence":"{sentence}"}}"#);
+        assert_eq!((answer.status, answer.text()), (503, &*end));
+        stream.take_until(format!("{{\"left\":[\"a\"],\"code\":1012,\"sentence\":\"{sentence}\"}}\n").as_bytes());
+        lab.app.hub.publish("z", Payload::text("still there")).unwrap();
+        stream.take_until(b"\"still there\"}");
+        assert_eq!(lab.app.hub.info("a").unwrap().subscribers.sum(), 0);
+    }
+
+    /// As above, but the log is behind for too long.
+    fn a_join_that_waits_in_vain_is_told(model) {
+        let pair = Pair::start(model, |_, shared_log| shared_log.lag_timeout = Duration::from_millis(200));
+        let lab = &pair.labs[1];
+        let before = pair.publish(0, "1");
+        let begun = lab.connect().fetch("/topics/z/long-poll?client=me&control=1");
+        let secret = serde_json::from_str::<serde_json::Value>(begun.text()).unwrap()["control"].as_str().unwrap().to_owned();
+        let mut poll = lab.connect();
+        poll.get(&format!("/topics/z/long-poll?client=me&control={secret}&after={before}"));
+        eventually("the poll is held", || lab.stats().held == 1);
+        pair.log[1].freeze(true);
+        let body = format!(r#"{{"join":["a"],"after":"{}"}}"#, pair.publish(0, "2"));
+        let mut control = lab.connect();
+        let head = format!("POST /topics/z/control?client=me&control={secret} HTTP/1.1\r\nHost: x");
+        control.send(format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+        assert_eq!(control.answer().status, 200);
+        let answer = poll.answer();
+        assert_eq!((answer.status, answer.field("Retry-After")), (503, Some("2")));
+        assert!(answer.text().starts_with(r#"{"end":true,"code":1013,"#) && answer.text().ends_with(r#""retry":2000}"#), "{}", answer.text());
+        assert_eq!(lab.app.hub.stats().refused(503), 1);
     }
 
     /// A server that starts later knows the last messages before it accepts clients.

@@ -151,6 +151,7 @@ impl Client {
         for seen in seen {
             match seen {
                 Seen::Gap => self.declared += open.gone,
+                Seen::End(..) => panic!("{what}"),
                 Seen::Message(id, ..) => {
                     self.place = id.split_once('-').unwrap().1.parse().unwrap();
                     (self.cursor, self.is_foreign) = (Some(id), false);

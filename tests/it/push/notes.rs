@@ -1,7 +1,7 @@
 //! What a client with a control channel reads: messages, and notes about its topics.
 
 use pushlab::proto::sse::Decoder;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::slow::sequence;
 
@@ -13,7 +13,7 @@ pub const TECHNIQUES: [&str; 7] =
 pub enum Item {
     /// The number of a message, and its data.
     Message(u64, String),
-    /// A gap, a secret, or a change of the topics.
+    /// A gap, a secret, a change of the topics, or the last word.
     Note(Value),
 }
 
@@ -25,6 +25,13 @@ impl Item {
             Self::Note(note) => note.to_string(),
         }
     }
+}
+
+/// The last word of a WebSocket, which stands in its close frame.
+pub fn close_frame(payload: &[u8]) -> Item {
+    let (code, sentence) = payload.split_at(2);
+    let (code, sentence) = (u16::from_be_bytes(code.try_into().unwrap()), std::str::from_utf8(sentence).unwrap());
+    Item::Note(json!({ "end": true, "code": code, "sentence": sentence }))
 }
 
 fn of_json(text: &str) -> Item {
@@ -54,7 +61,7 @@ fn part(text: &str) -> Option<Item> {
     let (head, body) = text.split_once("\r\n\r\n")?;
     let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name));
     assert_eq!(field("Content-Length: "), Some(&*body.len().to_string()), "{text}");
-    let is_note = field("X-Gap: ").or(field("X-Control: ")).is_some();
+    let is_note = field("X-Gap: ").or(field("X-Control: ")).or(field("X-End: ")).is_some();
     Some(match field("Content-ID: ") {
         Some(id) if field("Content-Type: ") != Some("application/json") => {
             Item::Message(sequence(id.trim_matches(['<', '>'])), body.to_owned())

@@ -26,10 +26,12 @@ fn text(message: &TopicMessage) -> String {
 const LINE: Encoding = Encoding {
     message: |message| Frame::chunk(format!("{}\n", text(message)).as_bytes()),
     gap: Some(|gap| Frame::chunk(format!("gap {}\n", gap.from.map_or("here".to_owned(), |from| from.to_string())).as_bytes())),
+    end: Some(|word| Frame::chunk(format!("end {} {}\n", word.code(), word.sentence()).as_bytes())),
 };
 const TEXT: Encoding = Encoding {
     message: |message| Frame::text(&text(message)),
     gap: Some(|gap| Frame::text(&format!("gap {}", gap.from.map_or("here".to_owned(), |from| from.to_string())))),
+    end: None,
 };
 /// A format that cannot express a gap.
 const BARE_TEXT: Encoding = Encoding { gap: None, ..TEXT };
@@ -202,7 +204,14 @@ fn a_slow_reader_is_told_of_each_hole() {
         cut.block();
         (0..100).for_each(|_| _ = world.publish("a", "0123456789"));
         cut.deliver();
-        assert_eq!(cut.ending(), Some(Ending::Abort), "{target}");
+        assert_eq!(cut.ending(), Some(Ending::Linger), "{target}");
+        cut.unblock();
+        let bytes = cut.bytes();
+        let sentence = "this client reads its messages too slowly";
+        assert!(String::from_utf8_lossy(&bytes).contains(sentence), "{target}");
+        if !target.contains("texts") {
+            assert_eq!(read(target, &bytes).last().map(String::as_str), Some(&*format!("end 4408 {sentence}")), "{target}");
+        }
     }
 }
 
@@ -215,7 +224,7 @@ fn a_publish_encodes_once() {
             ENCODED.fetch_add(1, SeqCst);
             (LINE.message)(message)
         },
-        gap: LINE.gap,
+        ..LINE
     };
     fn serve(call: &Call<'_>, reply: Reply<'_>) {
         reply.stream(Response::text("")).feed(call.subscribe(COUNTED).unwrap());

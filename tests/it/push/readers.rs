@@ -5,12 +5,14 @@ use serde_json::Value;
 
 use crate::session::wire;
 
-/// A message, or a gap, as a client sees it.
+/// A message, a gap or the last word, as a client sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
     /// Id, topic (where the technique tells it), payload.
     Message(String, String, Vec<u8>),
     Gap,
+    /// The last word: its code and its sentence.
+    End(u16, String),
 }
 
 impl Seen {
@@ -18,13 +20,18 @@ impl Seen {
         match self {
             Self::Message(.., payload) => payload,
             Self::Gap => b"(a gap)",
+            Self::End(..) => b"(the end)",
         }
     }
 }
 
-/// An envelope, or a gap.
+/// An envelope, a gap, or the last word.
 #[track_caller]
 pub fn envelope(value: &Value) -> Seen {
+    if value["end"] == true {
+        let code = value["code"].as_u64().and_then(|code| code.try_into().ok()).unwrap();
+        return Seen::End(code, value["sentence"].as_str().unwrap().to_owned());
+    }
     if value["gap"] == true {
         return Seen::Gap;
     }
@@ -68,6 +75,7 @@ pub fn events(mut body: &[u8], is_json: bool) -> (Vec<Seen>, String) {
         seen.push(match event.event {
             _ if is_json => envelope(&serde_json::from_str(event.data).unwrap()),
             "gap" => Seen::Gap,
+            "end" => envelope(&serde_json::from_str(event.data).unwrap()),
             _ => Seen::Message(event.id.to_owned(), String::new(), event.data.as_bytes().to_vec()),
         });
         body = &body[used..];
@@ -95,11 +103,15 @@ pub fn scripts(body: &[u8], callback: &str) -> Vec<Seen> {
 /// Parts, split at the boundary alone, as browsers do.
 #[track_caller]
 pub fn parts(body: &[u8], content_type: &str, is_json: bool) -> Vec<Seen> {
-    let boundary = format!("--{}\r\n", content_type.split_once("boundary=").unwrap().1);
+    let delimiter = format!("--{}", content_type.split_once("boundary=").unwrap().1);
+    let boundary = format!("{delimiter}\r\n");
     let mut rest = body.strip_prefix(boundary.as_bytes()).unwrap();
     let mut seen = Vec::new();
-    while let Some(end) = find(rest, boundary.as_bytes()) {
-        let (part, after) = (&rest[..end], &rest[end + boundary.len()..]);
+    while let Some(end) = find(rest, delimiter.as_bytes()) {
+        let (part, after) = (&rest[..end], &rest[end + delimiter.len()..]);
+        // Two hyphens follow the last delimiter (RFC 2046, section 5.1.1).
+        let is_last = after.starts_with(b"--\r\n");
+        let after = after.strip_prefix(if is_last { &b"--\r\n"[..] } else { b"\r\n" }).unwrap();
         let blank = find(part, b"\r\n\r\n").unwrap();
         let head = std::str::from_utf8(&part[..blank]).unwrap();
         let text = part[blank + 4..].strip_suffix(b"\r\n").unwrap();
@@ -108,11 +120,13 @@ pub fn parts(body: &[u8], content_type: &str, is_json: bool) -> Vec<Seen> {
         let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name));
         assert_eq!(field("Content-Length: "), Some(&*text.len().to_string()));
         seen.push(match field("Content-ID: ") {
+            None if field("X-End: ").is_some() => envelope(&serde_json::from_slice(&payload).unwrap()),
             None => Seen::Gap,
             Some(_) if is_json => envelope(&serde_json::from_slice(&payload).unwrap()),
             Some(id) => Seen::Message(id.trim_matches(['<', '>']).to_owned(), String::new(), payload),
         });
         rest = after;
+        assert_eq!(is_last, matches!(seen.last(), Some(Seen::End(..))), "{head}");
     }
     seen
 }

@@ -12,10 +12,10 @@ use super::wire::{close_frame, get, text_frame};
 fn an_end_of_file_does_not_soften_an_abort() {
     let limits = Limits { output_bytes: 100, queue_bytes: 100, ..Limits::default() };
     let mut rig = Rig::with(Settings { limits, ..Settings::default() });
-    rig.open();
+    rig.send(get("/stream"));
     rig.block();
     for _ in 0..5 {
-        rig.shelf.pusher().push(&Frame::binary(&[0; 90]));
+        rig.shelf.pusher().push(&Frame::chunk(&[b'x'; 90]));
     }
     rig.deliver();
     assert_eq!(rig.ending(), Some(Ending::Abort));

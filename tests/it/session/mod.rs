@@ -17,6 +17,7 @@ mod deflate;
 mod forwarding;
 mod handshakes;
 mod holds;
+mod last_words;
 pub mod layer;
 mod model;
 mod origin;

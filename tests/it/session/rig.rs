@@ -427,6 +427,12 @@ impl Rig {
         self.world.remote.serial.get()
     }
 
+    /// The driver has no thread left for this connection.
+    pub fn refuse_connection(&mut self) {
+        self.driven.session.refuse(1_500, &mut self.out, &self.world.cx());
+        self.work();
+    }
+
     pub fn shut_down(&mut self) {
         self.driven.session.shut_down(1_500, &mut self.out, &self.world.cx());
         self.work();

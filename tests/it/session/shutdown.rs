@@ -5,7 +5,7 @@
 use pushlab::session::{Ending, Response};
 
 use super::rig::Rig;
-use super::wire::{close, close_frame, get, post, upgrade};
+use super::wire::{close_frame, close_with, get, post, upgrade};
 
 #[test]
 fn idle() {
@@ -62,7 +62,7 @@ fn what_a_request_on_its_way_begins_is_ended_at_once() {
     rig.send(&request[..20]);
     rig.shut_down();
     rig.send(&request[20..]);
-    assert!(rig.bytes().ends_with(b"\r\n\r\n\x88\x02\x03\xe9"));
+    assert!(rig.bytes().ends_with(b"\r\n\r\n\x88\x18\x03\xe9this server shuts down"));
     assert_eq!((rig.ending(), rig.due_secs()), (None, Some(5)));
     rig.send(close_frame(1001));
     assert_eq!(rig.ending(), Some(Ending::Flush));
@@ -98,7 +98,7 @@ fn websocket() {
     let mut rig = Rig::new();
     rig.open();
     rig.shut_down();
-    assert_eq!((rig.frames(), rig.ending(), rig.due_secs()), (vec![close(1001)], None, Some(5)));
+    assert_eq!((rig.frames(), rig.ending(), rig.due_secs()), (vec![close_with(1001, "this server shuts down")], None, Some(5)));
     rig.shut_down();
     rig.send(close_frame(1001));
     assert_eq!((rig.ending(), rig.frames()), (Some(Ending::Flush), vec![]));

@@ -150,5 +150,10 @@ pub fn text(text: &str) -> (u8, Vec<u8>) {
 
 /// A close frame without a reason, as [`frames`] gives it.
 pub fn close(code: u16) -> (u8, Vec<u8>) {
-    (CLOSE, code.to_be_bytes().into())
+    close_with(code, "")
+}
+
+/// A close frame, as [`frames`] gives it.
+pub fn close_with(code: u16, reason: &str) -> (u8, Vec<u8>) {
+    (CLOSE, [&code.to_be_bytes(), reason.as_bytes()].concat())
 }

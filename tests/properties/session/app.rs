@@ -9,7 +9,8 @@ use pushlab::proto::http1::Method;
 use pushlab::proto::ws::Message;
 use pushlab::proto::{CloseReason, Frame, sse};
 use pushlab::session::{
-    Feed, Handler, Held, Outcome, Pusher, Reply, Request, Response, Socket, Stream, StreamSource, Upgrade, WebSocketHandler,
+    Feed, Handler, Held, LastWord, Notices, Outcome, Pusher, Reply, Request, Response, Socket, Stream, StreamSource, Upgrade,
+    WebSocketHandler,
 };
 
 use super::super::server::Asked;
@@ -65,6 +66,18 @@ impl App {
     }
 }
 
+/// The last word in a form of its own, or a panic instead.
+struct Words;
+
+impl Notices for Words {
+    fn last_word(&mut self, word: &LastWord) -> Option<Frame> {
+        match word.code() {
+            1001 => give_up(),
+            code => Some(Frame::text(&format!("{code}"))),
+        }
+    }
+}
+
 /// Not an ordinary panic: a hook would report that one.
 fn give_up() -> ! {
     resume_unwind(Box::new("made up"))
@@ -83,6 +96,7 @@ impl Handler for App {
             "/e" => {
                 let mut events = reply.event_stream();
                 events.carry(self.token());
+                events.notices(Words);
                 events.send_event(&sse::Event::data("one\ntwo").id("1")).expect("an event in order");
                 self.shelf().pushers.push(events.pusher());
             }
@@ -114,6 +128,7 @@ impl Handler for App {
                 let mut stream = reply.stream(Response::text(""));
                 self.shelf().pushers.push(stream.pusher());
                 stream.send(b"piece");
+                stream.notices(Words);
             }
             "/t" => {
                 let mut stream = reply.stream(Response::text("t"));
@@ -197,7 +212,7 @@ impl WebSocketHandler for Chat {
             8 => (0..40).for_each(|_| _ = socket.send_text("again and again and again")),
             9 => self.app.shelf().pushers.iter().for_each(|pusher| pusher.push(&Frame::text("from inside"))),
             10 => assert!(socket.waiting_bytes() < 1 << 20 && socket.protocol().is_none_or(|name| name == "two")),
-            11 => {}
+            11 => socket.notices(Words),
             _ => _ = socket.send(message),
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use pushlab::driver::drive::{Driven, Rest, Share, Turn, drive};
 use pushlab::proto::{CloseReason, Frame, Now, Outbox, ProtocolLimits};
 use pushlab::session::{
-    Command, Context, Delivered, Delivery, Ending, HalfClose, Limits, PeerEnd, Response, Session, Settings, SlowConsumer, Stats,
+    Command, Context, Delivered, Delivery, Ending, HalfClose, LastWord, Limits, PeerEnd, Response, Session, Settings, SlowConsumer, Stats,
     Surroundings,
 };
 
@@ -218,6 +218,13 @@ impl World {
         }
     }
 
+    pub(super) fn end_pusher(&mut self, which: usize, word: LastWord) {
+        let given = self.app.shelf();
+        if let Some(pusher) = given.pushers.get(which % given.pushers.len().max(1)) {
+            pusher.end_with(word);
+        }
+    }
+
     pub(super) fn release(&mut self, which: usize, response: Response) {
         let held = {
             let mut given = self.app.shelf();
@@ -264,6 +271,10 @@ impl World {
         self.receive(usize::MAX);
     }
 
+    pub(super) fn refuse(&mut self) {
+        call!(self, |session, out, cx| session.refuse(1_500, out, cx));
+    }
+
     pub(super) fn shut_down(&mut self) {
         call!(self, |session, out, cx| session.shut_down(1_500, out, cx));
     }
@@ -281,6 +292,7 @@ impl World {
         let limits = &self.settings.limits;
         let now = self.stats.snapshot();
         assert!(self.out.len() <= limits.output_bytes + LARGEST_BYTES, "{} bytes of output", self.out.len());
+        assert!(now.slow_told <= now.slow_disconnects);
         assert!(now.open <= 1 && now.held + now.streams + now.websockets <= 1);
         assert_eq!(now.websockets, u64::try_from(self.app.sockets.load(Relaxed)).expect("closed once"));
         assert_eq!((now.accepted, now.write_stalls, now.threads), (1, 0, 0));
@@ -295,7 +307,9 @@ impl World {
             assert!(self.out.len() <= self.out_len_at_end, "nothing is sent after the end");
             assert_eq!(self.app.carried.load(Relaxed), 0, "carried values are dropped at the end");
             let is_lingering = ending == Some(Ending::Linger) && self.wire.sending_ended;
-            assert!(is_lingering || self.deadline().is_none(), "only lingering takes time");
+            let is_telling =
+                now.slow_disconnects > now.slow_told && ending != Some(Ending::Abort) && (!self.out.is_empty() || self.kind.is_layered);
+            assert!(is_lingering || is_telling || self.deadline().is_none(), "only lingering and a last word take time");
         }
         let order = |ending| match ending {
             None => 0,

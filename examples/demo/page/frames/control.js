@@ -40,12 +40,24 @@ function f(message) {
     cursor = message.last;
     display().note(`joined ${message.joined.join(", ")}`);
   } else if (message.left) {
-    display().note(`left ${message.left.join(", ")}${message.why ? `: ${message.why}` : ""}`);
+    display().note(`left ${message.left.join(", ")}${message.sentence ? `: ${message.sentence}` : ""}`);
     for (const topic of message.left) {
       leaving.delete(topic);
-      // A topic that was chosen again meanwhile is joined only now, behind all that was on its way.
-      if (waiting.has(topic)) change({ join: [topic], after: lastOf.get(topic) ?? "earliest" });
+      // The server has withdrawn a topic that the connection had.
+      if (joined.delete(topic)) boxes.find((box) => box.value === topic).checked = false;
     }
+    // A topic that was chosen again meanwhile is joined only now, behind all that was on its way.
+    const again = () => {
+      for (const topic of message.left) {
+        if (secret && waiting.has(topic)) change({ join: [topic], after: lastOf.get(topic) ?? "earliest" });
+      }
+    };
+    // With a code, the server could not join the topic.
+    if (message.code) setTimeout(again, message.retry ?? AGAIN_MS);
+    else again();
+  } else if (message.end) {
+    // The server's last word. The page without end is loaded behind it, and its successor comes then.
+    display().note(message.sentence);
   } else if (message.gap) {
     display().note("messages are missing");
     if (!message.topics && message.from) cursor = message.from;

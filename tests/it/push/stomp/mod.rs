@@ -2,7 +2,7 @@
 //!
 //! Covers: push::stomp::endpoint, push::stomp::connection, push::stomp::shared
 
-mod client;
+pub mod client;
 mod heart_beats;
 mod queues;
 mod refusals;
