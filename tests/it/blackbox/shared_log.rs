@@ -596,7 +596,8 @@ both! {
         let mut stream = lab.connect();
         stream.get("/topics/z/stream?client=me&control=1");
         assert_eq!(stream.answer_head().status, 200);
-        let of_stream = secret(&String::from_utf8(stream.take_until(b"\"}\n")).unwrap().lines().find(|line| line.contains("control")).unwrap());
+        let first = String::from_utf8(stream.take_until(b"\"}\n")).unwrap();
+        let of_stream = secret(first.lines().find(|line| line.contains("control")).unwrap());
         let of_poll = secret(lab.connect().fetch("/topics/z/long-poll?client=me&control=1").text());
         let mut poll = lab.connect();
         poll.get(&format!("/topics/z/long-poll?client=me&control={of_poll}&after={before}"));

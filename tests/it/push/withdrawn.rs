@@ -67,7 +67,9 @@ fn a_connection_without_a_subscription_that_is_left_ends() {
         assert_eq!(twin.next(), [end(1_008, REVOKED)], "{technique}");
         assert_eq!(["a", "b"].map(|topic| (subscribers(&world, topic), online(&world, topic))), [(0, 0); 2], "{technique}");
         let mut pages = [page, twin];
-        pages.iter_mut().for_each(|page| page.rig.eof());
+        for page in &mut pages {
+            page.rig.eof();
+        }
         for page in &pages {
             expect(&change(&world, "a", "me", &page.secret, r#"{"leave":"all"}"#), 404, "this client has no open");
         }
@@ -239,7 +241,7 @@ fn same(one: &str, two: &str) -> bool {
 
 #[test]
 fn a_shutdown_is_told_behind_all_that_was_sent() {
-    let word = json!({ "end": true, "code": 1001, "sentence": "this server shuts down", "retry": 1500 });
+    let told = json!({ "end": true, "code": 1001, "sentence": "this server shuts down", "retry": 1500 });
     for technique in TECHNIQUES {
         let world = World::new();
         let mut page = Page::open(&world, "a", technique);
@@ -248,15 +250,15 @@ fn a_shutdown_is_told_behind_all_that_was_sent() {
         world.publish("b", "one");
         page.rig.deliver();
         page.rig.shut_down();
-        let word = if technique == "ws?" { end(1_001, "this server shuts down") } else { word.to_string() };
-        assert_eq!(page.next(), ["1", &word], "{technique}");
+        let last = if technique == "ws?" { end(1_001, "this server shuts down") } else { told.to_string() };
+        assert_eq!(page.next(), ["1", &last], "{technique}");
     }
     let world = World::new();
     let (secret, last, mut rig) = chain(&world, "a");
     rig.shut_down();
     let answer = rig.answer();
     assert_eq!((answer.status, answer.field("Retry-After")), (503, Some("2")));
-    assert_eq!(serde_json::from_str::<Value>(answer.text()).unwrap(), word);
+    assert_eq!(serde_json::from_str::<Value>(answer.text()).unwrap(), told);
     assert_eq!((online(&world, "a"), subscribers(&world, "a")), (1, 0), "its grace time has begun");
     // Another server, or this one if it goes on, takes the next poll of the chain.
     let mut rig = hold(&world, "a", &secret, &last);
