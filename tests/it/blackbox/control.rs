@@ -373,7 +373,6 @@ both! {
             }
             let mut page = Page::open(&lab, "a", technique, "");
             let is_over = AtomicBool::new(false);
-            let (mut joined, mut given_up) = (0, 0);
             thread::scope(|scope| {
                 let _over = Over(&is_over);
                 let (lab, is_over) = (&lab, &is_over);
@@ -394,18 +393,15 @@ both! {
                     assert_eq!(answer.status, 200, "{technique}: {}", answer.text());
                     let mut note = page.note();
                     if note["joined"] == json!(["b"]) {
-                        joined += 1;
                         note = page.note();
                         assert_eq!(note["code"], 1008, "{technique}: {note}");
                     } else {
-                        given_up += 1;
                         assert_eq!(note["code"], 1012, "{technique}: {note}");
                     }
                     assert_eq!(note["left"], json!(["b"]), "{technique}: {note}");
                     assert_eq!(lab.app.hub.info("b").unwrap().subscribers.sum(), 0, "{technique}");
                 }
             });
-            log::debug!("{technique}: {joined} joined, {given_up} given up");
             let number = publish(&lab, "a", 0);
             let Item::Message(found, _) = page.next() else { panic!("{technique}: no message") };
             assert_eq!(found, number, "{technique}: it has its first topic still");

@@ -179,7 +179,7 @@ fn a_join_is_refused_if_access_changes_while_it_is_checked() {
     for secret in &secrets {
         let post = |body: &str| ask(&wire::post(&format!("/topics/a/control?client=me&control={secret}"), body)).0;
         expect(&post(r#"{"join":["b"]}"#), 503, "access to topics has changed while this request was checked: send it again");
-        // Nothing has changed, and who leaves alone is not asked.
+        // Nothing has changed, and the policy is not asked about a leave.
         assert_eq!(post(r#"{"leave":["b"]}"#).text(), "{\"topics\":[\"a\"]}\n");
     }
     assert_eq!((stream.deliver(), held.deliver(), held.stats().held), (0, 0, 1));
