@@ -50,17 +50,6 @@ pub(crate) enum Sink {
 pub(crate) struct WaitingPoll {
     pub(crate) held: Held,
     pub(crate) answers: Arc<PollAnswers>,
-    pub(crate) succession: Succession,
-}
-
-/// Which next poll of a client ends a held one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Succession {
-    /// The next poll for the same topics.
-    Client,
-    /// The next poll of the same chain, which `channels` knows. Another chain of the client is left
-    /// alone.
-    Chain,
 }
 
 /// The token of a client, and the topics to which the client subscribes.
@@ -213,16 +202,15 @@ impl State {
                 }
             }
         }
-        // The client's earlier poll is removed after the new subscriber is inserted: a removal
-        // changes the next free index of the slab, and `key` contains that index.
-        let mut earlier = None;
-        if let (Sink::Poll(WaitingPoll { succession: Succession::Client, .. }), Some(client)) = (&sink, &client) {
-            earlier = self.polls_of_clients.insert(client.clone(), key);
-        }
         let slot = self.subscribers.insert((key, Subscriber { slots: slots.clone(), technique, client, sink }));
         debug_assert_eq!(slot, index_of(key), "`next_key` and `insert` run under one lock");
-        if let Some(key) = earlier {
-            self.end_poll(key);
+    }
+
+    /// Ends the client's earlier poll for the same topics. The caller has inserted the new one: a
+    /// removal changes the next free index of the slab, which the new key contains.
+    pub(super) fn succeed_poll(&mut self, client: ClientKey, key: u64) {
+        if let Some(earlier) = self.polls_of_clients.insert(client, key) {
+            self.end_poll(earlier);
         }
     }
 

@@ -15,7 +15,7 @@ use super::channels::{Carrier, Drops};
 use super::control::ChannelGuard;
 use super::hub::Hub;
 use super::lookup::{Lookup, Search};
-use super::state::{ClientKey, Sink, State, Succession, WaitingPoll};
+use super::state::{ClientKey, Sink, State, WaitingPoll};
 use super::subscribe_error::SubscribeError;
 use super::topic_table::TopicSlots;
 use crate::push::log::{Patience, Reading};
@@ -155,24 +155,28 @@ impl Hub {
         // `carry` and `hold` run under the lock, so that no message is published before the poll
         // waits. They call nothing of the application, and they do not drop the guard, which would
         // take the lock again.
-        let (key, identity, succession) = if let Some((client, serial)) = channel {
+        let (key, identity, named) = if let Some((client, serial)) = channel {
             let (token, topics) = &client;
             let key = state.next_key();
             if let Some(channel) = state.channels.get(token, serial) {
                 channel.carrier = Carrier::Poll { key, entered: topics.clone() };
             }
             reply.carry(ChannelGuard { hub: self.clone(), client: Arc::clone(token), serial });
-            (key, Identity::Client(client), Succession::Chain)
+            // The chain ends its earlier poll. Another chain of the client is left alone.
+            (key, Identity::Client(client), None)
         } else {
             let guard = self.new_guard(&mut state, parameters, &slots);
             let (key, identity) = (guard.key, guard.identity.clone());
             reply.carry(guard);
-            (key, identity, Succession::Client)
+            (key, identity, parameters.named_key())
         };
         let answers = state.poll_answers(form, missed.last);
         let held = reply.hold_with(wait, Arc::<PollAnswers>::clone(&answers));
-        let sink = Sink::Poll(WaitingPoll { held, answers, succession });
+        let sink = Sink::Poll(WaitingPoll { held, answers });
         state.insert_subscriber(key, &slots, parameters.technique, parameters.named_key(), sink);
+        if let Some(client) = named {
+            state.succeed_poll(client, key);
+        }
         identity.enter(&mut state, parameters.technique, now);
         HoldOutcome::Held
     }
