@@ -16,8 +16,9 @@
 //! | `counters` | the counters of `/stats`, with the limits on threads |
 //! | `broker/` | a small message broker: streams on disk, over STOMP |
 //! | `signals` | Ctrl-C and SIGTERM |
-//! | `push.js` | a subscription by any technique, in the browser |
-//! | `fallback.js` | the next technique if one does not work |
+//! | `older.js` | four techniques more for the client of `examples/client/` |
+//! | `meter.js` | the requests and bytes of a subscription |
+//! | `states.js` | the states of a subscription, in words |
 //! | `clock.js` | the server's clock, as the page knows it |
 //! | `base.css` | colours and fonts, light and dark |
 //!
@@ -230,14 +231,20 @@ pub(crate) const fn model_name(io: IoModel) -> &'static str {
 /// The files that every page loads.
 pub(crate) fn asset(path: &str) -> Option<Response> {
     match path {
-        "/push.js" => Some(file("text/javascript; charset=utf-8", include_str!("push.js"))),
-        "/fallback.js" => Some(file("text/javascript; charset=utf-8", include_str!("fallback.js"))),
-        "/clock.js" => Some(file("text/javascript; charset=utf-8", include_str!("clock.js"))),
+        "/pushlab.js" => Some(script(include_str!("../client/pushlab.js"))),
+        "/older.js" => Some(script(include_str!("older.js"))),
+        "/meter.js" => Some(script(include_str!("meter.js"))),
+        "/states.js" => Some(script(include_str!("states.js"))),
+        "/clock.js" => Some(script(include_str!("clock.js"))),
         // A browser requests this path by itself, and logs a 404 as an error.
         "/favicon.ico" => Some(Response::no_content().field("Cache-Control", "max-age=86400")),
         "/base.css" => Some(file("text/css; charset=utf-8", include_str!("base.css"))),
         _ => None,
     }
+}
+
+fn script(text: &'static str) -> Response {
+    file("text/javascript; charset=utf-8", text)
 }
 
 /// The response with a file of a page. The browser must revalidate it each time, so that a new

@@ -27,6 +27,9 @@ async function check(io) {
   await untilCounting(page, OPEN, 20, "after 20 messages");
   assert.ok(await page.isHidden("#trouble"), "no trouble is shown");
   await picture(page, `demo-${io}`);
+  // What went over the wire is more than the messages, by every technique.
+  const panels = await page.evaluate(() => window.pushlab.panels.map(({ key, isOpen, payloadBytes, downBytes }) => ({ key, isOpen, payloadBytes, downBytes })));
+  for (const { key, isOpen, payloadBytes, downBytes } of panels) assert.ok(!isOpen || downBytes > payloadBytes, `${key}: ${downBytes} bytes for ${payloadBytes}`);
 
   await cut(page, OPEN);
   await untilCounting(page, OPEN, 20, "after a cut");

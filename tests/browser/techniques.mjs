@@ -19,14 +19,17 @@ const numbered = (from, to) => Array.from({ length: to - from }, (_, index) => `
 const subscribe = (page, techniques, topic) =>
   page.evaluate(
     async ([keys, name]) => {
-      const { Subscription, TECHNIQUES, token } = await import("/push.js");
-      window.all = Object.keys(TECHNIQUES);
+      const client = await import("/pushlab.js");
+      await import("/older.js");
       window.got = Object.fromEntries(keys.map((key) => [key, []]));
       window.gaps = 0;
-      window.subscriptions = keys.map((key) => {
-        const hooks = { message: ({ data }) => window.got[key].push(data), gap: () => (window.gaps += 1) };
-        return new Subscription(key, name, hooks, { every: 1, client: token() });
-      });
+      window.begin = (key, after) =>
+        client.subscribe("/topics", {
+          ...{ topics: name, technique: key, after, everyS: 1, client: client.token(), retryMs: [100, 4000] },
+          onmessage: ({ data }) => window.got[key].push(data),
+          ongap: () => (window.gaps += 1),
+        });
+      window.subscriptions = keys.map((key) => window.begin(key));
     },
     [techniques, topic],
   );
@@ -60,8 +63,11 @@ async function onceAndInOrder(server, techniques) {
   await untilAll(page, 20, "after 20 messages");
 
   // Messages that are published during the cut must arrive after it.
-  await page.evaluate(() => window.subscriptions.forEach((subscription) => subscription.cut(500)));
+  await page.evaluate(() => window.subscriptions.forEach((subscription) => subscription.close()));
   for (const text of numbered(20, 30)) await publish(server, topic, text);
+  await page.evaluate((keys) => {
+    window.subscriptions = window.subscriptions.map(({ cursor }, at) => window.begin(keys[at], cursor));
+  }, techniques);
   await untilAll(page, 30, "after a cut");
   for (const text of numbered(30, 40)) await publish(server, topic, text);
   await untilAll(page, 40, "after coming back");
@@ -74,7 +80,7 @@ async function onceAndInOrder(server, techniques) {
   for (const text of HOSTILE) await publish(server, topic, text);
   await untilAll(page, 50 + HOSTILE.length, "after hostile payloads");
   await eachGot(page, [...numbered(0, 50), ...HOSTILE], "in the end");
-  await page.evaluate(() => Promise.all(window.subscriptions.map((subscription) => subscription.close())));
+  await page.evaluate(() => window.subscriptions.forEach((subscription) => subscription.close()));
   await closePage(page);
 }
 
@@ -89,21 +95,24 @@ async function closesAtMessage(server, techniques) {
   const [first] = [await publish(server, topic, "first"), await publish(server, topic, "second")];
   const ended = await page.evaluate(
     async ([keys, name]) => {
-      const { Subscription } = await import("/push.js");
-      const end = async (key) => {
-        const got = [];
-        const asked = await new Promise((closed) => {
-          const message = ({ data }) => {
-            got.push(data);
-            window[key].close();
-            closed(window[key].requests);
-          };
-          window[key] = new Subscription(key, name, { message }, { after: "earliest", every: 1 });
+      const client = await import("/pushlab.js");
+      await import("/older.js");
+      const end = (key) =>
+        new Promise((closed) => {
+          const got = [];
+          let asked = 0;
+          const subscription = client.subscribe("/topics", {
+            ...{ topics: name, technique: key, after: "earliest", everyS: 1 },
+            onmessage: ({ data }) => {
+              got.push(data);
+              subscription.close();
+              asked = 0;
+              // A subscription that continues to send requests sends one in this time.
+              setTimeout(() => closed({ key, got, cursor: subscription.cursor, asked }), 1500);
+            },
+            onwire: (kind) => (asked += kind === "request" ? 1 : 0),
+          });
         });
-        // A subscription that continues to send requests does not finish.
-        await Promise.race([window[key].finished, new Promise((late) => setTimeout(late, 10_000))]);
-        return { key, got, cursor: window[key].cursor, asked: window[key].requests - asked };
-      };
       return Promise.all(keys.map(end));
     },
     [techniques, topic],
@@ -133,18 +142,18 @@ async function changesTechnique(server) {
   for (const [turn, technique] of ["events", "long-poll", "ws"].entries()) {
     await page.evaluate(
       async (key) => {
-        const { Subscription } = await import("/push.js");
+        const { subscribe: begin } = await import("/pushlab.js");
         window.count = 0;
-        const hooks = { message: ({ topic, data }) => (window.seen(topic, data), (window.count += 1)) };
-        window.subscription = new Subscription(key, ["one", "two"], hooks, { after: window.cursor });
+        const onmessage = ({ topic, data }) => (window.seen(topic, data), (window.count += 1));
+        window.subscription = begin("/topics", { topics: ["one", "two"], technique: key, after: window.cursor, onmessage });
       },
       technique,
     );
     await page.waitForFunction(() => window.subscription.state === "live", null, PATIENCE);
     await say(turn * 10, turn * 10 + 5);
     await page.waitForFunction((wanted) => window.count >= wanted, turn === 0 ? 5 : 10, PATIENCE);
-    await page.evaluate(async () => {
-      await window.subscription.close();
+    await page.evaluate(() => {
+      window.subscription.close();
       window.cursor = window.subscription.cursor;
     });
     // These messages are published while no subscription is open.

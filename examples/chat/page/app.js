@@ -1,14 +1,15 @@
 // The chat's page: the people online, the messages, and the technique that delivers them.
 //
-// Owns what the user sees and does. Leaves the connection to fallback.js. Text from other people is
+// Owns what the user sees and does. Leaves the connection to pushlab.js. Text from other people is
 // only ever set as the text content of an element, so that it cannot become markup.
 
-import { Fallback, titleOf } from "/fallback.js";
-import { sleep } from "/push.js";
+import { sleep, subscribe, techniques } from "/pushlab.js";
+import { wordsOf } from "/states.js";
 
 const TECHNIQUES = ["ws", "events", "long-poll"];
 const SHORT = { ws: "WebSocket", events: "SSE + POST", "long-poll": "long polling" };
 const PATIENCE_MS = 8000;
+const RETRY_MS = [500, 4000]; // the shortest and the longest back-off
 const LINES_MAX = 1000; // older lines are removed
 const PEOPLE_MS = 1000; // between two requests for the people online
 const GROWN_PX = 128;
@@ -18,7 +19,7 @@ const log = $("log");
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 
 let me = null;
-let fallback = null;
+let subscription = null;
 
 // ---- The server ---------------------------------------------------------------------------------
 
@@ -62,20 +63,37 @@ async function join(name, token) {
     log.replaceChildren();
     for (const envelope of answer.history) take(envelope);
   }
-  const after = fallback?.cursor ?? answer.after;
-  await fallback?.close();
-  const hooks = { message: take, gap, state, technique, fell, refused };
-  // The client name is the person's id. It keeps the person online between two polls. The cookie
-  // has the secret.
-  fallback = new Fallback(wanted(), answer.topics, hooks, { after, client: answer.id, presence: true });
+  listen(subscription?.cursor ?? answer.after);
   lookAround();
+}
+
+/** Subscribes by the chosen technique. */
+function listen(after) {
+  subscription?.close();
+  subscription = subscribe("/topics", {
+    topics: me.topics,
+    technique: wanted(),
+    after,
+    // The client name is the person's id. It keeps the person online between two polls. The cookie
+    // has the secret.
+    client: me.id,
+    presence: true,
+    retryMs: RETRY_MS,
+    onmessage: take,
+    ongap: gap,
+    onstate: state,
+  });
+}
+
+function stopListening() {
+  subscription?.close();
+  subscription = null;
 }
 
 async function leave() {
   const { token } = me;
   me = null;
-  fallback.close();
-  fallback = null;
+  stopListening();
   enter("closed", "not connected");
   show($("room"), false);
   show($("fell"), false);
@@ -119,8 +137,7 @@ async function refused(status, words) {
   } catch (error) {
     if (error.status === 409) {
       me = null;
-      fallback.close();
-      fallback = null;
+      stopListening();
       enter("closed", "not connected");
       show($("room"), false);
       askName(error.message);
@@ -143,24 +160,21 @@ for (const name of TECHNIQUES) $("technique").add(new Option(nameOf(name), name)
 
 $("technique").addEventListener("change", () => {
   show($("fell"), false);
-  fallback?.choose(wanted());
+  if (me) listen(subscription?.cursor);
 });
 
 function nameOf(name) {
-  return name === "events" ? "SSE + POST" : titleOf(name);
+  return name === "events" ? "SSE + POST" : techniques[name].title;
 }
 
-function technique() {
-  document.body.dataset.technique = fallback?.technique ?? wanted()[0];
-}
-
-function state(now, words) {
-  const name = nameOf(fallback?.technique ?? wanted()[0]);
-  enter(now, now === "live" ? name : `${name}: ${words}`);
-  if (now === "live") {
-    technique();
-    tell($("trouble"), "");
-  }
+function state(now, detail) {
+  if (now === "closed") return;
+  const name = nameOf(detail.technique);
+  if (detail.fell) fell(detail.fell, detail.technique);
+  document.body.dataset.technique = detail.technique;
+  enter(now, now === "live" ? name : `${name}: ${wordsOf(now, detail)}`);
+  if (now === "live") tell($("trouble"), "");
+  if (detail.status) refused(detail.status, detail.reason);
 }
 
 function enter(now, words) {
@@ -168,7 +182,7 @@ function enter(now, words) {
   $("words").textContent = words;
 }
 
-function fell(from, next, reason) {
+function fell({ technique: from, reason }, next) {
   const last = $("fell").hidden ? "" : `${$("fell").textContent} `;
   tell($("fell"), `${last}${nameOf(from)} does not get through (${reason}): ${nameOf(next)} instead.`);
 }

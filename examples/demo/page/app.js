@@ -3,7 +3,7 @@
 // Owns the panels' order, the controls and the server's figures. Leaves each subscription to
 // panel.js.
 
-import { publish, sleep, token } from "/push.js";
+import { sleep, token } from "/pushlab.js";
 import { compareClocks, describeClock, wallClock } from "/clock.js";
 import { SHARED } from "./connections.js";
 import { Newest } from "./newest.js";
@@ -11,7 +11,7 @@ import { bytes, Panel } from "./panel.js";
 
 const RENDER_MS = 250;
 const STATS_MS = 1000;
-const PATIENCE_MS = 4000; // for an answer from /stats
+const PATIENCE_MS = 4000; // for an answer of the server
 const FREEZE_MS = 8000;
 
 // From the oldest technique to the newest. The two in ON_DEMAND are opened by the user only: with
@@ -46,7 +46,7 @@ for (const panel of panels) {
 }
 
 function showConnections() {
-  const count = panels.filter((panel) => panel.isHeld && ["connecting", "live", "behind", "down"].includes(panel.element.dataset.state)).length;
+  const count = panels.filter((panel) => panel.isHeld && ["connecting", "live", "behind", "down", "paused"].includes(panel.element.dataset.state)).length;
   $("held").textContent = `${count} of ${SHARED}`;
 }
 
@@ -93,8 +93,10 @@ const authorization = () => {
 $("publish").onsubmit = async (event) => {
   event.preventDefault();
   try {
-    const id = await publish("notes", $("note").value, { headers: authorization() });
-    $("published").textContent = `published as ${id}`;
+    const headers = { "Content-Type": "text/plain; charset=utf-8", ...authorization() };
+    const response = await fetch("/topics/notes", { method: "POST", body: $("note").value, headers, signal: AbortSignal.timeout(PATIENCE_MS) });
+    if (!response.ok) throw new Error((await response.text()).trim());
+    $("published").textContent = `published as ${(await response.json()).id}`;
     $("note").value = "";
   } catch (error) {
     $("published").textContent = `not published: ${error.message}`;

@@ -6,7 +6,7 @@
 //
 // Owns taking and releasing these four. Leaves opening the real connections to the techniques.
 
-import { sleep } from "/push.js";
+import { sleep } from "/pushlab.js";
 
 export const SHARED = 4;
 const AGAIN_MS = 400;

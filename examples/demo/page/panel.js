@@ -1,9 +1,12 @@
 // One technique's panel: its subscription, and the figures about it.
 //
 // Owns the counts of messages, losses and latencies, and their display. Leaves the connection to
-// push.js.
+// pushlab.js, and the count of requests and bytes to meter.js.
 
-import { bytesOf, Subscription, TECHNIQUES } from "/push.js";
+import { sleep, subscribe, techniques } from "/pushlab.js";
+import "/older.js";
+import { bytesOf, Meter } from "/meter.js";
+import { wordsOf } from "/states.js";
 import { serverClock } from "/clock.js";
 import { takeConnection } from "./connections.js";
 import { partsOf } from "./newest.js";
@@ -11,6 +14,7 @@ import { partsOf } from "./newest.js";
 const WINDOW = 500; // latencies kept for the percentiles
 const CHART = 120; // latencies in the chart
 const CUT_MS = 3000;
+const RETRY_MS = [500, 4000]; // the shortest and the longest back-off
 const EVERY_S = 2; // between polls, and between reloads
 const GRACE_MS = 1000; // the time that a message may take without the panel being behind, beside the time between two polls
 const POLLS = new Set(["page", "poll", "jsonp"]);
@@ -35,7 +39,7 @@ export class Panel {
   #words = "closed";
   #isFresh = false; // there was no interruption since the last latency was measured
   #lastOfRun = new Map(); // by the run of a server, the number of its last quote
-  #past = { requests: 0, downBytes: 0 }; // of closed subscriptions
+  #meter = new Meter();
   #cursor = null;
   #subscription = null;
   #opening = null;
@@ -48,14 +52,14 @@ export class Panel {
     this.#newest = newest;
     this.#graceMs = GRACE_MS + (POLLS.has(key) ? EVERY_S * 1000 : 0);
     this.client = `${client}.${key}`;
-    this.technique = TECHNIQUES[key];
+    this.technique = techniques[key];
     this.element = document.getElementById("panel").content.firstElementChild.cloneNode(true);
     this.element.dataset.key = key;
     this.element.querySelector("h2").textContent = this.technique.title;
     this.element.querySelector("h2").id = `title-${key}`;
     this.element.setAttribute("aria-labelledby", `title-${key}`);
     this.element.querySelector(".path").textContent = `GET /topics/feed,notes/${ENDPOINTS[key] ?? key}`;
-    this.element.querySelector(".cut").onclick = () => this.#subscription?.cut(CUT_MS);
+    this.element.querySelector(".cut").onclick = () => this.#cut();
     if (key === "page") this.element.querySelector(".frame").hidden = false;
     this.#enter("closed");
     document.getElementById("panels").append(this.element);
@@ -70,11 +74,11 @@ export class Panel {
   }
 
   get requests() {
-    return this.#past.requests + (this.#subscription?.requests ?? 0);
+    return this.#meter.requests;
   }
 
   get downBytes() {
-    return this.#past.downBytes + (this.#subscription?.downBytes ?? 0);
+    return this.#meter.downBytes;
   }
 
   /**
@@ -97,31 +101,45 @@ export class Panel {
     } catch {
       return; // the panel was closed meanwhile
     }
-    const container = this.element.querySelector(".frame");
-    this.#subscription = new Subscription(
-      this.key,
-      ["feed", "notes"],
-      {
-        message: (envelope) => (envelope.topic === "feed" ? this.#take(envelope) : this.#takeNote(envelope)),
-        gap: () => this.#takeGap(),
-        state: (state, words) => this.#enter(state, words),
-      },
-      { after: this.#cursor, client: this.client, every: EVERY_S, container: this.key === "page" ? container : undefined },
-    );
+    this.#subscribe();
+  }
+
+  #subscribe() {
+    this.#subscription = subscribe("/topics", {
+      topics: ["feed", "notes"],
+      technique: this.key,
+      after: this.#cursor,
+      client: this.client,
+      everyS: EVERY_S,
+      container: this.key === "page" ? this.element.querySelector(".frame") : undefined,
+      retryMs: RETRY_MS,
+      onmessage: (envelope) => (envelope.topic === "feed" ? this.#take(envelope) : this.#takeNote(envelope)),
+      ongap: () => this.#takeGap(),
+      onstate: (state, detail) => state !== "closed" && this.#enter(state, wordsOf(state, detail)),
+      onwire: this.#meter.onwire,
+    });
+  }
+
+  #unsubscribe() {
+    this.#cursor = this.#subscription?.cursor ?? this.#cursor;
+    this.#subscription?.close();
+    this.#subscription = null;
+  }
+
+  /** Ends the connection as a lost network would, and resumes after a pause. */
+  async #cut() {
+    const { signal } = this.#opening;
+    this.#unsubscribe();
+    this.#enter("cut", `cut for ${CUT_MS / 1000} s`);
+    await sleep(CUT_MS, signal);
+    if (!signal.aborted) this.#subscribe();
   }
 
   close() {
     if (!this.isOpen) return;
     this.#opening.abort();
     this.#opening = null;
-    if (this.#subscription) {
-      const { cursor, requests, downBytes } = this.#subscription;
-      this.#subscription.close();
-      this.#cursor = cursor;
-      this.#past.requests += requests;
-      this.#past.downBytes += downBytes;
-      this.#subscription = null;
-    }
+    this.#unsubscribe();
     this.#release();
     this.#release = () => {};
     this.#enter("closed");

@@ -1,9 +1,12 @@
 // The feeds' page: one subscription to all topics, and a card for each figure.
 //
-// Owns what the user sees. Leaves the connection to push.js. The page never requests figures: the
+// Owns what the user sees. Leaves the connection to pushlab.js. The page never requests figures: the
 // server pushes all of them.
 
-import { Subscription, TECHNIQUES } from "/push.js";
+import { subscribe, techniques } from "/pushlab.js";
+import "/older.js";
+import { Meter } from "/meter.js";
+import { wordsOf } from "/states.js";
 
 const TOPICS = ["monitor", "quotes", "plug"];
 const SHOWN_S = 120; // the longest time that a chart shows
@@ -192,44 +195,45 @@ function plug({ at, action, kind, name }) {
 
 const SHOW = { monitor, quotes: quote, plug };
 let subscription = null;
-// The messages of all subscriptions before this one.
-let before = 0;
+let meter = null;
+let messages = 0; // of this subscription
+let before = 0; // of all subscriptions before this one
 
 function begin(technique) {
-  before += subscription?.messages ?? 0;
+  before += messages;
+  messages = 0;
+  meter = new Meter();
   const after = subscription?.cursor ?? "earliest";
-  subscription?.close();
-  let mine = null;
-  const isCurrent = () => mine === null || mine === subscription;
-  const hooks = {
-    message: ({ topic, data }) => {
-      if (!isCurrent()) return;
+  subscription?.close(); // a closed subscription calls no hook any more
+  subscription = subscribe("/topics", {
+    topics: TOPICS,
+    technique,
+    after,
+    onmessage: ({ topic, data }) => {
+      messages += 1;
       counts.set(topic, counts.get(topic) + 1);
       SHOW[topic](JSON.parse(data));
     },
-    gap: () => {
-      if (isCurrent()) $("gap").hidden = false;
-    },
-    state: (state, words) => {
-      if (!isCurrent()) return;
+    ongap: () => ($("gap").hidden = false),
+    onstate: (state, detail) => {
       document.body.dataset.state = state;
       document.body.dataset.technique = technique;
-      $("words").textContent = words;
+      $("words").textContent = wordsOf(state, detail);
     },
-  };
-  mine = new Subscription(technique, TOPICS, hooks, { after });
-  subscription = mine;
+    onwire: meter.onwire,
+  });
 }
 
 function account() {
-  $("messages").textContent = before + subscription.messages;
+  $("messages").textContent = before + messages;
   $("messages").dataset.last = subscription.cursor;
-  $("requests").textContent = subscription.requests;
-  $("bytes").textContent = subscription.messages > 0 ? bytes(subscription.downBytes / subscription.messages) : "–";
+  $("requests").textContent = meter.requests;
+  $("bytes").textContent = messages > 0 ? bytes(meter.downBytes / messages) : "–";
   $("topics").textContent = [...counts].map(([topic, count]) => `${topic} ${count}`).join(", ");
 }
 
-for (const [name, { title }] of Object.entries(TECHNIQUES)) $("technique").add(new Option(title, name));
+const isOffered = ([, { works }]) => works({ WebSocket, base: location.origin });
+for (const [name, { title }] of Object.entries(techniques).filter(isOffered)) $("technique").add(new Option(title, name));
 $("technique").value = "events";
 $("technique").addEventListener("change", () => begin($("technique").value));
 

@@ -3,9 +3,9 @@
 // Owns what the user sees and does. Leaves the connections to clients.js, and the rules of the account
 // to account.js.
 
-import { Subscription, sleep, token } from "/push.js";
+import { sleep, subscribe, token } from "/pushlab.js";
 import { Ledger, Receipt } from "/account.js";
-import { PushClient, Servers, StompClient } from "/clients.js";
+import { PushClient, RETRY_MS, Servers, StompClient } from "/clients.js";
 
 const TOPIC = "mq";
 const LOOK_MS = 1000; // between two looks at the servers' figures
@@ -138,15 +138,14 @@ function takeProcesses(processes) {
   begin();
 }
 
-new Subscription(
-  "events",
-  "processes",
-  {
-    message: ({ data }) => takeProcesses(JSON.parse(data)),
-    state: (state) => tell(state === "down" ? "The server of this page does not answer. It has ended, or cannot be reached." : ""),
-  },
-  { after: "earliest" },
-);
+subscribe("/topics", {
+  topics: "processes",
+  technique: "events",
+  after: "earliest",
+  retryMs: RETRY_MS,
+  onmessage: ({ data }) => takeProcesses(JSON.parse(data)),
+  onstate: (state) => tell(state === "live" || state === "connecting" ? "" : "The server of this page does not answer. It has ended, or cannot be reached."),
+});
 
 const LOG_WORDS = { following: "follows the log", "catching-up": "reads the log", away: "log away" };
 

@@ -3,9 +3,11 @@
 // Owns the choice of the server, the reconnection, and the cursor that goes along. Leaves what the
 // messages mean to account.js, and the page to app.js.
 
-import { Subscription } from "/push.js";
+import { subscribe } from "/pushlab.js";
+import { wordsOf } from "/states.js";
 
 const PAUSE_MS = 300; // before the next attempt
+export const RETRY_MS = [500, 4000]; // the shortest and the longest back-off
 const HEART_BEAT_MS = 4000; // both sides of a STOMP connection send at least so often
 
 /** The servers, in a fixed order. The list is empty until the page has got it. */
@@ -34,28 +36,27 @@ export class Servers {
 }
 
 /**
- * A client of push.js. `hooks`: `message(id, text)`, `gap()`, `state(state, words)` and
+ * A client of pushlab.js. `hooks`: `message(id, text)`, `gap()`, `state(state, words)` and
  * `server(name)`.
  */
 export class PushClient {
   #subscription;
-  #servers;
-  #hooks;
 
-  constructor(technique, topic, servers, first, hooks) {
-    this.#servers = servers;
-    this.#hooks = hooks;
-    const base = this.#nextBase(first);
-    this.#subscription = new Subscription(
+  constructor(technique, topics, servers, first, hooks) {
+    // Each connection goes to the next server.
+    const url = () => {
+      const server = servers.next(this, first);
+      hooks.server(server.name);
+      return `${servers.urlOf(server)}/topics`;
+    };
+    this.#subscription = subscribe(url, {
+      topics,
       technique,
-      topic,
-      {
-        message: ({ id, data }) => hooks.message(id, data),
-        gap: () => hooks.gap(),
-        state: (state, words) => this.#state(state, words),
-      },
-      { base },
-    );
+      retryMs: RETRY_MS,
+      onmessage: ({ id, data }) => hooks.message(id, data),
+      ongap: () => hooks.gap(),
+      onstate: (state, detail) => hooks.state(state, wordsOf(state, detail)),
+    });
   }
 
   get cursor() {
@@ -63,22 +64,7 @@ export class PushClient {
   }
 
   move() {
-    this.#subscription.options.base = this.#nextBase();
-    this.#subscription.cut();
-  }
-
-  #nextBase(first) {
-    const server = this.#servers.next(this, first);
-    this.#hooks.server(server.name);
-    return `${this.#servers.urlOf(server)}/topics`;
-  }
-
-  #state(state, words) {
-    this.#hooks.state(state, words);
-    if (state !== "down") return;
-    this.#subscription.options.base = this.#nextBase();
-    // An EventSource would go on at the server that has ended.
-    if (this.#subscription.technique === "events") this.#subscription.cut(PAUSE_MS);
+    this.#subscription.reconnect();
   }
 }
 

@@ -1,10 +1,12 @@
 // The computer's page: a QR code, the state of its login, and the cost of learning that state.
 //
 // Owns one login after another, each with a subscription to its topic. Leaves the connection to
-// push.js, the techniques with codes to codes.js, and a user's devices to devices.js. With every technique, the state of a login comes from the server, and only this browser
-// can fetch the session: the cookie that it needs cannot be read by scripts.
+// pushlab.js, the techniques with codes to codes.js, and a user's devices to devices.js. With every
+// technique, the state of a login comes from the server, and only this browser can fetch the session:
+// the cookie that it needs cannot be read by scripts.
 
-import { Subscription, TECHNIQUES, sleep } from "/push.js";
+import { sleep, subscribe, techniques } from "/pushlab.js";
+import { Meter } from "/meter.js";
 import { compareClocks, describeClock, serverClock, wallClock } from "/clock.js";
 import * as devices from "/devices.js";
 import "/codes.js";
@@ -21,7 +23,7 @@ const ABOUT = {
   wechat: { about: "held up to 25\u00a0s: 408 nothing yet, 201 scanned, 200 confirmed, 400 expired", endpoint: "/login/\u2026/wechat" },
   "long-poll": { about: "the same by the hub, with a cursor instead of a code", endpoint: "/topics/\u2026/long-poll" },
   "script-poll": { about: "long polling by a script element: works across origins, without CORS", endpoint: "/topics/\u2026/long-poll?callback=f" },
-  events: { about: "one response that does not end; the browser reconnects by itself", endpoint: "/topics/\u2026/events" },
+  events: { about: "one response that does not end; each message is an event", endpoint: "/topics/\u2026/events" },
   ws: { about: "one connection in both directions", endpoint: "/topics/\u2026/ws" },
 };
 
@@ -48,7 +50,7 @@ async function begin() {
   leave();
   devices.stop();
   show("begin");
-  const mine = (login = { view: { code: 408, state: "new" }, known: {}, requests: 0, bytes: 0 });
+  const mine = (login = { view: { code: 408, state: "new" }, known: {}, meter: new Meter() });
   while (mine === login) {
     try {
       const sent = wallClock();
@@ -60,7 +62,7 @@ async function begin() {
       if (mine !== login) return;
       const life = begun.expires_in * 1000;
       Object.assign(mine, begun, { cursor: begun.after, life, until: performance.now() + life });
-      subscribe();
+      listen();
       return show("new");
     } catch (error) {
       showTrouble(`The server gave no code: ${error.message}. This page keeps trying.`);
@@ -76,21 +78,26 @@ function retryOf(response) {
 }
 
 /**
- * Subscribes by the chosen technique, at the cursor of the one before. Until the first news, the
+ * Listens by the chosen technique, at the cursor of the one before. Until the first news, the
  * figures start again with each choice.
  */
-function subscribe() {
+function listen() {
   const mine = login;
   stopListening(mine);
-  if (mine.view.state === "new") Object.assign(mine, { techniques: [], requests: 0, bytes: 0, began: performance.now() });
+  if (mine.view.state === "new") Object.assign(mine, { techniques: [], meter: new Meter(), began: performance.now() });
   mine.techniques.push(technique);
-  const current = (hook) => (argument) => (mine === login ? hook(argument) : undefined);
-  const hooks = {
-    message: current(({ data }) => learn(JSON.parse(data))),
-    gap: current(look),
-    state: current((state) => ($("figures").dataset.state = state)),
-  };
-  mine.subscription = new Subscription(technique, mine.topic, hooks, { after: mine.cursor, every: ABOUT[technique].every, login: mine });
+  mine.subscription = subscribe("/topics", {
+    topics: mine.topic,
+    technique,
+    after: mine.cursor,
+    everyS: ABOUT[technique].every,
+    login: mine,
+    oncode: (text) => learn(JSON.parse(text)),
+    onmessage: ({ data }) => learn(JSON.parse(data)),
+    ongap: look,
+    onstate: (state) => ($("figures").dataset.state = state),
+    onwire: mine.meter.onwire,
+  });
 }
 
 function stopListening(of) {
@@ -98,8 +105,6 @@ function stopListening(of) {
   if (!subscription) return;
   of.subscription = null;
   of.cursor = subscription.cursor;
-  of.requests += subscription.requests;
-  of.bytes += subscription.downBytes;
   subscription.close();
 }
 
@@ -248,18 +253,12 @@ function render() {
   }
   const ofDevices = devices.figures();
   const last = ofDevices ? news : Object.values(login?.known ?? {}).at(-1)?.after;
-  const { requests, bytes } = ofDevices ?? total();
+  const { requests, downBytes } = ofDevices ?? login?.meter ?? new Meter();
   $("requests-of").textContent = ofDevices ? "Requests since the login" : "Requests for this code";
   $("requests").textContent = number.format(requests);
-  $("bytes").textContent = kilobytes(bytes);
+  $("bytes").textContent = kilobytes(downBytes);
   $("state").textContent = $("figures").dataset.state;
   $("latency").textContent = last === null || last === undefined ? "–" : duration(last);
-}
-
-/** The requests and bytes for this login, by all techniques. */
-function total() {
-  const { requests = 0, bytes = 0, subscription } = login ?? {};
-  return { requests: requests + (subscription?.requests ?? 0), bytes: bytes + (subscription?.downBytes ?? 0) };
 }
 
 // ---- The table of logins ------------------------------------------------------------------------
@@ -276,12 +275,12 @@ function kept() {
 
 /** Adds a line for a login that was confirmed or refused. */
 function note() {
-  const { requests, bytes, known } = login;
+  const { meter, known } = login;
   const answer = known.confirmed ?? known.refused;
   const cells = [
-    login.techniques.map((key) => TECHNIQUES[key].title).join(" → "),
-    number.format(requests),
-    kilobytes(bytes),
+    login.techniques.map((key) => techniques[key].title).join(" → "),
+    number.format(meter.requests),
+    kilobytes(meter.downBytes),
     duration(answer.at),
     known.scanned ? duration(known.scanned.after) : "with the answer",
     `${duration(answer.after)}${known.refused ? ", refused" : ""}`,
@@ -308,10 +307,10 @@ for (const [key, { about, endpoint, every }] of Object.entries(ABOUT)) {
     technique = key;
     // The address of this page then names the technique, for a bookmark or a reload.
     history.replaceState(null, "", `?technique=${key}`);
-    if (login?.subscription) subscribe();
+    if (login?.subscription) listen();
     else devices.change(key, every);
   };
-  title.textContent = TECHNIQUES[key].title;
+  title.textContent = techniques[key].title;
   words.textContent = about;
   path.textContent = endpoint;
   label.append(input, title, words, path);

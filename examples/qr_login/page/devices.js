@@ -1,16 +1,18 @@
 // The devices of the user that is logged in here: their list, and signing them out.
 //
 // Owns the list and the subscription to two topics: the one of this device, and the one that all
-// devices of the user share. Leaves the connection to push.js, and what happens after this device
+// devices of the user share. Leaves the connection to pushlab.js, and what happens after this device
 // was signed out to app.js. A message says only that something has changed; this page then asks.
 
-import { Subscription, sleep } from "/push.js";
+import { sleep, subscribe } from "/pushlab.js";
+import { Meter } from "/meter.js";
 import { serverClock } from "/clock.js";
 
 const $ = (id) => document.getElementById(id);
 
 let account = null; // of this device, while it is logged in
 let subscription = null;
+let meter = null;
 let hooks = null;
 let isAsking = false;
 let askAgain = false;
@@ -22,7 +24,8 @@ export function follow(of, technique, every, given) {
   stop();
   [account, hooks] = [of, given];
   $("devices").hidden = false;
-  subscribe(technique, every);
+  meter = new Meter();
+  listen(technique, every);
   look();
 }
 
@@ -31,7 +34,8 @@ export function change(technique, every) {
   if (!account) return;
   account.after = subscription.cursor ?? account.after;
   subscription.close();
-  subscribe(technique, every);
+  meter = new Meter();
+  listen(technique, every);
 }
 
 /** Ends the subscription. */
@@ -42,18 +46,24 @@ export function stop() {
 }
 
 /** The requests and bytes of the subscription, or `null`. */
-export const figures = () => subscription && { requests: subscription.requests, bytes: subscription.downBytes };
+export const figures = () => subscription && meter;
 
-function subscribe(technique, every) {
-  const mine = account;
-  const current = (hook) => (argument) => (mine === account ? hook(argument) : undefined);
-  const state = (now) => {
-    hooks.state(now);
-    // A server that has forgotten the session refuses the subscription, and cannot say why.
-    if (now === "down") look();
-  };
-  const on = { message: current(take), gap: current(look), state: current(state) };
-  subscription = new Subscription(technique, account.topics, on, { after: account.after, every });
+function listen(technique, every) {
+  subscription = subscribe("/topics", {
+    topics: account.topics,
+    technique,
+    after: account.after,
+    everyS: every,
+    onmessage: take,
+    ongap: look,
+    onstate: (state) => {
+      if (state === "closed") return;
+      hooks.state(state);
+      // A server that has forgotten the session refuses the subscription, and cannot say why.
+      if (state === "down") look();
+    },
+    onwire: meter.onwire,
+  });
 }
 
 function take({ data }) {

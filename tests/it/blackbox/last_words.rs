@@ -113,6 +113,7 @@ impl Open {
     /// What comes until the connection ends in an orderly way. The last word is the last of it.
     #[track_caller]
     pub fn read_to_end(&mut self) -> Vec<Seen> {
+        self.client.make_room();
         match self.way {
             Way::WebSocket { .. } | Way::Stomp => self.read_frames(),
             Way::Poll => vec![readers::envelope(&serde_json::from_slice(&self.client.answer().body).unwrap())],
@@ -312,16 +313,20 @@ both! {
     }
 }
 
-/// Of a message. Several hundred of them are more than the system keeps for a connection.
+/// Of a message. Of a history, or of what fills a queue.
 const BYTES: usize = 64 * 1024;
 
-/// A hub with a history that no system keeps for a client that does not read.
-fn behind(config: HubConfig) -> HubConfig {
-    HubConfig { replay_bytes: 4 * BYTES, history_messages: usize::MAX, history_bytes: usize::MAX, ..config }
-}
+/// Messages of a history that no system keeps for a client that does not read.
+const MANY: usize = 128;
 
-fn fill_history(lab: &Lab) {
-    (0..400).for_each(|_| publish(lab, &"x".repeat(BYTES)));
+/// A server with such a history. The replay is one piece by default: until its client has read that, a connection asks the hub for nothing.
+fn lab_with_history(model: IoModel, configure: impl FnOnce(&mut HubConfig)) -> Lab {
+    let mut hub = HubConfig { replay_bytes: usize::MAX, history_messages: usize::MAX, history_bytes: usize::MAX, ..HubConfig::default() };
+    configure(&mut hub);
+    // The clients are read one after the other.
+    let lab = Lab::with_app_hub(model, Hub::new(hub), |config: &mut Config| config.settings.limits.write_timeout = 60 * NET);
+    (0..MANY).for_each(|_| publish(&lab, &"x".repeat(BYTES)));
+    lab
 }
 
 /// Connects clients that are behind, and waits until each of them gets its replay.
@@ -338,21 +343,19 @@ fn open_behind(lab: &Lab) -> Vec<(Open, &'static Technique)> {
 both! {
     /// Access is withdrawn from some clients while others catch up: those come back and are checked.
     fn revoked_while_behind(model) {
-        let lab = Lab::with_hub(model, behind(HubConfig::default()));
-        fill_history(&lab);
+        let lab = lab_with_history(model, |_| {});
         let mut opened = open_behind(&lab);
         assert_eq!(lab.app.hub.revoke(|subscriber| panic!("{subscriber:?} is not subscribed")), 0);
         for (open, technique) in &mut opened {
             let (seen, word) = split(open.read_to_end());
             assert_eq!(word, owned(CHANGED), "{}", technique.target);
-            assert!(seen.len() < 400, "{}", technique.target);
+            assert!(seen.len() < MANY, "{}", technique.target);
         }
     }
 
     /// The hub is full when a client has caught up.
     fn full_behind_the_head(model) {
-        let lab = Lab::with_hub(model, behind(HubConfig { topics: 1, ..HubConfig::default() }));
-        fill_history(&lab);
+        let lab = lab_with_history(model, |hub| hub.topics = 1);
         let mut opened = open_behind(&lab);
         let _other = STREAMS[2].open(lab.connect(), "b", "");
         subscribed(&lab, "b", 1);
@@ -364,12 +367,11 @@ both! {
 
     /// Messages are gone from the history when a client would get them, and frames of bare payloads cannot tell of a gap.
     fn gone_behind_the_head(model) {
-        let lab = Lab::with_hub(model, HubConfig { history_messages: 400, ..behind(HubConfig::default()) });
-        fill_history(&lab);
+        let lab = lab_with_history(model, |hub| (hub.history_messages, hub.replay_bytes) = (MANY, 4 * BYTES));
         let raw = &STREAMS[7];
         let mut open = raw.open(Client::connect_with_little_room(lab.address), "a", "earliest");
         open.client.wait_for(1);
-        (0..400).for_each(|_| publish(&lab, "y"));
+        (0..MANY).for_each(|_| publish(&lab, "y"));
         assert_eq!(split(open.read_to_end()).1, owned(GONE));
     }
 
@@ -429,7 +431,7 @@ both! {
 }
 
 /// A message of more bytes than the system keeps for a connection.
-const MUCH: usize = 12 * 1024 * 1024;
+const MUCH: usize = 8 * 1024 * 1024;
 
 /// A client that has not read, until the policy ends its connection.
 fn overwhelm(model: IoModel, technique: &Technique, close_timeout: Duration) -> (Lab, Open) {
@@ -457,7 +459,7 @@ both! {
     /// A slow reader that still takes bytes gets what the output had, and then the last word.
     fn slow_and_told(model) {
         for technique in &STREAMS {
-            let (lab, mut open) = overwhelm(model, technique, NET);
+            let (lab, mut open) = overwhelm(model, technique, 60 * NET);
             let (seen, word) = split(open.read_to_end());
             assert_eq!(word, owned(SLOW), "{}", technique.target);
             let lens: Vec<_> = seen.iter().filter(|seen| !seen.payload().is_empty()).map(|seen| seen.payload().len()).collect();
