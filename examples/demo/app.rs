@@ -29,6 +29,10 @@ const APP: &str = include_str!("page/app.js");
 const PANEL: &str = include_str!("page/panel.js");
 const CONNECTIONS: &str = include_str!("page/connections.js");
 const NEWEST: &str = include_str!("page/newest.js");
+const FRAMES: &str = include_str!("page/frames/frames.html");
+const FRAMES_CONTROL: &str = include_str!("page/frames/control.html");
+const FRAMES_DISPLAY: &str = include_str!("page/frames/display.html");
+const FRAMES_SCRIPT: &str = include_str!("page/frames/control.js");
 
 pub(crate) struct App {
     pub(crate) source: Arc<Source>,
@@ -48,6 +52,8 @@ pub(crate) struct App {
 #[derive(Clone, Copy)]
 enum Endpoint {
     Page,
+    /// The page with two frames, and the frames.
+    Html(&'static str),
     Style,
     Script(&'static str),
     Plaintext,
@@ -60,13 +66,17 @@ enum Endpoint {
     Stomp,
 }
 
-const ROUTES: [Route<Endpoint>; 14] = [
+const ROUTES: [Route<Endpoint>; 18] = [
     ("/", READ, Endpoint::Page),
     ("/style.css", READ, Endpoint::Style),
     ("/app.js", READ, Endpoint::Script(APP)),
     ("/panel.js", READ, Endpoint::Script(PANEL)),
     ("/connections.js", READ, Endpoint::Script(CONNECTIONS)),
     ("/newest.js", READ, Endpoint::Script(NEWEST)),
+    ("/frames", READ, Endpoint::Html(FRAMES)),
+    ("/frames/control", READ, Endpoint::Html(FRAMES_CONTROL)),
+    ("/frames/display", READ, Endpoint::Html(FRAMES_DISPLAY)),
+    ("/frames/control.js", READ, Endpoint::Script(FRAMES_SCRIPT)),
     ("/plaintext", READ, Endpoint::Plaintext),
     ("/echo", "GET, HEAD, POST, OPTIONS", Endpoint::Echo),
     ("/status/{}", READ, Endpoint::Status),
@@ -86,6 +96,7 @@ impl Handler for App {
         let Some((endpoint, part, reply)) = route(&ROUTES, request, reply) else { return };
         let response = match endpoint {
             Endpoint::Page => file("text/html; charset=utf-8", Arc::clone(&self.page)),
+            Endpoint::Html(text) => file("text/html; charset=utf-8", text),
             Endpoint::Style => file("text/css; charset=utf-8", include_str!("page/style.css")),
             Endpoint::Script(text) => file("text/javascript; charset=utf-8", text),
             Endpoint::Plaintext => Response::new("text/plain", "Hello, World!"),

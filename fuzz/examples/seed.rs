@@ -34,6 +34,7 @@ type Seed = (String, Vec<u8>);
 
 fn seeds(target: &str, root: &Path) -> Vec<Seed> {
     match target {
+        "control_body" => named(&CONTROL_BODIES),
         "extensions" => extensions(),
         "http1_events" => [some_cases(root, &[1], |_| true), some_handshakes(root, &[1])].concat(),
         "http1_split" => some_cases(root, &[0, 3, 0, 6, 40], |_| true),
@@ -256,6 +257,24 @@ const PAYLOADS: [(&str, &[u8]); 6] = [
     ("event", b"\x01\x01\x04tempx"),
     ("binary", b"\x00\x00\xff\xfe\x00"),
     ("cursor", b"9f3a0c-17"),
+];
+
+/// Bodies of control requests, good and bad.
+const CONTROL_BODIES: [(&str, &[u8]); 14] = [
+    ("empty", b"{}"),
+    ("join", br#"{"join":["a","b.presence"],"after":"9f3a0c-17"}"#),
+    ("leave", br#"{"leave":["a"]}"#),
+    ("leave-all", br#"{"leave":"all","join":["c"],"after":"earliest"}"#),
+    ("white-space", b" {\t\"join\" :\r\n[ \"a\" , \"a\" ] } "),
+    ("escapes", br#"{"\u006aoin":["\u0061\u002d"],"after":"\ud83d\ude00"}"#),
+    ("half-a-pair", br#"{"join":["\ud83d"]}"#),
+    ("twice", br#"{"join":[],"join":["a"]}"#),
+    ("too-many", br#"{"join":["a","b","c","d","e"]}"#),
+    ("other-kinds", br#"{"join":null,"leave":{"a":[1e400,-0]},"after":true}"#),
+    ("unknown-member", br#"{"topics":[[[]]]}"#),
+    ("not-an-object", b"[\"join\"]"),
+    ("cut", br#"{"join":["a"#),
+    ("not-utf-8", b"{\"join\":[\"\xff\"]}"),
 ];
 
 /// Payloads that want to get out; `\x01` becomes a boundary.

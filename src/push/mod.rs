@@ -79,7 +79,7 @@
 //! |---|---|---|---|
 //! | 1001 | the server shuts down | comes back after `retry` | 503 |
 //! | 1008 | [`Hub::revoke`] has withdrawn access | does not come back with the same rights | 403 |
-//! | 1012 | messages of the log were lost, or access has changed while the client caught up | comes back with its cursor at once | 503 |
+//! | 1012 | messages of the log were lost, or access has changed while the client caught up or joined topics | comes back with its cursor at once | 503 |
 //! | 1013 | the hub is full, the log is away or behind, or no thread is left | comes back after `retry`, or after a pause | 503 |
 //! | 4408 | the client reads too slowly | comes back with its cursor | – |
 //! | 4410 | messages are gone, and the format cannot tell of a gap | begins again without a cursor | 410 |
@@ -111,6 +111,72 @@
 //!   [`Snapshot::slow_told`](crate::session::Snapshot::slow_told) counts the former, and
 //!   `slow_disconnects` both.
 //! - A stream that ends after its `max_bytes` has no last word: its client goes on at once.
+//!
+//! # Control channels
+//!
+//! An open stream, WebSocket or chain of long polls can change its topics. A client that wants this
+//! asks for it with `client=TOKEN&control=1`. The first message of its connection is then
+//! `{"control":"SECRET"}` in the form of the technique: an event named `control`, a JSON line, a
+//! script, a part with the field `X-Control`, a text frame, or the member `control` of a poll's
+//! answer. The secret is the key to this one connection:
+//!
+//! ```text
+//! POST   {prefix}/{topics}/control?client=TOKEN&control=SECRET     {"join":["a"],"after":"ID","leave":["b"]}
+//! POST   {prefix}/{topics}/control?client=TOKEN&control=SECRET     {"leave":"all"}
+//! DELETE {prefix}/{topics}/control?client=TOKEN&control=SECRET
+//! ```
+//!
+//! `POST` leaves topics and then joins others ([`TopicChange`] has the shape). `DELETE` leaves the
+//! topics of its path. The topics in the path of a `POST` have no effect. The answer has the topics of the connection after the change, `{"topics":["a"]}`.
+//!
+//! - **Joining.** The topics are replayed from `after`, which means the same as in the query of a
+//!   technique. Their messages come in the order of their ids, and messages of the other topics may
+//!   come between them. Then the note `{"joined":["a"],"last":"ID"}` says that the client has all
+//!   messages up to this id. From there on the ids of all topics are in order, and one cursor stands
+//!   for all of them. If the connection ends before the note, the client comes back with the cursor
+//!   of the topics that it had, and joins again from the last message of the joined ones. A gap in
+//!   the replay names its topics: `{"gap":true,"from":"ID","topics":["a"]}`.
+//! - **Leaving.** No message that is published later reaches the connection. Behind those that were
+//!   on their way comes the note `{"left":["b"]}`. The client's presence ends at once, unless it has
+//!   the topic by another connection. A connection without topics stays open. A client that joins a
+//!   topic again waits for `left`: messages on their way could otherwise come behind the replay.
+//! - **Topics that the hub ends.** The note `{"left":["a"],"code":1013,"sentence":"...","retry":2000}`
+//!   is the last word of topics on a connection that goes on. It takes the place of `joined` if the
+//!   server cannot replay the topics (1013), or if access has changed before the client was
+//!   subscribed to them (1012): the client joins them again from its last message of them. It comes
+//!   behind the last message if [`Hub::revoke`] withdraws some topics of the connection (1008). A
+//!   connection that loses all its subscriptions ends with the last word 1008.
+//! - **A held long poll** ends with a change, because its topics stand in its address. Its answer
+//!   has the members `joined` and `left`, and the missed messages of the joined topics. If these are
+//!   not all, `joined` is missing and `last` is the cursor of the other topics. The next poll names
+//!   the new topics, and brings the secret again as `control=SECRET`. If the log is away, or access
+//!   has changed while the server read the log, the answer is a last word. The client then keeps its
+//!   cursor, and joins again. A held poll that [`Hub::revoke`] or a shutdown ends gets its last word,
+//!   too; the chain goes on with the next poll, if the policy allows it.
+//! - **Farewells.** `navigator.sendBeacon(url, '{"leave":"all"}')` works while the page closes: the
+//!   body may be `text/plain`. The secret works for
+//!   [`HubConfig::presence_grace`] after the end of the connection, because either may come first.
+//! - **Slow readers.** With `drop-oldest` and `keep-latest`, a note may be dropped as a message is. A
+//!   gap without `from` stands in its place.
+//! - **Several connections of one client** have a secret each, and each is changed alone.
+//! - **Policy.** It is asked whether the request may subscribe to each topic that it joins. Leaving
+//!   needs the secret alone. A page of an origin that may not publish may not change a connection.
+//!
+//! | status | reason |
+//! |---|---|
+//! | 400 | a parameter or the body is not valid; the request or the connection would have more than [`HubConfig::topics_per_request`] topics |
+//! | 403 | the secret is that of no connection of this client; the policy; the origin |
+//! | 404 | this client has no open connection with a control channel, or none that can join |
+//! | 413, 415 | the body has more than 16 KiB, or is not JSON |
+//! | 503 | the hub has no room for the joined topics; access has changed while the request was checked, and the client sends it again; or, for `control=1`, the system has no random bytes ([`RandomSource`]) |
+//!
+//! A secret has 128 random bits, is compared in constant time, and stands in no log of this
+//! library. Proxies may log addresses, so a secret serves one connection only. A browser's
+//! `EventSource` reconnects with its first address and the id of the last event: in the middle of a
+//! replay, that id may be older than what the client has of its other topics, and their messages
+//! then come again. A page that joins old messages reads the stream with `fetch`, or compares ids.
+//! The formats that cannot tell of a gap in the body (`format=raw` of polls, streams and `WebSockets`)
+//! have no control channel.
 //!
 //! # Techniques of an application
 //!
@@ -150,12 +216,13 @@ mod techniques;
 
 pub use http::{Call, Endpoint, Form, GapForm, Mounted, Rejection, Technique};
 pub use hub::{
-    Access, Clock, Hub, HubConfig, HubStats, LogState, LogStats, PublishError, Published, SubscribeError, Subscriber, Subscription,
-    SubscriptionStatus, TopicInfo,
+    Access, Clock, Hub, HubConfig, HubStats, LogState, LogStats, PublishError, Published, RandomSource, SubscribeError, Subscriber,
+    Subscription, SubscriptionStatus, TopicInfo,
 };
 pub use log::{BadLogAddress, Entry, EpochProposal, Following, Log, LogError, LogReader, LogSession, LogWriter, Record, SharedLog};
 pub use model::{
-    BadCursor, BadTopic, Cursor, Encoding, Format, Gap, Id, Payload, PerTechnique, Replay, TopicMessage, Topics, append_json_string,
+    BadChange, BadCursor, BadTopic, Cursor, Encoding, Format, Gap, Id, Leave, Payload, PerTechnique, Replay, TopicChange, TopicMessage,
+    Topics, append_json_string,
 };
 pub use stomp::{Stomp, StompConfig, StompLogin, StompPolicy, StompStats};
 pub use techniques::TECHNIQUES;

@@ -5,7 +5,8 @@
 //!
 //! - `*_split`, `sse_decode`: however the input is cut, the events and the output are the same.
 //! - `*_events`, `*_frames`, `*_ops`: what holds after every step, with limits so small that they are met.
-//! - `*_differential`, `chunked`, `stomp_split`, `ws_inflate`: the same answer as another implementation, `httparse` or a naive one.
+//! - `*_differential`, `chunked`, `control_body`, `stomp_split`, `ws_inflate`: the same answer as another implementation, `httparse`,
+//!   `serde_json` or a naive one.
 //! - `extensions`: an answer to an offer is valid for that offer.
 //! - `forwarded`: what a client invents cannot hide what a proxy appends; and the same answer as a naive reader.
 //! - `*_roundtrip`: what one side encodes, the other decodes.
@@ -34,8 +35,9 @@ mod ws;
 pub type Property = fn(&[u8]);
 
 /// Every property, by the name of its fuzz target and of its directory of seeds.
-pub const PROPERTIES: [(&str, Property); 20] = [
+pub const PROPERTIES: [(&str, Property); 21] = [
     ("chunked", chunked::decodes_as_the_naive_decoder),
+    ("control_body", push::bodies_are_what_they_say),
     ("extensions", deflate::answers_are_valid),
     ("forwarded", forwarded::cannot_hide_an_element),
     ("http1_differential", http1::agrees_with_others),

@@ -3,6 +3,7 @@
 //! The JSON alone is here; what techniques put around it is below.
 
 mod base64;
+mod changes;
 mod html;
 mod stage;
 mod streams;
@@ -11,6 +12,7 @@ use pushlab::push::{Cursor, Hub, HubConfig, Payload, Topics, append_json_string}
 use serde_json::Value;
 
 use super::input::Input;
+pub(super) use changes::bodies_are_what_they_say;
 pub(super) use html::browsers_find_only_messages;
 pub(super) use streams::readers_find_what_was_published;
 

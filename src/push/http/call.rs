@@ -10,11 +10,12 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use super::conditions::{IfNoneMatch, LastEventId};
+use super::query::Control;
 use super::rejection::Rejection;
 use super::technique::{Call, Form, GapForm};
-use crate::push::hub::{Lookup, Search, SubscribeParameters, Subscription};
+use crate::push::hub::{FeedPlan, Lookup, Search, SubscribeParameters, Subscription};
 use crate::push::log::Patience;
-use crate::push::model::{Cursor, EncodeNote, Encoding, Id, Note, PollForm, Replay, WireForm, access_changed, status_of};
+use crate::push::model::{Cursor, EncodeNote, Encoding, Id, Note, PollForm, Replay, Secret, WireForm, access_changed, status_of};
 use crate::session::{HoldAnswers, LastWord, Reply, Response};
 
 /// The answer to a poll without new messages.
@@ -35,8 +36,8 @@ pub(crate) struct StreamPlan {
     /// Makes the first bytes of the body. The id is the position from which the stream has all
     /// messages; `None` if the stream begins with a gap, which tells the position.
     pub(crate) preface: fn(&Call<'_>, Option<Id>) -> Vec<u8>,
-    /// Encodes a gap, or the last word. It is not called if the form tells of a gap in the head only:
-    /// such a form has no last word either.
+    /// Encodes a gap, a note about the topics, or the last word. It is not called if the form tells of
+    /// a gap in the head only: such a form has no control channel and no last word either.
     pub(crate) encode_note: EncodeNote,
     /// The stream ends after this many bytes of messages, including those of the replay.
     pub(crate) limit_bytes: Option<usize>,
@@ -190,6 +191,10 @@ impl Call<'_> {
     /// the stream.
     fn stream(&self, reply: Reply<'_>, cursor: Cursor, plan: StreamPlan) {
         let is_in_band = plan.form.gap == GapForm::InBand;
+        let secret = match self.channel_secret(plan.form) {
+            Ok(secret) => secret,
+            Err(rejection) => return self.reject(reply, &rejection),
+        };
         // A form that tells of a gap in the head cannot wait to learn of one.
         let patience = if is_in_band { Patience::UntilRead } else { Patience::UntilReached };
         let missed = match self.hub.first_piece(&self.topics, cursor, patience) {
@@ -214,10 +219,18 @@ impl Call<'_> {
             stream.end_after(bytes);
         }
         let encode_note = if is_in_band { plan.encode_note } else { Arc::new(|_: Note<'_>| None) };
-        let mut subscription = self.subscription_after(missed, plan.wire_form, encode_note).with_patience(patience);
-        // A server that shuts down ends the stream before it asks the source.
-        subscription.introduce(&mut stream);
-        stream.feed(subscription);
+        let mut subscription = self.subscription_after(missed, plan.wire_form.clone(), Arc::clone(&encode_note)).with_patience(patience);
+        match self.feed_plan(secret, plan.wire_form, encode_note) {
+            None => {
+                // A server that shuts down ends the stream before it asks the source.
+                subscription.introduce(&mut stream);
+                stream.feed(subscription);
+            }
+            Some(plan) => {
+                let feed = plan.open(self.hub, subscription, &mut stream);
+                stream.feed(feed);
+            }
+        }
     }
 
     /// Refuses a stream before its head was sent: with a status and a sentence. A page that has a
@@ -232,6 +245,38 @@ impl Call<'_> {
             }
             _ => self.reject(reply, &rejection),
         }
+    }
+
+    /// The secret for the control channel of this connection, if the request asks for one.
+    pub(crate) fn channel_secret(&self, form: &Form) -> Result<Option<Secret>, Rejection> {
+        match self.query.control()? {
+            Control::None => Ok(None),
+            Control::New => self.check_control(form).and_then(|()| self.new_secret()).map(Some),
+            Control::Known(_) => Err(Rejection::bad_request("`control` must be 0 or 1 here: each connection gets a secret of its own")),
+        }
+    }
+
+    /// Checks that a request with this form may have a control channel.
+    pub(crate) fn check_control(&self, form: &Form) -> Result<(), Rejection> {
+        if self.client.is_none() {
+            return Err(Rejection::bad_request("`control` needs `client`, the token by which the client names itself"));
+        }
+        if form.gap != GapForm::InBand {
+            return Err(Rejection::bad_request("`control` needs another `format`: a bare payload cannot tell what was joined or left"));
+        }
+        Ok(())
+    }
+
+    /// A new secret for a control channel.
+    pub(crate) fn new_secret(&self) -> Result<Secret, Rejection> {
+        let secret = self.hub.new_secret();
+        secret.ok_or_else(|| Rejection::new(503, "this server has no random numbers for the secret of a control channel"))
+    }
+
+    /// What a connection with a control channel needs to begin. `None` if it has none.
+    pub(crate) fn feed_plan(&self, secret: Option<Secret>, wire_form: WireForm, encode_note: EncodeNote) -> Option<FeedPlan> {
+        let (secret, client) = (secret?, Arc::clone(self.client.as_ref()?));
+        Some(FeedPlan { client, secret, topics: self.topics.clone(), technique: self.technique.name, wire_form, encode_note })
     }
 }
 

@@ -6,7 +6,9 @@
 
 mod body;
 mod call;
+mod checks;
 mod conditions;
+mod control;
 mod query;
 mod rejection;
 mod router;
@@ -17,4 +19,5 @@ pub use router::Mounted;
 pub use technique::{Call, Endpoint, Form, GapForm, Technique};
 
 pub(crate) use call::{StreamPlan, Unchanged};
+pub(crate) use query::Control;
 pub(crate) use router::Router;

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use super::rejection::Rejection;
-use crate::push::model::{Cursor, Format, is_valid_name};
+use crate::push::model::{Cursor, Format, Secret, is_valid_name};
 use crate::session::Request;
 
 /// The maximum length of a callback's name, in bytes.
@@ -19,6 +19,17 @@ const CALLBACK_BYTES_MAX: usize = 64;
 pub(crate) enum UnknownParameters {
     Ignored,
     Refused,
+}
+
+/// The value of the `control` parameter.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Control {
+    /// The connection has no control channel.
+    None,
+    /// The connection gets a control channel, with a new secret.
+    New,
+    /// The secret of a chain of long polls.
+    Known(Secret),
 }
 
 /// The parameters of a query. Each known parameter occurs once.
@@ -104,6 +115,17 @@ impl<'a> Query<'a> {
                 format!("`callback` must have 1 to {CALLBACK_BYTES_MAX} characters of A-Z, a-z, 0-9, `_`, `.` and `$`"),
             )),
             name => Ok(name),
+        }
+    }
+
+    /// Whether the connection is to have a control channel.
+    pub(crate) fn control(&self) -> Result<Control, Rejection> {
+        match self.value("control") {
+            None | Some("0") => Ok(Control::None),
+            Some("1") => Ok(Control::New),
+            Some(text) => Secret::parse(text).map(Control::Known).ok_or_else(|| {
+                Rejection::bad_request("`control` must be 0, 1, or the secret of a chain of long polls: 32 digits of 0-9 and a-f")
+            }),
         }
     }
 

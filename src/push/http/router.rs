@@ -1,17 +1,17 @@
 //! From a request to its endpoint.
 //!
 //! Owns paths, methods, publishing and topic counters over HTTP, and the checks that all techniques
-//! share. Returns the reply of a request outside of the hub's prefix. Leaves the list of techniques
-//! to `techniques`.
+//! share. Returns the reply of a request outside of the hub's prefix. Leaves control channels to
+//! `control`, and the list of techniques to `techniques`.
 
 use std::borrow::Cow;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use super::body::PayloadKind;
-use super::query::{Query, UnknownParameters};
 use super::rejection::Rejection;
 use super::technique::{Call, Endpoint, Technique};
+use super::{checks, control};
 use crate::proto::http1::Method;
 use crate::push::hub::{Access, Hub, Published, Publishing};
 use crate::push::model::{AnswerFields, PRESENCE, Topics, check_topic_name};
@@ -68,7 +68,7 @@ impl<'h> Router<'h> {
         let Some(path) = path else { return Mounted::NotMine(reply) };
         let fields = AnswerFields::of(request);
         if !request.method().is_safe() && !request.origin().may_act() {
-            let rejection = Rejection::new(403, "pages of this origin may not publish here");
+            let rejection = Rejection::new(403, "pages of this origin may not publish here, nor change connections");
             rejection.send(self.hub, reply, &fields);
             return Mounted::Handled;
         }
@@ -78,6 +78,7 @@ impl<'h> Router<'h> {
         let topics = if topics.contains('%') { topics.replace("%2C", ",").into() } else { Cow::Borrowed(topics) };
         match technique {
             None => self.serve_topic(request, &topics, &fields, reply),
+            Some(control::PATH) => control::serve(self.hub, request, &topics, &fields, reply),
             Some(technique) => self.serve_technique(request, &topics, technique, &fields, reply),
         }
         Mounted::Handled
@@ -102,7 +103,7 @@ impl<'h> Router<'h> {
 
     /// Publishes the body of a request.
     fn publish_body(&self, request: &Request<'_>, topic: &str) -> Result<Publishing, Rejection> {
-        let query = self.query(request, &[&["event"]])?;
+        let query = checks::query(self.hub, request, &[&["event"]])?;
         let topic = self.check_topic(request, topic, Access::Publish)?;
         let payload = PayloadKind::of(request)?.payload(request.body())?;
         let payload = match query.value("event") {
@@ -132,7 +133,7 @@ impl<'h> Router<'h> {
 
     /// Answers with the counters of a topic.
     fn topic_info(&self, request: &Request<'_>, topic: &str) -> Result<Response, Rejection> {
-        self.query(request, &[])?;
+        checks::query(self.hub, request, &[])?;
         let topic = self.check_topic(request, topic, Access::Subscribe)?;
         let info = self.hub.info(&topic).map_err(|error| Rejection::bad_request(error.to_string()))?;
         let techniques: Vec<_> = self.techniques().map(Technique::name).collect();
@@ -144,16 +145,8 @@ impl<'h> Router<'h> {
         if access == Access::Publish && name.ends_with(PRESENCE) {
             return Err(Rejection::new(403, "only the hub publishes to the topic of a presence"));
         }
-        self.check_access(request, access, name)?;
+        checks::check_access(self.hub, request, access, name)?;
         Ok(name.to_owned())
-    }
-
-    fn check_access(&self, request: &Request<'_>, access: Access, topic: &str) -> Result<(), Rejection> {
-        if self.hub.allows(request, access, topic) {
-            return Ok(());
-        }
-        let verb = if access == Access::Publish { "publish to" } else { "subscribe to" };
-        Err(Rejection::new(403, format!("this request may not {verb} {topic}")))
     }
 
     fn serve_technique(&self, request: &Request<'_>, topics: &str, technique: &str, fields: &AnswerFields, reply: Reply<'_>) {
@@ -182,14 +175,6 @@ impl<'h> Router<'h> {
         self.own.iter().chain(self.added).copied()
     }
 
-    fn query<'a>(&self, request: &Request<'a>, known: &[&[&str]]) -> Result<Query<'a>, Rejection> {
-        Query::read(
-            request,
-            known,
-            if self.hub.config().strict_parameters { UnknownParameters::Refused } else { UnknownParameters::Ignored },
-        )
-    }
-
     /// Makes the checks that all techniques share, and reads the parameters that they share.
     fn call<'a>(
         &self,
@@ -204,11 +189,11 @@ impl<'h> Router<'h> {
     {
         // Before the policy is asked: it may change its mind while it is asked.
         let revocations = self.hub.revocations().load(SeqCst);
-        let query = self.query(request, &[COMMON_PARAMETERS, parameters])?;
+        let query = checks::query(self.hub, request, &[COMMON_PARAMETERS, parameters])?;
         let topics =
             Topics::parse(topics, self.hub.config().topics_per_request).map_err(|error| Rejection::bad_request(error.to_string()))?;
         for name in topics.names() {
-            self.check_access(request, Access::Subscribe, name)?;
+            checks::check_access(self.hub, request, Access::Subscribe, name)?;
         }
         let topics = if query.flag("presence")? { topics.with_presence() } else { topics };
         let client = query.client()?.map(Into::into);

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::clock::Clock;
+use super::random_source::RandomSource;
 use crate::proto::ws::Deflate;
 use crate::push::log::{HistoryBounds, SharedLog};
 
@@ -36,7 +37,8 @@ pub struct HubConfig {
     /// without subscribers. Default 10,000: with a few messages each, topics take tens of
     /// megabytes. With a full history each, they would take 10 GB.
     pub topics: usize,
-    /// Topics of one request. Default 32. An application that needs more publishes the messages to
+    /// Topics of one request, and of one connection whose topics can be changed. Presence topics count
+    /// apart there. Default 32. An application that needs more publishes the messages to
     /// one common topic.
     pub topics_per_request: usize,
     /// Bytes of one payload. A larger payload is refused with 413, or with close code 1009. Default
@@ -95,6 +97,9 @@ pub struct HubConfig {
     /// A log outside the process, which several servers share. Default `None`: the hub gives out
     /// the ids itself, and keeps the messages in memory alone.
     pub log: Option<SharedLog>,
+    /// Where the secrets of control channels come from. Default: `/dev/urandom`. Systems without it
+    /// need another source, or `control=1` gets 503.
+    pub random: RandomSource,
     /// The clock of ages, holds and grace times. Default: the system's monotonic clock.
     pub clock: Clock,
 }
@@ -128,6 +133,7 @@ impl Default for HubConfig {
             presence_messages: false,
             deflate: None,
             log: None,
+            random: RandomSource::default(),
             clock: Clock::default(),
         }
     }

@@ -5,8 +5,11 @@
 
 mod apply;
 mod build;
+mod channel_feed;
+mod channels;
 mod clock;
 mod config;
+mod control;
 mod follow;
 #[expect(clippy::module_inception, reason = "a file is named like its central type")]
 mod hub;
@@ -18,6 +21,7 @@ mod polls;
 mod presence;
 mod publish;
 mod push_connection;
+mod random_source;
 mod replica;
 mod revoke;
 #[cfg(test)]
@@ -36,11 +40,14 @@ pub use config::HubConfig;
 pub use hub::{Access, Hub, TopicInfo};
 pub use log_stats::{LogState, LogStats};
 pub use publish::{PublishError, Published};
+pub use random_source::RandomSource;
 pub use revoke::Subscriber;
 pub use stats::HubStats;
 pub use subscribe_error::{SubscribeError, SubscriptionStatus};
 pub use subscription::Subscription;
 
+pub(crate) use channel_feed::{ChannelFeed, FeedPlan};
+pub(crate) use control::ChangeError;
 pub(crate) use lookup::{Lookup, Search};
 pub(crate) use publish::Publishing;
 pub(crate) use push_connection::{HubNotices, PushConnection};

@@ -78,6 +78,18 @@ impl Presence {
         }
     }
 
+    /// Ends the grace time of a client that has left for good. The caller must then call
+    /// [`expire`](Self::expire). A client that has another request or connection stays online.
+    pub(crate) fn end_grace(&mut self, topic: &Arc<str>, token: &Arc<str>, now: Instant) {
+        let key = (Arc::clone(topic), Arc::clone(token));
+        let Some(member) = self.members.get_mut(&key) else { return };
+        let Some(departure) = &mut member.departure else { return };
+        self.leaving.remove(departure);
+        self.departures += 1;
+        *departure = (now, self.departures);
+        self.leaving.insert(*departure, key);
+    }
+
     /// Removes one member whose grace time is over, or that exceeds the `most` members that may be
     /// in their grace time. The caller repeats the call until it returns `None`.
     pub(crate) fn expire(&mut self, now: Instant, most: usize) -> Option<(Arc<str>, &'static str)> {

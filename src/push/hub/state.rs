@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use slab::Slab;
 
+use super::channels::Channels;
 use super::config::HubConfig;
 use super::outside::Outside;
 use super::presence::Presence;
@@ -60,6 +61,7 @@ pub(crate) struct State {
     pub(crate) log: MemoryLog,
     pub(crate) topics: TopicTable,
     pub(crate) presence: Presence,
+    pub(super) channels: Channels,
     /// What the hub remembers of a log outside the process.
     pub(super) replica: Replica,
     pub(super) outside: Option<Arc<Outside>>,
@@ -80,6 +82,7 @@ impl State {
             constants,
             log,
             presence: Presence::default(),
+            channels: Channels::default(),
             replica: Replica::default(),
             outside,
             subscribers: Slab::new(),
@@ -199,16 +202,15 @@ impl State {
                 }
             }
         }
-        // The client's earlier poll is removed after the new subscriber is inserted: a removal
-        // changes the next free index of the slab, and `key` contains that index.
-        let mut earlier = None;
-        if let (Sink::Poll(_), Some(client)) = (&sink, &client) {
-            earlier = self.polls_of_clients.insert(client.clone(), key);
-        }
         let slot = self.subscribers.insert((key, Subscriber { slots: slots.clone(), technique, client, sink }));
         debug_assert_eq!(slot, index_of(key), "`next_key` and `insert` run under one lock");
-        if let Some(key) = earlier {
-            self.end_poll(key);
+    }
+
+    /// Ends the client's earlier poll for the same topics. The caller has inserted the new one: a
+    /// removal changes the next free index of the slab, which the new key contains.
+    pub(super) fn succeed_poll(&mut self, client: ClientKey, key: u64) {
+        if let Some(earlier) = self.polls_of_clients.insert(client, key) {
+            self.end_poll(earlier);
         }
     }
 
@@ -317,8 +319,9 @@ impl State {
     }
 
     /// Ends the presence of the clients whose grace time is over, and of those that exceed
-    /// `presence_absent`.
+    /// `presence_absent`. Forgets the control channels whose grace time is over.
     pub(crate) fn expire_presence(&mut self, now: Instant) {
+        self.channels.forget(now);
         let most = self.constants.config.presence_absent;
         while let Some((name, technique)) = self.presence.expire(now, most) {
             self.publish_presence(&name, "leave", technique, now);

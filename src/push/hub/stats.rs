@@ -52,12 +52,12 @@ impl HubStats {
     /// | status | reason |
     /// |---|---|
     /// | 400 | a name, a cursor or a parameter is not valid |
-    /// | 403 | the application's policy or the origin of the page |
-    /// | 404 | there is no such technique |
+    /// | 403 | the application's policy, the origin of the page, or the secret of a control request |
+    /// | 404 | there is no such technique, or no connection for a control request |
     /// | 410 | a gap that the format cannot express |
-    /// | 413 | the payload is larger than [`HubConfig::payload_bytes`](crate::push::HubConfig::payload_bytes) |
-    /// | 415 | the payload has a charset other than UTF-8 and US-ASCII, a content coding, or not exactly one media type |
-    /// | 503 | the hub has [`HubConfig::topics`](crate::push::HubConfig::topics) topics, and all have subscribers |
+    /// | 413 | the payload is larger than [`HubConfig::payload_bytes`](crate::push::HubConfig::payload_bytes), or a control request than 16 KiB |
+    /// | 415 | the payload or the control request has a charset other than UTF-8 and US-ASCII, a content coding, or not exactly one media type |
+    /// | 503 | the hub has [`HubConfig::topics`](crate::push::HubConfig::topics) topics, and all have subscribers; or the system has no random bytes |
     pub fn refused(&self, status: u16) -> u64 {
         counter_of(status).map_or(0, |counter| self.refused[counter])
     }

@@ -4,62 +4,117 @@
 //! that ends a subscription. Leaves the changes of the state to `state`, and the pace of a replay
 //! to `subscription`.
 
-use std::sync::Arc;
 use std::sync::atomic::{
     AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::channels::{Carrier, Drops};
+use super::control::ChannelGuard;
 use super::hub::Hub;
 use super::lookup::{Lookup, Search};
 use super::state::{ClientKey, Sink, State, WaitingPoll};
 use super::subscribe_error::SubscribeError;
 use super::topic_table::TopicSlots;
 use crate::push::log::{Patience, Reading};
-use crate::push::model::{Cursor, Id, PollAnswers, PollForm, Replay, Topics, access_changed};
-use crate::session::{LastWord, Reply};
+use crate::push::model::{Cursor, Id, Note, PollAnswers, PollForm, Replay, Secret, Topics, WireForm, access_changed};
+use crate::session::{LastWord, Pusher, Reply};
 
 impl Hub {
     /// Subscribes a connection that was sent all messages up to `parameters.sent_to`. If other
     /// messages were published after it, returns those and does not subscribe. The check and the
     /// subscription happen under one lock, so no message falls between them.
-    pub(crate) fn subscribe_now(&self, parameters: &SubscribeParameters<'_>, sink: Sink) -> SubscribeOutcome {
+    pub(crate) fn subscribe_now(
+        &self,
+        parameters: &SubscribeParameters<'_>,
+        sink: Sink,
+    ) -> Result<(SubscriptionGuard, DropCounters), NotSubscribed> {
         let now = self.config().clock.now();
         let mut state = self.lock();
         state.expire_presence(now);
-        if parameters.is_outdated(self) {
-            return SubscribeOutcome::AccessChanged;
+        let slots = self.check_reached(&mut state, parameters)?;
+        let drops = DropCounters::Fixed(slots.iter().map(|slot| Arc::clone(&state.topics[*slot].drops)).collect());
+        let guard = self.new_guard(&mut state, parameters, &slots);
+        state.insert_subscriber(guard.key, &slots, parameters.technique, parameters.named_key(), sink);
+        // The subscriber is inserted before it counts as online: a subscriber of the presence topic
+        // receives its own join message.
+        guard.identity.enter(&mut state, parameters.technique, now);
+        Ok((guard, drops))
+    }
+
+    /// As [`subscribe_now`](Self::subscribe_now), for a connection whose topics can be changed: each
+    /// topic gets a subscriber of its own. `Joining::Joined` tells the client of the topics, behind
+    /// everything that the connection was sent before.
+    pub(crate) fn subscribe_channel(
+        &self,
+        guard: &ChannelGuard,
+        parameters: &SubscribeParameters<'_>,
+        (pusher, wire_form): (&Pusher, &WireForm),
+        joining: Joining,
+    ) -> Result<(), NotSubscribed> {
+        let now = self.config().clock.now();
+        let mut state = self.lock();
+        state.expire_presence(now);
+        let state = &mut *state;
+        // A topic that was left meanwhile must not be subscribed to.
+        match state.channels.get(&guard.client, guard.serial).map(|channel| &channel.carrier) {
+            Some(Carrier::Stream(stream)) if stream.pending.left.is_empty() => {}
+            _ => return Err(NotSubscribed::Changed),
         }
-        let Some(slots) = state.slots_for(parameters.topics) else { return SubscribeOutcome::TooManyTopics };
+        let slots = self.check_reached(state, parameters)?;
+        let names = parameters.topics.shared_names();
+        let mut live = Vec::with_capacity(names.len());
+        for (name, slot) in names.iter().zip(&*slots) {
+            let key = state.next_key();
+            let sink = Sink::Stream { pusher: pusher.clone(), wire_form: wire_form.clone() };
+            let client = Some((Arc::clone(&guard.client), parameters.topics.clone()));
+            state.insert_subscriber(key, &TopicSlots::One(*slot), parameters.technique, client, sink);
+            live.push((Arc::clone(name), key));
+        }
+        let drops: Vec<_> = names.iter().cloned().zip(slots.iter().map(|slot| Arc::clone(&state.topics[*slot].drops))).collect();
+        let reached = state.log.last();
+        if let Some(Carrier::Stream(stream)) = state.channels.get(&guard.client, guard.serial).map(|channel| &mut channel.carrier) {
+            stream.live.extend(live);
+            stream.drops.lock().unwrap_or_else(PoisonError::into_inner).extend(drops);
+            if joining == Joining::Joined {
+                stream.tell(Note::Joined(parameters.topics, reached));
+            }
+        }
+        state.enter_client(&(Arc::clone(&guard.client), parameters.topics.clone()), parameters.technique, now);
+        Ok(())
+    }
+
+    /// Returns the slots of the topics if a connection that was sent all messages up to
+    /// `parameters.sent_to` has all messages, and its access was checked at the present number of
+    /// withdrawals. The slots are valid under the same lock.
+    fn check_reached(&self, state: &mut State, parameters: &SubscribeParameters<'_>) -> Result<TopicSlots, NotSubscribed> {
+        if parameters.is_outdated(self) {
+            return Err(NotSubscribed::AccessChanged);
+        }
+        let slots = state.slots_for(parameters.topics).ok_or(NotSubscribed::TooManyTopics)?;
         let reading = Reading {
             gaps_told_to: parameters.gaps_told_to,
             patience: parameters.patience,
             ..self.reading(Cursor::After(parameters.sent_to))
         };
         let found = state.read(&slots, &reading);
-        let missed = match self.search_of(parameters.topics, found) {
-            Search::Here(missed) => missed,
-            Search::Later(lookup) => return SubscribeOutcome::Later(lookup),
-        };
-        if missed.gap || !missed.messages.is_empty() {
-            return SubscribeOutcome::Behind(missed);
+        match self.search_of(parameters.topics, found) {
+            Search::Here(missed) if missed.gap || !missed.messages.is_empty() => Err(NotSubscribed::Behind(missed)),
+            Search::Here(_) => Ok(slots),
+            Search::Later(lookup) => Err(NotSubscribed::Later(lookup)),
         }
-        let drops = DropCounters(slots.iter().map(|slot| Arc::clone(&state.topics[*slot].drops)).collect());
-        let guard = self.new_guard(&mut state, parameters, &slots);
-        state.insert_subscriber(guard.key, &slots, parameters.technique, parameters.named_key(), sink);
-        // The subscriber is inserted before it counts as online: a subscriber of the presence topic
-        // receives its own join message.
-        guard.identity.enter(&mut state, parameters.technique, now);
-        SubscribeOutcome::Subscribed(guard, drops)
     }
 
     /// Holds a request until the next message. If there are messages after the cursor already,
-    /// returns those and does not hold the request.
+    /// returns those and does not hold the request. `chain` is the secret of a chain of polls, whose
+    /// channel this poll opens.
     pub(crate) fn hold_poll<'r>(
         &self,
         parameters: &SubscribeParameters<'_>,
         cursor: Cursor,
+        chain: Option<&Secret>,
         form: &PollForm,
         wait: Duration,
         mut reply: Reply<'r>,
@@ -70,27 +125,58 @@ impl Hub {
         if parameters.is_outdated(self) {
             return HoldOutcome::Refused(access_changed(), reply);
         }
+        // An earlier poll of the chain ends here. That may publish presence messages and evict topics,
+        // so the messages are looked for only then.
+        let channel = chain.zip(parameters.client_key()).map(|(secret, client)| {
+            let serial = state.open_chain(&client.0, *secret, &client.1, now);
+            (client, serial)
+        });
+        let end_chain = |state: &mut State| {
+            if let Some(((token, _), serial)) = &channel {
+                state.end_channel(token, *serial, now);
+            }
+        };
         let Some(slots) = state.slots_for(parameters.topics) else {
+            end_chain(&mut state);
             return HoldOutcome::Refused(SubscribeError::TooManyTopics.last_word(), reply);
         };
         let found = state.read(&slots, &self.reading(cursor));
         let missed = match self.search_of(parameters.topics, found) {
             Search::Here(missed) => missed,
-            Search::Later(lookup) => return HoldOutcome::Later(lookup, reply),
+            Search::Later(lookup) => {
+                end_chain(&mut state);
+                return HoldOutcome::Later(lookup, reply);
+            }
         };
         if missed.gap || !missed.messages.is_empty() {
+            end_chain(&mut state);
             return HoldOutcome::Behind(missed, reply);
         }
-        let guard = self.new_guard(&mut state, parameters, &slots);
         // `carry` and `hold` run under the lock, so that no message is published before the poll
         // waits. They call nothing of the application, and they do not drop the guard, which would
         // take the lock again.
-        let (key, identity) = (guard.key, guard.identity.clone());
-        reply.carry(guard);
+        let (key, identity, named) = if let Some((client, serial)) = channel {
+            let (token, topics) = &client;
+            let key = state.next_key();
+            if let Some(channel) = state.channels.get(token, serial) {
+                channel.carrier = Carrier::Poll { key, entered: topics.clone() };
+            }
+            reply.carry(ChannelGuard { hub: self.clone(), client: Arc::clone(token), serial });
+            // The chain ends its earlier poll. Another chain of the client is left alone.
+            (key, Identity::Client(client), None)
+        } else {
+            let guard = self.new_guard(&mut state, parameters, &slots);
+            let (key, identity) = (guard.key, guard.identity.clone());
+            reply.carry(guard);
+            (key, identity, parameters.named_key())
+        };
         let answers = state.poll_answers(form, missed.last);
         let held = reply.hold_with(wait, Arc::<PollAnswers>::clone(&answers));
         let sink = Sink::Poll(WaitingPoll { held, answers });
         state.insert_subscriber(key, &slots, parameters.technique, parameters.named_key(), sink);
+        if let Some(client) = named {
+            state.succeed_poll(client, key);
+        }
         identity.enter(&mut state, parameters.technique, now);
         HoldOutcome::Held
     }
@@ -175,12 +261,24 @@ impl Identity {
     }
 }
 
-/// The result of [`Hub::subscribe_now`].
-pub(crate) enum SubscribeOutcome {
-    Subscribed(SubscriptionGuard, DropCounters),
+/// Whether a client of a control channel is told when it is subscribed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Joining {
+    /// The topics are those of the request that opened the connection.
+    Opened,
+    /// The client has joined the topics later.
+    Joined,
+}
+
+/// Why a connection was not subscribed.
+pub(crate) enum NotSubscribed {
+    /// These messages were published meanwhile.
     Behind(Replay),
     Later(Lookup),
     TooManyTopics,
+    /// The client has left topics, which the connection must give up first.
+    Changed,
+    /// Access was withdrawn from some clients since the access of this one was checked.
     AccessChanged,
 }
 
@@ -193,13 +291,26 @@ pub(crate) enum HoldOutcome<'r> {
 }
 
 /// The drop counters of the topics to which a connection is subscribed.
-#[derive(Default)]
-pub(crate) struct DropCounters(Vec<Arc<AtomicU64>>);
+pub(crate) enum DropCounters {
+    Fixed(Vec<Arc<AtomicU64>>),
+    /// The topics can be changed.
+    OfChannel(Drops),
+}
+
+impl Default for DropCounters {
+    fn default() -> Self {
+        Self::Fixed(Vec::new())
+    }
+}
 
 impl DropCounters {
     pub(crate) fn add(&self, count: usize) {
-        for topic in &self.0 {
-            topic.fetch_add(count as u64, Relaxed);
+        let add_to = |topic: &AtomicU64| _ = topic.fetch_add(count as u64, Relaxed);
+        match self {
+            Self::Fixed(topics) => topics.iter().for_each(|topic| add_to(topic)),
+            Self::OfChannel(topics) => {
+                topics.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|(_, topic)| add_to(topic));
+            }
         }
     }
 }

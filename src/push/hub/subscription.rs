@@ -20,8 +20,7 @@ use std::vec;
 use super::hub::Hub;
 use super::lookup::{Lookup, LookupError, Search};
 use super::push_connection::{HubNotices, PushConnection};
-use super::state::Sink;
-use super::subscribe::{DropCounters, SubscribeOutcome, SubscribeParameters};
+use super::subscribe::{DropCounters, NotSubscribed, SubscribeParameters};
 use super::subscribe_error::{SubscribeError, SubscriptionStatus};
 use crate::push::log::{Patience, Reading};
 use crate::push::model::{Cursor, EncodeNote, Encoding, Gap, Id, Note, Replay, TopicMessage, Topics, WireForm};
@@ -200,6 +199,8 @@ impl Hub {
         let encode_note: EncodeNote = Arc::new(move |note| match note {
             Note::Gap(gap) => encoding.gap.map(|encode| encode(gap)),
             Note::End(word) => encoding.end.map(|encode| encode(word)),
+            // Such a connection has no control channel.
+            Note::GapOf(..) | Note::Secret(_) | Note::Joined(..) | Note::Left(..) => None,
         });
         Ok(Subscription::new(self, topics, technique, WireForm::Own(encoding.message), encode_note, missed).checked_at(revocations))
     }
@@ -323,6 +324,10 @@ impl Subscription {
         self.advance_on(socket)
     }
 
+    pub(crate) const fn topics(&self) -> &Topics {
+        &self.topics
+    }
+
     pub(crate) fn advance_on(&mut self, connection: &mut impl PushConnection) -> SubscriptionStatus {
         if self.status == SubscriptionStatus::Behind {
             self.introduce(connection);
@@ -349,8 +354,10 @@ impl Subscription {
             if let Some(pending) = &mut self.pending {
                 match pending.poll(connection) {
                     None => return SubscriptionStatus::Behind,
-                    Some(Ok(replay)) => {
+                    Some(Ok(mut replay)) => {
                         self.pending = None;
+                        // Topics may have been left since the read was asked for.
+                        replay.messages.retain(|message| self.topics.names().any(|name| name == message.topic()));
                         if let Some(status) = self.take_piece(replay) {
                             return status;
                         }
@@ -374,26 +381,34 @@ impl Subscription {
                 gaps_told_to: self.gaps_told_to,
                 patience: self.patience,
             };
-            let sink = Sink::Stream { pusher: connection.pusher(), wire_form: self.wire_form.clone() };
-            match self.hub.subscribe_now(&parameters, sink) {
-                SubscribeOutcome::Subscribed(guard, drops) => {
-                    connection.notices(HubNotices::new(drops, Arc::clone(&self.encode_note)));
-                    connection.carry(guard);
-                    return SubscriptionStatus::Subscribed;
-                }
-                SubscribeOutcome::Behind(missed) => {
+            match connection.subscribe(&self.hub, &parameters, &self.wire_form, &self.encode_note) {
+                Ok(()) => return SubscriptionStatus::Subscribed,
+                Err(NotSubscribed::Behind(missed)) => {
                     if let Some(status) = self.take_piece(missed) {
                         return status;
                     }
                 }
-                SubscribeOutcome::Later(lookup) => self.pending = Some(Pending::Asked(lookup)),
-                SubscribeOutcome::TooManyTopics => {
+                Err(NotSubscribed::Later(lookup)) => self.pending = Some(Pending::Asked(lookup)),
+                Err(NotSubscribed::TooManyTopics) => {
                     self.hub.count_refused(503);
                     return SubscriptionStatus::TooManyTopics;
                 }
-                SubscribeOutcome::AccessChanged => return SubscriptionStatus::AccessChanged,
+                Err(NotSubscribed::Changed) => return SubscriptionStatus::Behind,
+                Err(NotSubscribed::AccessChanged) => return SubscriptionStatus::AccessChanged,
             }
         }
+    }
+
+    /// Leaves topics before the connection is subscribed to them. Returns whether others remain.
+    pub(crate) fn leave(&mut self, left: &[Arc<str>]) -> bool {
+        let is_left = |name: &str| left.iter().any(|left| **left == *name);
+        let Some(rest) = self.topics.without(is_left) else { return false };
+        if rest != self.topics {
+            self.topics = rest;
+            let messages = std::mem::take(&mut self.piece.messages);
+            self.piece.messages = messages.filter(|message| !is_left(message.topic())).collect::<Vec<_>>().into_iter();
+        }
+        true
     }
 
     /// Takes the next piece. Returns a status if the connection must end.

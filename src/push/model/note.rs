@@ -11,6 +11,8 @@ use std::time::Duration;
 use super::envelope::Gap;
 use super::id::Id;
 use super::json::append_json_string;
+use super::secret::Secret;
+use super::topic_name::{Topics, names_json};
 use crate::proto::Frame;
 use crate::session::LastWord;
 
@@ -19,8 +21,17 @@ use crate::session::LastWord;
 pub(crate) enum Note<'a> {
     /// Messages are missing here.
     Gap(Gap),
+    /// Messages of topics that the client has joined are missing here. Its other topics have no gap.
+    GapOf(Gap, &'a Topics),
     /// The connection ends.
     End(&'a LastWord),
+    /// The connection has a control channel with this secret.
+    Secret(&'a Secret),
+    /// The client has joined topics, and has the messages of all its topics up to this id.
+    Joined(&'a Topics, Id),
+    /// The client has left topics. The last word of these topics says why, if the client has not asked
+    /// for it.
+    Left(&'a [Arc<str>], Option<&'a LastWord>),
 }
 
 /// Encodes a note in the form of a technique. `None` if the form cannot express it.
@@ -30,16 +41,18 @@ impl Note<'_> {
     /// The name of the note in forms that name what they send.
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::Gap(_) => "gap",
+            Self::Gap(_) | Self::GapOf(..) => "gap",
             Self::End(_) => "end",
+            Self::Secret(_) | Self::Joined(..) | Self::Left(..) => "control",
         }
     }
 
     /// The position that the client has reached with the note, if the note changes it.
     pub(crate) const fn reached(self) -> Option<Id> {
         match self {
-            Self::Gap(gap) => gap.from,
-            Self::End(_) => None,
+            Self::Gap(gap) | Self::GapOf(gap, _) => gap.from,
+            Self::Joined(_, last) => Some(last),
+            Self::End(_) | Self::Secret(_) | Self::Left(..) => None,
         }
     }
 
@@ -47,19 +60,29 @@ impl Note<'_> {
     pub(crate) fn json(self) -> String {
         match self {
             Self::Gap(gap) => gap.json(),
-            Self::End(word) => end_json(word),
+            Self::GapOf(gap, topics) => {
+                let mut text = gap.json();
+                text.insert_str(text.len() - 1, &format!(r#","topics":{}"#, names_json(topics.shared_names())));
+                text
+            }
+            Self::End(word) => format!(r#"{{"end":true{}}}"#, word_members(word)),
+            Self::Secret(secret) => format!(r#"{{"control":"{secret}"}}"#),
+            Self::Joined(topics, last) => format!(r#"{{"joined":{},"last":"{last}"}}"#, names_json(topics.shared_names())),
+            Self::Left(names, word) => {
+                format!(r#"{{"left":{}{}}}"#, names_json(names), word.map(word_members).unwrap_or_default())
+            }
         }
     }
 }
 
-/// A last word as a JSON object, in which form the hub's own techniques send it.
-fn end_json(word: &LastWord) -> String {
-    let mut text = format!(r#"{{"end":true,"code":{},"sentence":"#, word.code());
+/// The members of a JSON object that stand for a last word, each with a comma before it.
+fn word_members(word: &LastWord) -> String {
+    let mut text = format!(r#","code":{},"sentence":"#, word.code());
     append_json_string(word.sentence(), &mut text);
     if let Some(ms) = word.come_back_ms() {
         let _ = write!(text, r#","retry":{ms}"#);
     }
-    text + "}"
+    text
 }
 
 /// "Policy violation" (RFC 6455, section 7.4.1).
@@ -121,6 +144,13 @@ mod tests {
         assert_eq!(Note::End(&word).json(), r#"{"end":true,"code":1001,"sentence":"good \"bye\"","retry":1500}"#);
         assert_eq!(Note::End(&revoked()).json(), r#"{"end":true,"code":1008,"sentence":"the access to these topics was withdrawn"}"#);
         assert_eq!(Note::Gap(Gap { from: None }).json(), r#"{"gap":true}"#);
+        let (topics, id) = (Topics::parse("a,b", 2).expect("names"), Id { epoch: 0x9f, sequence: 17 });
+        assert_eq!(Note::GapOf(Gap { from: Some(id) }, &topics).json(), format!(r#"{{"gap":true,"from":"{id}","topics":["a","b"]}}"#));
+        assert_eq!(Note::Secret(&Secret::new([0xa5; 16])).json(), format!(r#"{{"control":"{}"}}"#, "a5".repeat(16)));
+        assert_eq!(Note::Joined(&topics, id).json(), format!(r#"{{"joined":["a","b"],"last":"{id}"}}"#));
+        assert_eq!(Note::Left(topics.shared_names(), None).json(), r#"{"left":["a","b"]}"#);
+        let (names, word) = (&topics.shared_names()[..1], log_unavailable("away"));
+        assert_eq!(Note::Left(names, Some(&word)).json(), r#"{"left":["a"],"code":1013,"sentence":"away","retry":2000}"#);
     }
 
     /// A WebSocket's reason has at most 123 bytes (RFC 6455, section 5.5). More would be cut.

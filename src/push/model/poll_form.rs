@@ -35,6 +35,12 @@ impl PollForm {
     /// The answer with all messages of a replay. In raw format it has the first message alone,
     /// because a raw body cannot separate two messages.
     pub(crate) fn answer_replay(&self, replay: &Replay) -> Response {
+        self.answer_replay_with(replay, "")
+    }
+
+    /// As [`answer_replay`](Self::answer_replay), with further members of the JSON object, each with
+    /// a comma before it. A raw answer does not have them.
+    pub(crate) fn answer_replay_with(&self, replay: &Replay, members: &str) -> Response {
         if self.format == Format::Raw {
             let response = replay.messages.first().map_or_else(|| self.answer_empty(replay.last), |message| self.raw_answer(message));
             return if replay.gap { response.field("Pushlab-Gap", &replay.from.to_string()) } else { response };
@@ -48,7 +54,9 @@ impl PollForm {
         if replay.gap {
             let _ = write!(text, ",\"from\":\"{}\"", replay.from);
         }
-        text.push_str(if replay.is_whole { "}" } else { ",\"more\":true}" });
+        text.push_str(if replay.is_whole { "" } else { ",\"more\":true" });
+        text.push_str(members);
+        text.push('}');
         self.json_answer(text.into_bytes().into(), replay.last)
     }
 
@@ -134,6 +142,11 @@ impl PollAnswers {
 
     pub(crate) const fn form(&self) -> &PollForm {
         &self.form
+    }
+
+    /// The cursor with which the poll came.
+    pub(crate) const fn cursor(&self) -> Id {
+        self.cursor
     }
 
     pub(crate) const fn empty(&self) -> &Arc<Response> {

@@ -54,6 +54,17 @@ pub(crate) fn check_topic_name(name: &str) -> Result<(), BadTopic> {
     if is_valid_name(name.strip_suffix(PRESENCE).unwrap_or(name)) { Ok(()) } else { Err(BadTopic::Name) }
 }
 
+/// A JSON list of topics' names, which have no characters to escape.
+pub(crate) fn names_json(names: &[Arc<str>]) -> String {
+    let mut text = String::from("[");
+    for (at, name) in names.iter().enumerate() {
+        text.push_str(if at > 0 { ",\"" } else { "\"" });
+        text.push_str(name);
+        text.push('"');
+    }
+    text + "]"
+}
+
 /// A list of topics without duplicates, in the order in which the topics were named.
 /// [`parse`](Self::parse) has an example.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -119,6 +130,16 @@ impl Topics {
 
     pub(crate) fn first(&self) -> &Arc<str> {
         &self.shared_names()[0]
+    }
+
+    /// A list of these names, which are valid and without duplicates. `None` if there are none.
+    pub(crate) fn of(names: Vec<Arc<str>>) -> Option<Self> {
+        (!names.is_empty()).then(|| Self::from_names(names))
+    }
+
+    /// The other topics, or `None` if none is left.
+    pub(crate) fn without(&self, is_left_out: impl Fn(&str) -> bool) -> Option<Self> {
+        Self::of(self.shared_names().iter().filter(|name| !is_left_out(name)).cloned().collect())
     }
 
     /// These topics and their presence topics.

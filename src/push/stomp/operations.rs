@@ -167,7 +167,8 @@ impl StompSession {
         // The connection has the last word, and not one of its subscriptions.
         let encode_note: EncodeNote = Arc::new(move |note| match note {
             Note::Gap(gap) => Some(of_gaps.encode_gap(gap)),
-            Note::End(_) => None,
+            // A subscription has no control channel.
+            Note::End(_) | Note::GapOf(..) | Note::Secret(_) | Note::Joined(..) | Note::Left(..) => None,
         });
         let replay = Subscription::to_topic(&self.shared.hub, &topics, TECHNIQUE, WireForm::Stomp(form), encode_note, cursor);
         let replay = replay.map_err(|error| Refusal::from(error.last_word()))?.for_user(&self.user).checked_at(revocations);

@@ -20,7 +20,7 @@ pub(crate) const TECHNIQUE: Technique = Technique {
     title: "hidden iframe (Pushlet)",
     summary: "A hidden page without end has one script element per message.",
     example: "iframe?after=earliest&callback=f",
-    endpoint: Some(Endpoint { path: "iframe", parameters: &["callback", "max_bytes"], serve }),
+    endpoint: Some(Endpoint { path: "iframe", parameters: &["callback", "max_bytes", "control"], serve }),
     forms: &[Form { format: Format::Json, content_type: "text/html; charset=utf-8", messages: None, gap: GapForm::InBand }],
     heartbeat: b"\n",
 };

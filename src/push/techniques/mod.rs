@@ -35,10 +35,11 @@ pub const TECHNIQUES: &[&Technique] = &[
 
 impl Hub {
     /// Serves a request below the hub's prefix: `POST` and `GET {prefix}/{topic}`, `GET
-    /// {prefix}/{topics}/{technique}`, and `OPTIONS` on both paths.
+    /// {prefix}/{topics}/{technique}`, `POST` and `DELETE {prefix}/{topics}/control`, and `OPTIONS` on
+    /// these paths.
     ///
     /// [`Settings::allow_origins`](crate::Settings::allow_origins) decides which pages of other
-    /// origins may use the hub. A request of another page that publishes gets 403, and so does its
+    /// origins may use the hub. A request of another page that publishes or changes topics gets 403, and so does its
     /// WebSocket handshake. A GET of such a page is answered without the fields that would let the
     /// page read the answer.
     pub fn handle<'r>(&self, request: &Request<'_>, reply: Reply<'r>) -> Mounted<'r> {
@@ -46,7 +47,7 @@ impl Hub {
     }
 
     /// As [`handle`](Self::handle), with further techniques, which get the same checks and counters.
-    /// A technique whose path one of [`TECHNIQUES`] has is never called.
+    /// A technique whose path one of [`TECHNIQUES`] has, or whose path is `control`, is never called.
     ///
     /// ```
     /// use pushlab::push::{Call, Encoding, Endpoint, Hub, Mounted, Payload, Technique};

@@ -19,7 +19,7 @@ pub(crate) const TECHNIQUE: Technique = Technique {
     title: "multipart",
     summary: "Each part of a response without end replaces the part before it, as the pictures of a camera do.",
     example: "multipart?after=earliest",
-    endpoint: Some(Endpoint { path: "multipart", parameters: &["format"], serve }),
+    endpoint: Some(Endpoint { path: "multipart", parameters: &["format", "control"], serve }),
     forms: &[
         Form { format: Format::Raw, content_type: "multipart/x-mixed-replace", messages: Some(SharedForm::Part), gap: GapForm::InBand },
         Form {
@@ -57,15 +57,16 @@ fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
 /// The field that tells a note from a message.
 const fn note_field(note: Note<'_>) -> &'static str {
     match note {
-        Note::Gap(_) => "X-Gap",
+        Note::Gap(_) | Note::GapOf(..) => "X-Gap",
         Note::End(_) => "X-End",
+        Note::Secret(_) | Note::Joined(..) | Note::Left(..) => "X-Control",
     }
 }
 
 /// The end of the boundary behind a note. No part follows the last word (RFC 2046, section 5.1.1).
 const fn note_end(note: Note<'_>) -> &'static str {
     match note {
-        Note::Gap(_) => "",
         Note::End(_) => "--",
+        Note::Gap(_) | Note::GapOf(..) | Note::Secret(_) | Note::Joined(..) | Note::Left(..) => "",
     }
 }

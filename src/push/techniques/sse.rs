@@ -10,7 +10,7 @@
 //! An event has the name that the publisher gave, and a gap is an event named `gap`. A browser
 //! gives an event only to the listeners of its name. With `format=json` no event has a name,
 //! because the envelope has it: one `onmessage` listener receives everything, and a gap is
-//! `{"gap":true}`.
+//! `{"gap":true}`. The notes of a control channel are events named `control`.
 //!
 //! The last word of a server that ends the stream on purpose is an event named `end`, or with
 //! `format=json` an event with `{"end":true}`. It has no id. The browser reconnects after it, unless
@@ -35,7 +35,7 @@ pub(crate) const TECHNIQUE: Technique = Technique {
     title: "server-sent events",
     summary: "The browser reads a response without end, and resumes by itself after a cut.",
     example: "events?after=earliest",
-    endpoint: Some(Endpoint { path: "events", parameters: &["format", "last_event_id", "lastEventId"], serve }),
+    endpoint: Some(Endpoint { path: "events", parameters: &["format", "last_event_id", "lastEventId", "control"], serve }),
     forms: &[
         Form { format: Format::Raw, content_type: "text/event-stream", messages: Some(SharedForm::Event), gap: GapForm::InBand },
         Form { format: Format::Json, content_type: "text/event-stream", messages: Some(SharedForm::JsonEvent), gap: GapForm::InBand },

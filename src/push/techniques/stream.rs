@@ -20,7 +20,7 @@ pub(crate) const TECHNIQUE: Technique = Technique {
     title: "XHR or fetch streaming",
     summary: "A script reads a response without end, which has one message per line.",
     example: "stream?after=earliest",
-    endpoint: Some(Endpoint { path: "stream", parameters: &["format", "max_bytes", "pad"], serve }),
+    endpoint: Some(Endpoint { path: "stream", parameters: &["format", "max_bytes", "pad", "control"], serve }),
     forms: &[
         Form { format: Format::Json, content_type: "application/x-ndjson", messages: Some(SharedForm::Line), gap: GapForm::InBand },
         Form {

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use crate::proto::Frame;
 use crate::proto::ws::Message;
 use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, Technique};
-use crate::push::hub::{Access, Hub, PublishError, Publishing, Subscription, SubscriptionStatus};
+use crate::push::hub::{Access, ChannelFeed, FeedPlan, Hub, PublishError, Publishing, Subscription, SubscriptionStatus};
 use crate::push::log::Patience;
 use crate::push::model::{EncodeNote, Format, Note, PRESENCE, Payload, SharedForm};
 use crate::session::{LastWord, Reply, Socket, Upgrade, WebSocketHandler};
@@ -29,7 +29,7 @@ pub(crate) const TECHNIQUE: Technique = Technique {
     title: "WebSocket",
     summary: "Both sides send messages over one connection.",
     example: "ws?after=earliest",
-    endpoint: Some(Endpoint { path: "ws", parameters: &["format"], serve }),
+    endpoint: Some(Endpoint { path: "ws", parameters: &["format", "control"], serve }),
     forms: &[
         Form { format: Format::Json, content_type: "", messages: Some(SharedForm::WsJson), gap: GapForm::InBand },
         Form { format: Format::Raw, content_type: "", messages: Some(SharedForm::WsRaw), gap: GapForm::Refused },
@@ -38,14 +38,18 @@ pub(crate) const TECHNIQUE: Technique = Technique {
 };
 
 pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
+    let upgrade = Upgrade { deflate: call.hub.config().deflate, ..Upgrade::default() };
     match connection(call) {
-        Ok(connection) => reply.upgrade_with(Upgrade { deflate: call.hub.config().deflate, ..Upgrade::default() }, connection),
+        Ok((socket, None)) => reply.upgrade_with(upgrade, socket),
+        Ok((socket, Some(plan))) => reply.upgrade_with(upgrade, ControlledSocket { socket, plan: Some(plan), feed: None }),
         Err(rejection) => call.reject(reply, &rejection),
     }
 }
 
-fn connection(call: &Call<'_>) -> Result<PushSocket, Rejection> {
+/// The handler of a connection, and what it needs in addition if it has a control channel.
+fn connection(call: &Call<'_>) -> Result<(PushSocket, Option<FeedPlan>), Rejection> {
     let form = call.form()?;
+    let secret = call.channel_secret(form)?;
     let missed = call.replay(call.after()?, Patience::UntilRead)?;
     let (from, has_gap) = missed.begin();
     if has_gap && form.gap == GapForm::Refused {
@@ -55,11 +59,12 @@ fn connection(call: &Call<'_>) -> Result<PushSocket, Rejection> {
     let may_publish = !target.ends_with(PRESENCE) && call.hub.allows(call.request, Access::Publish, target);
     // The close frame has the last word.
     let encode_note: EncodeNote = match form.gap {
-        GapForm::InBand => Arc::new(|note| matches!(note, Note::Gap(_)).then(|| Frame::text(&note.json()))),
+        GapForm::InBand => Arc::new(|note| (!matches!(note, Note::End(_))).then(|| Frame::text(&note.json()))),
         GapForm::HeadOnly | GapForm::Refused => Arc::new(|_| None),
     };
-    let subscription = call.subscription_after(missed, form.shared(), encode_note);
-    Ok(PushSocket { hub: call.hub.clone(), target: Arc::clone(target), may_publish, subscription: Some(Box::new(subscription)) })
+    let subscription = Some(Box::new(call.subscription_after(missed, form.shared(), Arc::clone(&encode_note))));
+    let socket = PushSocket { hub: call.hub.clone(), target: Arc::clone(target), may_publish, subscription };
+    Ok((socket, call.feed_plan(secret, form.shared(), encode_note)))
 }
 
 struct PushSocket {
@@ -83,6 +88,43 @@ impl PushSocket {
             close(socket, word.code(), word.sentence());
         }
         self.subscription = None;
+    }
+}
+
+/// A WebSocket with a control channel. It is a type of its own, so that the others stay as small as
+/// they are.
+struct ControlledSocket {
+    socket: PushSocket,
+    /// `None` after the WebSocket has opened.
+    plan: Option<FeedPlan>,
+    /// `None` before the WebSocket has opened, and after it was closed.
+    feed: Option<ChannelFeed>,
+}
+
+impl ControlledSocket {
+    fn catch_up(&mut self, socket: &mut Socket<'_>) {
+        let Some(feed) = &mut self.feed else { return };
+        if let Some(word) = feed.advance(socket).last_word() {
+            close(socket, word.code(), word.sentence());
+            self.feed = None;
+        }
+    }
+}
+
+impl WebSocketHandler for ControlledSocket {
+    fn open(&mut self, socket: &mut Socket<'_>) {
+        if let (Some(plan), Some(subscription)) = (self.plan.take(), self.socket.subscription.take()) {
+            self.feed = Some(plan.open(&self.socket.hub, *subscription, socket));
+        }
+        self.catch_up(socket);
+    }
+
+    fn drained(&mut self, socket: &mut Socket<'_>) {
+        self.catch_up(socket);
+    }
+
+    fn message(&mut self, message: Message<'_>, socket: &mut Socket<'_>) {
+        self.socket.message(message, socket);
     }
 }
 

@@ -14,6 +14,7 @@ mod busy;
 mod cases;
 mod catch_up;
 mod client;
+mod control;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod errors;

@@ -527,6 +527,121 @@ both! {
         assert!(pair.text(1, &format!("/topics/a/poll?after={cursor}")).contains("\"gap\":true"));
     }
 
+    /// A topic is joined on an open connection, and its missed messages are read from the log, or are
+    /// ahead of this server. So are those of a topic that a held long poll joins.
+    fn a_joined_topic_is_read_from_the_log(model) {
+        let pair = Pair::start(model, |config, _| (config.history_messages, config.replay_bytes) = (2, 1_000));
+        let first = pair.publish(0, "1");
+        let ids: Vec<_> = (2..=6).map(|n| pair.publish(0, &n.to_string())).collect();
+        let (mut stream, lab) = (pair.labs[1].connect(), &pair.labs[1]);
+        stream.get("/topics/z/stream?client=me&control=1");
+        assert_eq!(stream.answer_head().status, 200);
+        let note = loop {
+            let chunk = stream.text_chunk();
+            if chunk.contains("control") {
+                break chunk;
+            }
+        };
+        let secret = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap()["control"].as_str().unwrap().to_owned();
+        let change = |secret: &str, body: &str| {
+            let mut client = lab.connect();
+            let head = format!("POST /topics/z/control?client=me&control={secret} HTTP/1.1\r\nHost: x");
+            client.send(format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+            assert_eq!(client.answer().status, 200);
+        };
+        let of_stream = secret(&note);
+        let begun = lab.connect().fetch("/topics/z/long-poll?client=me&control=1");
+        let (of_poll, reads) = (secret(begun.text()), lab.app.hub.log_stats().unwrap().reads);
+        let mut poll = lab.connect();
+        let last = ids.last().unwrap();
+        poll.get(&format!("/topics/z/long-poll?client=me&control={of_poll}&after={last}"));
+        eventually("the poll is held", || lab.stats().held == 1);
+        let join = format!(r#"{{"join":["a"],"after":"{first}"}}"#);
+        change(&of_stream, &join);
+        let joined = format!("{{\"joined\":[\"a\"],\"last\":\"{last}\"}}\n");
+        let came = String::from_utf8(stream.take_until(joined.as_bytes())).unwrap();
+        let texts: Vec<_> = came.lines().filter_map(|line| line.split_once("\"data\":")).map(|(_, text)| text.to_owned()).collect();
+        assert_eq!(texts, ["\"2\"}", "\"3\"}", "\"4\"}", "\"5\"}", "\"6\"}"], "{came}");
+        change(&of_poll, &join);
+        let answer: serde_json::Value = serde_json::from_slice(&poll.answer().body).unwrap();
+        assert_eq!((answer["messages"].as_array().unwrap().len(), &answer["joined"], &answer["last"]), (5, &serde_json::json!(["a"]), &serde_json::json!(last)), "{answer}");
+        assert!(lab.app.hub.log_stats().unwrap().reads > reads + 1, "the messages were not in memory");
+
+        // This server is behind: it joins when it has reached the cursor.
+        pair.log[1].freeze(true);
+        let ahead = pair.publish(0, "7");
+        change(&of_stream, r#"{"leave":["a"]}"#);
+        change(&of_stream, &format!(r#"{{"join":["a"],"after":"{ahead}"}}"#));
+        eventually("the join waits", || lab.app.hub.log_stats().unwrap().waiting == 1);
+        pair.log[1].freeze(false);
+        stream.take_until(format!("{{\"joined\":[\"a\"],\"last\":\"{ahead}\"}}\n").as_bytes());
+        pair.publish(1, "8");
+        let came = String::from_utf8(stream.take_until(b"\"8\"}")).unwrap();
+        assert!(!came.contains("\"7\""), "the client has it: {came}");
+    }
+
+    /// Access is withdrawn while the log is read for a join, and the log does not come in time. A held poll that
+    /// was taken out of the hub for the join is told, and a stream goes on.
+    fn a_join_that_waits_for_the_log_is_told(model) {
+        let pair = Pair::start(model, |_, shared_log| shared_log.lag_timeout = NET);
+        let lab = &pair.labs[1];
+        let secret = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap()["control"].as_str().unwrap().to_owned();
+        let change = |secret: &str, body: &str| {
+            let mut client = lab.connect();
+            let head = format!("POST /topics/z/control?client=me&control={secret} HTTP/1.1\r\nHost: x");
+            client.send(format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+            assert_eq!(client.answer().status, 200);
+        };
+        let before = pair.publish(0, "1");
+        let mut stream = lab.connect();
+        stream.get("/topics/z/stream?client=me&control=1");
+        assert_eq!(stream.answer_head().status, 200);
+        let first = String::from_utf8(stream.take_until(b"\"}\n")).unwrap();
+        let of_stream = secret(first.lines().find(|line| line.contains("control")).unwrap());
+        let of_poll = secret(lab.connect().fetch("/topics/z/long-poll?client=me&control=1").text());
+        let mut poll = lab.connect();
+        poll.get(&format!("/topics/z/long-poll?client=me&control={of_poll}&after={before}"));
+        eventually("the poll is held", || lab.stats().held == 1);
+        pair.log[1].freeze(true);
+        let ahead = pair.publish(0, "2");
+        let join = format!(r#"{{"join":["a"],"after":"{ahead}"}}"#);
+        change(&of_stream, &join);
+        change(&of_poll, &join);
+        eventually("both wait", || lab.app.hub.log_stats().unwrap().waiting == 2);
+        assert_eq!(lab.app.hub.revoke(|subscriber| subscriber.has_topic("a")), 0, "neither is subscribed to it");
+        pair.log[1].freeze(false);
+        let sentence = "access to topics has changed: come back with your cursor";
+        let answer = poll.answer();
+        let end = format!(r#"{{"end":true,"code":1012,"sentence":"{sentence}"}}"#);
+        assert_eq!((answer.status, answer.text()), (503, &*end));
+        stream.take_until(format!("{{\"left\":[\"a\"],\"code\":1012,\"sentence\":\"{sentence}\"}}\n").as_bytes());
+        lab.app.hub.publish("z", Payload::text("still there")).unwrap();
+        stream.take_until(b"\"still there\"}");
+        assert_eq!(lab.app.hub.info("a").unwrap().subscribers.sum(), 0);
+    }
+
+    /// As above, but the log is behind for too long.
+    fn a_join_that_waits_in_vain_is_told(model) {
+        let pair = Pair::start(model, |_, shared_log| shared_log.lag_timeout = Duration::from_millis(200));
+        let lab = &pair.labs[1];
+        let before = pair.publish(0, "1");
+        let begun = lab.connect().fetch("/topics/z/long-poll?client=me&control=1");
+        let secret = serde_json::from_str::<serde_json::Value>(begun.text()).unwrap()["control"].as_str().unwrap().to_owned();
+        let mut poll = lab.connect();
+        poll.get(&format!("/topics/z/long-poll?client=me&control={secret}&after={before}"));
+        eventually("the poll is held", || lab.stats().held == 1);
+        pair.log[1].freeze(true);
+        let body = format!(r#"{{"join":["a"],"after":"{}"}}"#, pair.publish(0, "2"));
+        let mut control = lab.connect();
+        let head = format!("POST /topics/z/control?client=me&control={secret} HTTP/1.1\r\nHost: x");
+        control.send(format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+        assert_eq!(control.answer().status, 200);
+        let answer = poll.answer();
+        assert_eq!((answer.status, answer.field("Retry-After")), (503, Some("2")));
+        assert!(answer.text().starts_with(r#"{"end":true,"code":1013,"#) && answer.text().ends_with(r#""retry":2000}"#), "{}", answer.text());
+        assert_eq!(lab.app.hub.stats().refused(503), 1);
+    }
+
     /// A server that starts later knows the last messages before it accepts clients.
     fn a_new_server_reads_the_end_of_the_log(model) {
         let pair = Pair::start(model, |_, _| {});

@@ -47,7 +47,10 @@ fn strict_hubs_refuse_unknown_parameters() {
         ("/topics/a/poll?_=1", "`_` is not a parameter here; there are after, client, presence, callback, format\n"),
         ("/topics/a/poll?wait=1", "`wait` is not a parameter here; there are after, client, presence, callback, format\n"),
         ("/topics/a/stream?lastEventId=1-1", "`lastEventId` is not a parameter here; there are after, client, presence, format, max_bytes"),
-        ("/topics/a/events?x", "`x` is not a parameter here; there are after, client, presence, format, last_event_id, lastEventId\n"),
+        (
+            "/topics/a/events?x",
+            "`x` is not a parameter here; there are after, client, presence, format, last_event_id, lastEventId, control\n",
+        ),
     ] {
         let answer = world.get(path);
         assert_eq!(answer.status, 400, "{path}");
