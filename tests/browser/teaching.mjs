@@ -36,7 +36,7 @@ async function fitsProjector(page, when) {
     all.filter((one) => one.getBoundingClientRect().bottom > window.innerHeight || one.getBoundingClientRect().right > window.innerWidth).map((one) => one.id || one.className),
   );
   assert.deepEqual(outside, [], `outside of the screen, ${when}`);
-  const cut = await page.$$eval("article", (all) => all.filter((one) => one.scrollWidth > one.clientWidth + 1 || one.scrollHeight > one.clientHeight + 1).map((one) => one.dataset.key));
+  const cut = await page.$$eval("article", (all) => all.filter((one) => one.scrollWidth > one.clientWidth + 1 || one.scrollHeight > one.clientHeight + 1).map((one) => [one.dataset.key, one.scrollWidth, one.clientWidth, one.scrollHeight, one.clientHeight, one.innerText]));
   assert.deepEqual(cut, [], `panels that are too small for their text, ${when}`);
 }
 

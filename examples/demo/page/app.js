@@ -45,7 +45,7 @@ let seconds = SECONDS;
 let large = null;
 
 const tabs = new Tabs({
-  state: () => ({ open: opened, holds: feeds.filter((feed) => feed.fact.group !== "asks" && feed.isOwn).map(({ key }) => key) }),
+  state: () => ({ open: opened, holds: feeds.filter((feed) => feed.isShared && feed.isOwn).map(({ key }) => key) }),
   act: ({ open, cut, slow }) => {
     if (open) apply(open);
     if (cut) feedOf(cut).cut();

@@ -43,7 +43,7 @@ export class Comparison {
       const state = feed.shownState;
       row.dataset.state = state;
       const texts = {
-        state: state === "behind" ? `${count(feed.behind)} behind` : state === "live" && !feed.isOwn && feed.isHeld ? "joined" : state,
+        state: state === "behind" ? `${count(feed.behind)} behind` : state === "live" && !feed.isOwn && feed.isShared ? "joined" : state,
         p50: duration(read.p50),
         p99: duration(read.p99),
         requests: share(read.requestsPerMessage),

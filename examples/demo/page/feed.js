@@ -56,6 +56,8 @@ export class Feed {
   }
 
   get client() { return this.#options.client; }
+  /** Whether all tabs share one connection. */
+  get isShared() { return this.#options.isShared; }
   get isOpen() { return this.#opening !== null; }
   /** Whether it occupies one of the browser's HTTP connections all the time. */
   get isHeld() { return this.technique.held > 0; }
