@@ -75,6 +75,7 @@ impl Serving {
         self.lock().next
     }
 
+    #[allow(dead_code, reason = "only the demo changes its model")]
     pub(crate) fn io(&self) -> IoModel {
         self.lock().io
     }

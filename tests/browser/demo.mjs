@@ -31,7 +31,7 @@ async function compares(page) {
     }
     for (const latency of [p50, p99]) assert.match(latency, /^[\d.]+ (ms|s)$/, `${key}, latency`);
     assert.match(requests, /^[\d.]+$/, `${key}, requests`);
-    // A message has 128 bytes, and an envelope around them.
+    // A message has 128 bytes, an envelope around them, and what the technique adds.
     assert.ok(parseFloat(bytes.replace(",", "")) > 180 && bytes.endsWith(" B"), `${key}, bytes for each message: ${bytes}`);
   }
   const cost = (key, name) => parseFloat(rows.find((row) => row.key === key)[name].replace(",", ""));
@@ -54,9 +54,6 @@ async function check(io) {
   await compares(page);
   assert.ok(await page.isHidden("#trouble"), "no trouble is shown");
   await picture(page, `demo-${io}`);
-  // What went over the wire is more than the messages, by every technique.
-  const panels = await page.evaluate(() => window.pushlab.panels.map(({ key, isOpen, payloadBytes, downBytes }) => ({ key, isOpen, payloadBytes, downBytes })));
-  for (const { key, isOpen, payloadBytes, downBytes } of panels) assert.ok(!isOpen || downBytes > payloadBytes, `${key}: ${downBytes} bytes for ${payloadBytes}`);
 
   await cut(page, OPEN);
   await untilCounting(page, OPEN, 20, "after a cut");

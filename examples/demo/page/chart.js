@@ -81,8 +81,8 @@ export class Chart {
       grid.append(make("text", { class: "title", x: (field[0] + field[1]) / 2, y: bottom + 2.5 * em, "text-anchor": "middle" }, title));
     };
     const short = isNarrow ? "" : " →";
-    across(frame.requests, frame.requestsAt, isNarrow ? [0.001, 0.1] : ticks(...REQUESTS), requestWords, `${isNarrow ? "requests" : "requests for each message"}${short}`);
-    across(frame.bytes, frame.bytesAt, ticks(...BYTES), byteWords, `${isNarrow ? "bytes" : "bytes for each message"}${short}`);
+    across(frame.requests, frame.requestsAt, isNarrow ? [0.001, 0.1] : ticks(...REQUESTS), requestWords, `${isNarrow ? "requests" : "requests a message"}${short}`);
+    across(frame.bytes, frame.bytesAt, ticks(...BYTES), byteWords, `${isNarrow ? "bytes" : "bytes a message"}${short}`);
     grid.append(make("text", { class: "title", x: 0, y: 0.9 * em }, `↑ latency: half of the messages come within ${isNarrow ? "it" : "this time"}`));
     const payload = make("path", { class: "payload" });
     const payloadText = make("text", { class: "payload", "text-anchor": "middle" }, isNarrow ? "" : "its content");
