@@ -148,4 +148,4 @@ apply(canShare && joined !== null ? joined : alone);
 setInterval(render, RENDER_MS);
 
 // For tests, and for the console.
-window.pushlab = { feeds, server, lag };
+window.pushlab = { feeds, render };
