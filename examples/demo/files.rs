@@ -12,11 +12,12 @@ macro_rules! texts {
     ($directory:literal: $($name:literal),* $(,)?) => { [$(($name, include_str!(concat!($directory, "/", $name)))),*] };
 }
 
-const PAGE: &[(&str, &str)] = &texts!["page":
+const SCRIPTS: &[(&str, &str)] = &texts!["page":
     "app.js", "axis.js", "chart.js", "comparison.js", "controls.js", "facts.js", "feed.js", "figures.js", "lag.js",
     "newest.js", "panel.js", "server.js", "slow.js", "steps.js", "tabs.js", "timeline.js", "tour.js", "wire.js",
-    "comparison.css", "panel.css", "style.css",
 ];
+
+const STYLES: &[(&str, &str)] = &texts!["page": "comparison.css", "panel.css", "style.css"];
 
 const SOURCES: &[(&str, &str)] = &texts!["../../src/push/techniques":
     "iframe.rs", "jsonp.rs", "long_poll.rs", "meta_refresh.rs", "multipart.rs", "short_poll.rs", "sse.rs", "stream.rs",
@@ -25,18 +26,16 @@ const SOURCES: &[(&str, &str)] = &texts!["../../src/push/techniques":
 
 /// A script or a style sheet of the page.
 pub(crate) fn of_page(name: &str) -> Response {
-    let content_type = if name.ends_with(".css") { "text/css; charset=utf-8" } else { "text/javascript; charset=utf-8" };
-    answer(PAGE, name, content_type)
+    let script = find(SCRIPTS, name).map(|text| file("text/javascript; charset=utf-8", text));
+    let style = || find(STYLES, name).map(|text| file("text/css; charset=utf-8", text));
+    script.or_else(style).unwrap_or_else(|| Response::status(404))
 }
 
 /// The source of a technique.
 pub(crate) fn source(name: &str) -> Response {
-    answer(SOURCES, name, "text/plain; charset=utf-8")
+    find(SOURCES, name).map_or_else(|| Response::status(404), |text| file("text/plain; charset=utf-8", text))
 }
 
-fn answer(files: &[(&str, &'static str)], name: &str, content_type: &'static str) -> Response {
-    match files.iter().find(|(found, _)| *found == name) {
-        Some((_, text)) => file(content_type, *text),
-        None => Response::status(404),
-    }
+fn find(files: &[(&str, &'static str)], name: &str) -> Option<&'static str> {
+    files.iter().find(|(found, _)| *found == name).map(|(_, text)| *text)
 }

@@ -37,7 +37,7 @@ const nothingLost = (lost) => (lost === 0 ? "No message was lost or came twice."
 async function sendOne({ feeds, publish, tell }) {
   const wanted = open(feeds);
   const sent = clock();
-  const id = await publish(`A message to all, sent at ${new Date().toLocaleTimeString("en-GB")}`);
+  const id = await publish(`Sent at ${new Date().toLocaleTimeString("en-GB")}`);
   const arrival = (feed) => feed.notes.find((note) => note.id === id)?.at;
   const show = () => {
     const arrived = wanted.filter(arrival).sort((one, other) => arrival(one) - arrival(other));
