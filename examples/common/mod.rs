@@ -13,6 +13,7 @@
 //! | `limiter` | how often each address may do something |
 //! | `small` | the command line of an example that is one file |
 //! | `quotes` | made-up share prices |
+//! | `serving` | the server that runs now, and the change of its IO model |
 //! | `counters` | the counters of `/stats`, with the limits on threads |
 //! | `broker/` | a small message broker: streams on disk, over STOMP |
 //! | `signals` | Ctrl-C and SIGTERM |
@@ -29,6 +30,7 @@ pub(crate) mod arguments;
 pub(crate) mod counters;
 mod options;
 pub(crate) mod routes;
+pub(crate) mod serving;
 mod signals;
 #[cfg(unix)]
 mod socket_file;
@@ -44,13 +46,14 @@ use std::time::Duration;
 
 use pushlab::proto::Bytes;
 use pushlab::push::Hub;
-use pushlab::session::{Handler, Settings, Stats};
-use pushlab::{Config, IoModel, Response, Server};
+use pushlab::session::{Handler, Settings};
+use pushlab::{Config, IoModel, Reply, Request, Response, Server};
 use socket2::{Domain, Socket, Type};
 
 use arguments::{Arguments, refuse};
 use counters::Counters;
 use options::{Options, Wish};
+use serving::{Listener, Serving};
 use signals::Signals;
 use terminal::{NAME, end, say, version};
 
@@ -63,16 +66,20 @@ const BACKLOG: i32 = 4_096;
 
 /// The facts about the running server that an application may need.
 pub(crate) struct Started {
+    #[allow(dead_code, reason = "the demo asks `serving`")]
     pub(crate) io: IoModel,
     #[allow(dead_code, reason = "not every example has other servers that must know it")]
     pub(crate) address: SocketAddr,
     config: Config,
-    stats: Arc<Stats>,
+    /// The server that runs now, for an application that changes the IO model.
+    pub(crate) serving: Arc<Serving>,
 }
 
 impl Started {
+    /// The counters of a server whose model never changes.
+    #[allow(dead_code, reason = "the demo asks `serving`")]
     pub(crate) fn counters(&self) -> Counters {
-        Counters::new(self.io, &self.config, Arc::clone(&self.stats))
+        self.serving.counters()
     }
 
     /// The pages of other origins that may act here.
@@ -125,50 +132,64 @@ fn serve<H: Handler>(options: Options, scheme: &str, app: impl FnOnce(&Started) 
     #[cfg(unix)]
     if let Some(path) = listen.strip_prefix(socket_file::PREFIX) {
         let (listener, file) = socket_file::bind(path.as_ref())?;
-        let server = Server::from_unix_listener(listener, config.clone()).map_err(|error| format!("cannot listen on {listen}: {error}"))?;
-        let cut = run_server(server, io, &config, &listen, app);
+        let cut = run_servers(&Listener::Unix(listener), io, &config, |_| listen.clone(), app);
         drop(file);
         return cut;
     }
-    let server = match listener(&listen, &config.settings) {
-        Ok(listener) => Server::from_listener(listener, config.clone()),
-        // `bind` fails the same way, and its error names the address.
-        Err(_) => Server::bind(&*listen, config.clone()),
-    };
-    let server = server.map_err(|error| match error.to_string() {
+    let listener = listener(&listen, &config.settings).map_err(|error| {
+        // `bind` fails the same way, and its error says more.
+        let error = Server::bind(&*listen, config.clone()).err().unwrap_or(error).to_string();
         // The error of a name that cannot be resolved does not contain the name.
-        text if text.starts_with("cannot listen on") => text,
-        text => format!("cannot listen on {listen}: {text}"),
+        if error.starts_with("cannot listen on") { error } else { format!("cannot listen on {listen}: {error}") }
     })?;
-    let place = format!("{scheme}://{}/", server.local_addr());
-    run_server(server, io, &config, &place, app)
+    run_servers(&Listener::Tcp(listener), io, &config, |address| format!("{scheme}://{address}/"), app)
 }
 
-/// `place` is what the user is told: where the server listens.
-fn run_server<H: Handler>(
-    server: Server,
-    io: IoModel,
+/// Serves with one server after another, until a signal ends the last one. `place` is what the user
+/// is told: where the servers listen.
+fn run_servers<H: Handler>(
+    listener: &Listener,
+    mut io: IoModel,
     config: &Config,
-    place: &str,
+    place: impl FnOnce(SocketAddr) -> String,
     app: impl FnOnce(&Started) -> Result<H, String>,
 ) -> Result<u64, String> {
+    let begin = || listener.server(config).map_err(|error| format!("cannot listen: {error}"));
+    let mut server = begin()?;
+    let address = server.local_addr();
     let signals = Signals::stop(server.stopper(), NAME).map_err(|error| format!("cannot wait for Ctrl-C: {error}"))?;
-    let (address, stats) = (server.local_addr(), server.stats());
-    let app = app(&Started { io, address, config: config.clone(), stats: Arc::clone(&stats) })?;
+    let serving = Arc::new(Serving::new(io, config, &server));
+    let app = Arc::new(app(&Started { io, address, config: config.clone(), serving: Arc::clone(&serving) })?);
 
-    let mut text = format!("pushlab {NAME}, {io}: {place}");
+    let mut text = format!("pushlab {NAME}, {io}: {}", place(address));
     if io == IoModel::ThreadPerConnection {
         let (threads, pushed) = (config.max_threads, config.max_pushed_connections());
         let _ = write!(text, "\nat most {threads} threads: {pushed} held requests, streams and WebSockets at once, two threads for each");
     }
     say(&text).map_err(|error| error.to_string())?;
-    server.run(io, app).map_err(|error| format!("the server gave up: {error}"))?;
 
-    let end = stats.snapshot();
-    let how = signals.verdict(end.cut);
-    let (accepted, requests, messages) = (end.accepted, end.requests, end.messages_out);
+    let (mut accepted, mut requests, mut messages) = (0, 0, 0);
+    let cut = loop {
+        let (stats, app) = (server.stats(), Arc::clone(&app));
+        server
+            .run(io, move |request: &Request<'_>, reply: Reply<'_>| app.handle(request, reply))
+            .map_err(|error| format!("the server gave up: {error}"))?;
+        let end = stats.snapshot();
+        accepted += end.accepted;
+        requests += end.requests;
+        messages += end.messages_out;
+        io = match serving.next() {
+            Some(next) if !signals.have_come() => next,
+            _ => break end.cut,
+        };
+        server = begin()?;
+        serving.begin(io, &server);
+        signals.stop_instead(server.stopper());
+        log::info!("the IO model is now {io}; the change cut {} connections", end.cut);
+    };
+    let how = signals.verdict(cut);
     say(&format!("{how}; served {accepted} connections, {requests} requests, {messages} messages")).map_err(|error| error.to_string())?;
-    Ok(end.cut)
+    Ok(cut)
 }
 
 /// Makes a listening socket with two options that the standard library does not have. The first is
@@ -221,6 +242,7 @@ pub(crate) fn keep_time(hub: &Hub) {
 }
 
 /// The name of an IO model, for use in a sentence.
+#[allow(dead_code, reason = "the demo's page has the names")]
 pub(crate) const fn model_name(io: IoModel) -> &'static str {
     match io {
         IoModel::EventLoop => "one event loop",

@@ -1,7 +1,7 @@
 //! The demo's endpoints.
 //!
 //! Owns the paths, the hub's settings, and the small endpoints. Leaves `/stream/{n}` to `drip`, the
-//! feed to `source`, and the topics to the library's hub.
+//! feed to `source`, the page's files to `files`, and the topics to the library's hub.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -12,10 +12,11 @@ use pushlab::push::{Access, Hub, HubConfig, Mounted, Stomp, StompConfig, StompLo
 use pushlab::session::{Handler, Upgrade};
 use pushlab::{IoModel, Message, Reply, Request, Response, Socket, WebSocketHandler};
 
-use crate::common::counters::Counters;
 use crate::common::routes::{ACT, READ, Route, route};
-use crate::common::{self, Started, file};
+use crate::common::serving::Serving;
+use crate::common::{Started, file};
 use crate::drip::Drip;
+use crate::files;
 use crate::options::{Own, Token};
 use crate::senders::Senders;
 use crate::source::{self, Pace, Source};
@@ -25,15 +26,6 @@ const HISTORY_BYTES: usize = 16 * 1024 * 1024;
 /// after its start.
 const LOG_WAIT: Duration = Duration::from_secs(15);
 
-const APP: &str = include_str!("page/app.js");
-const PANEL: &str = include_str!("page/panel.js");
-const CONNECTIONS: &str = include_str!("page/connections.js");
-const NEWEST: &str = include_str!("page/newest.js");
-const FRAMES: &str = include_str!("page/frames/frames.html");
-const FRAMES_CONTROL: &str = include_str!("page/frames/control.html");
-const FRAMES_DISPLAY: &str = include_str!("page/frames/display.html");
-const FRAMES_SCRIPT: &str = include_str!("page/frames/control.js");
-
 pub(crate) struct App {
     pub(crate) source: Arc<Source>,
     pub(crate) drip: Arc<Drip>,
@@ -42,9 +34,7 @@ pub(crate) struct App {
     /// The same topics for STOMP clients, and queues.
     stomp: Stomp,
     senders: Senders,
-    io: IoModel,
-    page: Arc<[u8]>,
-    stats: Counters,
+    serving: Arc<Serving>,
     started: Instant,
     publish_token: Option<Arc<Token>>,
 }
@@ -52,10 +42,10 @@ pub(crate) struct App {
 #[derive(Clone, Copy)]
 enum Endpoint {
     Page,
-    /// The page with two frames, and the frames.
-    Html(&'static str),
-    Style,
-    Script(&'static str),
+    PageFile,
+    /// The page with two frames, and what is below it.
+    Frames,
+    Source,
     Plaintext,
     Echo,
     Status,
@@ -63,20 +53,16 @@ enum Endpoint {
     Stats,
     Request,
     Pace,
+    Io,
     Stomp,
 }
 
-const ROUTES: [Route<Endpoint>; 18] = [
+const ROUTES: [Route<Endpoint>; 14] = [
     ("/", READ, Endpoint::Page),
-    ("/style.css", READ, Endpoint::Style),
-    ("/app.js", READ, Endpoint::Script(APP)),
-    ("/panel.js", READ, Endpoint::Script(PANEL)),
-    ("/connections.js", READ, Endpoint::Script(CONNECTIONS)),
-    ("/newest.js", READ, Endpoint::Script(NEWEST)),
-    ("/frames", READ, Endpoint::Html(FRAMES)),
-    ("/frames/control", READ, Endpoint::Html(FRAMES_CONTROL)),
-    ("/frames/display", READ, Endpoint::Html(FRAMES_DISPLAY)),
-    ("/frames/control.js", READ, Endpoint::Script(FRAMES_SCRIPT)),
+    ("/page/{}", READ, Endpoint::PageFile),
+    ("/frames", READ, Endpoint::Frames),
+    ("/frames/{}", READ, Endpoint::Frames),
+    ("/source/{}", READ, Endpoint::Source),
     ("/plaintext", READ, Endpoint::Plaintext),
     ("/echo", "GET, HEAD, POST, OPTIONS", Endpoint::Echo),
     ("/status/{}", READ, Endpoint::Status),
@@ -84,6 +70,7 @@ const ROUTES: [Route<Endpoint>; 18] = [
     ("/stats", READ, Endpoint::Stats),
     ("/request", READ, Endpoint::Request),
     ("/pace", ACT, Endpoint::Pace),
+    ("/io", ACT, Endpoint::Io),
     ("/stomp", READ, Endpoint::Stomp),
 ];
 
@@ -95,10 +82,10 @@ impl Handler for App {
         };
         let Some((endpoint, part, reply)) = route(&ROUTES, request, reply) else { return };
         let response = match endpoint {
-            Endpoint::Page => file("text/html; charset=utf-8", Arc::clone(&self.page)),
-            Endpoint::Html(text) => file("text/html; charset=utf-8", text),
-            Endpoint::Style => file("text/css; charset=utf-8", include_str!("page/style.css")),
-            Endpoint::Script(text) => file("text/javascript; charset=utf-8", text),
+            Endpoint::Page => file("text/html; charset=utf-8", include_str!("page/index.html")),
+            Endpoint::PageFile => files::of_page(part),
+            Endpoint::Frames => files::of_frames(part),
+            Endpoint::Source => files::source(part),
             Endpoint::Plaintext => Response::new("text/plain", "Hello, World!"),
             Endpoint::Echo if request.method() == Method::Post => echo(request),
             Endpoint::Echo => {
@@ -108,7 +95,8 @@ impl Handler for App {
             Endpoint::Stream => return self.drip.serve(part, request, reply),
             Endpoint::Stats => Response::json(self.stats(request)).no_store(),
             Endpoint::Request => Response::json(about(request)).no_store(),
-            Endpoint::Pace => self.set_pace(request),
+            Endpoint::Pace => self.act(request, Self::set_pace),
+            Endpoint::Io => self.act(request, Self::change_io),
             Endpoint::Stomp => return self.stomp.serve(reply),
         };
         reply.send(request.cors().dress(response));
@@ -135,7 +123,6 @@ impl StompPolicy for Publishers {
 
 impl App {
     pub(crate) fn new(started: &Started, own: &Own) -> Self {
-        let io = started.io;
         let publish_token = own.publish_token.take().map(Arc::new);
         let payload_bytes = own.payload_bytes.get().unwrap_or(HubConfig::default().payload_bytes);
         let config = HubConfig {
@@ -168,33 +155,30 @@ impl App {
             hub,
             stomp,
             senders: Senders::default(),
-            io,
-            page: include_str!("page/index.html")
-                .replace("{{io}}", &io.to_string())
-                .replace("{{model}}", common::model_name(io))
-                .into_bytes()
-                .into(),
-            stats: started.counters(),
+            serving: Arc::clone(&started.serving),
             started: Instant::now(),
             publish_token,
         }
     }
 
-    /// The JSON of `/stats`: every counter of the server, and figures for the page and for tests.
+    /// The JSON of `/stats`: every counter of the server, which begin at 0 when the IO model changes,
+    /// and figures for the page and for tests.
     /// `?clients=PREFIX` adds how much the clients have sent whose tokens begin with the prefix.
     fn stats(&self, request: &Request<'_>) -> String {
         let mut json = format!(
-            r#"{{"version":"{}","io":"{}","uptime_seconds":{:.3},"now_ms":{:.3}"#,
+            r#"{{"version":"{}","io":"{}","io_seconds":{:.3},"uptime_seconds":{:.3},"now_ms":{:.3}"#,
             env!("CARGO_PKG_VERSION"),
-            self.io,
+            self.serving.io(),
+            self.serving.age().as_secs_f64(),
             self.started.elapsed().as_secs_f64(),
             source::now_ms(),
         );
-        for (name, value) in self.stats.entries() {
+        let counters = self.serving.counters();
+        for (name, value) in counters.entries() {
             let _ = write!(json, r#","{name}":{value}"#);
         }
         json.push_str(r#","broken_rules":{"#);
-        for (at, (rule, count)) in self.stats.broken_rules().enumerate() {
+        for (at, (rule, count)) in counters.broken_rules().enumerate() {
             let _ = write!(json, r#"{}"{rule:?}":{count}"#, if at > 0 { "," } else { "" });
         }
         json.push('}');
@@ -216,17 +200,26 @@ impl App {
         json
     }
 
-    fn set_pace(&self, request: &Request<'_>) -> Response {
+    /// Does what a request asks for, unless it lacks the publish token. The error is a sentence.
+    fn act(&self, request: &Request<'_>, act: impl FnOnce(&Self, &Request<'_>) -> Result<Response, String>) -> Response {
         if self.publish_token.as_ref().is_some_and(|token| !token.is_in(request)) {
-            return Response::text("to change the pace, send `Authorization: Bearer` with the publish token\n").with_status(403);
+            return Response::text("to change the server, send `Authorization: Bearer` with the publish token\n").with_status(403);
         }
-        match self.asked_pace(request) {
-            Ok(pace) => {
-                self.source.set(pace);
-                Response::json(format!("{{\"per_second\":{},\"bytes\":{}}}\n", pace.per_second, pace.bytes))
-            }
-            Err(sentence) => Response::text(sentence + "\n").with_status(400),
-        }
+        act(self, request).unwrap_or_else(|sentence| Response::text(sentence + "\n").with_status(400))
+    }
+
+    fn set_pace(&self, request: &Request<'_>) -> Result<Response, String> {
+        let pace = self.asked_pace(request)?;
+        self.source.set(pace);
+        Ok(Response::json(format!("{{\"per_second\":{},\"bytes\":{}}}\n", pace.per_second, pace.bytes)))
+    }
+
+    /// Changes the IO model of the running server.
+    fn change_io(&self, request: &Request<'_>) -> Result<Response, String> {
+        let asked = request.query_value("model").and_then(|name| name.parse().ok());
+        let io: IoModel = asked.ok_or_else(|| "model must be event-loop or threads, as in /io?model=threads".to_owned())?;
+        self.serving.change_to(io);
+        Ok(Response::json(format!("{{\"io\":\"{io}\"}}\n")))
     }
 
     /// The pace that a request asks for. A parameter that is missing keeps its value.

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `options` | the options that no other example has |
 //! | `app` | the paths, and the small endpoints |
+//! | `files` | the page and the sources of the techniques, as they are compiled in |
 //! | `drip` | `/stream/{n}`: a response that arrives line by line |
 //! | `source` | the feed: quotes at an adjustable pace |
 //! | `secure` | TLS: files, a certificate of the demo's own, and the watch for new files |
@@ -20,6 +21,7 @@ mod bearer;
 #[path = "../common/mod.rs"]
 mod common;
 mod drip;
+mod files;
 mod options;
 #[path = "../common/quotes.rs"]
 mod quotes;

@@ -27,7 +27,8 @@ use pushlab::push::{Hub, Payload};
 use crate::quotes::{Quote, Quotes};
 
 pub(crate) const TOPIC: &str = "feed";
-pub(crate) const PER_SECOND: RangeInclusive<u32> = 1..=100;
+/// With 0, the feed pauses.
+pub(crate) const PER_SECOND: RangeInclusive<u32> = 0..=100;
 /// The size of a message. A message without dots fits into the smallest size.
 pub(crate) const BYTES: RangeInclusive<usize> = 128..=16_384;
 
@@ -78,7 +79,11 @@ impl Source {
     fn wait(&self, published: &mut Instant) -> usize {
         let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            let due = *published + Duration::from_secs(1) / pace.per_second;
+            let Some(pause) = Duration::from_secs(1).checked_div(pace.per_second) else {
+                pace = self.changed.wait(pace).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let due = *published + pause;
             let left = due.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 *published = Instant::now();

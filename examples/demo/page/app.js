@@ -1,225 +1,151 @@
-// The demo's page: ten subscriptions to one hub, side by side, and the controls.
+// The demo's page: ten subscriptions to one hub, side by side, compared and explained.
 //
-// Owns the panels' order, the controls and the server's figures. Leaves each subscription to
-// panel.js.
+// Owns which panels are open, and brings the modules together. Leaves everything else to them.
 
-import { sleep, token } from "/pushlab.js";
-import { compareClocks, describeClock, wallClock } from "/clock.js";
-import { SHARED } from "./connections.js";
+import { token } from "/pushlab.js";
+import { describeClock } from "/clock.js";
+import { Comparison } from "./comparison.js";
+import { authorization, publish, showPace, watchSliders } from "./controls.js";
+import { FACTS, GROUPS } from "./facts.js";
+import { Feed } from "./feed.js";
+import { count, size, WINDOW_S } from "./figures.js";
+import { Lag } from "./lag.js";
 import { Newest } from "./newest.js";
-import { bytes, Panel } from "./panel.js";
+import { Panel } from "./panel.js";
+import { Server } from "./server.js";
+import { canShare, Tabs } from "./tabs.js";
+import { makeTour } from "./tour.js";
 
 const RENDER_MS = 250;
-const STATS_MS = 1000;
-const PATIENCE_MS = 4000; // for an answer of the server
-const FREEZE_MS = 8000;
+const SECONDS = 6; // that the timing diagrams show
+/**
+ * The long HTTP connections of this page. A browser has six for a server: two stay free for short requests.
+ * Two techniques are opened by the user only, because with them there would be more.
+ */
+const HELD_MAX = 4;
+const ON_DEMAND = ["script-poll", "multipart"];
 
-// From the oldest technique to the newest. The two in ON_DEMAND are opened by the user only: with
-// them, more connections would be held than the limit.
-const ORDER = ["page", "poll", "jsonp", "long-poll", "script-poll", "iframe", "stream", "multipart", "events", "ws"];
-const ON_DEMAND = new Set(["script-poll", "multipart"]);
-
-const number = new Intl.NumberFormat("en");
 const $ = (id) => document.getElementById(id);
-const client = token("tab");
-const newest = new Newest();
-const panels = ORDER.map((key) => new Panel(key, client, newest));
-let isFrozen = false;
+const write = (id, text) => $(id).textContent !== text && ($(id).textContent = text);
 
-// ---- Connections --------------------------------------------------------------------------------
-
-const held = () => panels.filter((panel) => panel.isHeld && panel.isOpen);
-
-// At the limit, the panel that was opened first is closed. It keeps its cursor, and resumes there
-// when it is opened again.
-function open(panel) {
-  if (panel.isHeld && held().length >= SHARED) {
-    const oldest = held().reduce((one, other) => (one.openedAt <= other.openedAt ? one : other));
-    oldest.close();
-    say(`${oldest.technique.title} made room for ${panel.technique.title}.`);
-  }
-  panel.open();
-}
-
-for (const panel of panels) {
-  panel.element.querySelector(".toggle").onclick = () => (panel.isOpen ? panel.close() : open(panel));
-}
-
-function showConnections() {
-  const count = panels.filter((panel) => panel.isHeld && ["connecting", "live", "behind", "down", "paused"].includes(panel.element.dataset.state)).length;
-  $("held").textContent = `${count} of ${SHARED}`;
-}
-
-const say = (sentence) => ($("said").textContent = sentence);
-
-// Shows what happens to a page that opens one connection for each of its feeds.
-async function freeze() {
-  isFrozen = true;
-  $("freeze").disabled = true;
-  const ending = new AbortController();
-  const streams = Array.from({ length: 6 }, () => fetch("/topics/freeze/stream", { signal: ending.signal, cache: "no-store" }).catch(() => {}));
-  await sleep(300); // by now the six streams have taken all free connections, or wait for one
-  const [asked, counted] = [performance.now(), panels.map((panel) => panel.messages)];
-  const answered = fetch("/stats", { cache: "no-store" }).then(
-    () => performance.now(),
-    () => performance.now(),
-  );
-  const seconds = (until) => `${((until - asked) / 1000).toFixed(1)} s`;
-  const timer = setInterval(() => {
-    $("frozen").textContent = `Six more streams than the browser has connections for: a request for /stats has been waiting for ${seconds(performance.now())}.`;
-  }, 100);
-  await sleep(FREEZE_MS);
-  ending.abort();
-  await Promise.all(streams);
-  clearInterval(timer);
-  const got = (key) => panels[ORDER.indexOf(key)].messages - counted[ORDER.indexOf(key)];
-  const took = seconds(await answered);
-  $("frozen").textContent =
-    `/stats was answered after ${took}, when the six streams had ended. Meanwhile short polling got ${number.format(got("poll"))} messages, ` +
-    `and the WebSocket, which does not count as one of the six, got ${number.format(got("ws"))}.`;
-  $("freeze").disabled = false;
-  isFrozen = false;
-}
-
-$("freeze").onclick = freeze;
-
-// ---- Publishing ---------------------------------------------------------------------------------
-
-const authorization = () => {
-  const given = $("token").value.trim();
-  return given ? { Authorization: `Bearer ${given}` } : {};
-};
-
-$("publish").onsubmit = async (event) => {
-  event.preventDefault();
+// All tabs of a browser are one client where they share a connection.
+function storedToken() {
   try {
-    const headers = { "Content-Type": "text/plain; charset=utf-8", ...authorization() };
-    const response = await fetch("/topics/notes", { method: "POST", body: $("note").value, headers, signal: AbortSignal.timeout(PATIENCE_MS) });
-    if (!response.ok) throw new Error((await response.text()).trim());
-    $("published").textContent = `published as ${(await response.json()).id}`;
-    $("note").value = "";
-  } catch (error) {
-    $("published").textContent = `not published: ${error.message}`;
-  }
-};
-
-// ---- The server ---------------------------------------------------------------------------------
-
-const MODELS = { "event-loop": "one event loop", threads: "a thread per connection" };
-let paceIsMoving = false;
-
-function showModel(io) {
-  $("model").textContent = MODELS[io] ?? io;
-}
-
-function showPace({ per_second, bytes: size }) {
-  $("rate-now").textContent = `${per_second} message${per_second === 1 ? "" : "s"}/s`;
-  $("size-now").textContent = bytes(size);
-}
-
-// A logarithmic slider from 128 B to 16 KiB. Three steps double the size.
-const sizeOf = (step) => Math.round(128 * 2 ** (step / 3));
-const stepOf = (size) => Math.round(Math.log2(size / 128) * 3);
-
-function showStats(stats) {
-  const texts = {
-    open: number.format(stats.open),
-    threads: stats.io === "threads" ? number.format(stats.threads) : "1 for all",
-    requests: number.format(stats.requests),
-    messages_out: number.format(stats.messages_out),
-    bytes_out: bytes(stats.bytes_out),
-    slow: `${number.format(stats.dropped)} / ${number.format(stats.slow_disconnects)}`,
-    uptime: duration(stats.uptime_seconds),
-  };
-  for (const [name, text] of Object.entries(texts)) document.querySelector(`[data-stat="${name}"]`).textContent = text;
-  showModel(stats.io);
-  showLog(stats.log);
-  newest.see(stats.feed?.last);
-  $("token-field").hidden = !stats.publish_token;
-  for (const panel of panels) panel.sent = stats.clients[panel.client] ?? panel.sent;
-  if (!paceIsMoving) {
-    $("rate").value = stats.pace.per_second;
-    $("size").value = stepOf(stats.pace.bytes);
-    showPace(stats.pace);
+    return (localStorage.pushlabDemo ??= token("tab"));
+  } catch {
+    return token("tab");
   }
 }
 
-const LOG_STATES = { away: "is away", "catching-up": "is being read", following: "is followed" };
+const browser = storedToken();
+const newest = new Newest();
+const lag = new Lag();
+let opened = []; // the keys of the open panels, in the order of their opening
+let seconds = SECONDS;
+let large = null;
 
-// The log that this server shares with others, if there is one.
-function showLog(log) {
-  $("log").hidden = !log;
-  if (!log) return;
-  const waits = `${number.format(log.spool_messages)} message${log.spool_messages === 1 ? "" : "s"} wait${log.spool_messages === 1 ? "s" : ""} for it`;
-  const behind = Math.max(0, log.target - log.applied);
-  const parts = [`${log.name} ${LOG_STATES[log.state]}`, waits, `the last message took ${number.format(log.delay_ms)} ms`];
-  if (behind > 0) parts.push(`${number.format(behind)} records to read`);
-  if (log.gaps + log.epochs > 0) parts.push(`gaps told: ${number.format(log.gaps + log.epochs)}`);
-  $("log").textContent = `The topics are shared with other servers: ${parts.join("; ")}.${log.error ? ` ${log.error}.` : ""}`;
-  $("log").classList.toggle("trouble", log.state !== "following");
-}
+const tabs = new Tabs({
+  state: () => ({ open: opened, holds: feeds.filter((feed) => feed.isShared && feed.isOwn).map(({ key }) => key) }),
+  act: ({ open, cut, slow }) => {
+    if (open) apply(open);
+    if (cut) feedOf(cut).cut();
+    if (slow !== undefined) feedOf("stream").slowDown(slow);
+    render();
+  },
+  wire: (key, record) => feedOf(key).relay(record),
+});
 
-function duration(seconds) {
-  const whole = Math.floor(seconds);
-  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  return parts[0] > 0 ? `${parts[0]} h ${parts[1]} min` : parts[1] > 0 ? `${parts[1]} min ${parts[2]} s` : `${parts[2]} s`;
-}
+/** A technique that holds no connection would only be slowed down by another tab that is hidden. */
+const feeds = FACTS.map((fact) => {
+  const isShared = canShare && fact.group !== "asks";
+  const options = { newest, isShared, client: `${browser}${isShared ? "" : token(".")}.${fact.key}`, onwire: (record) => isShared && tabs.relay(fact.key, record) };
+  return { feed: new Feed(fact, options), options };
+}).map(({ feed, options }) => {
+  const panel = new Panel(feed, { cut: (key) => tabs.act({ cut: key }), toggle: (key) => setOpen(key, !feedOf(key).isOpen), enlarge });
+  if (feed.key === "page") options.container = panel.container;
+  $("panels").append(panel.element);
+  return Object.assign(feed, { panel });
+});
+const feedOf = (key) => feeds.find((feed) => feed.key === key);
 
-// A screen reader speaks an alert each time its text changes. So the text changes only when the
-// trouble begins.
-function showTrouble(sentence) {
-  const trouble = $("trouble");
-  trouble.hidden = sentence === null;
-  if (sentence === null) trouble.textContent = "";
-  else if (trouble.textContent === "") trouble.textContent = sentence;
-  $("stats").classList.toggle("is-stale", sentence !== null);
-}
+// ---- Open and closed ----------------------------------------------------------------------------
 
-async function watchServer() {
-  for (;;) {
-    const sent = wallClock();
-    try {
-      const response = await fetch(`/stats?clients=${client}`, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
-      if (!response.ok) throw new Error(response.statusText);
-      const received = wallClock();
-      const stats = await response.json();
-      compareClocks(sent, received, stats.now_ms);
-      showTrouble(null);
-      showStats(stats);
-      $("clock").textContent = describeClock();
-    } catch {
-      if (!isFrozen) showTrouble(`The server has not answered since ${new Date().toLocaleTimeString()}. This page keeps trying, and then resumes without loss.`);
-    }
-    await sleep(STATS_MS);
+const heldOf = (keys) => keys.filter((key) => feedOf(key).isHeld);
+
+/** At the limit, the panel that was opened first is closed. It keeps its cursor, and resumes there later. */
+function setOpen(key, isOpen) {
+  let open = opened.filter((other) => other !== key);
+  if (isOpen && feedOf(key).isHeld && heldOf(open).length >= HELD_MAX) {
+    const [oldest] = heldOf(open);
+    open = open.filter((other) => other !== oldest);
+    tell(`${feedOf(oldest).technique.title} made room for ${feedOf(key).technique.title}: this page holds ${HELD_MAX} of the browser’s six connections, and leaves two for short requests.`);
   }
+  tabs.act({ open: isOpen ? [...open, key] : open });
 }
 
-let paceTimer;
-for (const id of ["rate", "size"]) {
-  $(id).addEventListener("input", () => {
-    paceIsMoving = true;
-    const pace = { per_second: +$("rate").value, bytes: sizeOf(+$("size").value) };
-    showPace(pace);
-    clearTimeout(paceTimer);
-    paceTimer = setTimeout(async () => {
-      const options = { method: "POST", headers: authorization(), signal: AbortSignal.timeout(PATIENCE_MS) };
-      // If the request fails, the next answer of /stats moves the sliders back.
-      const response = await fetch(`/pace?${new URLSearchParams(pace)}`, options).catch(() => null);
-      say(response && !response.ok ? (await response.text()).trim() : "");
-      paceIsMoving = false;
-    }, 150);
-  });
+function apply(open) {
+  opened = open;
+  for (const feed of feeds) if (!opened.includes(feed.key)) feed.close();
+  for (const key of opened) feedOf(key).open();
+}
+
+/** Shows one panel in the place of all. */
+function enlarge(key) {
+  large = large === key ? null : key;
+  $("panels").classList.toggle("has-large", large !== null);
+  for (const { panel, key: each } of feeds) panel.isLarge = each === large;
+}
+
+addEventListener("keydown", ({ key }) => key === "Escape" && large !== null && !$("about").open && enlarge(large));
+
+// ---- Display ------------------------------------------------------------------------------------
+
+const comparison = new Comparison(feeds);
+const server = new Server(authorization);
+const titles = Object.fromEntries(feeds.map(({ key, technique }) => [key, technique.title]));
+const tell = makeTour({ feeds, server, tabs, publish, setOpen, held: () => heldOf(opened).length, seconds: (shown) => ($("seconds").value = seconds = shown) });
+
+for (const { mark, words } of Object.values(GROUPS)) {
+  const item = document.createElement("li");
+  item.append(Object.assign(document.createElement("span"), { className: "mark", textContent: mark }), ` ${words}`);
+  $("groups").append(item);
+}
+feeds.forEach(({ fact }, at) => ($("groups").children[Object.keys(GROUPS).indexOf(fact.group)].dataset.group = fact.group));
+
+$("seconds").onchange = ({ target }) => (seconds = Number(target.value));
+$("how").onclick = () => $("about").showModal();
+watchSliders(server, (error) => tell(error));
+
+function render() {
+  const pace = server.stats?.pace ?? { per_second: 5, bytes: 128 };
+  for (const feed of feeds) feed.look();
+  comparison.render(pace.bytes);
+  for (const { panel } of feeds) panel.render(seconds);
+  const isHeldNow = ({ isHeld, state }) => isHeld && !["closed", "cut"].includes(state);
+  write("held", count(feeds.filter(isHeldNow).length));
+  for (const [id, text] of [["lag", lag.words], ["tabs", tabs.words(titles)]]) {
+    write(id, text);
+    $(id).hidden = text === "";
+  }
+  write("caption", `in the last ${WINDOW_S} s, with ${pace.per_second} messages a second of ${size(pace.bytes)}`);
 }
 
 // ---- Start --------------------------------------------------------------------------------------
 
-showModel($("model").dataset.io);
-watchServer();
-for (const panel of panels) if (!ON_DEMAND.has(panel.key)) panel.open();
-setInterval(() => {
-  for (const panel of panels) panel.render();
-  showConnections();
-}, RENDER_MS);
+server.watch(browser, (stats, answerMs) => {
+  lag.take(stats, answerMs);
+  newest.see(stats.feed?.last);
+  showPace(stats.pace);
+  write("clock", describeClock());
+  for (const feed of feeds) if (stats.clients[feed.client]) feed.figures.sent(stats.clients[feed.client].head_bytes);
+});
+
+const joined = await tabs.join();
+const all = FACTS.map(({ key }) => key).filter((key) => !ON_DEMAND.includes(key));
+// Without sharing, the connections of another tab leave no room for those of this one.
+const alone = joined === null ? all : all.filter((key) => feedOf(key).fact.group === "asks");
+apply(canShare && joined !== null ? joined : alone);
+setInterval(render, RENDER_MS);
 
 // For tests, and for the console.
-window.pushlab = { panels };
+window.pushlab = { feeds, render };

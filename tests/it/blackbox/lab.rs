@@ -60,6 +60,12 @@ impl Lab {
         Self::run(App::default(), model, configure, |config| Server::from_listener(listener, config))
     }
 
+    /// On a socket and with a hub that outlive the server.
+    pub fn with_hub_on(listener: TcpListener, hub: Hub, model: IoModel) -> Self {
+        let app = App { hub, ..App::default() };
+        Self::run(app, model, |_| {}, |config| Server::from_listener(listener, config))
+    }
+
     #[cfg(unix)]
     pub fn with_unix_listener(listener: std::os::unix::net::UnixListener, model: IoModel, configure: impl FnOnce(&mut Config)) -> Self {
         Self::run(App::default(), model, configure, |config| Server::from_unix_listener(listener, config))

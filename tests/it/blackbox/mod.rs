@@ -13,6 +13,7 @@ mod brokers;
 mod busy;
 mod cases;
 mod catch_up;
+mod changes;
 mod client;
 mod control;
 #[cfg(feature = "deflate")]
