@@ -3,10 +3,11 @@
 // Owns the cutting, the silence, the refusals and the record of requests. It also serves the files of
 // examples/client, so that a page has them from the same origin.
 
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { readFile } from "node:fs/promises";
 import http from "node:http";
 import net from "node:net";
+import { PATIENCE } from "./support.mjs";
 
 const FILES = new URL("./files/", import.meta.url); // tests/client/run copies them
 
@@ -15,6 +16,8 @@ export class Proxy {
   #sockets = new Set();
   #silent = new Set(); // connections that deliver nothing any more
   #asked = new Map(); // the address of the last request, by connection
+  #held = new Map(); // the addresses of the requests without a complete answer, by connection
+  #arrivals = new EventEmitter();
   #server;
   #port;
   #rule = () => undefined;
@@ -40,6 +43,12 @@ export class Proxy {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  /** Waits until a request with such an address is here and has no complete answer yet. The patience only ends a test that hangs. */
+  async held(pattern) {
+    const signal = AbortSignal.timeout(PATIENCE.timeout);
+    while (![...this.#held.values()].some((url) => pattern.test(url))) await once(this.#arrivals, "request", { signal });
+  }
+
   /** Nothing arrives any more on the connections whose last request has such an address, and nothing ends them. */
   silence(pattern = /./) {
     for (const [socket, url] of this.#asked) if (pattern.test(url)) this.#silent.add(socket);
@@ -57,11 +66,14 @@ export class Proxy {
 
   #note({ method, url, headers, socket }) {
     this.#asked.set(socket, url);
+    this.#held.set(socket, url);
+    this.#arrivals.emit("request");
     this.requests.push({ method, url, headers });
     return this.#rule({ method, url, headers });
   }
 
   async #serve(request, response) {
+    response.on("close", () => this.#held.delete(request.socket));
     const verdict = this.#note(request);
     if (verdict === "hold") return undefined;
     if (verdict) return response.writeHead(verdict, { "Content-Type": "text/plain" }).end("the proxy refuses this\n");
