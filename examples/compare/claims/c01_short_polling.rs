@@ -68,7 +68,7 @@ fn measure(lab: &mut Lab<'_>) -> Result<Findings> {
     for (interval_ms, every) in SETTINGS {
         let interval = Duration::from_millis(interval_ms);
         // The run has whole intervals, so that the share of empty answers is that of a long run.
-        let intervals = lab.effort().pick(4.0, 30.0);
+        let intervals = lab.effort().pick(3.0, 30.0);
         let messages = (intervals / every).ceil() as u64;
         let plan = Plan { interval, ..Plan::new(Technique::Poll) };
         let mut subjects = Vec::new();

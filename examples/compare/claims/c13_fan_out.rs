@@ -84,7 +84,7 @@ fn measure(lab: &mut Lab<'_>) -> Result<Findings> {
             }
             // Few deliveries take little time: they are repeated more often.
             let messages = (lab.effort().pick(2_000, 25_000) / count).clamp(4, 100);
-            let rounds = lab.in_turn(lab.effort().rounds(), &mut subjects, |lab, (server, publisher, subscribers), round| {
+            let rounds = lab.in_turn(lab.effort().pick(2, 5), &mut subjects, |lab, (server, publisher, subscribers), round| {
                 lab.step(&format!("{}, {technique}, {}, round {}", at(*count), server.model, round + 1))?;
                 let before = server.usage();
                 let times = broadcast(publisher, subscribers, technique, messages)?;

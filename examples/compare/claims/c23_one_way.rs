@@ -46,7 +46,7 @@ pub(crate) const CLAIM: Claim = Claim {
     explanation: "Both write bytes that are encoded once to a connection that is open, with one system call for each subscriber. An event has field \
                   names and the frame of a chunk; an envelope has more names, and a frame's head of 2 to 4 bytes.",
     file: "src/push/techniques/sse.rs",
-    seconds: [5.0, 30.0],
+    seconds: [3.0, 30.0],
     measure,
     judge,
 };
@@ -55,7 +55,7 @@ fn measure(lab: &mut Lab<'_>) -> Result<Findings> {
     let mut findings = Findings::default();
     let mut subjects: Vec<(Model, Technique)> = lab.models().into_iter().flat_map(|model| [(model, SSE), (model, WS)]).collect();
     let messages = lab.effort().pick(8, 60);
-    let rounds = lab.in_turn(lab.effort().rounds(), &mut subjects, |lab, (model, technique), round| {
+    let rounds = lab.in_turn(lab.effort().pick(2, 5), &mut subjects, |lab, (model, technique), round| {
         lab.step(&format!("{technique}, {model}, round {}", round + 1))?;
         let server = lab.start(*model)?;
         let mut first = Publisher::connect(server.address, "first", PAYLOAD_BYTES)?;

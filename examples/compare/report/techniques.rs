@@ -130,7 +130,19 @@ pub(crate) fn table(report: &Report) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+
+    /// README's table is that of the committed report.
+    #[test]
+    fn readme_has_the_table_of_the_committed_report() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let report = Report::read(&root.join("examples/compare/results/epyc-2-cores.json")).unwrap();
+        let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+        let table = table(&report).unwrap();
+        assert!(readme.contains(&table), "README.md must have this table:\n{table}");
+    }
 
     #[test]
     fn a_report_without_the_figures_is_refused() {
