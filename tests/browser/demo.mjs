@@ -132,10 +132,11 @@ async function checkBehind(io) {
     for (const key of keys) await page.click(`article[data-key="${key}"] .toggle`);
   };
   await toggle(OPEN);
-  // A cut of three seconds at either size misses more than one piece of a replay. The techniques
-  // with 4 KiB would need too much work of the browser for 16 KiB on a small machine.
+  // A cut of three seconds at any size misses more than one piece of a replay. The techniques
+  // with less would need too much work of the browser for 16 KiB on a small machine. Meta refresh
+  // loads a page of its own for each piece.
   for (const [size, keys] of [
-    [4096, ["page"]],
+    [2048, ["page"]],
     [4096, ["iframe"]],
     [4096, ["poll", "multipart"]],
     [4096, ["jsonp", "long-poll"]],
