@@ -241,7 +241,7 @@ async function lies() {
   const [found, known] = [[], []]; // `known` is the newest number of any panel, and when it was known
   const graceMs = (group) => (group === "asks" ? 3000 : 1000) + 200; // the page says how long a message may take
   const text = (element, selector) => element.querySelector(selector).textContent;
-  for (let look = 0; look < 60; look += 1) {
+  for (let look = 0; look < 40; look += 1) {
     await new Promise((resolve) => setTimeout(resolve, 100));
     const now = performance.now();
     known.push({ at: now, seq: Math.max(...window.pushlab.feeds.map(({ last }) => last?.seq ?? 0)) });
@@ -269,9 +269,11 @@ async function checkMaximum(io) {
   assert.deepEqual(await page.evaluate(lies), []);
   await fitsProjector(page, "at the maximum");
   await picture(page, `demo-maximum-${io}`);
-  await page.evaluate(() => fetch("/pace?per_second=5&bytes=128", { method: "POST" }));
-  await page.waitForFunction(() => window.pushlab.feeds.every(({ isOpen, shownState }) => !isOpen || shownState === "live"), null, STEP_PATIENCE);
   assert.deepEqual((await read(page)).map(({ lost }) => lost), PANELS.map(() => 0), "lost or twice");
+  // Panels that catch up would keep a small machine busy for minutes.
+  for (const key of OPEN) await page.click(`article[data-key="${key}"] .toggle`);
+  await page.evaluate(() => fetch("/pace?per_second=5&bytes=128", { method: "POST" }));
+  await page.waitForFunction(() => document.getElementById("lag").hidden, null, STEP_PATIENCE);
 
   // A script that keeps the browser busy makes the page say so.
   const blocking = page.evaluate(() => {
