@@ -15,7 +15,7 @@ import { Proxy } from "./proxy.mjs";
 
 const MESSAGES = 1000;
 const CUT_EVERY = 125;
-const CUTS_NOTICED = MESSAGES / CUT_EVERY - 1; // the last cut may come after the last message
+const SILENCE_EVERY = 3 * CUT_EVERY;
 const RETRY = [50, 500];
 const runtime = globalThis.Deno ? "Deno" : "Node.js";
 const WebSocket = globalThis.WebSocket ?? WebSocketOfNode;
@@ -78,9 +78,9 @@ async function throughCuts(server) {
     await publish(server, "cut", `message ${sent}`);
     if (sent % CUT_EVERY !== CUT_EVERY - 1) continue;
     // A cut in the middle of the stream, of some the second time in silence. Each listener has a request to lose.
-    for (const listener of listeners) await listener.until(({ got }) => got.length > sent - CUT_EVERY, "the messages before a cut");
+    for (const listener of listeners) await listener.until(({ got }) => got.length > sent - CUT_EVERY + 1, "a message behind the cut before");
     for (const { subscription } of listeners) await proxy.held(addresses[subscription.technique]);
-    if (sent % (3 * CUT_EVERY) === 2 * CUT_EVERY - 1) proxy.silence();
+    if (sent % SILENCE_EVERY === 2 * CUT_EVERY - 1) proxy.silence();
     else proxy.cut();
   }
   for (const [at, listener] of listeners.entries()) {
@@ -88,7 +88,10 @@ async function throughCuts(server) {
     assert.deepEqual(listener.got, numbered(0, MESSAGES), `${names[at]} through cuts`);
     assert.equal(listener.gaps, 0, `gaps of ${names[at]}`);
     const downs = listener.states.filter(({ state }) => state === "down").length;
-    assert.ok(downs >= CUTS_NOTICED, `${names[at]} has noticed ${downs} cuts`);
+    // The last one may come after the last message. A runtime sends a GET again by itself if its connection
+    // ends before the answer has begun (RFC 9110, section 9.2.2), so that a long poll notices only silence.
+    const noticed = Math.floor(MESSAGES / (names[at] === "long-poll" ? SILENCE_EVERY : CUT_EVERY)) - 1;
+    assert.ok(downs >= noticed, `${names[at]} has noticed ${downs} of at least ${noticed} cuts`);
     listener.subscription.close();
     assert.equal(listener.subscription.state, "closed");
   }
