@@ -165,8 +165,8 @@ def compression(setting, way):
     """Whether the proxy compresses at all, and what it compresses of what is pushed."""
     compressed = []
     with Kept(way.address) as kept:
-        style = kept.ask("/style.css")
-        equal("the coding of /style.css", "gzip", style.field("Content-Encoding"))
+        style = kept.ask("/page/style.css")
+        equal("the coding of /page/style.css", "gzip", style.field("Content-Encoding"))
         require("{" in style.text, f"the style is not decoded: {style.text!r:.200}")
         topic, demo = demo_topic(way)
         demo.publish(topic, 0)
