@@ -127,7 +127,8 @@
 //! ```
 //!
 //! `POST` leaves topics and then joins others ([`TopicChange`] has the shape). `DELETE` leaves the
-//! topics of its path. The topics in the path of a `POST` have no effect. The answer has the topics of the connection after the change, `{"topics":["a"]}`.
+//! topics of its path. The topics in the path of a `POST` have no effect. The answer has the topics
+//! of the connection after the change, `{"topics":["a"]}`.
 //!
 //! - **Joining.** The topics are replayed from `after`, which means the same as in the query of a
 //!   technique. Their messages come in the order of their ids, and messages of the other topics may

@@ -125,9 +125,7 @@ impl<'a> JsonReader<'a> {
         }
         Ok(unit)
     }
-}
 
-impl JsonReader<'_> {
     /// Checks that a value of some kind begins behind white space.
     pub(super) fn begins_value(&mut self) -> Result<(), NotJson> {
         self.skip_space();

@@ -132,7 +132,7 @@ impl Topics {
         &self.shared_names()[0]
     }
 
-    /// A list of these names, which are valid and without duplicates. `None` if there are none.
+    /// A list of these names, which are valid and without duplicates. `None` if `names` is empty.
     pub(crate) fn of(names: Vec<Arc<str>>) -> Option<Self> {
         (!names.is_empty()).then(|| Self::from_names(names))
     }

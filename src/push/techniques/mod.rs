@@ -39,9 +39,9 @@ impl Hub {
     /// these paths.
     ///
     /// [`Settings::allow_origins`](crate::Settings::allow_origins) decides which pages of other
-    /// origins may use the hub. A request of another page that publishes or changes topics gets 403, and so does its
-    /// WebSocket handshake. A GET of such a page is answered without the fields that would let the
-    /// page read the answer.
+    /// origins may use the hub. If a page of any other origin publishes, changes topics, or opens a
+    /// WebSocket, its request gets 403. Its GET is answered without the fields that would let the page
+    /// read the answer.
     pub fn handle<'r>(&self, request: &Request<'_>, reply: Reply<'r>) -> Mounted<'r> {
         self.handle_with(&[], request, reply)
     }

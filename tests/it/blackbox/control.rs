@@ -83,9 +83,15 @@ impl Page {
     }
 }
 
+/// The secret in a note or in the answer to a poll.
+pub(super) fn secret_of(json: &str) -> String {
+    let note: Value = serde_json::from_str(json).unwrap();
+    note["control"].as_str().unwrap_or_else(|| panic!("no secret in {json}")).to_owned()
+}
+
 /// Sends a control request on a connection of its own.
 #[track_caller]
-fn change(lab: &Lab, secret: &str, body: &Value) -> String {
+pub(super) fn change(lab: &Lab, secret: &str, body: &Value) -> String {
     let mut client = lab.connect();
     let body = body.to_string();
     let head = format!("POST /topics/a/control?client=me&control={secret} HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain;charset=UTF-8");

@@ -12,7 +12,9 @@ use pushlab::push::{
     Entry, EpochProposal, Following, Hub, HubConfig, Log, LogError, LogReader, LogSession, LogState, LogWriter, Payload, PublishError,
     Record, SharedLog,
 };
+use serde_json::json;
 
+use super::control::{change, secret_of};
 use super::last_words::{POLLS, STREAMS, split};
 use super::{Client, IoModel, Lab, NET, both, eventually};
 
@@ -542,36 +544,29 @@ both! {
                 break chunk;
             }
         };
-        let secret = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap()["control"].as_str().unwrap().to_owned();
-        let change = |secret: &str, body: &str| {
-            let mut client = lab.connect();
-            let head = format!("POST /topics/z/control?client=me&control={secret} HTTP/1.1\r\nHost: x");
-            client.send(format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
-            assert_eq!(client.answer().status, 200);
-        };
-        let of_stream = secret(&note);
+        let of_stream = secret_of(&note);
         let begun = lab.connect().fetch("/topics/z/long-poll?client=me&control=1");
-        let (of_poll, reads) = (secret(begun.text()), lab.app.hub.log_stats().unwrap().reads);
+        let (of_poll, reads) = (secret_of(begun.text()), lab.app.hub.log_stats().unwrap().reads);
         let mut poll = lab.connect();
         let last = ids.last().unwrap();
         poll.get(&format!("/topics/z/long-poll?client=me&control={of_poll}&after={last}"));
         eventually("the poll is held", || lab.stats().held == 1);
-        let join = format!(r#"{{"join":["a"],"after":"{first}"}}"#);
-        change(&of_stream, &join);
+        let join = json!({ "join": ["a"], "after": first });
+        change(lab, &of_stream, &join);
         let joined = format!("{{\"joined\":[\"a\"],\"last\":\"{last}\"}}\n");
         let came = String::from_utf8(stream.take_until(joined.as_bytes())).unwrap();
         let texts: Vec<_> = came.lines().filter_map(|line| line.split_once("\"data\":")).map(|(_, text)| text.to_owned()).collect();
         assert_eq!(texts, ["\"2\"}", "\"3\"}", "\"4\"}", "\"5\"}", "\"6\"}"], "{came}");
-        change(&of_poll, &join);
+        change(lab, &of_poll, &join);
         let answer: serde_json::Value = serde_json::from_slice(&poll.answer().body).unwrap();
-        assert_eq!((answer["messages"].as_array().unwrap().len(), &answer["joined"], &answer["last"]), (5, &serde_json::json!(["a"]), &serde_json::json!(last)), "{answer}");
+        assert_eq!((answer["messages"].as_array().unwrap().len(), &answer["joined"], &answer["last"]), (5, &json!(["a"]), &json!(last)), "{answer}");
         assert!(lab.app.hub.log_stats().unwrap().reads > reads + 1, "the messages were not in memory");
 
         // This server is behind: it joins when it has reached the cursor.
         pair.log[1].freeze(true);
         let ahead = pair.publish(0, "7");
-        change(&of_stream, r#"{"leave":["a"]}"#);
-        change(&of_stream, &format!(r#"{{"join":["a"],"after":"{ahead}"}}"#));
+        change(lab, &of_stream, &json!({ "leave": ["a"] }));
+        change(lab, &of_stream, &json!({ "join": ["a"], "after": ahead }));
         eventually("the join waits", || lab.app.hub.log_stats().unwrap().waiting == 1);
         pair.log[1].freeze(false);
         stream.take_until(format!("{{\"joined\":[\"a\"],\"last\":\"{ahead}\"}}\n").as_bytes());
@@ -585,28 +580,21 @@ both! {
     fn a_join_that_waits_for_the_log_is_told(model) {
         let pair = Pair::start(model, |_, shared_log| shared_log.lag_timeout = NET);
         let lab = &pair.labs[1];
-        let secret = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap()["control"].as_str().unwrap().to_owned();
-        let change = |secret: &str, body: &str| {
-            let mut client = lab.connect();
-            let head = format!("POST /topics/z/control?client=me&control={secret} HTTP/1.1\r\nHost: x");
-            client.send(format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
-            assert_eq!(client.answer().status, 200);
-        };
         let before = pair.publish(0, "1");
         let mut stream = lab.connect();
         stream.get("/topics/z/stream?client=me&control=1");
         assert_eq!(stream.answer_head().status, 200);
         let first = String::from_utf8(stream.take_until(b"\"}\n")).unwrap();
-        let of_stream = secret(first.lines().find(|line| line.contains("control")).unwrap());
-        let of_poll = secret(lab.connect().fetch("/topics/z/long-poll?client=me&control=1").text());
+        let of_stream = secret_of(first.lines().find(|line| line.contains("control")).unwrap());
+        let of_poll = secret_of(lab.connect().fetch("/topics/z/long-poll?client=me&control=1").text());
         let mut poll = lab.connect();
         poll.get(&format!("/topics/z/long-poll?client=me&control={of_poll}&after={before}"));
         eventually("the poll is held", || lab.stats().held == 1);
         pair.log[1].freeze(true);
         let ahead = pair.publish(0, "2");
-        let join = format!(r#"{{"join":["a"],"after":"{ahead}"}}"#);
-        change(&of_stream, &join);
-        change(&of_poll, &join);
+        let join = json!({ "join": ["a"], "after": ahead });
+        change(lab, &of_stream, &join);
+        change(lab, &of_poll, &join);
         eventually("both wait", || lab.app.hub.log_stats().unwrap().waiting == 2);
         assert_eq!(lab.app.hub.revoke(|subscriber| subscriber.has_topic("a")), 0, "neither is subscribed to it");
         pair.log[1].freeze(false);
@@ -626,16 +614,12 @@ both! {
         let lab = &pair.labs[1];
         let before = pair.publish(0, "1");
         let begun = lab.connect().fetch("/topics/z/long-poll?client=me&control=1");
-        let secret = serde_json::from_str::<serde_json::Value>(begun.text()).unwrap()["control"].as_str().unwrap().to_owned();
+        let secret = secret_of(begun.text());
         let mut poll = lab.connect();
         poll.get(&format!("/topics/z/long-poll?client=me&control={secret}&after={before}"));
         eventually("the poll is held", || lab.stats().held == 1);
         pair.log[1].freeze(true);
-        let body = format!(r#"{{"join":["a"],"after":"{}"}}"#, pair.publish(0, "2"));
-        let mut control = lab.connect();
-        let head = format!("POST /topics/z/control?client=me&control={secret} HTTP/1.1\r\nHost: x");
-        control.send(format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
-        assert_eq!(control.answer().status, 200);
+        change(lab, &secret, &json!({ "join": ["a"], "after": pair.publish(0, "2") }));
         let answer = poll.answer();
         assert_eq!((answer.status, answer.field("Retry-After")), (503, Some("2")));
         assert!(answer.text().starts_with(r#"{"end":true,"code":1013,"#) && answer.text().ends_with(r#""retry":2000}"#), "{}", answer.text());
