@@ -29,6 +29,7 @@ mod overflows;
 mod permits;
 mod read_time_out;
 mod server;
+mod sleep;
 mod stop;
 mod sync;
 pub(crate) mod thread_per_conn;

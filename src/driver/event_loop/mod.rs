@@ -21,7 +21,7 @@
 mod connection;
 
 use std::cell::Cell;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,7 @@ use super::drive::{Rest, Share};
 use super::inbox::Inbox;
 use super::listen::{LISTENER, Listener, Listening, WAKER, accept, exhausted};
 use super::outboxes::Outboxes;
+use super::sleep::sleep;
 use super::stop::Stop;
 use super::timers::Timers;
 use crate::proto::{CloseReason, Outbox};
@@ -189,11 +190,7 @@ impl EventLoop {
         // The inbox is asked last: from its answer on, a thread that posts makes a system call.
         let may_sleep = self.again.is_empty() && !self.can_accept() && self.env.inbox.go_to_sleep();
         let timeout = if may_sleep { self.sleep_time() } else { Some(Duration::ZERO) };
-        match self.poll.poll(events, timeout) {
-            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
-            _ => {}
-        }
-        Ok(())
+        sleep(&mut self.poll, events, timeout)
     }
 
     fn sleep_time(&self) -> Option<Duration> {

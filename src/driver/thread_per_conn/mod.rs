@@ -13,7 +13,7 @@ mod end;
 mod reader;
 mod writer;
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -27,6 +27,7 @@ use super::clock::CachedClock;
 use super::listen::{Listener, Listening, accept, exhausted};
 use super::overflows::Overflows;
 use super::permits::{Permit, Permits};
+use super::sleep::sleep;
 use super::stop::Stop;
 use super::tls::Acceptor;
 use crate::proto::CloseReason;
@@ -145,10 +146,7 @@ struct Watch {
 impl Watch {
     fn sleep(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let most = (!self.hung_up.is_empty() || !self.slow.is_empty()).then_some(BUSY_LOOK);
-        match self.poll.poll(&mut self.events, [timeout, most].into_iter().flatten().min()) {
-            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
-            _ => {}
-        }
+        sleep(&mut self.poll, &mut self.events, [timeout, most].into_iter().flatten().min())?;
         // Only this thread gives out slots, and it gave out none since the system reported these
         // events. So each slot still belongs to the same connection, or to none.
         let connections = self.shared.connections();

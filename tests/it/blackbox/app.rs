@@ -8,7 +8,7 @@ use std::time::Duration;
 use pushlab::proto::sse;
 use pushlab::push::{Hub, Mounted, Payload, Stomp, StompConfig};
 use pushlab::session::{Feed, Stream, StreamSource, Upgrade};
-use pushlab::{CloseReason, Frame, Held, Message, Pusher, Reply, Request, Response, Socket, WebSocketHandler, on_message};
+use pushlab::{CloseReason, Frame, Held, Message, Pusher, Reply, Request, Response, Socket, Stopper, WebSocketHandler, on_message};
 
 use super::{NET, eventually};
 
@@ -19,6 +19,8 @@ pub struct App {
     pub answer: Option<fn(&Request<'_>, Reply<'_>)>,
     /// Serves what is below `/topics`.
     pub hub: Hub,
+    /// Ends the server at `/stop`.
+    pub stopper: OnceLock<Stopper>,
     /// Serves `/stomp`.
     pub stomp: OnceLock<Stomp>,
     pub held: Mutex<Vec<Held>>,
@@ -213,6 +215,10 @@ impl App {
             }
             "/stomp" => self.stomp().serve(reply),
             "/timer" => reply.upgrade(Timed(Arc::clone(self))),
+            "/stop" => {
+                self.stopper.get().unwrap().stop();
+                reply.send(Response::text(vec![b'x'; number("n")]));
+            }
             "/panic" => std::panic::resume_unwind(Box::new("without a message on standard error")),
             _ => match self.hub.handle(request, reply) {
                 Mounted::Handled => {}

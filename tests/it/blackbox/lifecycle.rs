@@ -14,6 +14,9 @@ use super::client::request;
 use super::socket::Socket;
 use super::{Client, Lab, both, eventually};
 
+/// More than the system takes of a connection that is not read.
+const UNREAD_BYTES: usize = 30_000_000;
+
 /// Starts one connection in each state in which a shutdown may find it.
 struct Crowd {
     idle: Client,
@@ -133,8 +136,6 @@ both! {
     /// One client does not read its answer, one does not read its stream, and one never completes
     /// its request. The grace time cuts all three.
     fn shutdown_with_peers_that_do_nothing(model) {
-        // More than the system takes of a connection that is not read.
-        const UNREAD_BYTES: usize = 30_000_000;
         let lab = Lab::with(model, |config| {
             config.shutdown_grace = Duration::from_millis(100);
             config.settings.limits.queue_bytes = 2 * UNREAD_BYTES;
@@ -160,6 +161,24 @@ both! {
         assert_eq!((lab.app.dropped(), lab.stats().cut), (1, 3));
         assert!(answered.drain() < UNREAD_BYTES && streamed.drain() < UNREAD_BYTES);
         half.drain();
+    }
+
+    /// A handler asks for the end after the event loop has looked for it in this turn, and its
+    /// answer fills the socket. Where mio emulates edges, the write that would block takes back the
+    /// wake-up.
+    fn stopped_late_in_a_turn(model) {
+        let lab = Lab::with(model, |config| {
+            config.shutdown_grace = Duration::from_millis(100);
+            // The input is more than one share of a turn: the rest is served at the end of the next
+            // turn. The answer is less than one.
+            (config.receive_buffer_bytes, config.settings.limits.protocol.head_bytes) = (1024, 512);
+            config.settings.limits.output_bytes = UNREAD_BYTES;
+        });
+        let mut client = Client::connect_with_little_room(lab.address);
+        let before = request("/hello").repeat(1500 / request("/hello").len());
+        client.send(&(before + &request(&format!("/stop?n={UNREAD_BYTES}"))));
+        lab.join();
+        assert_eq!(lab.stats().cut, 1);
     }
 
     /// A request that has begun may become whole as long as there is grace: it is not cut off before.
