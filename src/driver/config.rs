@@ -40,7 +40,7 @@ pub struct Config {
     /// is 128 KiB, the C library's 8 MiB).
     pub stack_bytes: usize,
     /// Bytes of the event loop's one receive buffer. A connection reads at most as many in one
-    /// turn, and at most half of them if other connections are ready, too. With threads, this is
+    /// turn, and fewer if more than 64 connections are ready. With threads, this is
     /// the largest size of a connection's own buffer. Default 256 KiB: with 64 KiB, messages of 64
     /// KiB take twice as long, and sizes above 512 KiB gain nothing.
     pub receive_buffer_bytes: usize,

@@ -1,6 +1,6 @@
 //! How a server ends a connection on purpose.
 //!
-//! Owns the beginning of such an end, and the time that a slow reader has for its last word. Leaves
+//! Owns the beginning of such an end, the cut of a connection, and the time that a slow reader has for its last word. Leaves
 //! the last word to the phases, and the rest of the end to `session` and `next`.
 
 use super::Context;
@@ -20,6 +20,17 @@ impl Session {
     /// could serve it.
     pub fn refuse(&mut self, come_back_ms: u64, out: &mut Outbox, cx: &Context<'_>) {
         self.leave(Leaving::NoThread, come_back_ms, out, cx);
+    }
+
+    /// Ends the connection without writing the rest of the output, because the transport failed or
+    /// must be cut. [`next`](Self::next) then says [`Close`](super::Next::Close). The reason counts
+    /// only if the session was not over before.
+    pub fn abort(&mut self, reason: CloseReason, cx: &Context<'_>) {
+        self.end(Ending::Abort, reason, cx);
+        if let Phase::Over(over) = &mut self.phase {
+            over.ending = Ending::Abort;
+        }
+        self.stalled_until = None;
     }
 
     fn leave(&mut self, leaving: Leaving, come_back_ms: u64, out: &mut Outbox, cx: &Context<'_>) {

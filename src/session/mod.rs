@@ -95,6 +95,7 @@ pub use peer::Peer;
 pub(crate) use peer::canonical;
 pub use post::{Address, Command, Post, RemoteSource};
 pub use progress::Ending;
+pub(crate) use progress::Steps;
 pub use reply::{Reply, Upgrade};
 pub use request::{Request, normalized_path};
 pub use response::Response;

@@ -174,6 +174,19 @@ impl Session {
         can_read
     }
 
+    /// How many bytes of `room` to read at once, so that the read ends between two messages. Then
+    /// they need no assembly.
+    #[inline(always)]
+    pub(crate) fn fit_read(&self, room: usize) -> usize {
+        if let Phase::WebSocket(websocket) = &self.phase { websocket.reader().fit_read(room) } else { room }
+    }
+
+    /// The size of the last message on the wire if it was large, otherwise 0.
+    #[inline(always)]
+    pub(crate) fn large_message_bytes(&self) -> usize {
+        if let Phase::WebSocket(websocket) = &self.phase { websocket.reader().large_frame_bytes() } else { 0 }
+    }
+
     /// How many bytes of input to read at most, while `out_len` bytes of output are unsent. The
     /// session sets no limit for a chunked body and for a WebSocket: the driver's buffer is the
     /// limit.

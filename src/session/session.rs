@@ -11,7 +11,7 @@ use std::time::Instant;
 use super::caller::{Caller, TlsInfo};
 use super::contract::{Need, PeerEnd, Ready, Sent};
 use super::http::Http;
-use super::progress::{Ending, Progress};
+use super::progress::{Ending, Progress, Steps};
 use super::websocket::WebSocket;
 use super::{Context, Peer};
 use crate::proto::http1::Scheme;
@@ -218,13 +218,27 @@ impl Session {
     /// request is being answered, or while the output is full.
     #[inline(always)]
     pub fn received(&mut self, input: &mut [u8], ready: Ready, out: &mut Outbox, cx: &Context<'_>) -> usize {
+        self.received_within(&mut Steps::unlimited(), input, ready, out, cx)
+    }
+
+    /// As [`received`](Self::received), with at most `steps` of work. The session uses no further
+    /// input when no steps are left.
+    #[inline(always)]
+    pub(crate) fn received_within(
+        &mut self,
+        steps: &mut Steps,
+        input: &mut [u8],
+        ready: Ready,
+        out: &mut Outbox,
+        cx: &Context<'_>,
+    ) -> usize {
         let fresh = input.len() - self.unused as usize;
         // If the system has reported the peer's end, reading goes on until a read finds the end.
         self.unread = ready == Ready::Perhaps || fresh > 0 && self.peer_end.is_some();
         if let Some(overdue) = &mut self.overdue {
             overdue.bytes = overdue.bytes.saturating_add(fresh as u32);
         }
-        self.work(input, out, cx)
+        self.work(steps, input, out, cx)
     }
 
     /// Takes the unused input again, if it waited for an answer or for room in the output. Returns
@@ -232,10 +246,16 @@ impl Session {
     /// delivery, until the session uses nothing.
     #[inline(always)]
     pub fn resume(&mut self, input: &mut [u8], out: &mut Outbox, cx: &Context<'_>) -> usize {
-        if self.is_paused { self.work(input, out, cx) } else { 0 }
+        self.resume_within(&mut Steps::unlimited(), input, out, cx)
     }
 
-    fn work(&mut self, input: &mut [u8], out: &mut Outbox, cx: &Context<'_>) -> usize {
+    /// As [`resume`](Self::resume), with at most `steps` of work.
+    #[inline(always)]
+    pub(crate) fn resume_within(&mut self, steps: &mut Steps, input: &mut [u8], out: &mut Outbox, cx: &Context<'_>) -> usize {
+        if self.is_paused { self.work(steps, input, out, cx) } else { 0 }
+    }
+
+    fn work(&mut self, steps: &mut Steps, input: &mut [u8], out: &mut Outbox, cx: &Context<'_>) -> usize {
         let mut used = 0;
         let mut is_paused = false;
         while used < input.len() && !is_paused {
@@ -249,15 +269,16 @@ impl Session {
                     (input.len() - used, Progress::Wait)
                 }
                 Phase::Securing(_) | Phase::Closed(_) => (input.len() - used, Progress::Wait),
-                _ if out.len() >= cx.settings.limits.output_bytes => {
+                _ if out.len() >= cx.settings.limits.output_bytes || steps.is_used_up() => {
                     is_paused = true;
                     break;
                 }
                 Phase::Http(http) => {
+                    steps.take(0);
                     let caller = Caller { peer: self.peer, tls: self.tls.as_deref() };
                     http.step(&input[used..], caller, out, cx)
                 }
-                Phase::WebSocket(websocket) => websocket.step(&mut input[used..], out, cx),
+                Phase::WebSocket(websocket) => websocket.step(steps, &mut input[used..], out, cx),
             };
             used += step;
             match progress {
@@ -424,17 +445,6 @@ impl Session {
             Phase::Closed(_) => Some(Ending::Abort),
             Phase::Securing(_) | Phase::Http(_) | Phase::WebSocket(_) => None,
         }
-    }
-
-    /// Ends the connection without writing the rest of the output, because the transport failed or
-    /// must be cut. [`next`](Self::next) then says [`Close`](super::Next::Close). The reason counts
-    /// only if the session was not over before.
-    pub fn abort(&mut self, reason: CloseReason, cx: &Context<'_>) {
-        self.end(Ending::Abort, reason, cx);
-        if let Phase::Over(over) = &mut self.phase {
-            over.ending = Ending::Abort;
-        }
-        self.stalled_until = None;
     }
 
     /// The driver has closed the transport. The reason counts only if the session was not over

@@ -10,10 +10,10 @@ use std::time::Instant;
 
 use super::exchange::Upgraded;
 use super::link::Link;
-use super::progress::{Ending, Progress};
+use super::progress::{Ending, Progress, Steps};
 use super::socket::send_unless_closing;
 use super::{Burst, Command, LastWord, Outcome, Socket, Surroundings, WebSocketHandler};
-use crate::proto::ws::{Agreement, Conn, Event, Next, Writer};
+use crate::proto::ws::{Agreement, Conn, Event, Next, Reader, Writer};
 use crate::proto::{CloseReason, Frame, Outbox, RemoteError};
 
 pub(super) struct WebSocket {
@@ -81,7 +81,7 @@ impl WebSocket {
 
     /// Works on the next event of the input.
     #[inline]
-    pub(super) fn step(&mut self, input: &mut [u8], out: &mut Outbox, cx: &Surroundings<'_>) -> (usize, Progress) {
+    pub(super) fn step(&mut self, steps: &mut Steps, input: &mut [u8], out: &mut Outbox, cx: &Surroundings<'_>) -> (usize, Progress) {
         if input.is_empty() {
             return (0, Progress::Wait);
         }
@@ -103,6 +103,7 @@ impl WebSocket {
         };
         let progress = match event {
             Event::Message(message) => {
+                steps.take(message.as_bytes().len());
                 cx.stats.messages_in.add(1);
                 let Self { link, protocol, overflow, alarm, handler, .. } = self;
                 let mut socket = Socket { writer, link, protocol: *protocol, overflow, alarm, out, cx };
@@ -111,7 +112,10 @@ impl WebSocket {
                     Err(_) => self.end_after_panic(out, cx),
                 }
             }
-            Event::Ping(_) | Event::Pong(_) => Progress::More,
+            Event::Ping(_) | Event::Pong(_) => {
+                steps.take(0);
+                Progress::More
+            }
             Event::Close { code, .. } if close_is_ours => Progress::End(Ending::Flush, CloseReason::Local(code)),
             Event::Close { code, .. } => Progress::End(Ending::Flush, CloseReason::Peer(code)),
         };
@@ -245,6 +249,11 @@ impl WebSocket {
             Command::Wake if self.takes_messages(serial) && self.link.is_free() => self.call(out, cx, WebSocketHandler::drained),
             _ => Progress::Wait,
         }
+    }
+
+    /// The input side.
+    pub(super) const fn reader(&self) -> &Reader {
+        &self.conn.reader
     }
 
     /// The serial of this WebSocket, once it has given out a handle.

@@ -51,11 +51,18 @@ const TIMERS_PER_TURN: usize = 256;
 /// megabytes of unsent output, which takes a millisecond.
 const TIMERS_PER_STALL: usize = 32;
 /// Input read and output written in one turn when many connections want more than their share. The
-/// turn then takes some 20 ms at most: a hundred requests take 50 us, and so do 64 KiB of output.
-/// No share is smaller than [`SHARE_MIN`].
-const READ_PER_TURN: usize = 2 * 1024 * 1024;
-const WRITTEN_PER_TURN: usize = 4 * 1024 * 1024;
+/// turn then takes some 10 ms at most: 64 KiB take 20 us in one direction. No share is smaller than
+/// [`SHARE_MIN`].
+const READ_PER_TURN: usize = 16 * 1024 * 1024;
+const WRITTEN_PER_TURN: usize = 16 * 1024 * 1024;
 const SHARE_MIN: usize = 16 * 1024;
+/// Requests and messages in one turn, counted as [steps](crate::session::Steps). The turn then takes
+/// some 8 ms at most, because a hundred requests take 50 us. Bytes alone do not bound the time of a
+/// turn: 16 MiB of small requests take 200 ms. A share of several has [`STEPS_MIN`] to
+/// [`STEPS_MAX`].
+const STEPS_PER_TURN: usize = 16 * 1024;
+const STEPS_MIN: usize = 64;
+const STEPS_MAX: usize = 512;
 /// Connections accepted in one turn, so that many new ones do not delay the existing ones.
 const ACCEPTS_PER_TURN: usize = 64;
 
@@ -166,17 +173,18 @@ impl EventLoop {
         Ok(())
     }
 
-    /// The share of each of `ready` connections in a turn. A connection that is alone gets the
-    /// whole buffer. With others, a smaller share makes turns short, and is still large enough to
-    /// read large messages in few reads.
+    /// The share of each of `ready` connections in a turn. With others, a smaller share makes turns
+    /// short. Up to 64 connections still read a whole buffer: then a message of 64 KiB takes one read
+    /// and one write, where shares of 32 KiB took three reads and four copies.
     fn share(&self, ready: usize) -> Share {
         let (buffer, output) = (self.tools.receive.len(), self.env.config.settings.limits.output_bytes);
         match ready {
-            0 | 1 => Share { read_bytes: buffer, write_bytes: output.saturating_mul(4) },
-            _ => Share {
-                read_bytes: (READ_PER_TURN / ready).max(SHARE_MIN).min(buffer / 2),
-                write_bytes: (WRITTEN_PER_TURN / ready).max(SHARE_MIN).min(output),
-            },
+            0 | 1 => Share::new(buffer, output.saturating_mul(4), STEPS_PER_TURN),
+            _ => Share::new(
+                (READ_PER_TURN / ready).max(SHARE_MIN).min(buffer),
+                (WRITTEN_PER_TURN / ready).max(SHARE_MIN).min(output),
+                (STEPS_PER_TURN / ready).clamp(STEPS_MIN, STEPS_MAX),
+            ),
         }
     }
 

@@ -35,11 +35,13 @@ pub struct Reader {
 ///    +----------> Finished <--------------------+
 ///       error, or call after the peer's close frame
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 enum State {
     /// Between messages. This state owns no memory.
-    #[default]
-    Idle,
+    Idle {
+        /// The size of the last data frame with its head, if it was [large](LARGE_BYTES), else 0.
+        large_bytes: u32,
+    },
     /// Inside a message or a frame, or after the event that ended it, because the event still
     /// borrows the payload.
     Partial(Box<Partial>),
@@ -47,8 +49,23 @@ enum State {
     Finished,
 }
 
+impl Default for State {
+    fn default() -> Self {
+        Self::IDLE
+    }
+}
+
+impl State {
+    const IDLE: Self = Self::Idle { large_bytes: 0 };
+}
+
+/// From this size on, a frame is large: its payload costs more than a read.
+const LARGE_BYTES: u64 = 8 * 1024;
+
 #[derive(Debug, Default)]
 struct Partial {
+    /// As [`State::Idle`] has it, for the newest data frame.
+    large_bytes: u32,
     /// The frame whose head was consumed and whose payload is not complete.
     frame: Option<OpenFrame>,
     message: Assembler,
@@ -86,7 +103,7 @@ enum Step {
 impl Reader {
     /// A reader at the first byte after the opening handshake.
     pub const fn new() -> Self {
-        Self { state: State::Idle }
+        Self { state: State::IDLE }
     }
 
     /// Returns the next event in `input`, and the number of consumed bytes.
@@ -108,7 +125,7 @@ impl Reader {
         limits: &ProtocolLimits,
     ) -> Result<(usize, Next<'a>), RemoteError> {
         // The fast path: a small whole message needs no state and no general decoding.
-        if matches!(self.state, State::Idle)
+        if matches!(self.state, State::Idle { .. })
             && !writer.is_closing()
             && let Some((opcode, payload_len)) = short_data_frame(input)
             && payload_len <= limits.message_bytes
@@ -131,7 +148,7 @@ impl Reader {
             && partial.frame.is_none()
             && !partial.message.is_open()
         {
-            self.state = State::Idle;
+            self.state = State::Idle { large_bytes: partial.large_bytes };
         }
     }
 
@@ -141,7 +158,34 @@ impl Reader {
     pub fn capacity(&self) -> usize {
         match &self.state {
             State::Partial(partial) => size_of::<Partial>() + partial.message.capacity() + partial.control.capacity(),
-            State::Idle | State::Finished => 0,
+            State::Idle { .. } | State::Finished => 0,
+        }
+    }
+
+    /// The size of the last data frame with its head, if it was large (8 KiB), else 0.
+    #[inline]
+    pub(crate) const fn large_frame_bytes(&self) -> usize {
+        match &self.state {
+            State::Idle { large_bytes } => *large_bytes as usize,
+            State::Partial(partial) => partial.large_bytes as usize,
+            State::Finished => 0,
+        }
+    }
+
+    /// How many bytes to read at once into a room of this size, so that the input ends where a frame
+    /// ends. After a large frame, further ones of its size are expected: a peer often sends its
+    /// messages in equal parts. This saves the assembly of one message in each read, which is three
+    /// copies of up to its size.
+    #[inline]
+    pub(crate) fn fit_read(&self, room: usize) -> usize {
+        let unit = self.large_frame_bytes();
+        if unit == 0 {
+            return room;
+        }
+        let rest = if let State::Partial(partial) = &self.state { partial.rest_bytes() } else { 0 };
+        match room.checked_sub(rest) {
+            Some(behind) if rest > 0 || behind >= unit => rest + behind / unit * unit,
+            _ => room,
         }
     }
 
@@ -199,7 +243,7 @@ impl Reader {
         }
         match &mut self.state {
             State::Partial(partial) => partial,
-            State::Idle | State::Finished => unreachable!("it was made just now"),
+            State::Idle { .. } | State::Finished => unreachable!("it was made just now"),
         }
     }
 
@@ -224,7 +268,7 @@ impl Reader {
             }
             let Some((head_len, head)) = decode(&input[*used..], writer)? else { return Ok(Step::NeedData) };
             *used += head_len;
-            if let Some(step) = self.begin(&head, input, used, writer, out, limits)? {
+            if let Some(step) = self.begin(head_len, &head, input, used, writer, out, limits)? {
                 return Ok(step);
             }
         }
@@ -232,8 +276,10 @@ impl Reader {
 
     /// Takes a frame that is whole in the input, or remembers that its payload is to come. A data
     /// frame that needs assembly always takes the second way, even if it is whole.
+    #[expect(clippy::too_many_arguments, reason = "the input with the position in it, and the output with its limits")]
     fn begin(
         &mut self,
+        head_len: usize,
         head: &FrameHead,
         input: &mut [u8],
         used: &mut usize,
@@ -254,13 +300,14 @@ impl Reader {
                 return Ok(Some(Step::Control(head.opcode, payload)));
             }
             self.partial().control.clear();
-        } else if matches!(self.state, State::Idle)
+        } else if let State::Idle { large_bytes } = &mut self.state
             && head.fin
             && head.opcode != Opcode::Continuation
             && !head.compressed
             && whole.is_some()
         {
             check_size(head.payload_len, limits)?;
+            *large_bytes = large(head_len, head);
             // An unfragmented message that is whole in the input is borrowed, not copied.
             return Ok(whole.map(|payload| {
                 *used = payload.end;
@@ -268,14 +315,29 @@ impl Reader {
                 Step::Whole(head.opcode, payload)
             }));
         } else {
-            self.partial().admit(head, writer, limits)?;
+            let partial = self.partial();
+            partial.admit(head, writer, limits)?;
+            partial.large_bytes = large(head_len, head);
         }
         self.partial().frame = Some(OpenFrame { fin: head.fin, opcode: head.opcode, key, offset: 0, remaining: head.payload_len });
         Ok(None)
     }
 }
 
+/// What the state keeps of the size of a data frame.
+fn large(head_len: usize, head: &FrameHead) -> u32 {
+    match head.payload_len {
+        LARGE_BYTES.. => u32::try_from(head.payload_len + head_len as u64).unwrap_or(0),
+        _ => 0,
+    }
+}
+
 impl Partial {
+    /// The number of bytes until the open frame ends.
+    fn rest_bytes(&self) -> usize {
+        self.frame.map_or(0, |frame| usize::try_from(frame.remaining).unwrap_or(usize::MAX))
+    }
+
     /// Takes the head of a data frame, which begins or continues a message.
     fn admit(&mut self, head: &FrameHead, writer: &mut Writer, limits: &ProtocolLimits) -> Result<(), RemoteError> {
         #[cfg(feature = "deflate")]

@@ -199,6 +199,38 @@ fn a_greedy_connection_leaves_others_their_turn() {
     gate.answer();
 }
 
+/// Small requests and their small answers are few bytes and much work: their number is bounded, too.
+#[test]
+fn many_small_requests_leave_others_their_turn() {
+    static GREEDY: AtomicU64 = AtomicU64::new(0);
+    static BEFORE: AtomicU64 = AtomicU64::new(u64::MAX);
+    static GATE: Gate = Gate::new();
+    fn answer(request: &Request<'_>, reply: Reply<'_>) {
+        match request.path() {
+            "/gate" => GATE.wait(),
+            "/modest" => BEFORE.store(GREEDY.load(SeqCst), SeqCst),
+            _ => _ = GREEDY.fetch_add(1, SeqCst),
+        }
+        reply.send(Response::no_content());
+    }
+    let lab = Lab::answering(IoModel::EventLoop, answer);
+    let (mut gate, mut greedy, mut modest) = (lab.connect(), lab.connect(), lab.connect());
+    assert_eq!((greedy.fetch("/").status, modest.fetch("/").status), (204, 204));
+    gate.get("/gate");
+    eventually("the loop is kept", || lab.stats().requests == 3);
+    greedy.send(request("/").repeat(1_500));
+    modest.get("/modest");
+    GATE.open();
+    modest.answer();
+    let before = BEFORE.load(SeqCst) - 2;
+    assert!(before <= 512, "{before} answers came first");
+    // All others are answered in later turns.
+    for _ in 0..1_500 {
+        assert_eq!(greedy.answer().status, 204);
+    }
+    gate.answer();
+}
+
 /// What came while a connection had its turn comes before its next one.
 #[test]
 fn a_share_that_is_used_up_ends_the_turn() {

@@ -85,6 +85,8 @@ pub struct Peer {
     /// This side has said that it sends no more.
     sending_ended: bool,
     calls: usize,
+    /// The room and the result of each read that gave something.
+    reads: Vec<(usize, usize)>,
 }
 
 impl Peer {
@@ -120,6 +122,7 @@ impl Transport for Peer {
         if len == 0 {
             return Ok(Input::End);
         }
+        self.reads.push((room.len(), len));
         Ok(Input::Bytes(len, if self.incoming.is_empty() { Ready::No } else { Ready::Perhaps }))
     }
 
@@ -149,6 +152,8 @@ pub struct Rig {
     layer: Option<Layer>,
     /// Messages are delivered together this time, not one by one.
     bursts: bool,
+    /// The size of the receive buffer.
+    pub buffer_bytes: usize,
     pub shelf: Arc<Shelf>,
 }
 
@@ -176,7 +181,16 @@ impl Rig {
         let remote = Remote { posted: Arc::default(), serial: Cell::new(0) };
         let world = World { app: Box::new(handler), settings, stats: Stats::default(), now, remote };
         let session = Session::new("192.0.2.1:4711".parse::<std::net::SocketAddr>().unwrap(), &world.cx());
-        Self { world, driven: Driven::new(session), out: Outbox::new(), peer: Peer::default(), layer: None, bursts: false, shelf }
+        Self {
+            world,
+            driven: Driven::new(session),
+            out: Outbox::new(),
+            peer: Peer::default(),
+            layer: None,
+            bursts: false,
+            buffer_bytes: 4 * 1024,
+            shelf,
+        }
     }
 
     /// A rig whose layer has to agree on TLS with the client first, within this time.
@@ -241,7 +255,7 @@ impl Rig {
         loop {
             let before = self.moved();
             let cx = self.world.cx();
-            let mut buffer = [0; 4 * 1024];
+            let mut buffer = vec![0; self.buffer_bytes];
             let mut turn = Turn { driven: &mut self.driven, out: &mut self.out, buffer: &mut buffer, share: Share::UNLIMITED, cx: &cx };
             let rest = match &mut self.layer {
                 None => drive(&mut turn, &mut self.peer),
@@ -270,6 +284,11 @@ impl Rig {
     fn moved(&self) -> [usize; 4] {
         let (read, held) = self.layer.as_ref().map_or((0, 0), |layer| (layer.read_len(), layer.held_len()));
         [self.peer.incoming.len(), self.peer.taken.len(), read, held]
+    }
+
+    /// The room of each read since the last call, and how many bytes it gave.
+    pub fn reads(&mut self) -> Vec<(usize, usize)> {
+        take(&mut self.peer.reads)
     }
 
     /// From now on the system takes nothing.

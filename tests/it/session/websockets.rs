@@ -31,6 +31,25 @@ fn messages_both_ways() {
     assert_eq!((rig.stats().messages_in, rig.stats().messages_out), (3, 6));
 }
 
+/// After a large message the next ones are expected to be as large: reads end where messages end, so that they need no
+/// assembly. If the guess is wrong, nothing but the number of reads changes.
+#[test]
+fn reads_end_between_large_messages() {
+    let mut rig = Rig::new();
+    rig.buffer_bytes = 64 * 1024;
+    rig.open();
+    rig.reads();
+    let large = frame(0x82, &vec![b'x'; 20_000]); // 20,008 bytes
+    rig.send(large.repeat(10));
+    assert_eq!(rig.reads(), [(65_536, 65_536), (54_512, 54_512), (60_024, 60_024), (60_024, 20_008)]);
+    // Smaller ones, one that the room does not hold, and the large ones again, whose reads are not cut at first.
+    rig.send([frame(0x82, &[b'x'; 9_000]).repeat(4), frame(0x82, &vec![b'x'; 100_000]), large.repeat(4)].concat());
+    assert_eq!(rig.reads(), [(60_024, 60_024), (65_536, 65_536), (10_486, 10_486), (65_536, 65_536), (54_512, 14_496)]);
+    let sizes = [20_000; 10].into_iter().chain([9_000; 4]).chain([100_000]).chain([20_000; 4]);
+    let answers: Vec<usize> = rig.frames().into_iter().map(|(_, payload)| payload.len()).collect();
+    assert_eq!(answers, sizes.collect::<Vec<_>>());
+}
+
 #[test]
 fn a_ping_is_answered() {
     let mut rig = rig();
