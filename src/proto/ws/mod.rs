@@ -21,6 +21,7 @@ pub mod mask;
 #[cfg(feature = "deflate")]
 mod pool;
 pub mod reader;
+pub(crate) mod short;
 pub mod utf8;
 pub mod writer;
 

@@ -12,6 +12,7 @@ use super::event::{Event, Message, Next};
 use super::frame::{FrameHead, Opcode};
 #[cfg(feature = "deflate")]
 use super::inflate::Inflation;
+use super::short::ShortMessage;
 use super::writer::Writer;
 use super::{close, mask};
 
@@ -124,19 +125,26 @@ impl Reader {
         out: &mut Outbox,
         limits: &ProtocolLimits,
     ) -> Result<(usize, Next<'a>), RemoteError> {
-        // The fast path: a small whole message needs no state and no general decoding.
-        if matches!(self.state, State::Idle { .. })
-            && !writer.is_closing()
-            && let Some((opcode, payload_len)) = short_data_frame(input)
-            && payload_len <= limits.message_bytes
+        // The fast path: a short whole message needs no state and no general decoding.
+        if self.takes_short(writer)
+            && let Some(short) = ShortMessage::at_front(input, limits)
         {
-            let payload = SHORT_HEAD..SHORT_HEAD + payload_len;
-            let used = payload.end;
-            let key = [input[2], input[3], input[4], input[5]];
-            mask::apply(key, 0, &mut input[payload.clone()]);
-            return Ok((used, self.event(Step::Whole(opcode, payload), input)?));
+            let message = short.take(input).inspect_err(|_| self.finish())?;
+            return Ok((short.len(), Next::Event(Event::Message(message))));
         }
         self.next_event_of_any_kind(input, writer, out, limits)
+    }
+
+    /// Whether [`ShortMessage`] messages can be taken from the input without this reader, until the writer
+    /// begins to close.
+    #[inline(always)]
+    pub(crate) const fn takes_short(&self, writer: &Writer) -> bool {
+        matches!(self.state, State::Idle { .. }) && !writer.is_closing()
+    }
+
+    /// From now on, all input is consumed and ignored, because a message broke a rule.
+    pub(crate) fn finish(&mut self) {
+        self.state = State::Finished;
     }
 
     /// Frees the memory of a message that was returned as an event. The next call of
@@ -413,27 +421,6 @@ fn decode(input: &[u8], writer: &Writer) -> Result<Option<(usize, FrameHead)>, R
     }
     let _ = writer;
     FrameHead::decode_client(input)
-}
-
-/// The number of bytes in the head of a masked frame with at most 125 bytes of payload.
-const SHORT_HEAD: usize = 6;
-
-/// Returns the opcode and the payload length if `input` begins with a whole, masked, unfragmented
-/// data frame of at most 125 bytes. Nearly all frames have this form, and two bytes identify it.
-#[inline]
-fn short_data_frame(input: &[u8]) -> Option<(Opcode, usize)> {
-    const FINAL_TEXT: u8 = 0x81;
-    const FINAL_BINARY: u8 = 0x82;
-    let &[first, second, ..] = input else { return None };
-    let opcode = match first {
-        FINAL_TEXT => Opcode::Text,
-        FINAL_BINARY => Opcode::Binary,
-        _ => return None,
-    };
-    // Without the mask bit, the subtraction wraps to more than 125, so an unmasked frame fails the
-    // check below.
-    let payload_len = usize::from(second.wrapping_sub(0x80));
-    (payload_len <= 125 && input.len() >= SHORT_HEAD + payload_len).then_some((opcode, payload_len))
 }
 
 /// After this side's close frame, all frames except the peer's close frame are ignored (RFC 6455,

@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use pushlab::proto::{CloseReason, Frame};
+use pushlab::proto::{CloseReason, Frame, RemoteError};
 use pushlab::session::{Command, Ending, Limits, Settings};
 
 use super::rig::Rig;
-use super::wire::{self, CLOSE, PING, PONG, close, close_frame, frame, text, text_frame};
+use super::wire::{self, CLOSE, PING, PONG, close, close_frame, close_with, frame, text, text_frame};
 
 fn rig() -> Rig {
     let mut rig = Rig::new();
@@ -48,6 +48,41 @@ fn reads_end_between_large_messages() {
     let sizes = [20_000; 10].into_iter().chain([9_000; 4]).chain([100_000]).chain([20_000; 4]);
     let answers: Vec<usize> = rig.frames().into_iter().map(|(_, payload)| payload.len()).collect();
     assert_eq!(answers, sizes.collect::<Vec<_>>());
+}
+
+/// Short messages of one read are handled in one batch. It ends at a message that ends the connection, with the answers
+/// to those before.
+#[test]
+fn a_batch_of_short_messages_ends_early() {
+    let cases: [(Vec<u8>, &str, Vec<(u8, Vec<u8>)>); 3] = [
+        (text_frame("close 1000"), "message close 1000", vec![close_with(1000, "bye")]),
+        (frame(0x81, b"\xff"), "closed Remote(InvalidUtf8)", vec![close_with(1007, &RemoteError::InvalidUtf8.to_string())]),
+        (frame(0x82, &[0; 126]), "binary 126", vec![(2, vec![0; 126]), text("late")]),
+    ];
+    for (third, call, answers) in cases {
+        let mut rig = rig();
+        rig.send([text_frame("one"), text_frame(""), third, text_frame("late")].concat());
+        let frames = rig.frames();
+        assert_eq!(frames[..2], [text("one"), text("")], "{call}");
+        assert_eq!(frames[2..], answers, "{call}");
+        let calls = rig.shelf.calls();
+        assert_eq!(calls[..3], ["message one", "message ", call]);
+        assert_eq!(calls.contains(&"message late".to_owned()), call == "binary 126");
+    }
+}
+
+/// The bound of the output holds within a batch, too.
+#[test]
+fn a_batch_of_short_messages_stops_when_the_output_is_full() {
+    let limits = Limits { output_bytes: 300, ..Limits::default() };
+    let mut rig = Rig::with(Settings { limits, ..Settings::default() });
+    rig.open();
+    rig.block();
+    rig.send(text_frame(&"x".repeat(98)).repeat(10));
+    assert_eq!((rig.out_len(), rig.stats().messages_in), (300, 3));
+    rig.unblock();
+    assert_eq!(rig.frames(), vec![text(&"x".repeat(98)); 10]);
+    assert_eq!((rig.stats().messages_in, rig.stats().messages_out), (10, 10));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What the table of frames cannot say: a close in the middle of a frame, borrowed messages, frames in no order at all.
 //!
-//! Covers: proto::ws::conn, proto::ws::event, proto::ws::reader
+//! Covers: proto::ws::conn, proto::ws::event, proto::ws::reader, proto::ws::short
 
 use pushlab::proto::ws::Opcode::{Binary, Close, Continuation, Ping, Pong, Text};
 use pushlab::proto::ws::{Conn, Event, Message, Next};
