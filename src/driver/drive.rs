@@ -195,36 +195,52 @@ pub enum Rest {
 /// `examples/third_driver.rs` is a whole driver.
 #[inline]
 pub fn drive(side: &mut impl Side, transport: &mut impl Transport) -> Rest {
-    let mut done = Done::Nothing;
+    let mut next = side.step(Done::Nothing, || transport.need());
     loop {
-        let Some(next) = side.step(done, || transport.need()) else { return Rest::Again };
-        done = match next {
-            Next::Read(most) => {
+        next = match next {
+            Some(Next::Read(most)) => {
                 let patience = side.patience();
-                match transport.read(side.room(most), patience) {
+                // A step of its own after a read and after a write: the compiler then follows the
+                // usual way without putting `Done` together and taking it apart.
+                let done = match transport.read(side.room(most), patience) {
+                    Ok(Input::Bytes(len, ready)) => {
+                        next = side.step(Done::Read(Input::Bytes(len, ready)), || transport.need());
+                        continue;
+                    }
                     Ok(input) => Done::Read(input),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => Done::Read(Input::Nothing(0, Ready::No)),
                     Err(error) if error.kind() == ErrorKind::Interrupted => Done::Nothing,
                     Err(_) => return Rest::Close(CloseReason::Transport),
-                }
+                };
+                step_rarely(side, transport, done)
             }
-            Next::Write => match transport.write(side.output()) {
-                Ok((len, ready)) => Done::Wrote(len, ready, transport.need()),
-                Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock => Done::Wrote(0, Ready::No, transport.need()),
-                    ErrorKind::Interrupted => Done::Wrote(0, Ready::Perhaps, transport.need()),
-                    ErrorKind::TimedOut => return Rest::Close(CloseReason::WriteStalled),
-                    _ => return Rest::Close(CloseReason::Transport),
-                },
-            },
-            Next::EndSending(sent) => match transport.end_sending(sent) {
-                Ok(()) => Done::Nothing,
+            Some(Next::Write) => {
+                let (len, ready) = match transport.write(side.output()) {
+                    Ok(written) => written,
+                    Err(error) => match error.kind() {
+                        ErrorKind::WouldBlock => (0, Ready::No),
+                        ErrorKind::Interrupted => (0, Ready::Perhaps),
+                        ErrorKind::TimedOut => return Rest::Close(CloseReason::WriteStalled),
+                        _ => return Rest::Close(CloseReason::Transport),
+                    },
+                };
+                side.step(Done::Wrote(len, ready, transport.need()), || transport.need())
+            }
+            Some(Next::EndSending(sent)) => match transport.end_sending(sent) {
+                Ok(()) => step_rarely(side, transport, Done::Nothing),
                 Err(_) => return Rest::Close(CloseReason::Transport),
             },
-            Next::Wait(until) => return Rest::Wait(until),
-            Next::Close(reason) => return Rest::Close(reason),
+            Some(Next::Wait(until)) => return Rest::Wait(until),
+            Some(Next::Close(reason)) => return Rest::Close(reason),
+            None => return Rest::Again,
         };
     }
+}
+
+/// A step that is not on the usual way.
+#[inline(never)]
+fn step_rarely(side: &mut impl Side, transport: &impl Transport, done: Done) -> Option<Next> {
+    side.step(done, || transport.need())
 }
 
 /// A session with the input that it has not used yet. An idle connection has no such input.
@@ -410,7 +426,7 @@ impl Side for Turn<'_> {
             Done::Read(Input::Bytes(len, _) | Input::Nothing(len, _) | Input::Secured(_, len, _)) => {
                 self.share.read_bytes = self.share.read_bytes.saturating_sub(len);
                 // What is left is too little for a whole message, which would have to be assembled.
-                if self.share.read_bytes < self.driven.session.large_message_bytes() {
+                if self.share.read_bytes < len && self.share.read_bytes < self.driven.session.large_message_bytes() {
                     self.share.read_bytes = 0;
                 }
             }

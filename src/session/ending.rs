@@ -33,6 +33,17 @@ impl Session {
         self.stalled_until = None;
     }
 
+    /// The driver has closed the transport. The reason counts only if the session was not over
+    /// before.
+    pub fn close(&mut self, reason: CloseReason, cx: &Context<'_>) {
+        self.end(Ending::Abort, reason, cx);
+        if let Phase::Over(over) = &self.phase {
+            self.phase = Phase::Closed(over.reason);
+            self.stalled_until = None;
+            cx.stats.open.subtract(1);
+        }
+    }
+
     fn leave(&mut self, leaving: Leaving, come_back_ms: u64, out: &mut Outbox, cx: &Context<'_>) {
         let come_back_ms = u32::try_from(come_back_ms).unwrap_or(u32::MAX);
         let progress = match &mut self.phase {

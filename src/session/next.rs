@@ -31,12 +31,15 @@ impl Session {
         if self.can_write(io, out) {
             return Next::Write;
         }
-        let mut wanted = self.wanted_bytes(out.len(), cx);
-        if io.need == Need::Read {
-            wanted = wanted.max(1);
-        }
-        if wanted > 0 && self.can_read(io) {
-            return Next::Read(wanted);
+        // Without this check, a session that has read everything would compute what it wants to read.
+        if self.unread || io.reads != Mode::AtOnce {
+            let mut wanted = self.wanted_bytes(out.len(), cx);
+            if io.need == Need::Read {
+                wanted = wanted.max(1);
+            }
+            if wanted > 0 && self.can_read(io) {
+                return Next::Read(wanted);
+            }
         }
         Next::Wait(self.deadline())
     }

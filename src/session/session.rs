@@ -337,13 +337,15 @@ impl Session {
     /// The transport has taken all output.
     #[inline(always)]
     fn written(&mut self, out: &mut Outbox, cx: &Context<'_>) {
-        if let Phase::Http(http) = &self.phase
-            && !http.is_answering()
-        {
-            // Between requests, no messages and no source wait for room.
-            return;
+        // Between requests, no messages and no source wait for room.
+        let waits_for_room = match &self.phase {
+            Phase::Http(http) => http.is_answering(),
+            Phase::WebSocket(websocket) => websocket.waits_for_room(),
+            Phase::Securing(_) | Phase::Over(_) | Phase::Closed(_) => false,
+        };
+        if waits_for_room {
+            self.written_while_pushing(out, cx);
         }
-        self.written_while_pushing(out, cx);
     }
 
     fn written_while_pushing(&mut self, out: &mut Outbox, cx: &Context<'_>) {
@@ -444,17 +446,6 @@ impl Session {
             Phase::Over(over) => Some(over.ending),
             Phase::Closed(_) => Some(Ending::Abort),
             Phase::Securing(_) | Phase::Http(_) | Phase::WebSocket(_) => None,
-        }
-    }
-
-    /// The driver has closed the transport. The reason counts only if the session was not over
-    /// before.
-    pub fn close(&mut self, reason: CloseReason, cx: &Context<'_>) {
-        self.end(Ending::Abort, reason, cx);
-        if let Phase::Over(over) = &self.phase {
-            self.phase = Phase::Closed(over.reason);
-            self.stalled_until = None;
-            cx.stats.open.subtract(1);
         }
     }
 

@@ -315,6 +315,13 @@ impl WebSocket {
         self.link.is_addressed(serial) && !self.conn.writer.is_closing() && !self.link.is_ending()
     }
 
+    /// Whether [`drained`](Self::drained) has something to do.
+    #[inline]
+    pub(super) const fn waits_for_room(&self) -> bool {
+        !self.link.is_free() || matches!(self.timer, Timer::PongBehind(_))
+    }
+
+    /// The transport has taken all output.
     pub(super) fn drained(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         if let Timer::PongBehind(_) = self.timer {
             self.timer = Timer::Pong(cx.now.instant() + cx.settings.limits.pong_timeout);

@@ -54,7 +54,7 @@ fn reads_end_between_large_messages() {
 /// to those before.
 #[test]
 fn a_batch_of_short_messages_ends_early() {
-    let cases: [(Vec<u8>, &str, Vec<(u8, Vec<u8>)>); 3] = [
+    let cases = [
         (text_frame("close 1000"), "message close 1000", vec![close_with(1000, "bye")]),
         (frame(0x81, b"\xff"), "closed Remote(InvalidUtf8)", vec![close_with(1007, &RemoteError::InvalidUtf8.to_string())]),
         (frame(0x82, &[0; 126]), "binary 126", vec![(2, vec![0; 126]), text("late")]),
