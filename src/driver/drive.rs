@@ -109,6 +109,9 @@ pub trait Side {
     }
     /// The output to write, after a step that returned [`Next::Write`].
     fn output(&mut self) -> &mut Outbox;
+    /// The write is over, also if it has failed.
+    #[inline]
+    fn has_written(&mut self) {}
 }
 
 /// Why the loop returned.
@@ -183,7 +186,7 @@ pub enum Rest {
 /// let mut buffers = Buffers { from_peer: b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n", to_peer: Vec::new() };
 /// let mut driven = Driven::new(Session::new(std::net::SocketAddr::from(([127, 0, 0, 1], 4711)), &cx));
 /// driven.session.may_read();
-/// let (mut out, mut buffer) = (Outbox::new(), [0; 1024]);
+/// let (mut out, mut buffer) = (Outbox::new(), vec![0; 1024]);
 /// let mut turn = Turn { driven: &mut driven, out: &mut out, buffer: &mut buffer, share: Share::UNLIMITED, cx: &cx };
 /// let Rest::Close(reason) = drive(&mut turn, &mut buffers) else { panic!("this peer sends everything at once, and ends") };
 /// driven.session.close(reason, &cx);
@@ -215,7 +218,9 @@ pub fn drive(side: &mut impl Side, transport: &mut impl Transport) -> Rest {
                 step_rarely(side, transport, done)
             }
             Some(Next::Write) => {
-                let (len, ready) = match transport.write(side.output()) {
+                let written = transport.write(side.output());
+                side.has_written();
+                let (len, ready) = match written {
                     Ok(written) => written,
                     Err(error) => match error.kind() {
                         ErrorKind::WouldBlock => (0, Ready::No),
@@ -411,8 +416,9 @@ pub struct Turn<'a> {
     pub driven: &'a mut Driven,
     /// The output.
     pub out: &'a mut Outbox,
-    /// Where to read.
-    pub buffer: &'a mut [u8],
+    /// Where to read. During a write, the output may have the buffer, because a large message that goes
+    /// out again is written from where it was read.
+    pub buffer: &'a mut Vec<u8>,
     /// What is left of the connection's share.
     pub share: Share,
     /// The surroundings of the session.
@@ -433,7 +439,41 @@ impl Side for Turn<'_> {
             Done::Wrote(len, ..) => self.share.write_bytes = self.share.write_bytes.saturating_sub(len),
             Done::Nothing | Done::Read(_) => {}
         }
+        if let Done::Read(Input::Bytes(len, _)) = done {
+            self.out.offer(&self.buffer[..len]);
+        }
+        let next = self.report_and_ask(done, need);
+        if self.out.refers() && next != Some(Next::Write) {
+            self.out.settle(self.buffer);
+        }
+        next
+    }
+
+    #[inline]
+    fn room(&mut self, most: usize) -> &mut [u8] {
+        let len = self.driven.session.fit_read(most.min(self.buffer.len()).min(self.share.read_bytes));
+        &mut self.buffer[..len]
+    }
+
+    #[inline]
+    fn output(&mut self) -> &mut Outbox {
+        self.out.attach(self.buffer);
+        self.out
+    }
+
+    #[inline]
+    fn has_written(&mut self) {
+        self.out.detach(self.buffer);
+    }
+}
+
+impl Turn<'_> {
+    /// Reports the last step to the session, goes on with the unused input, and asks for the next
+    /// step.
+    #[inline(always)]
+    fn report_and_ask(&mut self, done: Done, need: impl Fn() -> Need) -> Option<Next> {
         self.driven.report_within(&mut self.share.steps, done, self.buffer, self.out, self.cx);
+        self.out.withdraw();
         let may_write = self.share.write_bytes > 0;
         if may_write {
             while self.driven.resume_within(&mut self.share.steps, self.out, self.cx) {}
@@ -447,16 +487,5 @@ impl Side for Turn<'_> {
             Next::Wait(_) if !may_work && !self.driven.unused().is_empty() => None,
             next => Some(next),
         }
-    }
-
-    #[inline]
-    fn room(&mut self, most: usize) -> &mut [u8] {
-        let len = self.driven.session.fit_read(most.min(self.buffer.len()).min(self.share.read_bytes));
-        &mut self.buffer[..len]
-    }
-
-    #[inline]
-    fn output(&mut self) -> &mut Outbox {
-        self.out
     }
 }

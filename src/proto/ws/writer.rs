@@ -260,10 +260,11 @@ impl Writer {
         // The usual short head needs no general encoder.
         if payload.len() <= SHORT_BYTES {
             out.extend(&[FIN | opcode as u8, payload.len() as u8]);
+            out.extend(payload);
         } else {
             out.extend(&FrameHead::server(opcode, payload.len() as u64).encode());
+            out.extend_or_refer(payload);
         }
-        out.extend(payload);
         Ok(())
     }
 

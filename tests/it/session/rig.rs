@@ -87,6 +87,10 @@ pub struct Peer {
     calls: usize,
     /// The room and the result of each read that gave something.
     reads: Vec<(usize, usize)>,
+    /// The number of pieces of each write.
+    writes: Vec<usize>,
+    /// The next write fails for this reason.
+    broken: Option<ErrorKind>,
 }
 
 impl Peer {
@@ -128,6 +132,10 @@ impl Transport for Peer {
 
     fn write(&mut self, out: &mut Outbox) -> io::Result<(usize, Ready)> {
         self.count_call();
+        if let Some(kind) = self.broken.take() {
+            return Err(kind.into());
+        }
+        self.writes.push(out.chunks().count());
         let bytes = out.chunks().collect::<Vec<_>>().concat();
         let taken = self.take(&bytes);
         if taken == 0 {
@@ -232,9 +240,14 @@ impl Rig {
 
     /// The client sends.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.send_and_look(bytes);
+    }
+
+    /// The client sends. Returns why the connection is to be closed, if it is.
+    pub fn send_and_look(&mut self, bytes: impl AsRef<[u8]>) -> Option<CloseReason> {
         self.peer.incoming.extend_from_slice(bytes.as_ref());
         self.driven.session.may_read();
-        self.work();
+        self.work()
     }
 
     /// The client sends, and this is what it gets.
@@ -261,6 +274,7 @@ impl Rig {
                 None => drive(&mut turn, &mut self.peer),
                 Some(layer) => drive(&mut turn, &mut layer.over(&mut self.peer)),
             };
+            assert_eq!(buffer.len(), self.buffer_bytes, "the output gives the buffer back");
             match rest {
                 Rest::Wait(until) => assert_eq!(until, self.driven.session.deadline()),
                 Rest::Close(reason) => {
@@ -289,6 +303,21 @@ impl Rig {
     /// The room of each read since the last call, and how many bytes it gave.
     pub fn reads(&mut self) -> Vec<(usize, usize)> {
         take(&mut self.peer.reads)
+    }
+
+    /// The number of pieces of each write since the last call.
+    pub fn writes(&mut self) -> Vec<usize> {
+        take(&mut self.peer.writes)
+    }
+
+    /// The system takes so many bytes more.
+    pub fn take_only(&mut self, room: usize) {
+        self.peer.room = Some(room);
+    }
+
+    /// The next write fails.
+    pub fn break_write(&mut self, kind: ErrorKind) {
+        self.peer.broken = Some(kind);
     }
 
     /// From now on the system takes nothing.

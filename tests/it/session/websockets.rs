@@ -2,6 +2,7 @@
 //!
 //! Covers: session::websocket, session::socket
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use pushlab::proto::{CloseReason, Frame, RemoteError};
@@ -48,6 +49,43 @@ fn reads_end_between_large_messages() {
     let sizes = [20_000; 10].into_iter().chain([9_000; 4]).chain([100_000]).chain([20_000; 4]);
     let answers: Vec<usize> = rig.frames().into_iter().map(|(_, payload)| payload.len()).collect();
     assert_eq!(answers, sizes.collect::<Vec<_>>());
+}
+
+/// A large message that goes out again is written from the receive buffer: a head and a payload, without a copy. The
+/// buffer is used again, so what the system does not take is copied.
+#[test]
+fn a_large_echo_is_not_copied() {
+    let payload: Vec<u8> = (0..20_000_u32).map(|number| (number % 251) as u8).collect();
+    let mut rig = rig();
+    rig.buffer_bytes = 64 * 1024;
+    rig.writes();
+    rig.send(frame(0x82, &payload).repeat(2));
+    assert_eq!((rig.writes(), rig.frames()), (vec![4], vec![(2, payload.clone()); 2]));
+    // Small messages are copied into one piece, at whichever size they are read.
+    rig.send([frame(0x82, &payload[..2_048]), text_frame("small")].concat());
+    assert_eq!((rig.writes(), rig.frames()), (vec![1], vec![(2, payload[..2_048].to_vec()), text("small")]));
+    for taken in [0, 1, 4, 5, 10_000, 20_004, 20_005, 30_000] {
+        rig.take_only(taken);
+        rig.send(frame(0x82, &payload).repeat(2));
+        // This overwrites the buffer while the rest of the echoes waits.
+        rig.send(text_frame("behind them"));
+        rig.unblock();
+        assert_eq!(rig.frames(), [(2, payload.clone()), (2, payload.clone()), text("behind them")], "{taken}");
+    }
+}
+
+/// A write that fails gives the receive buffer back, too, and one that was interrupted begins again.
+#[test]
+fn a_failed_write_of_a_large_echo() {
+    let payload = vec![b'x'; 20_000];
+    for (kind, end) in [(ErrorKind::ConnectionReset, Some(CloseReason::Transport)), (ErrorKind::Interrupted, None)] {
+        let mut rig = rig();
+        rig.buffer_bytes = 64 * 1024;
+        rig.break_write(kind);
+        assert_eq!(rig.send_and_look(frame(0x82, &payload)), end, "{kind:?}");
+        let echoes = if end.is_none() { vec![(2, payload.clone())] } else { vec![] };
+        assert_eq!(rig.frames(), echoes, "{kind:?}");
+    }
 }
 
 /// Short messages of one read are handled in one batch. It ends at a message that ends the connection, with the answers

@@ -163,7 +163,7 @@ impl Client {
 
     fn drive(&mut self) {
         self.call(|driven, out, wire, cx| {
-            let (driven, mut buffer) = (driven.as_mut().expect("made at once"), [0; 4 * 1024]);
+            let (driven, mut buffer) = (driven.as_mut().expect("made at once"), vec![0; 4 * 1024]);
             drive(&mut Turn { driven, out, buffer: &mut buffer, share: Share::UNLIMITED, cx }, wire)
         });
     }

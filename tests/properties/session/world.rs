@@ -129,7 +129,7 @@ impl World {
     fn drive(&mut self) {
         let before = self.wire.sent.len() + self.wire.held().len();
         let Self { now, settings, stats, app, remote, driven, out, wire, .. } = self;
-        let (mut buffer, cx) = ([0; BUFFER_BYTES], Context { app, surroundings: Surroundings { now, settings, stats, remote } });
+        let (mut buffer, cx) = (vec![0; BUFFER_BYTES], Context { app, surroundings: Surroundings { now, settings, stats, remote } });
         match drive(&mut Turn { driven, out, buffer: &mut buffer, share: Share::UNLIMITED, cx: &cx }, wire) {
             Rest::Wait(until) => assert_eq!(until, driven.session.deadline()),
             Rest::Close(_) => self.is_to_be_closed = true,
