@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
 use loom::thread;
 
@@ -15,7 +16,8 @@ use super::mailbox::{Mail, Mailbox, Posted};
 use super::overflows::Overflows;
 use super::permits::Permits;
 use super::stop::Stop;
-use super::sync::Waker;
+use super::sync::{AtomicBool, Condvar, Waker};
+use super::wakes::{self, Wakes};
 use crate::proto::Frame;
 use crate::session::{Address, Command, Post, SlowConsumer};
 
@@ -180,5 +182,63 @@ fn loom_permits_wake_who_waits() {
         }
         working.join().expect("it ends");
         assert_eq!(permits.taken(), 0);
+    });
+}
+
+/// A thread that puts wake-ups off posts, and then waits until its message was taken. The server's
+/// thread ends the batch meanwhile.
+#[test]
+fn loom_a_batch_that_is_put_off_ends() {
+    loom::model(|| {
+        let stop = Arc::new(Stop::new(Waker::default()));
+        let wakes = Arc::new(Wakes::new(Arc::clone(&stop)));
+        let mailbox = mailbox();
+        let address = Address { slot: 1, serial: mailbox.issue_serial() };
+        let is_taken = Arc::new(AtomicBool::new(false));
+        let (writing, taken, ended) = (Arc::clone(&mailbox), Arc::clone(&is_taken), Arc::clone(&stop));
+        let writer = thread::spawn(move || {
+            assert!(matches!(writing.wait(None), Mail::Command(posted) if payload(&posted.command) == Some(b'a')));
+            taken.store(true, SeqCst);
+            ended.wake();
+        });
+        let putting_off = Arc::clone(&wakes);
+        let poster = thread::spawn(move || {
+            let _put_off = putting_off.put_off();
+            // The first wake-up is never put off.
+            wakes::wake(&Arc::new(Condvar::new()));
+            post(&*mailbox, address, send(b"a"));
+            writer.join().expect("it takes the message");
+        });
+        while !is_taken.load(SeqCst) {
+            stop.waker().wait();
+            for batch in wakes.take_begun() {
+                batch.end();
+            }
+        }
+        poster.join().expect("it posts");
+    });
+}
+
+/// The end of the input wakes the writers, without the server's thread.
+#[test]
+fn loom_the_end_of_the_input_wakes_who_was_put_off() {
+    loom::model(|| {
+        let wakes = Arc::new(Wakes::new(Arc::new(Stop::new(Waker::default()))));
+        let mailbox = mailbox();
+        let address = Address { slot: 1, serial: mailbox.issue_serial() };
+        let posting = Arc::clone(&mailbox);
+        let poster = thread::spawn(move || {
+            let _put_off = wakes.put_off();
+            wakes::wake(&Arc::new(Condvar::new()));
+            post(&*posting, address, send(b"a"));
+            post(&*posting, address, send(b"b"));
+        });
+        let mut taken = Vec::new();
+        while taken.len() < 2 {
+            let Mail::Command(posted) = mailbox.wait(None) else { panic!("nobody closes") };
+            taken.extend(payload(&posted.command));
+        }
+        assert_eq!(taken, b"ab");
+        poster.join().expect("it posts");
     });
 }

@@ -1,9 +1,9 @@
 //! Commands from other threads to one connection that has its own threads.
 //!
 //! Owns the bounded queue, its slow-consumer policy, and the condition variable on which the
-//! connection's writer waits. Leaves carrying out the commands to the connection's threads, and the
-//! end of a connection whose queue has overflowed to the server's thread. So a publisher waits
-//! neither for the peer nor for a slow handler of this connection.
+//! connection's writer waits. Leaves carrying out the commands to the connection's threads, the time
+//! of a wake-up to `wakes`, and the end of a connection whose queue has overflowed to the server's
+//! thread. So a publisher waits neither for the peer nor for a slow handler of this connection.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
@@ -11,6 +11,7 @@ use std::time::Instant;
 use super::Config;
 use super::overflows::Overflows;
 use super::sync::{Condvar, Mutex, MutexGuard};
+use super::wakes;
 use crate::session::{Address, Backlog, Command, Outcome, Post, SlowConsumer, Stats};
 
 /// One connection's mailbox. Handles keep the mailbox alive, but not the connection or the server.
@@ -22,7 +23,8 @@ pub(crate) struct Mailbox {
     /// that does not read.
     overflows: Arc<Overflows>,
     inner: Mutex<Inner>,
-    filled: Condvar,
+    /// Shared with a batch of wake-ups that are put off.
+    filled: Arc<Condvar>,
 }
 
 #[derive(Default)]
@@ -38,10 +40,23 @@ struct Inner {
     last: Option<Command>,
     overflow: bool,
     closed: bool,
-    /// The writer waits. A wake-up is a system call even if no thread waits, so only a waiting
-    /// writer is woken.
-    writer_waits: bool,
+    writer: Writer,
 }
+
+/// What is known of the writer. A wake-up is a system call even if no thread waits, so only a writer
+/// that waits is woken.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Writer {
+    #[default]
+    Works,
+    Waits,
+    /// It waits, and will be woken. This may be [put off](wakes::wake).
+    WillWake,
+}
+
+/// A writer for which so many bytes wait is woken at once. A handler that posts much must not fill
+/// the queue while the wake-up is put off.
+const PUT_OFF_BYTES_MAX: usize = 64 * 1024;
 
 /// What the writer gets from the mailbox.
 pub(crate) enum Mail {
@@ -63,7 +78,7 @@ pub(crate) struct Posted {
 
 impl Mailbox {
     pub(crate) fn new(slot: u32, config: Arc<Config>, stats: Arc<Stats>, overflows: Arc<Overflows>) -> Self {
-        Self { slot, config, stats, overflows, inner: Mutex::new(Inner::default()), filled: Condvar::new() }
+        Self { slot, config, stats, overflows, inner: Mutex::new(Inner::default()), filled: Arc::new(Condvar::new()) }
     }
 
     /// The connection's slot.
@@ -101,13 +116,13 @@ impl Mailbox {
                 return Mail::Command(posted);
             }
             // Set under the lock that a post takes, so that no wake-up is lost.
-            inner.writer_waits = true;
+            inner.writer = Writer::Waits;
             inner = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
                 None => self.filled.wait(inner).unwrap_or_else(PoisonError::into_inner),
                 Some(left) if left.is_zero() => return Mail::Nothing,
                 Some(left) => self.filled.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0,
             };
-            inner.writer_waits = false;
+            inner.writer = Writer::Works;
         }
     }
 
@@ -190,10 +205,19 @@ impl Post for Mailbox {
             }
             last => inner.last = Some(last),
         }
-        let writer_waits = std::mem::take(&mut inner.writer_waits);
+        let writer = inner.writer;
+        let bytes = inner.frames.bytes();
+        match writer {
+            Writer::Works => return,
+            Writer::Waits => inner.writer = Writer::WillWake,
+            Writer::WillWake if bytes < PUT_OFF_BYTES_MAX => return,
+            Writer::WillWake => inner.writer = Writer::Works,
+        }
         // The writer that is woken finds the lock free.
         drop(inner);
-        if writer_waits {
+        if writer == Writer::Waits && bytes < PUT_OFF_BYTES_MAX {
+            wakes::wake(&self.filled);
+        } else {
             self.filled.notify_one();
         }
     }

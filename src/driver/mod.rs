@@ -35,6 +35,7 @@ mod sync;
 pub(crate) mod thread_per_conn;
 mod timers;
 pub mod tls;
+mod wakes;
 mod write;
 
 /// Whether the system reports edges itself, as epoll and kqueue do. Elsewhere mio makes edges out

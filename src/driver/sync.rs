@@ -9,12 +9,14 @@ mod chosen {
     pub(in crate::driver) use mio::Waker;
     pub(in crate::driver) use std::sync::atomic::{AtomicBool, AtomicUsize};
     pub(in crate::driver) use std::sync::{Condvar, Mutex, MutexGuard};
+    pub(in crate::driver) use std::thread_local;
 }
 
 #[cfg(all(test, loom))]
 mod chosen {
     pub(in crate::driver) use loom::sync::atomic::{AtomicBool, AtomicUsize};
     pub(in crate::driver) use loom::sync::{Condvar, Mutex, MutexGuard};
+    pub(in crate::driver) use loom::thread_local;
 
     /// The behaviour of mio's waker on an eventfd: a wake-up is kept until a thread waits, and
     /// several become one.
@@ -46,4 +48,4 @@ mod chosen {
     }
 }
 
-pub(super) use chosen::{AtomicBool, AtomicUsize, Condvar, Mutex, MutexGuard, Waker};
+pub(super) use chosen::{AtomicBool, AtomicUsize, Condvar, Mutex, MutexGuard, Waker, thread_local};

@@ -1,7 +1,8 @@
 //! The thread-per-connection driver: blocking reads, blocking writes.
 //!
 //! Owns accepting, the list of connections, the watch for the end of peers from which no thread
-//! reads, the end of readers that are too slow, and the shutdown. Leaves reading to `reader`, writing to `connection` and `writer`, and
+//! reads, the end of readers that are too slow, the end of wake-ups that a handler puts off for too
+//! long, and the shutdown. Leaves reading to `reader`, writing to `connection` and `writer`, and
 //! the number of threads to `permits`.
 //!
 //! A server serves no more connections than it may have threads; further connections wait in the
@@ -30,6 +31,7 @@ use super::permits::{Permit, Permits};
 use super::sleep::sleep;
 use super::stop::Stop;
 use super::tls::Acceptor;
+use super::wakes::{Batch, Wakes};
 use crate::proto::CloseReason;
 use crate::session::{Context, Handler, Peer, RemoteSource, Stats, Surroundings};
 use connection::SharedConnection;
@@ -45,6 +47,10 @@ const CUT_GRACE: Duration = Duration::from_secs(1);
 /// holds the connection's lock, and looks at a slow reader that takes its last word.
 const BUSY_LOOK: Duration = Duration::from_millis(20);
 
+/// How long a handler that goes on working may put off the wake-ups of writers to which it has
+/// posted. It is a fraction of the time in which the readers get 16 messages one by one.
+const PUT_OFF_MAX: Duration = Duration::from_millis(1);
+
 /// The data that all connections of the driver share.
 struct Shared {
     /// The registry that watches connections for their peer's end while they cannot read.
@@ -56,6 +62,7 @@ struct Shared {
     app: Arc<dyn Handler>,
     stop: Arc<Stop>,
     overflows: Arc<Overflows>,
+    wakes: Arc<Wakes>,
     permits: Arc<Permits>,
     connections: Mutex<Slab<Arc<SharedConnection>>>,
 }
@@ -97,6 +104,7 @@ pub(crate) fn run(listening: Listening, app: Arc<dyn Handler>) -> io::Result<()>
         app,
         stop: Arc::clone(&stop),
         overflows: Arc::new(Overflows::new(Arc::clone(&stop))),
+        wakes: Arc::new(Wakes::new(Arc::clone(&stop))),
         permits,
         connections: Mutex::default(),
     });
@@ -106,6 +114,7 @@ pub(crate) fn run(listening: Listening, app: Arc<dyn Handler>) -> io::Result<()>
         shared: Arc::clone(&shared),
         hung_up: Vec::new(),
         slow: Vec::new(),
+        batches: Vec::new(),
         clock: CachedClock::new(),
     };
     let mut sleep = |timeout| watch.sleep(timeout);
@@ -130,8 +139,8 @@ pub(crate) fn run(listening: Listening, app: Arc<dyn Handler>) -> io::Result<()>
 }
 
 /// The sleep of the server's thread. These events wake it: a new connection, a permit that came
-/// back, a request to stop, the end of a peer from which no thread reads, and a mailbox that has
-/// overflowed.
+/// back, a request to stop, the end of a peer from which no thread reads, a mailbox that has
+/// overflowed, and a batch of wake-ups that has begun.
 struct Watch {
     poll: Poll,
     events: Events,
@@ -140,13 +149,16 @@ struct Watch {
     hung_up: Vec<Arc<SharedConnection>>,
     /// Connections of readers that are too slow, and whether their end has begun.
     slow: Vec<(Arc<SharedConnection>, bool)>,
+    /// Batches of wake-ups, and when each must be over.
+    batches: Vec<(Arc<Batch>, Instant)>,
     clock: CachedClock,
 }
 
 impl Watch {
     fn sleep(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let most = (!self.hung_up.is_empty() || !self.slow.is_empty()).then_some(BUSY_LOOK);
-        sleep(&mut self.poll, &mut self.events, [timeout, most].into_iter().flatten().min())?;
+        let batches = (!self.batches.is_empty()).then_some(PUT_OFF_MAX);
+        sleep(&mut self.poll, &mut self.events, [timeout, most, batches].into_iter().flatten().min())?;
         // Only this thread gives out slots, and it gave out none since the system reported these
         // events. So each slot still belongs to the same connection, or to none.
         let connections = self.shared.connections();
@@ -158,12 +170,31 @@ impl Watch {
         self.slow.extend(overflowed.iter().filter_map(|slot| Some((Arc::clone(connections.get(*slot as usize)?), false))));
         drop(connections);
         self.hung_up.retain(|connection| !connection.try_hang_up());
+        self.end_late_batches();
         let Self { slow, clock, .. } = self;
         if !slow.is_empty() {
             clock.read();
             slow.retain_mut(|(connection, has_begun)| !connection.try_end_slow(has_begun, clock));
         }
         Ok(())
+    }
+}
+
+impl Watch {
+    /// Ends the batches of threads whose handlers take long, and forgets those that are over.
+    fn end_late_batches(&mut self) {
+        let begun = self.shared.wakes.take_begun();
+        if begun.is_empty() && self.batches.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        self.batches.retain(|(batch, until)| {
+            if *until <= now {
+                batch.end();
+            }
+            !batch.is_over()
+        });
+        self.batches.extend(begun.into_iter().filter(|batch| !batch.is_over()).map(|batch| (batch, now + PUT_OFF_MAX)));
     }
 }
 

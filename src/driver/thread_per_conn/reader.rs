@@ -82,15 +82,18 @@ impl Side for ReadSide<'_> {
             if !has_written {
                 self.clock.read();
             }
-            let Self { share, clock, buffer, patience, .. } = self;
+            let Self { connection, share, clock, buffer, patience, .. } = self;
             let mut has_handles = false;
             let report = |driven: &mut Driven, out: &mut Outbox, cx: &Context<'_>| driven.report(done, buffer, out, cx);
+            // What the handlers post while they work on this input is joined.
+            let put_off = read.is_some().then(|| connection.shared.wakes.put_off());
             let next = share.step(has_written, &need, clock, report, |next, state| {
                 if let Next::Read(_) = next {
                     *patience = state.driven.session.read_deadline().map(|deadline| clock.until(deadline));
                 }
                 has_handles = state.has_handles();
             });
+            drop(put_off);
             if let Some((len, ready)) = read {
                 self.fit_buffer(len, ready);
             }

@@ -1,11 +1,16 @@
 //! Many messages to many connections in one turn: who hears what, in which order, and who is in nobody's way.
+//!
+//! Covers: driver::wakes
 
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use pushlab::session::Audience;
-use pushlab::{Frame, IoModel, Pusher, SlowConsumer};
+use pushlab::session::{Audience, on_message};
+use pushlab::{Frame, IoModel, Pusher, Reply, Request, Response, SlowConsumer};
 
+use super::app::Gate;
 use super::{Client, Lab, both, eventually};
 use crate::support::splits::Seeded;
 
@@ -275,4 +280,72 @@ fn many_alone() {
     for (n, subscriber) in subscribers.iter_mut().enumerate() {
         subscriber.expect(&[n.to_string()]);
     }
+}
+
+/// With threads, a handler's posts to many readers wake their writers together, when the handler is done. A handler that
+/// goes on for long, here until its readers have answered, does not hold the messages back.
+#[test]
+fn a_handler_that_blocks_after_its_posts_delays_nobody() {
+    static PUSHERS: Mutex<Vec<Pusher>> = Mutex::new(Vec::new());
+    static GATE: Gate = Gate::new();
+    static WENT_ON: AtomicBool = AtomicBool::new(false);
+    fn answer(request: &Request<'_>, reply: Reply<'_>) {
+        if request.path() == "/ws" {
+            return reply.upgrade(on_message(|_, _| {}).on_open(|socket| PUSHERS.lock().unwrap().push(socket.pusher())));
+        }
+        let frames = ["one", "two", "three"].map(Frame::text);
+        for frame in &frames {
+            Pusher::push_all(&*PUSHERS.lock().unwrap(), frame);
+        }
+        GATE.wait();
+        WENT_ON.store(true, SeqCst);
+        reply.send(Response::no_content());
+    }
+    let lab = Lab::answering(IoModel::ThreadPerConnection, answer);
+    let mut readers: Vec<Client> = (0..5).map(|_| lab.connect()).collect();
+    for reader in &mut readers {
+        reader.upgrade("/ws");
+    }
+    eventually("all have opened", || PUSHERS.lock().unwrap().len() == 5);
+    let mut publisher = lab.connect();
+    publisher.get("/publish");
+    for reader in &mut readers {
+        for text in ["one", "two", "three"] {
+            assert_eq!(reader.frame().payload, text.as_bytes());
+        }
+    }
+    assert!(!WENT_ON.load(SeqCst), "the handler still waits");
+    GATE.open();
+    assert_eq!(publisher.answer().status, 204);
+}
+
+/// One handler posts more than is put off, to readers that take everything: nothing is lost or refused.
+#[test]
+fn a_handler_that_posts_more_than_is_put_off() {
+    static PUSHERS: Mutex<Vec<Pusher>> = Mutex::new(Vec::new());
+    const MESSAGES: usize = 500;
+    fn answer(request: &Request<'_>, reply: Reply<'_>) {
+        if request.path() == "/ws" {
+            return reply.upgrade(on_message(|_, _| {}).on_open(|socket| PUSHERS.lock().unwrap().push(socket.pusher())));
+        }
+        let frame = Frame::text(&"x".repeat(1_000));
+        for _ in 0..MESSAGES {
+            Pusher::push_all(&*PUSHERS.lock().unwrap(), &frame);
+        }
+        reply.send(Response::no_content());
+    }
+    let lab = Lab::answering(IoModel::ThreadPerConnection, answer);
+    let mut readers: Vec<Client> = (0..3).map(|_| lab.connect()).collect();
+    for reader in &mut readers {
+        reader.upgrade("/ws");
+    }
+    eventually("all have opened", || PUSHERS.lock().unwrap().len() == 3);
+    let mut publisher = lab.connect();
+    assert_eq!(publisher.fetch("/publish").status, 204);
+    for reader in &mut readers {
+        for _ in 0..MESSAGES {
+            assert_eq!(reader.frame().payload.len(), 1_000);
+        }
+    }
+    assert_eq!((lab.stats().dropped, lab.stats().slow_disconnects), (0, 0));
 }
