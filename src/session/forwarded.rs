@@ -20,22 +20,35 @@ pub(super) struct Forwarded<'a> {
     pub(super) node: Option<Node>,
     /// The scheme with which the client sent the request.
     pub(super) scheme: Scheme,
-    /// The host that the client named. `None` if it did not name one, or if a trusted proxy
-    /// forwards a value that is not a host.
-    pub(super) host: Option<Cow<'a, str>>,
+    host: Host<'a>,
+}
+
+/// The host that the client named.
+#[derive(Clone, Debug)]
+enum Host<'a> {
+    /// The host that the head names. It is read when something asks for it: most handlers do not,
+    /// and the check for UTF-8 is a hundred instructions.
+    OfHead,
+    /// The host that a trusted proxy forwards. `None` if its value is not a host.
+    Forwarded(Option<Cow<'a, str>>),
 }
 
 impl<'a> Forwarded<'a> {
+    #[inline]
     pub(super) fn of(head: &Head<'a>, caller: Caller<'_>, forwarding: &Forwarding) -> Self {
-        let direct = Self { node: None, scheme: caller.scheme(), host: head.host().map(Cow::Borrowed) };
+        let direct = Self { node: None, scheme: caller.scheme(), host: Host::OfHead };
         if !forwarding.trusts(caller.peer) {
             return direct;
         }
+        direct.by_proxies(head, forwarding)
+    }
+
+    fn by_proxies(self, head: &Head<'a>, forwarding: &Forwarding) -> Self {
         let forwarded = || head.field_values(ForwardingField::Forwarded.name());
         if forwarding.reads(ForwardingField::Forwarded) && forwarded().next().is_some() {
-            direct.by_forwarded(forwarded(), forwarding)
+            self.by_forwarded(forwarded(), forwarding)
         } else {
-            direct.by_x_forwarded(head, forwarding)
+            self.by_x_forwarded(head, forwarding)
         }
     }
 
@@ -51,7 +64,7 @@ impl<'a> Forwarded<'a> {
             node: Some(node),
             scheme: element.proto.unwrap_or(self.scheme),
             host: match element.host {
-                Some(host) => as_host(host),
+                Some(host) => Host::Forwarded(as_host(host)),
                 None => self.host,
             },
         }
@@ -75,9 +88,18 @@ impl<'a> Forwarded<'a> {
             node: outermost(nodes, forwarding).map(|(node, _)| node),
             scheme: values(ForwardingField::XForwardedProto).next().and_then(forwarded_scheme).unwrap_or(self.scheme),
             host: match values(ForwardingField::XForwardedHost).next() {
-                Some(host) => as_host(Cow::Borrowed(host)),
+                Some(host) => Host::Forwarded(as_host(Cow::Borrowed(host))),
                 None => self.host,
             },
+        }
+    }
+
+    /// The host that the client named. `None` if it did not name one, or if a trusted proxy
+    /// forwards a value that is not a host.
+    pub(super) fn host<'s>(&'s self, head: &Head<'s>) -> Option<&'s str> {
+        match &self.host {
+            Host::OfHead => head.host(),
+            Host::Forwarded(host) => host.as_deref(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! keeps holds and streams with their timers. Leaves framing and status lines to `proto::http1`, how
 //! streams and connections end to `http_end`, and the end of the connection to `session`.
 
+use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use super::{
     Burst, Command, Context, HalfClose, Origin, Outcome, Reply, Request, Response, Surroundings, is_allowed_host, normalized_path,
     websocket,
 };
-use crate::proto::http1::{Conn, Content, Event, Head, Next, Scheme};
+use crate::proto::http1::{Conn, Content, Event, Head, Method, Next, Scheme};
 use crate::proto::{CloseReason, Frame, Outbox, ProtocolLimits, RemoteError};
 
 pub(super) struct Http {
@@ -125,17 +126,17 @@ impl Http {
     fn dispatch(&mut self, head: Head<'_>, body: &[u8], caller: Caller<'_>, out: &mut Outbox, cx: &Context<'_>) -> Progress {
         let forwarded = Forwarded::of(&head, caller, &cx.settings.forwarding);
         // Before the origin check, which compares the origin with this host.
-        if !is_allowed_host(forwarded.host.as_deref(), forwarded.scheme, &cx.settings.allow_hosts) {
+        if !cx.settings.allow_hosts.is_empty() && !is_allowed_host(forwarded.host(&head), forwarded.scheme, &cx.settings.allow_hosts) {
             return self.fail(RemoteError::MisdirectedHost, out, cx);
         }
-        let path = normalized_path(head.path());
-        let request = Request::new(head, &path, body, caller, &forwarded, cx.settings);
+        let path = if head.has_escaped_path() { normalized_path(head.path()) } else { Cow::Borrowed(head.path()) };
+        let request = Request::new(&head, &path, body, caller, &forwarded, cx.settings);
         let mut handling = Handling::Unanswered;
-        let reply = Reply { conn: &mut self.conn, out, handling: &mut handling, head, forwarded: &forwarded, carried: Vec::new(), cx };
+        let reply = Reply { conn: &mut self.conn, out, handling: &mut handling, head: &head, forwarded: &forwarded, carried: Vec::new(), cx };
         let mut panicked = false;
         if request.origin() == Origin::Malformed {
             reply.refuse(RemoteError::ForbiddenOrigin);
-        } else if head.path() == "*" {
+        } else if head.method() == Method::Options && head.path() == "*" {
             // `OPTIONS *` asks about the server and not about a resource (RFC 9110, section 9.3.7).
             reply.send(Response::no_content().field("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         } else {

@@ -78,11 +78,13 @@ impl<'a> Origin<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn of(head: &Head<'a>, forwarded: &Forwarded<'_>, settings: &Settings) -> Self {
-        if !head.has_origin() {
-            return Self::Absent;
-        }
-        Self::classify(head.field_values("Origin"), forwarded.host.as_deref(), forwarded.scheme, &settings.allow_origins)
+        if head.has_origin() { Self::of_present(head, forwarded, settings) } else { Self::Absent }
+    }
+
+    fn of_present(head: &Head<'a>, forwarded: &Forwarded<'_>, settings: &Settings) -> Self {
+        Self::classify(head.field_values("Origin"), forwarded.host(head), forwarded.scheme, &settings.allow_origins)
     }
 
     /// Whether the request may change something or open a WebSocket, as far as its origin decides.

@@ -53,7 +53,7 @@ pub struct Reply<'a> {
     pub(super) conn: &'a mut Conn,
     pub(super) out: &'a mut Outbox,
     pub(super) handling: &'a mut Handling,
-    pub(super) head: Head<'a>,
+    pub(super) head: &'a Head<'a>,
     /// The scheme and the host that the origin rule uses.
     pub(super) forwarded: &'a Forwarded<'a>,
     pub(super) carried: Vec<Box<dyn Any + Send>>,
@@ -190,7 +190,7 @@ impl<'a> Reply<'a> {
     /// As [`upgrade`](Self::upgrade), with a list of subprotocols, or with compression.
     /// [`Socket::protocol`](super::Socket::protocol) returns the chosen subprotocol.
     pub fn upgrade_with(self, upgrade: Upgrade, handler: impl WebSocketHandler) {
-        let may_act = Origin::of(&self.head, self.forwarded, self.cx.settings).may_act();
+        let may_act = Origin::of(self.head, self.forwarded, self.cx.settings).may_act();
         let origin = if may_act { OriginVerdict::Allowed } else { OriginVerdict::Refused };
         let policy = HandshakePolicy { origin, protocols: upgrade.protocols, deflate: upgrade.deflate };
         let request = HandshakeRequest::from_fields(self.head.method(), self.head.version(), self.head.fields());

@@ -31,7 +31,7 @@ use crate::proto::http1::{Head, Method, Node, Scheme};
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    head: Head<'a>,
+    head: &'a Head<'a>,
     path: &'a str,
     body: &'a [u8],
     caller: Caller<'a>,
@@ -42,7 +42,7 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// `path` is that of the head, [normalized](normalized_path).
     pub(super) const fn new(
-        head: Head<'a>,
+        head: &'a Head<'a>,
         path: &'a str,
         body: &'a [u8],
         caller: Caller<'a>,
@@ -104,7 +104,7 @@ impl<'a> Request<'a> {
     /// it ([`Settings::forwarding`]). It is `None` if that proxy forwards a value that is not a
     /// host. [`head().host()`](Head::host) is the host that this request names.
     pub fn host(&self) -> Option<&'a str> {
-        self.forwarded.host.as_deref()
+        self.forwarded.host(self.head)
     }
 
     /// The value of the first field with this name, without white space around it. Names are
@@ -130,7 +130,7 @@ impl<'a> Request<'a> {
     /// speaks HTTP/2 may have split the field (RFC 9113, section 8.2.3). Names and values are
     /// opaque bytes.
     pub fn cookies(&self) -> Cookies<'a> {
-        Cookies::of(&self.head)
+        Cookies::of(self.head)
     }
 
     /// The value of the first cookie with this name; case matters in names. The first cookie
@@ -155,12 +155,12 @@ impl<'a> Request<'a> {
     /// # serve_once(change, &["/"]);
     /// ```
     pub fn origin(&self) -> Origin<'a> {
-        Origin::of(&self.head, self.forwarded, self.settings)
+        Origin::of(self.head, self.forwarded, self.settings)
     }
 
     /// The fields that let the page behind this request read the answer.
     pub fn cors(&self) -> Cors {
-        Cors::of(&self.head, self.forwarded, self.settings)
+        Cors::of(self.head, self.forwarded, self.settings)
     }
 
     /// The answer to `OPTIONS` at a path with the methods `allow`, such as `GET, HEAD, OPTIONS`:
@@ -184,12 +184,12 @@ impl<'a> Request<'a> {
     /// # serve_once(app, &["/"]);
     /// ```
     pub fn options(&self, allow: &str) -> Response {
-        cors::options(&self.head, self.forwarded, self.settings, allow)
+        cors::options(self.head, self.forwarded, self.settings, allow)
     }
 
     /// The head with every field.
     pub const fn head(&self) -> &Head<'a> {
-        &self.head
+        self.head
     }
 
     /// The whole body. A chunked body is decoded.

@@ -45,6 +45,7 @@ pub struct Head<'a> {
     expects_continue: bool,
     upgrade: bool,
     has_origin: bool,
+    has_escaped_path: bool,
 }
 
 /// The scheme of a request target (RFC 9110, section 4.2).
@@ -173,6 +174,7 @@ impl<'a> Head<'a> {
             expects_continue: head.expects_continue,
             upgrade: head.upgrade,
             has_origin: head.has_origin,
+            has_escaped_path: head.has_escaped_path,
         }))
     }
 
@@ -239,6 +241,7 @@ impl<'a> Head<'a> {
             // in an HTTP/1.0 request."
             upgrade: facts.upgrade && version == Version::Http11,
             has_origin: facts.has_origin,
+            has_escaped_path: parts.is_escaped,
         }))
     }
 
@@ -359,6 +362,12 @@ impl<'a> Head<'a> {
     #[inline]
     pub(crate) fn has_origin(&self) -> bool {
         self.has_origin
+    }
+
+    /// Whether the path has a percent sign. Most paths have none, and for them no search is needed.
+    #[inline]
+    pub(crate) fn has_escaped_path(&self) -> bool {
+        self.has_escaped_path
     }
 
     /// The fields in order.

@@ -18,6 +18,8 @@ pub(super) struct Target {
     pub(super) authority: Range<usize>,
     /// The path. A `?` and the query may follow it.
     pub(super) path: Range<usize>,
+    /// Whether the path has a percent sign.
+    pub(super) is_escaped: bool,
 }
 
 impl Target {
@@ -29,16 +31,16 @@ impl Target {
         let authority = match bytes {
             [b'/', ..] => 0..0,
             // The asterisk form is only for OPTIONS (section 3.2.4).
-            b"*" if method == Method::Options => return Ok(Self { authority: 0..0, path: 0..1 }),
+            b"*" if method == Method::Options => return Ok(Self { authority: 0..0, path: 0..1, is_escaped: false }),
             _ => absolute_authority(bytes)?,
         };
         let path_end = authority.end + syntax::path_len(&bytes[authority.end..]);
-        let path_end = match &bytes[path_end..] {
-            [] => path_end,
-            [b'?', query @ ..] if is_query(query) => path_end,
-            _ => end_of_escaped(bytes, path_end)?,
+        let (path_end, is_escaped) = match &bytes[path_end..] {
+            [] => (path_end, false),
+            [b'?', query @ ..] if is_query(query) => (path_end, false),
+            _ => (end_of_escaped(bytes, path_end)?, true),
         };
-        Ok(Self { path: authority.end..path_end, authority })
+        Ok(Self { path: authority.end..path_end, authority, is_escaped })
     }
 }
 
