@@ -8,6 +8,20 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::http1::date::HttpDate;
 
+const OK_STATUS: &[u8; 23] = b"HTTP/1.1 200 OK\r\nDate: ";
+const CONTENT_TYPE: &[u8; 16] = b"\r\nContent-Type: ";
+const OK_HEAD_LEN: usize = OK_STATUS.len() + 29 + CONTENT_TYPE.len();
+
+fn ok_head(date: &HttpDate) -> [u8; OK_HEAD_LEN] {
+    let mut head = [0; OK_HEAD_LEN];
+    let (status, rest) = head.split_at_mut(OK_STATUS.len());
+    let (shown, name) = rest.split_at_mut(date.as_bytes().len());
+    status.copy_from_slice(OK_STATUS);
+    shown.copy_from_slice(date.as_bytes());
+    name.copy_from_slice(CONTENT_TYPE);
+    head
+}
+
 /// One reading of the clocks.
 ///
 /// ```
@@ -23,6 +37,8 @@ pub struct Now {
     instant: Instant,
     system: SystemTime,
     date: HttpDate,
+    /// How the head of nearly every response begins.
+    ok_head: [u8; OK_HEAD_LEN],
     /// From this instant on, the text in `date` is out of date.
     date_until: Instant,
 }
@@ -31,7 +47,8 @@ impl Now {
     /// Makes a reading from the times of both clocks.
     pub fn new(instant: Instant, system: SystemTime) -> Self {
         let date_until = instant + Self::rest_of_second(system);
-        Self { instant, system, date: HttpDate::new(system), date_until }
+        let date = HttpDate::new(system);
+        Self { instant, system, ok_head: ok_head(&date), date, date_until }
     }
 
     /// The monotonic reading.
@@ -43,6 +60,13 @@ impl Now {
     /// The text of the `Date` field: IMF-fixdate, 29 bytes (RFC 9110, section 5.6.7).
     pub const fn date(&self) -> &[u8; 29] {
         self.date.as_bytes()
+    }
+
+    /// The head of a response with status 200 up to the value of `Content-Type`. It is made once for
+    /// each second, and then costs one copy of a fixed length.
+    #[inline]
+    pub(super) const fn ok_head(&self) -> &[u8; OK_HEAD_LEN] {
+        &self.ok_head
     }
 
     /// Sets a newer monotonic reading. Returns whether the second that `date` shows has ended. The
@@ -59,6 +83,7 @@ impl Now {
     pub fn set_system(&mut self, system: SystemTime) {
         self.system = system;
         self.date = HttpDate::new(system);
+        self.ok_head = ok_head(&self.date);
         self.date_until = self.instant + Self::rest_of_second(system);
     }
 

@@ -11,10 +11,6 @@ use std::sync::Arc;
 
 use super::bytes::Bytes;
 
-/// Pieces up to this size are copied. For them a copy is cheaper than one more slice in a vectored
-/// write plus the reference count.
-const COPY_BYTES: usize = 2 * 1024;
-
 /// Output bytes in order, until a transport takes them.
 ///
 /// An outbox to which nothing was ever written owns no memory.
@@ -65,6 +61,10 @@ enum Held {
 }
 
 impl Outbox {
+    /// Pieces up to this size are copied. For them a copy is cheaper than one more slice in a
+    /// vectored write plus the reference count.
+    pub(crate) const COPY_BYTES: usize = 2 * 1024;
+
     /// An empty outbox. It owns no memory.
     pub const fn new() -> Self {
         Self {
@@ -112,7 +112,7 @@ impl Outbox {
     /// Appends `bytes`. Large ones are not copied.
     #[inline]
     pub fn push(&mut self, bytes: Bytes) {
-        if bytes.len() <= COPY_BYTES {
+        if bytes.len() <= Self::COPY_BYTES {
             return self.extend(bytes.as_bytes());
         }
         let unsent = 0..bytes.len();
@@ -127,7 +127,7 @@ impl Outbox {
     /// If `range` is not within `bytes`.
     #[inline(always)]
     pub fn push_shared(&mut self, bytes: &Arc<[u8]>, range: Range<usize>) {
-        if range.len() <= COPY_BYTES {
+        if range.len() <= Self::COPY_BYTES {
             return self.extend(&bytes[range]);
         }
         assert!(range.end <= bytes.len(), "the range ends within the shared bytes");
@@ -328,7 +328,7 @@ impl Outbox {
         // A slice within the addresses of the input can only be a part of the input, because the
         // input exists as long as it is offered.
         let start = bytes.as_ptr().addr();
-        if bytes.len() <= COPY_BYTES || start < self.offered.start || self.offered.end < start + bytes.len() {
+        if bytes.len() <= Self::COPY_BYTES || start < self.offered.start || self.offered.end < start + bytes.len() {
             return self.extend(bytes);
         }
         let start = start - self.offered.start;

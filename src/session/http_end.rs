@@ -108,22 +108,30 @@ impl Http {
     }
 
     /// The last word of a server that ends this connection.
+    #[inline]
     pub(super) fn leaving_word(&self) -> Option<LastWord> {
         self.come_back_ms.map(|come_back_ms| self.leaving.last_word(come_back_ms.get()))
     }
 
     /// Ends a hold or a stream that would otherwise outlast the shutdown, and what is finished.
+    #[inline]
     pub(super) fn end_if_leaving(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
-        let Some(word) = self.leaving_word() else { return self.end_if_finished(out, cx) };
+        match self.leaving_word() {
+            None => self.end_if_finished(out, cx),
+            Some(word) => self.end_leaving(&word, out, cx),
+        }
+    }
+
+    fn end_leaving(&mut self, word: &LastWord, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         match &mut self.exchange {
             Exchange::Idle | Exchange::Partial(_) => self.end_if_finished(out, cx),
             Exchange::Held(hold) => {
                 let mut answer = None;
-                cx.contain(|| answer = Some(hold.answers.ended(&word)));
+                cx.contain(|| answer = Some(hold.answers.ended(word)));
                 self.release(answer.unwrap_or_else(|| Response::status(503)).into(), out, cx)
             }
             Exchange::Stream(stream) => {
-                stream.link.ask_end_with(|| word.into());
+                stream.link.ask_end_with(|| word.clone().into());
                 self.end_if_finished(out, cx)
             }
         }

@@ -144,7 +144,12 @@ impl Response {
     }
 
     /// Sends the response, and its body without a copy if it is large.
+    #[inline]
     pub(super) fn send_to(self, conn: &mut Conn, now: &Now, out: &mut Outbox) -> Result<(), LocalError> {
+        // By reference, the response is not moved through the layers.
+        if self.body.len() <= Outbox::COPY_BYTES {
+            return conn.send_small_response(now, &self.head(), self.body.as_bytes(), out);
+        }
         let Self { status, content_type, fields, body, .. } = self;
         conn.send_response(now, &ResponseHead { status, content_type: &content_type, fields: &fields }, body, out)
     }

@@ -193,7 +193,7 @@ impl Conn {
     /// # Errors
     /// The rule or limit that the peer broke. The input is then over.
     /// [`send_error`](Self::send_error) tells the peer.
-    #[inline]
+    #[inline(always)]
     pub fn next_event<'a>(
         &mut self,
         now: Instant,
@@ -209,7 +209,7 @@ impl Conn {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn next_head<'a>(&mut self, now: Instant, input: &'a [u8], limits: &ProtocolLimits) -> Result<(usize, Next<'a>), RemoteError> {
         let skipped = match input {
             [b'\r', ..] => self.skip_empty_lines(input).inspect_err(|_| self.reading = Reading::Over)?,
@@ -225,7 +225,7 @@ impl Conn {
         result
     }
 
-    #[inline]
+    #[inline(always)]
     fn find_head<'a>(
         &mut self,
         now: Instant,
@@ -292,7 +292,7 @@ impl Conn {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn begin_request<'a>(
         &mut self,
         now: Instant,

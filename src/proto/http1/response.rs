@@ -204,28 +204,35 @@ pub(super) enum ConnectionField {
     UpgradeRequiredAndKeepAlive,
 }
 
-/// Writes a head. The caller has checked it with [`check`].
+/// Writes a head, and a small body behind it. The caller has checked the head with [`check`].
 #[inline]
-pub(super) fn encode(now: &Now, head: &ResponseHead<'_>, framing: FramingField, connection: ConnectionField, out: &mut Outbox) {
-    out.extend_with(HEAD_BYTES + head.fields.len(), |out| encode_into(now, head, framing, connection, out));
+pub(super) fn encode(
+    now: &Now,
+    head: &ResponseHead<'_>,
+    framing: FramingField,
+    connection: ConnectionField,
+    body: &[u8],
+    out: &mut Outbox,
+) {
+    out.extend_with(HEAD_BYTES + head.fields.len() + body.len(), |out| {
+        encode_into(now, head, framing, connection, out);
+        out.extend_from_slice(body);
+    });
 }
 
 #[inline]
 fn encode_into(now: &Now, head: &ResponseHead<'_>, framing: FramingField, connection: ConnectionField, out: &mut Vec<u8>) {
-    match status_line(head.status) {
-        Some(line) => out.extend_from_slice(line),
-        None => unnamed_status_line(head.status, out),
-    }
-    out.extend_from_slice(now.date());
-    if !head.content_type.is_empty() {
-        out.extend_from_slice(b"\r\nContent-Type: ");
+    if head.status == 200 && !head.content_type.is_empty() {
+        out.extend_from_slice(now.ok_head());
         out.extend_from_slice(head.content_type.as_bytes());
+    } else {
+        encode_start(now, head, out);
     }
     match framing {
         FramingField::None => {}
         FramingField::Length(length) => {
             out.extend_from_slice(b"\r\nContent-Length: ");
-            out.extend_from_slice(Decimal::new(length).as_bytes());
+            decimal(length, out);
         }
         FramingField::Chunked => out.extend_from_slice(b"\r\nTransfer-Encoding: chunked"),
     }
@@ -248,6 +255,19 @@ fn encode_into(now: &Now, head: &ResponseHead<'_>, framing: FramingField, connec
     out.extend_from_slice(b"\r\n");
 }
 
+/// Writes the head up to the content type.
+fn encode_start(now: &Now, head: &ResponseHead<'_>, out: &mut Vec<u8>) {
+    match status_line(head.status) {
+        Some(line) => out.extend_from_slice(line),
+        None => unnamed_status_line(head.status, out),
+    }
+    out.extend_from_slice(now.date());
+    if !head.content_type.is_empty() {
+        out.extend_from_slice(b"\r\nContent-Type: ");
+        out.extend_from_slice(head.content_type.as_bytes());
+    }
+}
+
 /// Checks whether the application may send this head.
 #[inline]
 pub(super) fn check(head: &ResponseHead<'_>) -> Result<(), LocalError> {
@@ -268,6 +288,16 @@ fn unnamed_status_line(status: u16, out: &mut Vec<u8>) {
     // The space before the reason phrase is required even if the phrase is empty (RFC 9112, section
     // 4).
     out.extend_from_slice(b" \r\nDate: ");
+}
+
+/// Appends a number in decimal digits.
+#[inline]
+fn decimal(number: u64, out: &mut Vec<u8>) {
+    match number {
+        0..10 => out.push(b'0' + number as u8),
+        10..100 => out.extend_from_slice(&[b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]),
+        _ => out.extend_from_slice(Decimal::new(number).as_bytes()),
+    }
 }
 
 /// A number in decimal digits, without the cost of the formatting machinery.

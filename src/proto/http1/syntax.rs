@@ -67,7 +67,19 @@ pub(super) fn is_escape(text: &[u8]) -> bool {
 /// The number of bytes at the front that are in this class.
 #[inline]
 fn class_len(text: &[u8], class: u8) -> usize {
-    text.iter().position(|&byte| CLASSES[usize::from(byte)] & class == 0).unwrap_or(text.len())
+    let mut len = 0;
+    // Four bytes with one branch take half of the instructions of four bytes alone.
+    while let Some([a, b, c, d]) = text[len..].first_chunk() {
+        let classes = [a, b, c, d].map(|byte| CLASSES[usize::from(*byte)]);
+        if classes[0] & classes[1] & classes[2] & classes[3] & class == 0 {
+            break;
+        }
+        len += 4;
+    }
+    while len < text.len() && CLASSES[usize::from(text[len])] & class != 0 {
+        len += 1;
+    }
+    len
 }
 
 /// The number of bytes at the front that belong to a registered name.

@@ -107,6 +107,10 @@ pub(super) fn is_authority(text: &[u8]) -> bool {
 #[inline]
 fn is_port(digits: &[u8]) -> bool {
     const BEYOND: u32 = 1 << 16;
+    if digits.len() < 5 {
+        // No such number is too large.
+        return digits.iter().fold(true, |are_digits, digit| are_digits & digit.is_ascii_digit());
+    }
     // The minimum keeps the sum from overflowing, even if there are many digits.
     digits.iter().all(u8::is_ascii_digit) && digits.iter().fold(0, |port, digit| (port * 10 + u32::from(digit - b'0')).min(BEYOND)) < BEYOND
 }

@@ -26,10 +26,30 @@ impl Conn {
         out: &mut Outbox,
     ) -> Result<(), LocalError> {
         let body = body.into();
+        if body.len() <= Outbox::COPY_BYTES {
+            return self.send_small_response(now, head, body.as_bytes(), out);
+        }
         self.send_head(now, head, BodySize::Length(body.len() as u64), out)?;
         if self.writing == Writing::Length {
             out.push(body);
         }
+        self.finish(now.instant());
+        Ok(())
+    }
+
+    /// As [`send_response`](Self::send_response), for a body of at most [`Outbox::COPY_BYTES`] bytes. It
+    /// takes the body by reference, and appends the head and the body in one step.
+    #[inline]
+    pub(crate) fn send_small_response(
+        &mut self,
+        now: &Now,
+        head: &ResponseHead<'_>,
+        body: &[u8],
+        out: &mut Outbox,
+    ) -> Result<(), LocalError> {
+        let (framing, connection) = self.begin(head, BodySize::Length(body.len() as u64))?;
+        let body = if self.writing == Writing::Length { body } else { b"" };
+        response::encode(now, head, framing, connection, body, out);
         self.finish(now.instant());
         Ok(())
     }
@@ -44,8 +64,15 @@ impl Conn {
     /// [`LocalError::WrongState`] if no request waits. [`LocalError::BadStatus`] if the status is
     /// outside 200 to 599. [`LocalError::BodyLength`] if a 204, 205 or 304 has a body (RFC 9110,
     /// sections 15.3.5, 15.3.6 and 15.4.5). Nothing is sent then.
-    #[inline]
     pub fn send_head(&mut self, now: &Now, head: &ResponseHead<'_>, body: BodySize, out: &mut Outbox) -> Result<(), LocalError> {
+        let (framing, connection) = self.begin(head, body)?;
+        response::encode(now, head, framing, connection, b"", out);
+        Ok(())
+    }
+
+    /// Decides about the fields of a response that begins, and changes the state.
+    #[inline]
+    fn begin(&mut self, head: &ResponseHead<'_>, body: BodySize) -> Result<(FramingField, ConnectionField), LocalError> {
         if self.writing != Writing::Owed {
             return Err(LocalError::WrongState);
         }
@@ -78,8 +105,7 @@ impl Conn {
             Version::Http10 => ConnectionField::KeepAlive,
             Version::Http11 => ConnectionField::None,
         };
-        response::encode(now, head, framing, connection, out);
-        Ok(())
+        Ok((framing, connection))
     }
 
     /// Sends a part of the body. In chunked coding, the part is one chunk. An empty part sends
@@ -176,7 +202,7 @@ impl Conn {
             out.extend(CONTINUE);
         }
         let head = ResponseHead { status: 101, content_type: "", fields };
-        response::encode(now, &head, FramingField::None, ConnectionField::Upgrade, out);
+        response::encode(now, &head, FramingField::None, ConnectionField::Upgrade, b"", out);
         self.reading = Reading::Switched;
         self.writing = Writing::Over;
         Ok(())
@@ -197,10 +223,8 @@ impl Conn {
             _ => (ConnectionField::Close, &b""[..]),
         };
         let head = ResponseHead { status: error.status(), content_type: "text/plain; charset=utf-8", fields };
-        response::encode(now, &head, FramingField::Length(sentence.len() as u64), connection, out);
-        if !self.head_only {
-            out.extend(sentence.as_bytes());
-        }
+        let body = if self.head_only { b"" } else { sentence.as_bytes() };
+        response::encode(now, &head, FramingField::Length(sentence.len() as u64), connection, body, out);
     }
 
     /// Updates the state after the last byte of a response.
