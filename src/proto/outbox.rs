@@ -92,7 +92,7 @@ impl Outbox {
 
     /// Appends the bytes that `write` appends to the buffer. Reserves `room` bytes once, instead of
     /// growing the buffer several times during `write`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn extend_with(&mut self, room: usize, write: impl FnOnce(&mut Vec<u8>)) {
         self.make_room(room);
         self.copied.reserve(room);

@@ -80,7 +80,7 @@ impl<'a> Origin<'a> {
 
     #[inline]
     pub(super) fn of(head: &Head<'a>, forwarded: &Forwarded<'_>, settings: &Settings) -> Self {
-        if head.has_origin() { Self::of_present(head, forwarded, settings) } else { Self::Absent }
+        if head.may_have("Origin") { Self::of_present(head, forwarded, settings) } else { Self::Absent }
     }
 
     fn of_present(head: &Head<'a>, forwarded: &Forwarded<'_>, settings: &Settings) -> Self {

@@ -144,7 +144,7 @@ impl Response {
     }
 
     /// Sends the response, and its body without a copy if it is large.
-    #[inline]
+    #[inline(always)]
     pub(super) fn send_to(self, conn: &mut Conn, now: &Now, out: &mut Outbox) -> Result<(), LocalError> {
         // By reference, the response is not moved through the layers.
         if self.body.len() <= Outbox::COPY_BYTES {

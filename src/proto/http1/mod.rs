@@ -21,6 +21,7 @@ mod target;
 pub use chunked::{ChunkedDecoder, ChunkedEvent};
 pub use conn::{Conn, Event, Next};
 pub use fields::Fields;
+pub(crate) use scan::find_byte;
 pub use forwarded::{ForwardedElement, Node, forwarded_scheme};
 pub use framing::Content;
 pub use head::{Head, Scheme};

@@ -205,7 +205,7 @@ pub(super) enum ConnectionField {
 }
 
 /// Writes a head, and a small body behind it. The caller has checked the head with [`check`].
-#[inline]
+#[inline(always)]
 pub(super) fn encode(
     now: &Now,
     head: &ResponseHead<'_>,
@@ -220,7 +220,7 @@ pub(super) fn encode(
     });
 }
 
-#[inline]
+#[inline(always)]
 fn encode_into(now: &Now, head: &ResponseHead<'_>, framing: FramingField, connection: ConnectionField, out: &mut Vec<u8>) {
     if head.status == 200 && !head.content_type.is_empty() {
         out.extend_from_slice(now.ok_head());

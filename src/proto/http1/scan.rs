@@ -6,7 +6,7 @@
 /// The index of the first `wanted`. Each step tests eight bytes for a zero byte (the exact test of
 /// "Bit Twiddling Hacks", Anderson 1997).
 #[inline]
-pub(super) fn find_byte(bytes: &[u8], wanted: u8) -> Option<usize> {
+pub(crate) fn find_byte(bytes: &[u8], wanted: u8) -> Option<usize> {
     const LOW: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let pattern = LOW * u64::from(wanted);

@@ -35,7 +35,10 @@ pub(crate) enum Control {
 /// The parameters of a query. Each known parameter occurs once.
 #[derive(Debug)]
 pub(crate) struct Query<'a> {
-    values: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    /// The first known parameter. Most requests have one, and it needs no allocation here.
+    first: Option<(Cow<'a, str>, Cow<'a, str>)>,
+    /// The other known parameters.
+    more: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// The unknown parameters, as sent and in order.
     unknown: Vec<&'a str>,
 }
@@ -45,22 +48,30 @@ impl<'a> Query<'a> {
     /// parameters are not compared, so a query of thousands of unknown parameters takes linear
     /// time.
     pub(crate) fn read(request: &Request<'a>, known: &[&[&str]], unknown: UnknownParameters) -> Result<Self, Rejection> {
-        let mut values: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::with_capacity(if request.query().is_some() { 4 } else { 0 });
-        let mut unknown_sent = Vec::new();
-        for (sent, (name, value)) in request.query_pairs().zip(request.query_values()) {
-            if !known.iter().any(|names| names.contains(&&*name)) {
+        let mut query = Self { first: None, more: Vec::new(), unknown: Vec::new() };
+        let is_known = |name: &str| known.iter().any(|names| names.contains(&name));
+        let mut has_unknown = false;
+        for (name, value) in request.query_values() {
+            if !is_known(&name) {
                 if unknown == UnknownParameters::Refused {
                     return Err(refuse_unknown(&name, known));
                 }
-                unknown_sent.push(sent);
+                has_unknown = true;
                 continue;
             }
-            if values.iter().any(|(other, _)| *other == name) {
+            if query.value(&name).is_some() {
                 return Err(Rejection::bad_request(format!("`{name}` is given twice")));
             }
-            values.push((name, value));
+            match query.first {
+                None => query.first = Some((name, value)),
+                Some(_) => query.more.push((name, value)),
+            }
         }
-        Ok(Self { values, unknown: unknown_sent })
+        if has_unknown {
+            let pairs = request.query_pairs().zip(request.query_values());
+            query.unknown.extend(pairs.filter(|(_, (name, _))| !is_known(name)).map(|(sent, _)| sent));
+        }
+        Ok(query)
     }
 
     /// The parameters that the endpoint does not know, as sent.
@@ -69,7 +80,7 @@ impl<'a> Query<'a> {
     }
 
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
-        self.values.iter().find(|(found, _)| found == name).map(|(_, value)| &**value)
+        self.first.iter().chain(&self.more).find(|(found, _)| found == name).map(|(_, value)| &**value)
     }
 
     /// The whole number in a parameter. A sign is refused.

@@ -72,7 +72,8 @@ impl<'h> Router<'h> {
             rejection.send(self.hub, reply, &fields);
             return Mounted::Handled;
         }
-        let (topics, technique) = path.split_once('/').map_or((path, None), |(topics, technique)| (topics, Some(technique)));
+        let slash = path.bytes().position(|byte| byte == b'/');
+        let (topics, technique) = slash.map_or((path, None), |at| (&path[..at], Some(&path[at + 1..])));
         // A page that encodes its list also encodes the commas. The session does not decode `%2C`
         // in a path, because a comma is a reserved character.
         let topics = if topics.contains('%') { topics.replace("%2C", ",").into() } else { Cow::Borrowed(topics) };

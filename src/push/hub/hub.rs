@@ -8,7 +8,7 @@
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::config::HubConfig;
 use super::outside::Outside;
@@ -240,13 +240,17 @@ impl Hub {
 
     /// A read of the messages after a cursor.
     pub(crate) fn reading(&self, cursor: Cursor) -> Reading {
-        let HubConfig { replay_bytes, clock, .. } = self.config();
+        self.reading_at(cursor, self.config().clock.now())
+    }
+
+    /// As [`reading`](Self::reading), for a caller that has read the clock.
+    pub(crate) fn reading_at(&self, cursor: Cursor, now: Instant) -> Reading {
         Reading {
             cursor,
             gaps_told_to: 0,
             includes_closed: false,
-            limit_bytes: *replay_bytes,
-            now: clock.now(),
+            limit_bytes: self.config().replay_bytes,
+            now,
             patience: Patience::UntilRead,
         }
     }

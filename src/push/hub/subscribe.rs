@@ -140,7 +140,7 @@ impl Hub {
             end_chain(&mut state);
             return HoldOutcome::Refused(SubscribeError::TooManyTopics.last_word(), reply);
         };
-        let found = state.read(&slots, &self.reading(cursor));
+        let found = state.read(&slots, &self.reading_at(cursor, now));
         let missed = match self.search_of(parameters.topics, found) {
             Search::Here(missed) => missed,
             Search::Later(lookup) => {

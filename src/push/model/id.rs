@@ -46,20 +46,30 @@ impl FromStr for Id {
 
     /// Accepts exactly the text that `Display` writes, so each id has one text form.
     fn from_str(text: &str) -> Result<Self, BadCursor> {
-        let bytes = text.as_bytes();
-        let dash = bytes.iter().position(|byte| *byte == b'-').ok_or(BadCursor)?;
-        Ok(Self { epoch: hexadecimal(&bytes[..dash])?, sequence: decimal(&bytes[dash + 1..])? })
+        let (epoch, rest) = hexadecimal(text.as_bytes())?;
+        let sequence = rest.strip_prefix(b"-").ok_or(BadCursor)?;
+        Ok(Self { epoch, sequence: decimal(sequence)? })
     }
 }
 
-/// Reads lower-case hexadecimal digits without leading zeros. 16 digits are 64 bits.
-fn hexadecimal(digits: &[u8]) -> Result<u64, BadCursor> {
+/// Reads lower-case hexadecimal digits without leading zeros, and returns what follows them. 16
+/// digits are 64 bits. Each poll and each reconnection brings an id, so the digits are read in one
+/// pass.
+fn hexadecimal(text: &[u8]) -> Result<(u64, &[u8]), BadCursor> {
+    let (mut number, mut len) = (0, 0);
+    for byte in text {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ => break,
+        };
+        // Digits that are too many fall out on the left. The length is checked below.
+        number = number << 4 | u64::from(digit);
+        len += 1;
+    }
+    let (digits, rest) = text.split_at(len);
     check_length(digits, 16)?;
-    digits.iter().try_fold(0, |number, digit| match digit {
-        b'0'..=b'9' => Ok(number << 4 | u64::from(digit - b'0')),
-        b'a'..=b'f' => Ok(number << 4 | u64::from(digit - b'a' + 10)),
-        _ => Err(BadCursor),
-    })
+    Ok((number, rest))
 }
 
 /// Reads decimal digits without leading zeros. `u64::MAX` has 20 digits.

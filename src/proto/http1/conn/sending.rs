@@ -39,7 +39,7 @@ impl Conn {
 
     /// As [`send_response`](Self::send_response), for a body of at most [`Outbox::COPY_BYTES`] bytes. It
     /// takes the body by reference, and appends the head and the body in one step.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn send_small_response(
         &mut self,
         now: &Now,
@@ -71,7 +71,7 @@ impl Conn {
     }
 
     /// Decides about the fields of a response that begins, and changes the state.
-    #[inline]
+    #[inline(always)]
     fn begin(&mut self, head: &ResponseHead<'_>, body: BodySize) -> Result<(FramingField, ConnectionField), LocalError> {
         if self.writing != Writing::Owed {
             return Err(LocalError::WrongState);
