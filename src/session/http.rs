@@ -132,7 +132,8 @@ impl Http {
         let path = if head.has_escaped_path() { normalized_path(head.path()) } else { Cow::Borrowed(head.path()) };
         let request = Request::new(&head, &path, body, caller, &forwarded, cx.settings);
         let mut handling = Handling::Unanswered;
-        let reply = Reply { conn: &mut self.conn, out, handling: &mut handling, head: &head, forwarded: &forwarded, carried: Vec::new(), cx };
+        let reply =
+            Reply { conn: &mut self.conn, out, handling: &mut handling, head: &head, forwarded: &forwarded, carried: Vec::new(), cx };
         let mut panicked = false;
         if request.origin() == Origin::Malformed {
             reply.refuse(RemoteError::ForbiddenOrigin);

@@ -52,7 +52,7 @@ impl Target {
 /// 200 instructions less.
 #[inline]
 fn is_query(query: &[u8]) -> bool {
-    query.iter().fold(true, |is_query, &byte| is_query & byte.is_ascii() & (byte != b'#'))
+    query.iter().fold(0, |seen, &byte| seen | u8::from(!byte.is_ascii() || byte == b'#')) == 0
 }
 
 /// Finds the end of a path that has a percent sign at `at`. RFC 9112, section 3.2: "Recipients of
@@ -112,7 +112,7 @@ fn is_port(digits: &[u8]) -> bool {
     const BEYOND: u32 = 1 << 16;
     if digits.len() < 5 {
         // No such number is too large.
-        return digits.iter().fold(true, |are_digits, digit| are_digits & digit.is_ascii_digit());
+        return digits.iter().all(u8::is_ascii_digit);
     }
     // The minimum keeps the sum from overflowing, even if there are many digits.
     digits.iter().all(u8::is_ascii_digit) && digits.iter().fold(0, |port, digit| (port * 10 + u32::from(digit - b'0')).min(BEYOND)) < BEYOND

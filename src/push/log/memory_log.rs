@@ -234,6 +234,12 @@ impl MemoryLog {
             Cursor::After(id) => (id.sequence, false),
         };
         let from = if cursor == Cursor::Earliest || !is_known { gone_to.max(after) } else { after };
+        // Nearly every poll asks for nothing but the next message. The merge below costs it 200
+        // instructions, most of them for an allocation.
+        if slots.iter().all(|slot| self.topics[*slot].history.last() <= after) {
+            let from = self.id(from);
+            return Found::Here(Replay { gap: !is_known, from, last: from, messages: Vec::new(), is_whole: true });
+        }
         // The histories are merged lazily: the read stops at its limit, however many messages the
         // topics retain.
         let histories = slots.iter().map(|slot| self.topics[*slot].history.after(after));

@@ -1,6 +1,6 @@
 //! Heads alone: what the accessors give.
 //!
-//! Covers: proto::http1::head, proto::http1::fields, proto::http1::method, proto::http1::scan, proto::http1::syntax
+//! Covers: proto::http1::head, proto::http1::facts, proto::http1::fields, proto::http1::method, proto::http1::scan, proto::http1::syntax
 
 use pushlab::proto::http1::{Content, Head, Method, Version};
 use pushlab::proto::{ProtocolLimits, RemoteError};
@@ -26,6 +26,27 @@ fn fields_are_walked_in_order_and_found_by_name() {
     }
     assert_eq!((head.method(), head.version(), head.target(), head.content()), (Method::Get, Version::Http11, "/a?b", Content::None));
     assert_eq!(head.raw(), raw.as_bytes());
+}
+
+/// A head notes one of 64 bits for each name. With names of all first letters and many lengths, all bits are shared.
+#[test]
+fn a_name_is_found_whatever_names_there_are_beside_it() {
+    let name = |first: u8, len: usize| format!("{}{}", char::from(first), "x".repeat(len - 1));
+    let firsts = || (b'!'..=b'~').filter(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte));
+    for len in 1..40 {
+        for first in firsts() {
+            let sent = name(first, len);
+            let raw = format!("GET / HTTP/1.0\r\nUser-Agent: a\r\n{sent}: b\r\n\r\n");
+            let head = parse(&raw).unwrap();
+            for asked in [&sent, &sent.to_ascii_uppercase(), &sent.to_ascii_lowercase()] {
+                assert_eq!(head.field_text(asked), Some("b"), "{asked} of {sent}");
+            }
+            for other in firsts().filter(|other| !other.eq_ignore_ascii_case(&first)) {
+                assert_eq!(head.field_text(&name(other, len)), None, "{} beside {sent}", name(other, len));
+            }
+            assert_eq!((head.field_text(&name(first, len + 1)), head.field_text("")), (None, None));
+        }
+    }
 }
 
 #[test]
