@@ -55,10 +55,10 @@ impl Http {
         }
         match self.conn.next_event(cx.now.instant(), input, out, &cx.settings.limits.protocol) {
             Ok((used, Next::Event(Event::Head(head)))) if head.content() == Content::None => {
-                (used, self.dispatch(head, b"", caller, out, cx))
+                (used, self.dispatch(&head, b"", caller, out, cx))
             }
             Ok((used, Next::Event(Event::Head(head)))) => {
-                let (more, progress) = self.take_body(head, &input[used..], caller, out, cx);
+                let (more, progress) = self.take_body(&head, &input[used..], caller, out, cx);
                 (used + more, progress)
             }
             Ok((_, Next::Event(Event::Body(_) | Event::End))) => unreachable!("a body that is not whole is continued above"),
@@ -83,7 +83,7 @@ impl Http {
                     let Partial { head, body } = std::mem::take(&mut **partial);
                     self.exchange = Exchange::Idle;
                     let head = Head::parse(&head, &cx.settings.limits.protocol).expect("the same head was parsed before");
-                    return (used, self.dispatch(head, &body, caller, out, cx));
+                    return (used, self.dispatch(&head, &body, caller, out, cx));
                 }
                 Next::Event(Event::Head(_)) => unreachable!("a body comes to its end before the next head"),
                 Next::NeedData | Next::Paused => return (used, Progress::Wait),
@@ -93,7 +93,7 @@ impl Http {
 
     /// Takes the part of a body that has arrived. A body that is complete and in one piece is given
     /// to the handler in place, without a copy.
-    fn take_body(&mut self, head: Head<'_>, input: &[u8], caller: Caller<'_>, out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
+    fn take_body(&mut self, head: &Head<'_>, input: &[u8], caller: Caller<'_>, out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
         let (mut used, mut whole, mut collected) = (0, &b""[..], Vec::new());
         loop {
             let next = match self.conn.next_event(cx.now.instant(), &input[used..], out, &cx.settings.limits.protocol) {
@@ -123,17 +123,16 @@ impl Http {
         }
     }
 
-    fn dispatch(&mut self, head: Head<'_>, body: &[u8], caller: Caller<'_>, out: &mut Outbox, cx: &Context<'_>) -> Progress {
-        let forwarded = Forwarded::of(&head, caller, &cx.settings.forwarding);
+    fn dispatch(&mut self, head: &Head<'_>, body: &[u8], caller: Caller<'_>, out: &mut Outbox, cx: &Context<'_>) -> Progress {
+        let forwarded = Forwarded::of(head, caller, &cx.settings.forwarding);
         // Before the origin check, which compares the origin with this host.
-        if !cx.settings.allow_hosts.is_empty() && !is_allowed_host(forwarded.host(&head), forwarded.scheme, &cx.settings.allow_hosts) {
+        if !cx.settings.allow_hosts.is_empty() && !is_allowed_host(forwarded.host(head), forwarded.scheme, &cx.settings.allow_hosts) {
             return self.fail(RemoteError::MisdirectedHost, out, cx);
         }
         let path = if head.has_escaped_path() { normalized_path(head.path()) } else { Cow::Borrowed(head.path()) };
-        let request = Request::new(&head, &path, body, caller, &forwarded, cx.settings);
+        let request = Request::new(head, &path, body, caller, &forwarded, cx.settings);
         let mut handling = Handling::Unanswered;
-        let reply =
-            Reply { conn: &mut self.conn, out, handling: &mut handling, head: &head, forwarded: &forwarded, carried: Vec::new(), cx };
+        let reply = Reply { conn: &mut self.conn, out, handling: &mut handling, head, forwarded: &forwarded, carried: Vec::new(), cx };
         let mut panicked = false;
         if request.origin() == Origin::Malformed {
             reply.refuse(RemoteError::ForbiddenOrigin);

@@ -240,6 +240,7 @@ pub(super) fn answer_shared(conn: &mut Conn, response: Arc<Response>, out: &mut 
     };
     let sent = match (response.fault(), response.body()) {
         (Some(fault), _) => Err(fault),
+        (None, body) if body.len() <= Outbox::COPY_BYTES => conn.send_small_response(cx.now, &response.head(), body.as_bytes(), out),
         // Other requests still need these bytes.
         (None, Bytes::Owned(bytes)) => send_copy(conn, &response.head(), bytes, out, cx),
         (None, body) => conn.send_response(cx.now, &response.head(), body.clone(), out),

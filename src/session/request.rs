@@ -106,9 +106,11 @@ impl<'a> Request<'a> {
     /// Every query parameter, decoded, in order: one for each of the
     /// [`query_pairs`](Self::query_pairs).
     pub fn query_values(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
-        self.query_pairs().map(|pair| {
+        // One search through the whole query, and not one for each name and each value.
+        let is_coded = self.query().is_some_and(is_form_coded);
+        self.query_pairs().map(move |pair| {
             let (name, value) = find_byte(pair.as_bytes(), b'=').map_or((pair, ""), |at| (&pair[..at], &pair[at + 1..]));
-            (form_decode(name), form_decode(value))
+            if is_coded { (form_decode(name), form_decode(value)) } else { (Cow::Borrowed(name), Cow::Borrowed(value)) }
         })
     }
 
@@ -298,8 +300,13 @@ pub fn normalized_path(path: &str) -> Cow<'_, str> {
     Cow::Owned(normalized)
 }
 
+/// Whether decoding a form changes the text.
+fn is_form_coded(text: &str) -> bool {
+    find_byte(text.as_bytes(), b'%').or_else(|| find_byte(text.as_bytes(), b'+')).is_some()
+}
+
 fn form_decode(text: &str) -> Cow<'_, str> {
-    if find_byte(text.as_bytes(), b'%').or_else(|| find_byte(text.as_bytes(), b'+')).is_none() {
+    if !is_form_coded(text) {
         return Cow::Borrowed(text);
     }
     let mut decoded = Vec::with_capacity(text.len());

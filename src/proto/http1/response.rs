@@ -290,12 +290,15 @@ fn unnamed_status_line(status: u16, out: &mut Vec<u8>) {
     out.extend_from_slice(b" \r\nDate: ");
 }
 
-/// Appends a number in decimal digits.
+/// Appends a number in decimal digits. Most bodies have a length of at most three digits.
 #[inline]
 fn decimal(number: u64, out: &mut Vec<u8>) {
+    let digit = |digit: u32| b'0' + digit as u8;
+    let small = number as u32;
     match number {
-        0..10 => out.push(b'0' + number as u8),
-        10..100 => out.extend_from_slice(&[b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]),
+        0..10 => out.push(digit(small)),
+        10..100 => out.extend_from_slice(&[digit(small / 10), digit(small % 10)]),
+        100..1_000 => out.extend_from_slice(&[digit(small / 100), digit(small / 10 % 10), digit(small % 10)]),
         _ => out.extend_from_slice(Decimal::new(number).as_bytes()),
     }
 }

@@ -69,9 +69,9 @@ pub(super) fn is_escape(text: &[u8]) -> bool {
 fn class_len(text: &[u8], class: u8) -> usize {
     let mut len = 0;
     // Four bytes with one branch take half of the instructions of four bytes alone.
-    while let Some([a, b, c, d]) = text[len..].first_chunk() {
-        let classes = [a, b, c, d].map(|byte| CLASSES[usize::from(*byte)]);
-        if classes[0] & classes[1] & classes[2] & classes[3] & class == 0 {
+    while let Some(&[a, b, c, d]) = text[len..].first_chunk() {
+        let of = |byte: u8| CLASSES[usize::from(byte)];
+        if of(a) & of(b) & of(c) & of(d) & class == 0 {
             break;
         }
         len += 4;

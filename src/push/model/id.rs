@@ -52,17 +52,29 @@ impl FromStr for Id {
     }
 }
 
+const NO_DIGIT: u8 = 16;
+
+/// The value of each lower-case hexadecimal digit.
+static DIGITS: [u8; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < NO_DIGIT {
+        digits[b"0123456789abcdef"[value as usize] as usize] = value;
+        value += 1;
+    }
+    digits
+};
+
 /// Reads lower-case hexadecimal digits without leading zeros, and returns what follows them. 16
 /// digits are 64 bits. Each poll and each reconnection brings an id, so the digits are read in one
 /// pass.
 fn hexadecimal(text: &[u8]) -> Result<(u64, &[u8]), BadCursor> {
     let (mut number, mut len) = (0, 0);
     for byte in text {
-        let digit = match byte {
-            b'0'..=b'9' => byte - b'0',
-            b'a'..=b'f' => byte - b'a' + 10,
-            _ => break,
-        };
+        let digit = DIGITS[usize::from(*byte)];
+        if digit == NO_DIGIT {
+            break;
+        }
         // Digits that are too many fall out on the left. The length is checked below.
         number = number << 4 | u64::from(digit);
         len += 1;
