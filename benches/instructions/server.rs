@@ -75,10 +75,14 @@ struct App {
 
 impl App {
     fn serve(&self, request: &Request<'_>, reply: Reply<'_>) {
-        // First, so that the counts of requests do not depend on this list.
+        // First, so that the counts of requests and polls do not depend on the list below.
         if request.path() == "/hello" {
             return reply.send(Response::text("hello\n"));
         }
+        let reply = match self.hub.handle(request, reply) {
+            Mounted::Handled => return,
+            Mounted::NotMine(reply) => reply,
+        };
         let number = request.query().unwrap_or_default().parse().unwrap_or(0);
         match request.path() {
             "/echo" => reply.upgrade(Echo),
@@ -112,10 +116,7 @@ impl App {
                 end_of_counted_interval();
                 reply.send(outcome(true));
             }
-            _ => match self.hub.handle(request, reply) {
-                Mounted::Handled => {}
-                Mounted::NotMine(reply) => reply.send(Response::status(404)),
-            },
+            _ => reply.send(Response::status(404)),
         }
     }
 

@@ -92,7 +92,7 @@ pub struct Upgrade {
 impl<'a> Reply<'a> {
     /// Answers now, with a whole response.
     pub fn send(self, response: Response) {
-        *self.handling = Handling::Answered;
+        self.handling.answer();
         answer(self.conn, response, self.out, self.cx);
     }
 

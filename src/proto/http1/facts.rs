@@ -43,20 +43,11 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Whether the length and the first letter are those of a name in [`note`](Self::note). This rules
-    /// out nearly all fields of a browser, and makes its head 500 instructions cheaper.
-    #[inline(always)]
-    pub(super) fn may_need(name: &[u8]) -> bool {
-        let first = name[0] | 0x20;
-        match name.len() {
-            4 => first == b'h',
-            6 => first == b'e',
-            10 | 14 => first == b'c',
-            17 => first == b't',
-            _ => false,
-        }
-    }
+    /// The names that [`note`](Self::note) reads. Their bits rule out all other fields of a browser,
+    /// which makes its head 500 instructions cheaper.
+    pub(super) const NEEDED: Names = Names::of(&[b"host", b"expect", b"connection", b"content-length", b"transfer-encoding"]);
 
+    /// Notes a field.
     #[inline]
     pub(super) fn note(&mut self, field: &httparse::Header<'_>, raw: &[u8]) -> Result<(), RemoteError> {
         let (name, value) = (field.name.as_bytes(), field.value);
@@ -117,20 +108,30 @@ impl Facts {
 pub(super) struct Names(u64);
 
 impl Names {
+    /// Letters of both cases have the same bit. The factor gives different bits to the names that
+    /// browsers send and the names that this library looks for.
     #[inline(always)]
-    pub(super) fn add(&mut self, name: &[u8]) {
-        self.0 |= Self::bit(name);
+    pub(super) const fn one(name: &[u8]) -> Self {
+        let first = if let [first, ..] = name { *first | 0x20 } else { 0 };
+        Self(1_u64.wrapping_shl(name.len() as u32 + 5 * first as u32))
+    }
+
+    const fn of(names: &[&[u8]]) -> Self {
+        let (mut bits, mut at) = (0, 0);
+        while at < names.len() {
+            bits |= Self::one(names[at]).0;
+            at += 1;
+        }
+        Self(bits)
     }
 
     #[inline(always)]
-    pub(super) fn may_have(self, name: &str) -> bool {
-        self.0 & Self::bit(name.as_bytes()) != 0
+    pub(super) fn add(&mut self, other: Self) {
+        self.0 |= other.0;
     }
 
-    /// Letters of both cases have the same bit.
     #[inline(always)]
-    fn bit(name: &[u8]) -> u64 {
-        let first = name.first().map_or(0, |byte| byte | 0x20);
-        1_u64.wrapping_shl(name.len() as u32 + 5 * u32::from(first))
+    pub(super) const fn overlaps(self, other: Self) -> bool {
+        self.0 & other.0 != 0
     }
 }

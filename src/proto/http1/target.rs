@@ -25,7 +25,7 @@ pub(super) struct Target {
 impl Target {
     /// Splits a target into its parts. The head parser has already checked that the target is not
     /// empty and has no spaces and no control characters.
-    #[inline]
+    #[inline(always)]
     pub(super) fn parse(text: &str, method: Method) -> Result<Self, RemoteError> {
         let bytes = text.as_bytes();
         let authority = match bytes {
