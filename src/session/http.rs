@@ -147,6 +147,8 @@ impl Http {
             return self.end_after_handler_panic(handling, out, cx);
         }
         match handling {
+            // The usual case: the answer is whole, and the connection goes on.
+            Handling::Answered if self.come_back_ms.is_none() && !self.conn.is_closing() => return Progress::More,
             Handling::Answered => {}
             Handling::Unanswered => answer(&mut self.conn, Response::status(500), out, cx),
             Handling::Held(hold) => self.exchange = Exchange::Held(hold),

@@ -205,7 +205,9 @@ pub(super) enum ConnectionField {
 }
 
 /// Writes a head, and a small body behind it. The caller has checked the head with [`check`].
-#[inline(always)]
+///
+/// It is not inlined, so that the closure is, which then has one caller: that saves 25 instructions.
+#[inline(never)]
 pub(super) fn encode(
     now: &Now,
     head: &ResponseHead<'_>,
