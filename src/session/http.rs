@@ -53,17 +53,18 @@ impl Http {
         if let Exchange::Partial(_) = self.exchange {
             return self.continue_body(input, caller, out, cx);
         }
-        match self.conn.next_event(cx.now.instant(), input, out, &cx.settings.limits.protocol) {
+        // The head has 80 bytes. It stays where it is, and is not moved out of the event.
+        match &self.conn.next_event(cx.now.instant(), input, out, &cx.settings.limits.protocol) {
             Ok((used, Next::Event(Event::Head(head)))) if head.content() == Content::None => {
-                (used, self.dispatch(&head, b"", caller, out, cx))
+                (*used, self.dispatch(head, b"", caller, out, cx))
             }
             Ok((used, Next::Event(Event::Head(head)))) => {
-                let (more, progress) = self.take_body(&head, &input[used..], caller, out, cx);
+                let (more, progress) = self.take_body(head, &input[*used..], caller, out, cx);
                 (used + more, progress)
             }
             Ok((_, Next::Event(Event::Body(_) | Event::End))) => unreachable!("a body that is not whole is continued above"),
-            Ok((used, Next::NeedData | Next::Paused)) => (used, Progress::Wait),
-            Err(error) => (0, self.fail(error, out, cx)),
+            Ok((used, Next::NeedData | Next::Paused)) => (*used, Progress::Wait),
+            Err(error) => (0, self.fail(*error, out, cx)),
         }
     }
 

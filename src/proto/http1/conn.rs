@@ -241,12 +241,12 @@ impl Conn {
             // Usually the whole head arrives at once. Parsing it directly saves the search for its
             // end.
             let window = &input[..input.len().min(Head::largest(limits))];
-            if let Ok(Some(head)) = Head::parse_prefix(window, limits) {
+            if let Ok(Some(head)) = &Head::parse_prefix(window, limits) {
                 return self.begin_request(now, skipped, head, limits);
             }
         }
         if let Some(end) = self.find_end(input, limits)? {
-            return self.begin_request(now, skipped, Head::parse(&input[..end], limits)?, limits);
+            return self.begin_request(now, skipped, &Head::parse(&input[..end], limits)?, limits);
         }
         if matches!(self.reading, Reading::Idle) {
             self.reading = Reading::Head;
@@ -297,7 +297,7 @@ impl Conn {
         &mut self,
         now: Instant,
         skipped: usize,
-        head: Head<'a>,
+        head: &Head<'a>,
         limits: &ProtocolLimits,
     ) -> Result<(usize, Next<'a>), RemoteError> {
         if head.scheme().is_some_and(|scheme| scheme != self.scheme) {
@@ -320,7 +320,7 @@ impl Conn {
         self.head_only = head.method() == Method::Head;
         self.expects_continue = head.names_continue();
         self.close |= !head.keep_alive();
-        Ok((skipped + head.raw().len(), Next::Event(Event::Head(head))))
+        Ok((skipped + head.raw().len(), Next::Event(Event::Head(*head))))
     }
 
     fn next_body<'a>(&mut self, input: &'a [u8], out: &mut Outbox, limits: &ProtocolLimits) -> Result<(usize, Next<'a>), RemoteError> {
