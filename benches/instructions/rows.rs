@@ -66,7 +66,7 @@ pub(crate) fn rows() -> Vec<Row> {
         ("WebSocket echo of 16 bytes, 1 in flight", Echo { bytes: 16, in_flight: 1 }, 100),
         ("WebSocket echo of 16 bytes, 16 in flight", Echo { bytes: 16, in_flight: 16 }, 500),
         ("WebSocket echo of 64 KiB, 1 in flight", Echo { bytes: 64 * 1024, in_flight: 1 }, 100),
-        ("WebSocket echo of 64 KiB, 4 in flight", Echo { bytes: 64 * 1024, in_flight: 4 }, 50),
+        ("WebSocket echo of 64 KiB, 4 in flight", Echo { bytes: 64 * 1024, in_flight: 4 }, 200),
         ("a held poll answered and asked again, without a hub", BarePolls, 10),
         ("a held poll answered and asked again, through the hub", HubPolls, 5),
         ("delivery to a WebSocket by the hub, 1 publish", Delivery { by: Technique::WebSocket, publishes: 1 }, 20),
