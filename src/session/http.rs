@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::caller::Caller;
+use super::carried::Carried;
 use super::exchange::{Exchange, Handling, Partial};
 use super::forwarded::Forwarded;
 use super::last_word::Leaving;
@@ -131,7 +132,8 @@ impl Http {
         let path = normalized_path(head.path());
         let request = Request::new(head, &path, body, caller, &forwarded, cx.settings);
         let mut handling = Handling::Unanswered;
-        let reply = Reply { conn: &mut self.conn, out, handling: &mut handling, head, forwarded: &forwarded, carried: Vec::new(), cx };
+        let reply =
+            Reply { conn: &mut self.conn, out, handling: &mut handling, head, forwarded: &forwarded, carried: Carried::default(), cx };
         let mut panicked = false;
         if request.origin() == Origin::Malformed {
             reply.refuse(RemoteError::ForbiddenOrigin);
@@ -214,17 +216,15 @@ impl Http {
     pub(super) fn takes_burst(&mut self, serial: u64, burst: &Burst<'_>, cx: &Surroundings<'_>) -> bool {
         let Exchange::Stream(stream) = &mut self.exchange else { return false };
         let Streaming { link, left_bytes, .. } = &mut **stream;
-        let is_free = link.is_addressed(serial) && !link.is_ending() && link.is_free();
+        let is_free = link.is_addressed(serial) && link.is_at_rest();
         if !is_free || !burst.is_chunks() || !self.conn.is_chunking() {
             return false;
         }
-        if let Some(left) = left_bytes {
-            // The stream ends within this burst: the messages must be counted one by one.
-            if *left <= burst.payload_bytes() {
-                return false;
-            }
-            *left -= burst.payload_bytes();
+        // The stream ends within this burst: the messages must be counted one by one.
+        if *left_bytes <= burst.payload_bytes() as u64 {
+            return false;
         }
+        *left_bytes -= burst.payload_bytes() as u64;
         stream.put_off_heartbeat(cx);
         true
     }
@@ -242,7 +242,14 @@ impl Http {
                 stream.end_if_enough();
                 if outcome == Outcome::Refused { self.end_slow(out, cx) } else { Progress::Wait }
             }
-            (Exchange::Stream(stream), Command::Close(_) | Command::Abandon) if stream.link.is_addressed(serial) => {
+            (Exchange::Stream(stream), Command::Abandon) if stream.link.is_addressed(serial) => {
+                if stream.link.abandon() {
+                    self.end_if_finished(out, cx)
+                } else {
+                    Progress::Wait
+                }
+            }
+            (Exchange::Stream(stream), Command::Close(_)) if stream.link.is_addressed(serial) => {
                 stream.link.ask_end();
                 self.end_if_finished(out, cx)
             }
@@ -409,13 +416,11 @@ pub(super) fn ending_while_idle(out: &Outbox) -> Ending {
 }
 
 /// Sends a pushed frame, unless the stream has reached its limit of bytes.
-fn send_within_limit(conn: &mut Conn, left_bytes: &mut Option<usize>, frame: &Frame, out: &mut Outbox, cx: &Surroundings<'_>) {
-    if let Some(left) = left_bytes {
-        if *left == 0 {
-            return;
-        }
-        *left = left.saturating_sub(frame.payload_len());
+fn send_within_limit(conn: &mut Conn, left_bytes: &mut u64, frame: &Frame, out: &mut Outbox, cx: &Surroundings<'_>) {
+    if *left_bytes == 0 {
+        return;
     }
+    *left_bytes = left_bytes.saturating_sub(frame.payload_len() as u64);
     cx.stats.messages_out.add(1);
     conn.send_frame(frame, out).expect("a live stream takes body bytes");
 }

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use super::last_word::OnDrop;
 use super::link::Link;
-use super::{LastWord, Notices, Outcome, Pusher, Surroundings};
+use super::{Destination, LastWord, Notices, Outcome, Pusher, Surroundings};
 use crate::proto::http1::Conn;
 use crate::proto::{Frame, LocalError, Outbox, sse};
 
@@ -108,9 +108,7 @@ impl<'a> Stream<'a> {
             let result = send(self.conn, self.out);
             debug_assert_eq!(result, Ok(()), "a live stream takes body bytes");
             state.put_off_heartbeat(self.cx);
-            if let Some(left) = &mut state.left_bytes {
-                *left = left.saturating_sub(payload_bytes);
-            }
+            state.left_bytes = state.left_bytes.saturating_sub(payload_bytes as u64);
             state.end_if_enough();
         }
         if self.out.len() < self.cx.settings.limits.output_bytes { Outcome::Sent } else { Outcome::Queued { dropped: 0 } }
@@ -140,6 +138,13 @@ impl<'a> Stream<'a> {
         }
     }
 
+    /// Lets the stream last until its end is asked for, also without a pusher or a source, and
+    /// returns where it takes commands. `None` if the response has no body to stream. An application
+    /// with very many streams saves the memory of a pusher for each. [`Destination`] has an example.
+    pub fn stay_open(&mut self) -> Option<Destination> {
+        Some(self.state.as_mut()?.link.stay_open(self.cx))
+    }
+
     /// Sends these bytes whenever nothing was sent for
     /// [`Limits::heartbeat`](crate::Limits::heartbeat). The bytes must be something that a reader
     /// of this stream skips, such as an empty line. An event stream begins with a comment as its
@@ -163,14 +168,14 @@ impl<'a> Stream<'a> {
     pub fn end_after(&mut self, bytes: usize) {
         if let Some(state) = &mut self.state {
             // With 0, no piece would come that triggers the end.
-            state.left_bytes = Some(bytes.max(1));
+            state.left_bytes = bytes.max(1) as u64;
         }
     }
 
     /// Lets the connection carry a value. The value is dropped when the stream is over.
     pub fn carry(&mut self, value: impl Any + Send) {
         if let Some(state) = &mut self.state {
-            state.link.carry(Box::new(value));
+            state.link.carry(value);
         }
     }
 
@@ -187,6 +192,15 @@ impl<'a> Stream<'a> {
     pub fn notices(&mut self, notices: impl Notices) {
         if let Some(state) = &mut self.state {
             state.link.set_notices(notices);
+        }
+    }
+
+    /// As [`notices`](Self::notices), for notices that are also [carried](Self::carry): they are
+    /// dropped when the stream is over, and not before, even if other notices replace them. One value
+    /// for both takes less memory than two.
+    pub fn carry_notices(&mut self, notices: impl Notices) {
+        if let Some(state) = &mut self.state {
+            state.link.carry_notices(notices);
         }
     }
 
@@ -268,7 +282,7 @@ pub(super) struct Streaming {
     pub(super) source: Option<Box<dyn StreamSource>>,
     pub(super) heartbeat: Option<Heartbeat>,
     /// The stream ends after so many more bytes of payload.
-    pub(super) left_bytes: Option<usize>,
+    pub(super) left_bytes: u64,
     pub(super) kind: StreamKind,
 }
 
@@ -281,6 +295,9 @@ pub(super) enum StreamKind {
 }
 
 impl Streaming {
+    /// The bytes of a stream without a limit. No connection sends as many.
+    pub(super) const UNLIMITED: u64 = u64::MAX;
+
     /// Whether the source may send: waiting messages go out first, and nothing goes out after the
     /// end.
     pub(super) const fn takes_feed(&self) -> bool {
@@ -304,7 +321,7 @@ impl Streaming {
     /// Asks for the end of a stream that has sent all bytes of its limit. The end follows the
     /// output that waits.
     pub(super) fn end_if_enough(&mut self) {
-        if self.left_bytes == Some(0) {
+        if self.left_bytes == 0 {
             self.link.ask_end();
         }
     }
