@@ -51,6 +51,37 @@ impl fmt::Display for Peer {
     }
 }
 
+/// A peer as its connection keeps it: in 16 bytes and not 32. Only the address of an IPv6 client needs
+/// an allocation.
+pub(super) enum KeptPeer {
+    V4([u8; 4], u16),
+    V6(Box<SocketAddr>),
+    Unix,
+}
+
+impl KeptPeer {
+    #[inline]
+    pub(super) fn get(&self) -> Peer {
+        match self {
+            Self::V4(ip, port) => Peer::Tcp(SocketAddr::from((*ip, *port))),
+            Self::V6(address) => Peer::Tcp(**address),
+            Self::Unix => Peer::Unix,
+        }
+    }
+}
+
+impl From<Peer> for KeptPeer {
+    fn from(peer: Peer) -> Self {
+        match peer {
+            Peer::Tcp(address) => match address.ip() {
+                IpAddr::V4(ip) => Self::V4(ip.octets(), address.port()),
+                IpAddr::V6(_) => Self::V6(Box::new(address)),
+            },
+            Peer::Unix => Self::Unix,
+        }
+    }
+}
+
 /// Turns an IPv4-mapped address such as `::ffff:192.0.2.1` into its IPv4 address (RFC 4291, section
 /// 2.5.5.2). A listener on an IPv6 address sees IPv4 clients under mapped addresses. Every other
 /// address stays unchanged, its scope included.
@@ -63,7 +94,17 @@ pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
 
 #[cfg(test)]
 mod tests {
-    use super::canonical;
+    use super::{KeptPeer, Peer, canonical};
+
+    #[test]
+    fn a_peer_is_kept_as_it_is() {
+        for address in ["192.0.2.1:4711", "[2001:db8::1]:1", "[fe80::1%7]:1"] {
+            let peer = Peer::from(address.parse::<std::net::SocketAddr>().expect("an address"));
+            assert_eq!(KeptPeer::from(peer).get(), peer);
+        }
+        assert_eq!(KeptPeer::from(Peer::Unix).get(), Peer::Unix);
+        assert!(size_of::<KeptPeer>() <= 16);
+    }
 
     #[test]
     fn ipv4_mapped_addresses_become_ipv4() {
