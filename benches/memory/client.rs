@@ -62,9 +62,8 @@ impl Crowd {
     }
 
     /// Closes all connections but these.
-    pub(crate) fn shrink(&mut self, kept: usize) -> io::Result<()> {
+    pub(crate) fn shrink(&mut self, kept: usize) {
         self.sockets.truncate(kept);
-        Ok(())
     }
 
     /// Reads everything, and answers each ping of a WebSocket with a pong, for a time.

@@ -59,7 +59,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number_after = |name: &str| {
         let at = arguments.iter().position(|argument| argument == name)?;
-        Some(arguments.get(at + 1).and_then(|value| value.parse::<usize>().ok()).filter(|number| *number > 0))
+        Some(arguments.get(at + 1).and_then(|value| value.parse::<u32>().ok()).filter(|number| *number > 0))
     };
     if arguments.first().is_some_and(|argument| argument == server::ROLE) {
         return finish(server::run());
@@ -69,7 +69,7 @@ fn main() -> ExitCode {
         eprintln!("--connections and --heartbeats need a number of at least 1");
         return ExitCode::FAILURE;
     }
-    let connections = connections.flatten().unwrap_or(CONNECTIONS);
+    let connections = connections.flatten().map_or(CONNECTIONS, |number| number as usize);
     finish(memory(connections).and_then(|()| heartbeats.flatten().map_or(Ok(()), |seconds| heartbeat_time(connections, seconds))))
 }
 
@@ -102,23 +102,23 @@ fn memory(connections: usize) -> io::Result<()> {
         } else {
             "-".to_owned()
         };
-        crowd.shrink(WARM)?;
+        crowd.shrink(WARM);
         server.wait_for_open(WARM)?;
         println!("{:28} {idle:>8} {traffic:>14} {:>14}", row.title, per_connection(server.memory()?));
     }
     Ok(())
 }
 
-fn heartbeat_time(connections: usize, seconds: usize) -> io::Result<()> {
+fn heartbeat_time(connections: usize, seconds: u32) -> io::Result<()> {
     println!("processor time of the server for the heartbeats of {connections} subscribers, over {seconds} s");
     for row in ROWS.iter().filter(|row| row.is_subscribed) {
         let server = ServerProcess::start()?;
         let mut crowd = Crowd::new(server.address());
         crowd.grow(connections, row.request)?;
         let before = server.processor_time()?;
-        crowd.answer_pings_for(Duration::from_secs(seconds as u64))?;
+        crowd.answer_pings_for(Duration::from_secs(seconds.into()))?;
         let used = server.processor_time()?.saturating_sub(before);
-        println!("{:28} {:.2} ms in each second", row.title, used.as_secs_f64() * 1e3 / seconds as f64);
+        println!("{:28} {:.2} ms in each second", row.title, used.as_secs_f64() * 1e3 / f64::from(seconds));
     }
     Ok(())
 }

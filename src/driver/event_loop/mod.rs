@@ -55,6 +55,8 @@ const TIMERS_PER_STALL: usize = 32;
 const READ_PER_TURN: usize = 2 * 1024 * 1024;
 const WRITTEN_PER_TURN: usize = 4 * 1024 * 1024;
 const SHARE_MIN: usize = 16 * 1024;
+/// Tables up to this number of connections grow and shrink as every list does.
+const LARGE: usize = 1_024;
 /// Connections accepted in one turn, so that many new ones do not delay the existing ones.
 const ACCEPTS_PER_TURN: usize = 64;
 
@@ -161,8 +163,18 @@ impl EventLoop {
             self.accept_some();
             self.fire_timers();
             self.drive_again();
+            self.give_back_room();
         }
         Ok(())
+    }
+
+    /// A large table that has become small gives its room back, as far as its last connection. While
+    /// that one stays, this call only looks at it. After that, the next connections get the lowest
+    /// slots.
+    fn give_back_room(&mut self) {
+        if self.connections.capacity() > LARGE && self.connections.len() <= self.connections.capacity() / 4 {
+            self.connections.shrink_to_fit();
+        }
     }
 
     /// The share of each of `ready` connections in a turn. A connection that is alone gets the
@@ -232,6 +244,10 @@ impl EventLoop {
             self.listener_state = ListenerState::Waiting;
             return Ok(());
         };
+        if self.connections.len() == self.connections.capacity() && self.connections.len() >= LARGE {
+            // A `Vec` would double its room.
+            self.connections.reserve_exact(self.connections.len() / 8);
+        }
         let entry = self.connections.vacant_entry();
         let slot = entry.key();
         entry.insert(LoopConnection::new(socket, peer, slot as u32, &self.env, &mut self.tools));

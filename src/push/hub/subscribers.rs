@@ -136,10 +136,15 @@ pub(super) struct Subscribers {
     last_generation: u32,
     /// The names of techniques, by their numbers.
     techniques: Vec<&'static str>,
+    /// The number of removals since the table last gave room back.
+    removed: u32,
 }
 
 /// Tables up to this number of entries grow and shrink as every list does.
 const LARGE: usize = 1_024;
+/// A large table that has become small gives its room back, as far as its last entry. That takes a
+/// look at all entries, so it happens once in so many removals.
+const REMOVED_MIN: u32 = 64;
 
 impl Subscribers {
     /// The key of the next subscriber, which the caller inserts before it gives up the lock. The
@@ -210,10 +215,9 @@ impl Subscribers {
     pub(super) fn remove(&mut self, key: u64) -> Option<Subscriber> {
         self.get(key)?;
         let removed = self.entries.remove(index_of(key) as usize);
-        // A large table that has become small gives its room back, as far as its last entry. It
-        // tries that each time that it has become half as large.
-        let left = self.entries.len();
-        if self.entries.capacity() > LARGE && left <= self.entries.capacity() / 4 && (left.is_power_of_two() || left == 0) {
+        self.removed += 1;
+        if self.removed >= REMOVED_MIN && self.entries.capacity() > LARGE && self.entries.len() <= self.entries.capacity() / 4 {
+            self.removed = 0;
             self.entries.shrink_to_fit();
         }
         Some(removed)
