@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn what_waits_is_small() {
         assert!(size_of::<Hold>() <= 56, "{}", size_of::<Hold>());
-        assert!(size_of::<Streaming>() <= 104, "{}", size_of::<Streaming>());
-        assert!(size_of::<Link>() <= 40, "{}", size_of::<Link>());
+        assert!(size_of::<Streaming>() <= 88, "{}", size_of::<Streaming>());
+        assert!(size_of::<Link>() <= 32, "{}", size_of::<Link>());
     }
 }

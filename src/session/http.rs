@@ -243,11 +243,11 @@ impl Http {
                 if outcome == Outcome::Refused { self.end_slow(out, cx) } else { Progress::Wait }
             }
             (Exchange::Stream(stream), Command::Abandon) if stream.link.is_addressed(serial) => {
-                if stream.link.abandon() {
-                    self.end_if_finished(out, cx)
-                } else {
-                    Progress::Wait
+                if stream.stays_open {
+                    return Progress::Wait;
                 }
+                stream.link.ask_end();
+                self.end_if_finished(out, cx)
             }
             (Exchange::Stream(stream), Command::Close(_)) if stream.link.is_addressed(serial) => {
                 stream.link.ask_end();

@@ -55,8 +55,6 @@ pub(super) struct Link {
     /// `None` while the link is at rest: a reader keeps up, and its end was not asked for. So the
     /// link of an idle connection has 16 bytes less, and a delivery looks here alone.
     unrest: Option<Box<Unrest>>,
-    /// Whether a stream lasts until its end is asked for, even if it has no pusher.
-    stays_open: bool,
 }
 
 /// What few links have at a time.
@@ -86,11 +84,8 @@ impl Link {
         Pusher::new(post, address)
     }
 
-    /// Makes a pusher of a stream. The stream ends with its last pusher, unless it stays open.
+    /// Makes a pusher of a stream. The stream ends with its last pusher.
     pub(super) fn stream_pusher(&mut self, cx: &Surroundings<'_>) -> Pusher {
-        if self.stays_open {
-            return self.pusher(cx);
-        }
         if let Some(pusher) = self.unrest.as_ref().and_then(|unrest| unrest.own_pusher.as_ref()) {
             return pusher.clone();
         }
@@ -104,12 +99,6 @@ impl Link {
         Destination { post, address }
     }
 
-    /// As [`destination`](Self::destination). A stream then lasts until its end is asked for.
-    pub(super) fn stay_open(&mut self, cx: &Surroundings<'_>) -> Destination {
-        self.stays_open = true;
-        self.destination(cx)
-    }
-
     /// From now on, the stream lasts only as long as its pushers, because the handler and the
     /// source can send nothing more. If no pusher was given out, the stream ends after the messages
     /// that were sent.
@@ -119,14 +108,6 @@ impl Link {
         }
         // If this is the last clone, its drop posts `Abandon`, which ends the stream.
         self.calm(|unrest| unrest.own_pusher = None);
-    }
-
-    /// The last pusher of a stream is gone. Returns whether the stream ends.
-    pub(super) fn abandon(&mut self) -> bool {
-        if !self.stays_open {
-            self.ask_end();
-        }
-        !self.stays_open
     }
 
     /// Changes what makes the unrest, and frees its memory if nothing is left.

@@ -175,13 +175,9 @@ impl<'a> Reply<'a> {
             return Stream::ended(conn, out, cx);
         }
         cx.stats.streams.add(1);
-        *handling = Handling::Stream(Box::new(Streaming {
-            link: Link::new(carried),
-            source: None,
-            heartbeat,
-            left_bytes: Streaming::UNLIMITED,
-            kind,
-        }));
+        let (link, left_bytes) = (Link::new(carried), Streaming::UNLIMITED);
+        let streaming = Streaming { link, source: None, heartbeat, left_bytes, kind, stays_open: false };
+        *handling = Handling::Stream(Box::new(streaming));
         let Handling::Stream(state) = handling else { unreachable!("it was set in the line above") };
         let mut stream = Stream::live(conn, out, state, cx);
         stream.send(response.body().as_bytes());

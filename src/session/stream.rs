@@ -119,7 +119,7 @@ impl<'a> Stream<'a> {
     /// body, the source is dropped at once.
     pub fn feed(&mut self, source: impl StreamSource) {
         if let Some(state) = &mut self.state {
-            state.source = Some(Box::new(source));
+            state.source = Some(Box::new(Box::new(source)));
         }
     }
 
@@ -133,6 +133,7 @@ impl<'a> Stream<'a> {
     /// A handle that sends later pieces from any thread.
     pub fn pusher(&mut self) -> Pusher {
         match &mut self.state {
+            Some(state) if state.stays_open => state.link.pusher(self.cx),
             Some(state) => state.link.stream_pusher(self.cx),
             None => Link::default().pusher(self.cx),
         }
@@ -142,7 +143,9 @@ impl<'a> Stream<'a> {
     /// returns where it takes commands. `None` if the response has no body to stream. An application
     /// with very many streams saves the memory of a pusher for each. [`Destination`] has an example.
     pub fn stay_open(&mut self) -> Option<Destination> {
-        Some(self.state.as_mut()?.link.stay_open(self.cx))
+        let state = self.state.as_mut()?;
+        state.stays_open = true;
+        Some(state.link.destination(self.cx))
     }
 
     /// Sends these bytes whenever nothing was sent for
@@ -278,12 +281,15 @@ pub enum Feed {
 /// A response whose length is not known.
 pub(super) struct Streaming {
     pub(super) link: Link,
-    /// The source that sends at the pace of the reader.
-    pub(super) source: Option<Box<dyn StreamSource>>,
+    /// The source that sends at the pace of the reader. The outer box makes the place of a source half
+    /// as large, because most streams have none for nearly all of their time.
+    pub(super) source: Option<Box<Box<dyn StreamSource>>>,
     pub(super) heartbeat: Option<Heartbeat>,
     /// The stream ends after so many more bytes of payload.
     pub(super) left_bytes: u64,
     pub(super) kind: StreamKind,
+    /// Whether the stream lasts until its end is asked for, even if it has no pusher and no source.
+    pub(super) stays_open: bool,
 }
 
 /// Whether a stream tells its client when to come back before it ends.

@@ -171,7 +171,7 @@ impl<C: PushConnection> PushConnection for Carrying<'_, C> {
     fn notices(&mut self, _: HubNotices) {}
 
     /// The channel has a guard of its own.
-    fn carry(&mut self, _: SubscriptionGuard, _: HubNotices) {}
+    fn carry(&mut self, _: SubscriptionGuard, _: EncodeNote) {}
 
     fn subscribe(
         &mut self,

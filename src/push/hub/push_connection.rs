@@ -21,7 +21,7 @@ pub(crate) trait PushConnection {
     /// Sets what the connection says before it is subscribed.
     fn notices(&mut self, notices: HubNotices);
     /// Lets the connection carry its subscription, and sets what it says from now on.
-    fn carry(&mut self, guard: SubscriptionGuard, notices: HubNotices);
+    fn carry(&mut self, guard: SubscriptionGuard, encode_note: EncodeNote);
 
     /// Subscribes the connection, if it has all messages. `encode_note` encodes what it says in the
     /// place of messages.
@@ -33,8 +33,8 @@ pub(crate) trait PushConnection {
         encode_note: &EncodeNote,
     ) -> Result<(), NotSubscribed> {
         if let Some(reader) = self.destination() {
-            let (guard, drops) = hub.subscribe_now(parameters, &reader, wire_form)?;
-            self.carry(guard, HubNotices::new(drops, encode_note.clone()));
+            let guard = hub.subscribe_now(parameters, &reader, wire_form)?;
+            self.carry(guard, encode_note.clone());
         }
         Ok(())
     }
@@ -42,7 +42,6 @@ pub(crate) trait PushConnection {
 
 /// What a subscribed connection says in the place of messages.
 pub(crate) struct HubNotices {
-    /// Empty until the connection is subscribed.
     drops: DropCounters,
     encode_note: EncodeNote,
 }
@@ -50,6 +49,11 @@ pub(crate) struct HubNotices {
 impl HubNotices {
     pub(crate) const fn new(drops: DropCounters, encode_note: EncodeNote) -> Self {
         Self { drops, encode_note }
+    }
+
+    /// The notices of a subscription whose guard is elsewhere.
+    pub(crate) fn of(guard: &SubscriptionGuard, encode_note: EncodeNote) -> Self {
+        Self::new(guard.drop_counters(), encode_note)
     }
 }
 
@@ -66,18 +70,18 @@ impl Notices for HubNotices {
 
 /// A subscription that a connection carries. One value takes less memory than two.
 struct Carried {
-    notices: HubNotices,
-    #[expect(dead_code, reason = "it is kept to be dropped")]
     guard: SubscriptionGuard,
+    encode_note: EncodeNote,
 }
 
 impl Notices for Carried {
     fn dropped(&mut self, count: usize) -> Option<Frame> {
-        self.notices.dropped(count)
+        self.guard.count_drops(count);
+        self.encode_note.encode(Note::Gap(Gap { from: None }))
     }
 
     fn last_word(&mut self, word: &LastWord) -> Option<Frame> {
-        self.notices.last_word(word)
+        self.encode_note.encode(Note::End(word))
     }
 }
 
@@ -98,8 +102,8 @@ impl PushConnection for Stream<'_> {
         Stream::notices(self, notices);
     }
 
-    fn carry(&mut self, guard: SubscriptionGuard, notices: HubNotices) {
-        self.carry_notices(Carried { notices, guard });
+    fn carry(&mut self, guard: SubscriptionGuard, encode_note: EncodeNote) {
+        self.carry_notices(Carried { guard, encode_note });
     }
 }
 
@@ -120,7 +124,7 @@ impl PushConnection for Socket<'_> {
         Socket::notices(self, notices);
     }
 
-    fn carry(&mut self, guard: SubscriptionGuard, notices: HubNotices) {
-        self.carry_notices(Carried { notices, guard });
+    fn carry(&mut self, guard: SubscriptionGuard, encode_note: EncodeNote) {
+        self.carry_notices(Carried { guard, encode_note });
     }
 }

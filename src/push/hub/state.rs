@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use super::channels::Channels;
@@ -292,6 +293,13 @@ impl State {
             }
         }
         Some(sink)
+    }
+
+    /// Counts messages that the connection of a subscriber has dropped, for each of its topics.
+    pub(super) fn count_drops(&self, key: u64, count: usize) {
+        for seat in self.subscribers.get(key).into_iter().flat_map(|subscriber| subscriber.seats.all()) {
+            self.topics[seat.topic()].drops.fetch_add(count as u64, Relaxed);
+        }
     }
 
     /// Counts the client of a subscription as online.

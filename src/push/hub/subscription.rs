@@ -340,7 +340,7 @@ impl Subscription {
     /// Tells the connection how its end is told, which may come before the subscription.
     pub(crate) fn introduce(&mut self, connection: &mut impl PushConnection) {
         if !std::mem::replace(&mut self.is_introduced, true) {
-            connection.notices(HubNotices::new(DropCounters::default(), self.encode_note.clone()));
+            connection.notices(HubNotices::new(DropCounters::None, self.encode_note.clone()));
         }
     }
 

@@ -19,8 +19,7 @@ pub(crate) struct Topic {
     pub(crate) name: Arc<str>,
     pub(crate) published: u64,
     pub(crate) gaps: u64,
-    /// Atomic, because a connection whose queue overflows counts its dropped messages without the
-    /// hub's lock.
+    /// Atomic, because a connection with a control channel counts without the hub's lock.
     pub(crate) drops: Arc<AtomicU64>,
     pub(super) users: Users,
     /// The streams and `WebSocket`s, by the form in which they get messages.
@@ -29,6 +28,9 @@ pub(crate) struct Topic {
     forms: HashMap<WireForm, u32>,
     pub(crate) polls: Polls,
 }
+
+/// The room for so many forms is kept by a topic without readers.
+const FORMS_KEPT: usize = 16;
 
 /// The place of a stream or a WebSocket in a topic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,14 +90,11 @@ impl Topic {
 
     /// Adds a stream or a WebSocket of a subscriber.
     pub(super) fn add_reader(&mut self, reader: &Destination, wire_form: &WireForm, subscriber: u32) -> Place {
-        let form = match self.forms.get(wire_form) {
-            Some(form) => *form,
-            None => {
-                let form = self.readers.insert((wire_form.clone(), Roster::default())) as u32;
-                self.forms.insert(wire_form.clone(), form);
-                form
-            }
-        };
+        let form = self.forms.get(wire_form).copied().unwrap_or_else(|| {
+            let form = self.readers.insert((wire_form.clone(), Roster::default())) as u32;
+            self.forms.insert(wire_form.clone(), form);
+            form
+        });
         Place { form, place: self.readers[form as usize].1.insert(reader, subscriber) }
     }
 
@@ -107,6 +106,9 @@ impl Topic {
         if roster.is_empty() {
             self.forms.remove(wire_form);
             self.readers.remove(place.form as usize);
+        }
+        if self.readers.is_empty() && self.readers.capacity() > FORMS_KEPT {
+            (self.readers, self.forms) = (Slab::new(), HashMap::new());
         }
         moved
     }

@@ -11,6 +11,7 @@ use super::queues::ConsumerGuard;
 use super::refusal::Refusal;
 use crate::proto::Frame;
 use crate::push::hub::{HubNotices, PushConnection, Subscription, SubscriptionGuard, SubscriptionStatus};
+use crate::push::model::EncodeNote;
 use crate::session::{Destination, Outcome, Pusher, Socket};
 
 /// The notices of all subscriptions of a connection, which count the messages that the slow-consumer
@@ -93,8 +94,8 @@ impl PushConnection for OneOfSeveral<'_, '_> {
         self.drops.lock().unwrap_or_else(PoisonError::into_inner).insert(self.id.to_owned(), notices);
     }
 
-    fn carry(&mut self, guard: SubscriptionGuard, notices: HubNotices) {
+    fn carry(&mut self, guard: SubscriptionGuard, encode_note: EncodeNote) {
+        self.notices(HubNotices::of(&guard, encode_note));
         *self.guard = Some(guard);
-        self.notices(notices);
     }
 }

@@ -63,7 +63,8 @@ fn connection(call: &Call<'_>) -> Result<(PushSocket, Option<FeedPlan>), Rejecti
         GapForm::HeadOnly | GapForm::Refused => EncodeNote::Plain(|_| None),
     };
     let subscription = Some(Box::new(call.subscription_after(missed, form.shared(), encode_note.clone())));
-    let socket = PushSocket { hub: call.hub.clone(), target: Arc::clone(target), may_publish, subscription };
+    let target = call.hub.shared_name(target);
+    let socket = PushSocket { hub: call.hub.clone(), target, may_publish, subscription };
     Ok((socket, call.feed_plan(secret, form.shared(), encode_note)))
 }
 
