@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Timers {
     /// The zero of the milliseconds.
     start: Instant,
+    /// The time of the turn in milliseconds, rounded as deadlines are.
+    now: u64,
     /// The exact entries: (due, slot).
     exact: BinaryHeap<Reverse<(u64, u32)>>,
     /// The late entries, by the full second at which they come up, in milliseconds.
@@ -65,17 +67,27 @@ const DUE_MAX_MS: u64 = 1 << 40;
 
 impl Timers {
     pub(crate) fn new(start: Instant) -> Self {
-        Self { start, exact: BinaryHeap::new(), late: BTreeMap::new(), late_len: 0 }
+        Self { start, now: 1, exact: BinaryHeap::new(), late: BTreeMap::new(), late_len: 0 }
+    }
+
+    /// Takes the time of a turn. Its milliseconds are computed once, and not for each connection.
+    #[inline]
+    pub(crate) fn begin_turn(&mut self, now: Instant) {
+        self.now = self.due(now);
     }
 
     /// Makes sure that `slot` comes up at `deadline` or not much later. `armed` is the connection's
     /// copy of its live entry.
     #[inline]
-    pub(crate) fn arm(&mut self, slot: u32, deadline: Instant, now: Instant, armed: &mut Option<Armed>) {
+    pub(crate) fn arm(&mut self, slot: u32, deadline: Instant, armed: &mut Option<Armed>) {
         let due = self.due(deadline);
+        // The usual case: an answer has moved the deadline to a later time.
+        if armed.is_some_and(|armed| due >= armed.due() + LATE_MAX_MS) {
+            return;
+        }
         // The live entry of a far deadline may come up too late for a nearer deadline.
         if armed.is_none_or(|armed| due < armed.due() || (armed.due() < due && due < armed.comes_up())) {
-            let left_ms = due.saturating_sub(self.due(now));
+            let left_ms = due.saturating_sub(self.now);
             let Some(entry) = Armed::new(due, left_ms / LATE_PART >= LATE_MAX_MS) else { return };
             if armed.is_none_or(|armed| due < armed.due() || entry.comes_up() < armed.comes_up()) {
                 *armed = Some(entry);
@@ -95,9 +107,12 @@ impl Timers {
 
     /// A deadline in milliseconds, rounded up, so that rounding never makes a timer early. Only a
     /// deadline beyond [`DUE_MAX_MS`] comes up early.
+    #[inline]
     fn due(&self, deadline: Instant) -> u64 {
-        let after = deadline.saturating_duration_since(self.start).as_millis();
-        u64::try_from(after).map_or(DUE_MAX_MS, |after| after.min(DUE_MAX_MS)) + 1
+        let after = deadline.saturating_duration_since(self.start);
+        // Not `as_millis`, which computes with 128 bits.
+        let after_ms = after.as_secs().saturating_mul(1_000).saturating_add(after.subsec_millis().into());
+        after_ms.min(DUE_MAX_MS) + 1
     }
 
     /// Whether an entry is the connection's live one.
@@ -169,7 +184,8 @@ mod tests {
     /// how many milliseconds the entry comes up.
     fn comes_up_after(timers: &mut Timers, left_ms: u64, armed: &mut Option<Armed>) -> u128 {
         let now = timers.start + Duration::from_millis(1_234);
-        timers.arm(7, now + Duration::from_millis(left_ms), now, armed);
+        timers.begin_turn(now);
+        timers.arm(7, now + Duration::from_millis(left_ms), armed);
         let up = timers.next_in(now).expect("an entry");
         assert_eq!(timers.pop_due(now + up.saturating_sub(Duration::from_nanos(1))), None);
         up.as_millis()
@@ -188,7 +204,7 @@ mod tests {
         let mut timers = Timers::new(Instant::now());
         let now = timers.start;
         for slot in 0..1_000 {
-            timers.arm(slot, now + Duration::from_millis(25_000 + u64::from(slot) % 999), now, &mut None);
+            timers.arm(slot, now + Duration::from_millis(25_000 + u64::from(slot) % 999), &mut None);
         }
         let up = now + timers.next_in(now).expect("an entry");
         assert_eq!((0..1_000).filter(|_| timers.pop_due(up).is_some()).count(), 1_000);
@@ -221,10 +237,11 @@ mod tests {
         let mut timers = Timers::new(Instant::now());
         let mut armed = None;
         let start = timers.start;
-        timers.arm(7, start + Duration::from_millis(10_001), start, &mut armed);
+        timers.arm(7, start + Duration::from_millis(10_001), &mut armed);
         let now = start + Duration::from_millis(9_900);
+        timers.begin_turn(now);
         for later_ms in [200, 201, 900] {
-            timers.arm(7, now + Duration::from_millis(later_ms), now, &mut armed);
+            timers.arm(7, now + Duration::from_millis(later_ms), &mut armed);
             assert_eq!((timers.next_in(now), timers.len()), (Some(Duration::from_millis(201)), 2), "once");
         }
     }
@@ -233,7 +250,7 @@ mod tests {
     fn a_deadline_beyond_all_others() {
         let mut timers = Timers::new(Instant::now());
         let now = timers.start + Duration::from_millis(1_234);
-        timers.arm(7, now + Duration::from_millis(u64::MAX), now, &mut None);
+        timers.arm(7, now + Duration::from_millis(u64::MAX), &mut None);
         assert!(timers.next_in(now).expect("an entry") > Duration::from_secs(365 * 86_400));
     }
 
@@ -252,7 +269,7 @@ mod tests {
         let mut timers = Timers::new(Instant::now());
         let now = timers.start;
         for slot in 0..2_000 {
-            timers.arm(slot, now + Duration::from_millis(u64::from(slot) * 7_919 % 20_000), now, &mut None);
+            timers.arm(slot, now + Duration::from_millis(u64::from(slot) * 7_919 % 20_000), &mut None);
         }
         let (mut seen, mut last) = (vec![0; 2_000], 0);
         while let Some((due, slot)) = timers.pop_due(now + Duration::from_secs(21)) {

@@ -143,7 +143,7 @@ impl LoopConnection {
         };
         let (socket, tls) = (NonBlockingSocket(socket), env.acceptor.as_ref().map(Acceptor::accept));
         let mut connection = Self { socket, tls, driven: Driven::new(session), output: None, armed: None, queued: false };
-        connection.arm(slot, env, tools);
+        connection.arm(slot, tools);
         connection
     }
 
@@ -250,13 +250,13 @@ impl LoopConnection {
         } else {
             self.output = Some(out);
         }
-        self.arm(slot, env, tools);
+        self.arm(slot, tools);
         rest
     }
 
-    fn arm(&mut self, slot: u32, env: &Env, tools: &mut Tools) {
+    fn arm(&mut self, slot: u32, tools: &mut Tools) {
         if let Some(deadline) = self.driven.session.deadline() {
-            tools.timers.arm(slot, deadline, env.clock.now().instant(), &mut self.armed);
+            tools.timers.arm(slot, deadline, &mut self.armed);
         }
     }
 

@@ -136,7 +136,7 @@ impl EventLoop {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
         while !self.is_over() {
             self.wait(&mut events)?;
-            self.env.clock.read();
+            self.tools.timers.begin_turn(self.env.clock.read().instant());
             // Counted before anything is driven: all connections of this turn get the same share.
             self.tools.share = self.share(events.iter().count() + self.again.len());
             self.take_postings();
