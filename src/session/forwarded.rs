@@ -28,7 +28,7 @@ pub(super) struct Forwarded<'a> {
 impl<'a> Forwarded<'a> {
     pub(super) fn of(head: &Head<'a>, caller: Caller<'_>, forwarding: &Forwarding) -> Self {
         let direct = Self { node: None, scheme: caller.scheme(), host: head.host().map(Cow::Borrowed) };
-        if !forwarding.trusts(caller.peer) {
+        if !forwarding.trusts(caller.peer()) {
             return direct;
         }
         let forwarded = || head.field_values(ForwardingField::Forwarded.name());
@@ -85,7 +85,7 @@ impl<'a> Forwarded<'a> {
     /// address of the other end of the connection.
     pub(super) fn client_ip(&self, caller: Caller<'_>) -> Option<IpAddr> {
         match &self.node {
-            None => caller.peer.ip(),
+            None => caller.peer().ip(),
             Some(Node::Ip { ip, .. }) => Some(*ip),
             Some(_) => None,
         }

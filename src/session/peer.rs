@@ -3,7 +3,7 @@
 //! Owns the public type, and the rule for IPv4-mapped addresses. Leaves sockets to the drivers.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// The other end of a connection, as the system names it. Behind a proxy, this is the proxy, and
 /// [`Request::client_ip`](crate::Request::client_ip) is the client.
@@ -53,6 +53,7 @@ impl fmt::Display for Peer {
 
 /// A peer as its connection keeps it: in 16 bytes and not 32. Only the address of an IPv6 client needs
 /// an allocation.
+#[derive(Debug)]
 pub(super) enum KeptPeer {
     V4([u8; 4], u16),
     V6(Box<SocketAddr>),
@@ -61,9 +62,9 @@ pub(super) enum KeptPeer {
 
 impl KeptPeer {
     #[inline]
-    pub(super) fn get(&self) -> Peer {
+    pub(super) const fn get(&self) -> Peer {
         match self {
-            Self::V4(ip, port) => Peer::Tcp(SocketAddr::from((*ip, *port))),
+            Self::V4([a, b, c, d], port) => Peer::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(*a, *b, *c, *d)), *port)),
             Self::V6(address) => Peer::Tcp(**address),
             Self::Unix => Peer::Unix,
         }

@@ -255,7 +255,7 @@ impl Session {
                     break;
                 }
                 Phase::Http(http) => {
-                    let caller = Caller { peer: self.peer.get(), tls: self.tls.as_deref() };
+                    let caller = Caller { peer: &self.peer, tls: self.tls.as_deref() };
                     http.step(&input[used..], caller, out, cx)
                 }
                 Phase::WebSocket(websocket) => websocket.step(&mut input[used..], out, cx),
