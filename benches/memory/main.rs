@@ -8,7 +8,7 @@
 //!
 //! `cargo bench --bench memory -- --connections 5000` changes the number of connections. With
 //! `--heartbeats 100` the program also measures the processor time of the heartbeats of idle
-//! subscribers for so many seconds.
+//! subscribers for so many seconds. `--test` does everything once, with few connections.
 
 mod client;
 mod server;
@@ -23,6 +23,7 @@ use server::ServerProcess;
 /// The connections that come before the first measurement.
 const WARM: usize = 100;
 const CONNECTIONS: usize = 10_000;
+const CONNECTIONS_OF_TEST: usize = 100;
 
 /// What the connections of a row do.
 #[derive(Clone, Copy)]
@@ -69,7 +70,8 @@ fn main() -> ExitCode {
         eprintln!("--connections and --heartbeats need a number of at least 1");
         return ExitCode::FAILURE;
     }
-    let connections = connections.flatten().map_or(CONNECTIONS, |number| number as usize);
+    let default = if arguments.iter().any(|argument| argument == "--test") { CONNECTIONS_OF_TEST } else { CONNECTIONS };
+    let connections = connections.flatten().map_or(default, |number| number as usize);
     finish(memory(connections).and_then(|()| heartbeats.flatten().map_or(Ok(()), |seconds| heartbeat_time(connections, seconds))))
 }
 
