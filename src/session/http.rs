@@ -18,11 +18,11 @@ use super::progress::{Ending, Progress};
 use super::reply::{answer, answer_shared};
 use super::stream::{self, Streaming};
 use super::{
-    Burst, Command, Context, HalfClose, Origin, Outcome, Reply, Request, Response, Surroundings, is_allowed_host, normalized_path,
-    websocket,
+    Burst, Command, Context, HalfClose, Origin, Outcome, Reply, Request, Response, Settings, Surroundings, is_allowed_host,
+    normalized_path, websocket,
 };
 use crate::proto::http1::{Conn, Content, Event, Head, Next, Scheme};
-use crate::proto::{CloseReason, Frame, Outbox, ProtocolLimits, RemoteError};
+use crate::proto::{CloseReason, Frame, Now, Outbox, ProtocolLimits, RemoteError};
 
 pub(super) struct Http {
     pub(super) conn: Conn,
@@ -203,7 +203,7 @@ impl Http {
         if !stream.link.is_addressed(serial) || stream.link.is_ending() || frame.payload_len() == 0 {
             return None;
         }
-        stream.put_off_heartbeat(cx);
+        stream.put_off_heartbeat(cx.now, cx.settings);
         let Streaming { link, left_bytes, .. } = &mut **stream;
         let conn = &mut self.conn;
         let outcome = link.send_or_queue(frame, out, cx, |frame, out| send_within_limit(conn, left_bytes, frame, out, cx));
@@ -213,7 +213,7 @@ impl Http {
 
     /// Whether the stream can send these messages now in their encoded form.
     #[inline(always)]
-    pub(super) fn takes_burst(&mut self, serial: u64, burst: &Burst<'_>, cx: &Surroundings<'_>) -> bool {
+    pub(super) fn takes_burst(&mut self, serial: u64, burst: &Burst<'_>, now: &Now, settings: &Settings) -> bool {
         let Exchange::Stream(stream) = &mut self.exchange else { return false };
         let Streaming { link, left_bytes, .. } = &mut **stream;
         let is_free = link.is_addressed(serial) && link.is_at_rest();
@@ -225,7 +225,7 @@ impl Http {
             return false;
         }
         *left_bytes -= burst.payload_bytes() as u64;
-        stream.put_off_heartbeat(cx);
+        stream.put_off_heartbeat(now, settings);
         true
     }
 

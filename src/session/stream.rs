@@ -12,9 +12,9 @@ use std::time::Instant;
 
 use super::last_word::OnDrop;
 use super::link::Link;
-use super::{Destination, LastWord, Notices, Outcome, Pusher, Surroundings};
+use super::{Destination, LastWord, Notices, Outcome, Pusher, Settings, Surroundings};
 use crate::proto::http1::Conn;
-use crate::proto::{Frame, LocalError, Outbox, sse};
+use crate::proto::{Frame, LocalError, Now, Outbox, sse};
 
 /// A response of unknown length whose head has been sent.
 ///
@@ -107,7 +107,7 @@ impl<'a> Stream<'a> {
             self.cx.stats.messages_out.add(1);
             let result = send(self.conn, self.out);
             debug_assert_eq!(result, Ok(()), "a live stream takes body bytes");
-            state.put_off_heartbeat(self.cx);
+            state.put_off_heartbeat(self.cx.now, self.cx.settings);
             state.left_bytes = state.left_bytes.saturating_sub(payload_bytes as u64);
             state.end_if_enough();
         }
@@ -311,9 +311,10 @@ impl Streaming {
     }
 
     /// Postpones the next heartbeat, because the peer gets other bytes now.
-    pub(super) fn put_off_heartbeat(&mut self, cx: &Surroundings<'_>) {
-        if let (Some(heartbeat), Some(every)) = (&mut self.heartbeat, cx.settings.limits.heartbeat) {
-            heartbeat.due = cx.now.instant() + every;
+    #[inline]
+    pub(super) fn put_off_heartbeat(&mut self, now: &Now, settings: &Settings) {
+        if let (Some(heartbeat), Some(every)) = (&mut self.heartbeat, settings.limits.heartbeat) {
+            heartbeat.due = now.instant() + every;
         }
     }
 

@@ -179,34 +179,15 @@ impl LoopConnection {
 
     /// Delivers messages and writes them, if nothing must be written before. All readers share the
     /// bytes of the messages. So if the system takes all bytes, the connection uses no buffer.
-    #[inline]
+    #[inline(always)]
     pub(super) fn send(&mut self, serial: u64, burst: &Burst<'_>, slot: u32, env: &Env, tools: &mut Tools) -> Sending {
         if self.output.is_some() {
             return Sending::OneByOne;
         }
-        let delivered = self.driven.session.deliver(serial, Delivery::Messages(burst), &mut tools.empty, &context!(env, slot));
-        let wire = match delivered {
-            Delivered::Shared(wire) => wire,
-            Delivered::OneByOne => return Sending::OneByOne,
-            Delivered::Taken => {
-                std::mem::swap(&mut **self.output.insert(tools.outboxes.take()), &mut tools.empty);
-                return Sending::Drive;
-            }
-        };
-        if let Some(tls) = &self.tls {
-            let mut out = tools.outboxes.take();
-            out.push_shared(wire, 0..wire.len());
-            // As below.
-            let (taken, _) = tls.over(&mut self.socket).write(&mut out).unwrap_or((0, Ready::No));
-            if taken > 0 {
-                env.stats.wrote(taken);
-            }
-            if out.is_empty() && !tls.has_unsent() {
-                tools.outboxes.give_back(out);
-                return Sending::Done;
-            }
-            self.output = Some(out);
-            return Sending::Drive;
+        let taken = self.driven.session.take_shared(serial, burst, env.clock.now(), &env.config.settings, &env.stats);
+        let Some(wire) = taken else { return self.send_otherwise(serial, burst, slot, env, tools) };
+        if self.tls.is_some() {
+            return self.send_over_tls(wire, env, tools);
         }
         // If the write fails, the error comes again when the rest is written.
         let taken = self.socket.0.write(wire).unwrap_or(0);
@@ -217,6 +198,36 @@ impl LoopConnection {
             return Sending::Done;
         }
         self.output.insert(tools.outboxes.take()).push_shared(wire, taken..wire.len());
+        Sending::Drive
+    }
+
+    /// Delivers messages that are not sent in their shared form.
+    #[inline(never)]
+    fn send_otherwise(&mut self, serial: u64, burst: &Burst<'_>, slot: u32, env: &Env, tools: &mut Tools) -> Sending {
+        match self.driven.session.deliver(serial, Delivery::Messages(burst), &mut tools.empty, &context!(env, slot)) {
+            Delivered::OneByOne => return Sending::OneByOne,
+            Delivered::Taken => {}
+            Delivered::Shared(wire) => tools.empty.push_shared(wire, 0..wire.len()),
+        }
+        std::mem::swap(&mut **self.output.insert(tools.outboxes.take()), &mut tools.empty);
+        Sending::Drive
+    }
+
+    #[inline(never)]
+    fn send_over_tls(&mut self, wire: &Arc<[u8]>, env: &Env, tools: &mut Tools) -> Sending {
+        let Some(tls) = &self.tls else { return Sending::Done };
+        let mut out = tools.outboxes.take();
+        out.push_shared(wire, 0..wire.len());
+        // If the write fails, the error comes again when the rest is written.
+        let (taken, _) = tls.over(&mut self.socket).write(&mut out).unwrap_or((0, Ready::No));
+        if taken > 0 {
+            env.stats.wrote(taken);
+        }
+        if out.is_empty() && !tls.has_unsent() {
+            tools.outboxes.give_back(out);
+            return Sending::Done;
+        }
+        self.output = Some(out);
         Sending::Drive
     }
 

@@ -346,21 +346,26 @@ impl EventLoop {
     }
 }
 
+impl EventLoop {
+    #[inline(never)]
+    fn send_one_by_one(&mut self, address: Address, burst: &Burst<'_>) {
+        for frame in burst.frames() {
+            self.deliver(address, Delivery::Messages(&Burst::one(frame)));
+        }
+        self.drive(address.slot);
+    }
+}
+
 impl Carrier for EventLoop {
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, address: Address, burst: &Burst<'_>) {
         let Address { slot, serial } = address;
         let Some(connection) = self.connections.get_mut(slot as usize) else { return };
         match connection.send(serial, burst, slot, &self.env, &mut self.tools) {
-            Sending::Done => return,
-            Sending::Drive => {}
-            Sending::OneByOne => {
-                for frame in burst.frames() {
-                    self.deliver(address, Delivery::Messages(&Burst::one(frame)));
-                }
-            }
+            Sending::Done => {}
+            Sending::Drive => self.drive(slot),
+            Sending::OneByOne => self.send_one_by_one(address, burst),
         }
-        self.drive(slot);
     }
 
     fn deliver(&mut self, Address { slot, serial }: Address, delivery: Delivery<'_>) {
