@@ -239,14 +239,16 @@ impl fmt::Debug for Pusher {
 }
 
 /// Where a stream or a WebSocket takes commands. It takes less memory than a [`Pusher`], and its end
-/// ends nothing: for an application that keeps very many. [`Stream::stay_open`](super::Stream::stay_open)
+/// ends nothing: for an application that keeps very many. [`Stream::destination`](super::Stream::destination)
 /// and [`Socket::destination`](super::Socket::destination) return one.
 ///
 /// ```
 /// use pushlab::session::{Command, Destination};
 /// use pushlab::{Frame, Reply, Request, Response};
 /// fn app(_: &Request<'_>, reply: Reply<'_>) {
-///     let Some(Destination { post, address }) = reply.stream(Response::text("begun\n")).stay_open() else { return };
+///     let mut stream = reply.stream(Response::text("begun\n"));
+///     stream.stay_open();
+///     let Some(Destination { post, address }) = stream.destination() else { return };
 ///     std::thread::spawn(move || {
 ///         post.post(address, Command::Send(Frame::chunk(b"went on in another thread\n")));
 ///         // Nothing else ends the stream.

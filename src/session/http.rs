@@ -288,7 +288,7 @@ impl Http {
                 return self.end_after_panic(cx);
             }
             if stream.source.is_none() {
-                stream.link.leave_to_pushers();
+                stream.leave_to_pushers();
             }
         }
         self.end_if_finished(out, cx)

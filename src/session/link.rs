@@ -99,14 +99,8 @@ impl Link {
         Destination { post, address }
     }
 
-    /// From now on, the stream lasts only as long as its pushers, because the handler and the
-    /// source can send nothing more. If no pusher was given out, the stream ends after the messages
-    /// that were sent.
-    pub(super) fn leave_to_pushers(&mut self) {
-        if self.carrier.serial == 0 {
-            self.ask_end();
-        }
-        // If this is the last clone, its drop posts `Abandon`, which ends the stream.
+    /// Gives up the stream's own pusher. If it is the last clone, its drop posts `Abandon`.
+    pub(super) fn drop_own_pusher(&mut self) {
         self.calm(|unrest| unrest.own_pusher = None);
     }
 

@@ -176,7 +176,7 @@ impl<'a> Reply<'a> {
         }
         cx.stats.streams.add(1);
         let (link, left_bytes) = (Link::new(carried), Streaming::UNLIMITED);
-        let streaming = Streaming { link, source: None, heartbeat, left_bytes, kind, stays_open: false };
+        let streaming = Streaming { link, source: None, heartbeat, left_bytes, kind, has_pusher: false, stays_open: false };
         *handling = Handling::Stream(Box::new(streaming));
         let Handling::Stream(state) = handling else { unreachable!("it was set in the line above") };
         let mut stream = Stream::live(conn, out, state, cx);

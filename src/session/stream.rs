@@ -134,18 +134,26 @@ impl<'a> Stream<'a> {
     pub fn pusher(&mut self) -> Pusher {
         match &mut self.state {
             Some(state) if state.stays_open => state.link.pusher(self.cx),
-            Some(state) => state.link.stream_pusher(self.cx),
+            Some(state) => {
+                state.has_pusher = true;
+                state.link.stream_pusher(self.cx)
+            }
             None => Link::default().pusher(self.cx),
         }
     }
 
-    /// Lets the stream last until its end is asked for, also without a pusher or a source, and
-    /// returns where it takes commands. `None` if the response has no body to stream. An application
-    /// with very many streams saves the memory of a pusher for each. [`Destination`] has an example.
-    pub fn stay_open(&mut self) -> Option<Destination> {
-        let state = self.state.as_mut()?;
-        state.stays_open = true;
-        Some(state.link.destination(self.cx))
+    /// Where the stream takes commands. `None` if the response has no body to stream.
+    /// [`Destination`] takes less memory than a pusher, and does not keep the stream open.
+    pub fn destination(&mut self) -> Option<Destination> {
+        Some(self.state.as_mut()?.link.destination(self.cx))
+    }
+
+    /// Lets the stream last until its end is asked for, also without a pusher and a source.
+    /// [`Destination`] has an example.
+    pub fn stay_open(&mut self) {
+        if let Some(state) = &mut self.state {
+            state.stays_open = true;
+        }
     }
 
     /// Sends these bytes whenever nothing was sent for
@@ -288,6 +296,8 @@ pub(super) struct Streaming {
     /// The stream ends after so many more bytes of payload.
     pub(super) left_bytes: u64,
     pub(super) kind: StreamKind,
+    /// Whether a pusher was given out.
+    pub(super) has_pusher: bool,
     /// Whether the stream lasts until its end is asked for, even if it has no pusher and no source.
     pub(super) stays_open: bool,
 }
@@ -308,6 +318,16 @@ impl Streaming {
     /// end.
     pub(super) const fn takes_feed(&self) -> bool {
         self.source.is_some() && self.link.is_free() && !self.link.is_ending()
+    }
+
+    /// From now on, the stream lasts only as long as its pushers, because the handler and the
+    /// source can send nothing more. If no pusher was given out, the stream ends after the messages
+    /// that were sent.
+    pub(super) fn leave_to_pushers(&mut self) {
+        if !self.has_pusher && !self.stays_open {
+            self.link.ask_end();
+        }
+        self.link.drop_own_pusher();
     }
 
     /// Postpones the next heartbeat, because the peer gets other bytes now.

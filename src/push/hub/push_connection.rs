@@ -16,7 +16,7 @@ use crate::session::{Destination, LastWord, Notices, Outcome, Pusher, Socket, St
 pub(crate) trait PushConnection {
     fn send_frame(&mut self, frame: &Frame) -> Outcome;
     fn pusher(&mut self) -> Pusher;
-    /// Where the connection takes messages. A stream stays open then. `None` if it sends nothing.
+    /// Where the connection takes messages. `None` if it sends nothing.
     fn destination(&mut self) -> Option<Destination>;
     /// Sets what the connection says before it is subscribed.
     fn notices(&mut self, notices: HubNotices);
@@ -95,7 +95,7 @@ impl PushConnection for Stream<'_> {
     }
 
     fn destination(&mut self) -> Option<Destination> {
-        self.stay_open()
+        Stream::destination(self)
     }
 
     fn notices(&mut self, notices: HubNotices) {
@@ -103,6 +103,8 @@ impl PushConnection for Stream<'_> {
     }
 
     fn carry(&mut self, guard: SubscriptionGuard, encode_note: EncodeNote) {
+        // The hub keeps no pusher.
+        self.stay_open();
         self.carry_notices(Carried { guard, encode_note });
     }
 }
