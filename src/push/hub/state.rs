@@ -1,8 +1,8 @@
 //! The state that the hub's lock protects.
 //!
-//! Owns the changes of the subscriptions, the delivery to them, and the shared answers of waiting polls. Each
-//! operation runs completely under the lock. No operation waits: delivering and releasing only post
-//! to the drivers of the connections. Leaves ids and retained messages to the log, the
+//! Owns the changes of the subscriptions, the delivery to them, and the shared answers of waiting
+//! polls. Each operation runs completely under the lock. No operation waits: delivering and releasing
+//! only post to the drivers of the connections. Leaves ids and retained messages to the log, the
 //! table of subscribers to `subscribers`, requests to `http`, and the form of answers to `model`.
 
 use std::collections::HashMap;
