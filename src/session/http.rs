@@ -273,6 +273,9 @@ impl Http {
     /// source send.
     pub(super) fn drained(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         if let Exchange::Stream(stream) = &mut self.exchange {
+            if stream.is_at_rest() {
+                return Progress::Wait;
+            }
             let (conn, Streaming { link, left_bytes, .. }) = (&mut self.conn, &mut **stream);
             link.send_queued(out, cx, |frame, out| send_within_limit(conn, left_bytes, frame, out, cx));
             stream.end_if_enough();

@@ -130,6 +130,12 @@ impl Link {
         self.carrier.serial()
     }
 
+    /// Whether no message waits, the end was not asked for, and the link keeps no pusher.
+    #[inline]
+    pub(super) const fn is_calm(&self) -> bool {
+        self.unrest.is_none()
+    }
+
     /// Whether no message waits and the end was not asked for.
     #[inline]
     pub(super) const fn is_at_rest(&self) -> bool {

@@ -320,6 +320,13 @@ impl Streaming {
         self.source.is_some() && self.link.is_free() && !self.link.is_ending()
     }
 
+    /// Whether the stream only waits for what others push: it has no source, no message waits, and its
+    /// end was not asked for. After each delivery, a stream is asked this alone.
+    #[inline]
+    pub(super) const fn is_at_rest(&self) -> bool {
+        self.source.is_none() && self.link.is_calm()
+    }
+
     /// From now on, the stream lasts only as long as its pushers, because the handler and the
     /// source can send nothing more. If no pusher was given out, the stream ends after the messages
     /// that were sent.
