@@ -9,6 +9,8 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use pushlab::IoModel;
+
 use crate::client::ServerProcess;
 use crate::rows::{Row, Running};
 use crate::server::MARK;
@@ -29,30 +31,49 @@ pub(crate) fn valgrind() -> Result<String, String> {
     }
 }
 
-/// The user-space instructions of the server for one operation of this row. valgrind's files stay in
-/// `directory`, under the number of the row.
-pub(crate) fn count(row: &Row, number: usize, directory: &Path) -> Result<f64, Box<dyn Error>> {
+/// A load that does its operations in batches.
+pub(crate) trait Work {
+    /// Does one batch, and returns the number of its operations.
+    fn batch(&mut self, server: &mut ServerProcess) -> io::Result<usize>;
+    /// What a batch costs beside its operations: the gate.
+    fn empty_batch(&mut self, server: &mut ServerProcess) -> io::Result<()>;
+}
+
+/// The user-space instructions of the server for one operation of this row.
+pub(crate) fn count_row(row: &Row, number: usize, directory: &Path) -> Result<f64, Box<dyn Error>> {
+    count(row.model, row.batches, |server| Running::start(row, server), number, directory)
+}
+
+/// The user-space instructions of the server for one operation of a load. valgrind's files stay in
+/// `directory`, under a number.
+pub(crate) fn count<W: Work>(
+    model: IoModel,
+    batches: usize,
+    start: impl FnOnce(&mut ServerProcess) -> io::Result<W>,
+    number: usize,
+    directory: &Path,
+) -> Result<f64, Box<dyn Error>> {
     fs::create_dir_all(directory)?;
     let profile = profile(number, directory);
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--quiet", "--fair-sched=try"]);
     command.arg(format!("--dump-before={MARK}"));
     command.arg(format!("--callgrind-out-file={}", profile.display()));
-    command.arg(std::env::current_exe()?).args(["--serve", &row.model.to_string()]);
+    command.arg(std::env::current_exe()?).args(["--serve", &model.to_string()]);
     let mut server = ServerProcess::start(command)?;
-    let mut load = Running::start(row, &server)?;
+    let mut load = start(&mut server)?;
     for _ in 0..WARM_UP {
         load.batch(&mut server)?;
     }
     // The interval between the first and the second mark has no operation. It shows what the marks and the
     // gates cost.
     server.ask("/mark")?;
-    for _ in 0..row.batches {
+    for _ in 0..batches {
         load.empty_batch(&mut server)?;
     }
     server.ask("/mark")?;
     let mut operations = 0_usize;
-    for _ in 0..row.batches {
+    for _ in 0..batches {
         operations += load.batch(&mut server)?;
     }
     server.ask("/mark")?;

@@ -8,6 +8,7 @@
 //! | File | Owns |
 //! |---|---|
 //! | `rows` | what is counted, and the load of each row |
+//! | `growth` | whether an operation costs more as the work around it grows |
 //! | `client` | the client's connections, and the gate that makes a load independent of time |
 //! | `server` | the server's process |
 //! | `count` | valgrind |
@@ -16,6 +17,7 @@
 mod baseline;
 mod client;
 mod count;
+mod growth;
 mod rows;
 mod server;
 
@@ -38,6 +40,9 @@ Usage: cargo bench -p pushlab-instructions [-- OPTIONS] [WORDS]
 
   WORDS      only the rows whose name or IO model has one of these words
   --update   write the counts to the baseline
+  --growth   compare each operation with itself: among few and among very many connections,
+             subscribers, topics and messages. The exit code is 1 if it costs more than 1.5 times
+             as much
   --test     do each load once, without valgrind and without a count
   --help     print this text";
 
@@ -47,11 +52,20 @@ const PROFILES: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/instructions");
 #[derive(Default)]
 struct Options {
     words: Vec<String>,
-    update: bool,
-    test: bool,
+    action: Action,
     help: bool,
     /// Run as the server. The help does not list it: this program starts that process itself.
     serve: Option<IoModel>,
+}
+
+/// What to do with the rows.
+#[derive(Default, PartialEq, Eq)]
+enum Action {
+    #[default]
+    Compare,
+    Update,
+    Rehearse,
+    Growth,
 }
 
 impl Options {
@@ -62,8 +76,9 @@ impl Options {
         let mut arguments = lexopt::Parser::from_env();
         while let Some(argument) = arguments.next()? {
             match argument {
-                Long("update") => options.update = true,
-                Long("test") => options.test = true,
+                Long("update") => options.action = Action::Update,
+                Long("test") => options.action = Action::Rehearse,
+                Long("growth") => options.action = Action::Growth,
                 Long("help") | Short('h') => options.help = true,
                 Long("serve") => options.serve = Some(arguments.value()?.parse()?),
                 // `cargo bench` gives this option to each benchmark.
@@ -94,6 +109,9 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
     if let Some(model) = options.serve {
         return server::run(model);
     }
+    if options.action == Action::Growth {
+        return growth::compare(Path::new(PROFILES));
+    }
     let mut rows = rows::rows();
     if !options.words.is_empty() {
         rows.retain(|row| options.words.iter().any(|word| row.name.contains(word) || row.model.to_string() == *word));
@@ -101,7 +119,7 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
     if rows.is_empty() {
         return Err(format!("no row has one of the words {:?} in its name or its IO model", options.words).into());
     }
-    if options.test {
+    if options.action == Action::Rehearse {
         for row in &rows {
             count::rehearse(row).map_err(|error| format!("{}, {}: {error}", row.model, row.name))?;
             println!("{}, {}: ok", row.model, row.name);
@@ -116,11 +134,11 @@ fn compare(options: &Options, rows: &[Row]) -> Result<ExitCode, Box<dyn Error>> 
     let (here, baseline) = (Tools::here(count::valgrind()?), Baseline::read()?);
     let mut counts = Vec::with_capacity(rows.len());
     for (number, row) in rows.iter().enumerate() {
-        let count = count::count(row, number, Path::new(PROFILES)).map_err(|error| format!("{}, {}: {error}", row.model, row.name))?;
+        let count = count::count_row(row, number, Path::new(PROFILES)).map_err(|error| format!("{}, {}: {error}", row.model, row.name))?;
         counts.push((row.model, row.name, count));
     }
     println!("{}", table(&baseline, &here, &counts));
-    if options.update {
+    if options.action == Action::Update {
         baseline.update(&here, &counts, options.words.is_empty())?;
         return Ok(ExitCode::SUCCESS);
     }

@@ -9,6 +9,7 @@ use pushlab::IoModel;
 use pushlab::proto::ws::{FrameHead, Opcode};
 
 use crate::client::{Connection, ServerProcess, get};
+use crate::count::Work;
 use crate::server::PAYLOAD;
 
 /// The subscribers of an event loop: with the other files of a process, fewer than the 1,024 that
@@ -155,8 +156,7 @@ impl Running {
         Ok(())
     }
 
-    /// Does one batch, and returns the number of its operations.
-    pub(crate) fn batch(&mut self, server: &mut ServerProcess) -> io::Result<usize> {
+    fn do_batch(&mut self, server: &mut ServerProcess) -> io::Result<usize> {
         let count = self.connections.len();
         match self.load {
             Load::Requests { pipelined, .. } => {
@@ -195,11 +195,6 @@ impl Running {
         }
     }
 
-    /// What a batch costs beside its operations: the gate.
-    pub(crate) fn empty_batch(&self, server: &mut ServerProcess) -> io::Result<()> {
-        if self.is_gated() { server.behind_gate(|| Ok(())) } else { Ok(()) }
-    }
-
     /// A single connection needs no gate: the loop takes all of its output at once. Each thread has a
     /// connection of its own.
     fn is_gated(&self) -> bool {
@@ -220,5 +215,15 @@ impl Running {
             last = connection.answers(end, count)?;
         }
         Ok(last)
+    }
+}
+
+impl Work for Running {
+    fn batch(&mut self, server: &mut ServerProcess) -> io::Result<usize> {
+        self.do_batch(server)
+    }
+
+    fn empty_batch(&mut self, server: &mut ServerProcess) -> io::Result<()> {
+        if self.is_gated() { server.behind_gate(|| Ok(())) } else { Ok(()) }
     }
 }

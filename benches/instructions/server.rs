@@ -10,6 +10,9 @@
 //! | `/hold` | holds the request |
 //! | `/release?N` | answers the N requests that are held |
 //! | `/publish?N` | publishes N messages to the topic `ticks` |
+//! | `/make?N` | makes N topics with a message each |
+//! | `/publish_round?N` | publishes N messages, each to the next one of these topics |
+//! | `/when_held?N` | answers when N requests are held |
 //! | `/publish_when_held?N` | publishes one message when N polls are held |
 //! | `/gate` | prints a line, and waits for a byte on the standard input |
 //! | `/mark` | ends an interval of the count |
@@ -46,10 +49,11 @@ pub(crate) fn run(model: IoModel) -> Result<ExitCode, Box<dyn Error>> {
     println!("{}", server.local_addr());
     let app = App {
         model,
-        hub: Hub::new(HubConfig::default()),
+        hub: Hub::new(HubConfig { topics_per_request: 64, ..HubConfig::default() }),
         held: Mutex::default(),
         gate: Mutex::new(watch_standard_input()),
         stats: server.stats(),
+        made: Mutex::default(),
     };
     server.run(model, move |request: &Request<'_>, reply: Reply<'_>| app.serve(request, reply))?;
     Ok(ExitCode::SUCCESS)
@@ -71,6 +75,8 @@ struct App {
     held: Mutex<Vec<Held>>,
     gate: Mutex<Receiver<()>>,
     stats: Arc<Stats>,
+    /// The topics of `/make`, and the index of the last one that was published to.
+    made: Mutex<(Vec<String>, usize)>,
 }
 
 impl App {
@@ -107,6 +113,23 @@ impl App {
                 }
                 self.publish(1, reply);
             }
+            "/make" => {
+                let names = (0..number).map(|number| format!("made{number}")).collect::<Vec<_>>();
+                let all = names.iter().all(|name| self.hub.publish(name, Payload::text(PAYLOAD)).is_ok());
+                *self.made.lock().unwrap_or_else(PoisonError::into_inner) = (names, 0);
+                reply.send(outcome(all));
+            }
+            "/publish_round" => {
+                let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+                let (names, next) = &mut *made;
+                // The step is prime, so that the topics come in no order.
+                let all = (0..number).all(|_| {
+                    *next = (*next + 7_919) % names.len();
+                    self.hub.publish(&names[*next], Payload::text(PAYLOAD)).is_ok()
+                });
+                reply.send(outcome(all));
+            }
+            "/when_held" => reply.send(outcome(self.waited_until(|| self.stats.snapshot().held == number as u64))),
             "/gate" => {
                 println!("closed");
                 let open = self.gate.lock().unwrap_or_else(PoisonError::into_inner).recv();

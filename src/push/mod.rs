@@ -179,6 +179,39 @@
 //! The formats that cannot tell of a gap in the body (`format=raw` of polls, streams and `WebSockets`)
 //! have no control channel.
 //!
+//! # What a subscriber costs
+//!
+//! On the event loop, on a 64-bit system, in bytes of user memory, with what the allocator of glibc
+//! adds to each block. `cargo bench --bench memory` measures the sums, with 10,000 connections. The
+//! system takes about 4 KiB more for each socket. With a thread per connection, the thread takes far
+//! more than all this.
+//!
+//! | what an idle subscriber has | event stream | WebSocket | held poll |
+//! |---|---|---|---|
+//! | the connection, in the table of the loop: socket, session, HTTP, peer | 176 | 176 | 176 |
+//! | the stream with its heartbeat; the WebSocket with its timers; the hold | 96 | 144 | 64 |
+//! | the technique's handler of a WebSocket | – | 48 | – |
+//! | what the connection carries: the guard that ends the subscription, and how notes are encoded | 48 | 48 | 32 |
+//! | the subscriber, in the table of the hub: key, technique, seat | 48 | 48 | 48 |
+//! | a held poll: its handle, and the answers that it shares | – | – | 48 |
+//! | its place in the topic: address and subscriber; the key of a poll | 20 | 20 | 8 to 16 |
+//! | timers: 4 bytes each; an entry of an earlier deadline may be left | 4 to 8 | 4 to 8 | 4 to 8 |
+//! | unused room of the tables and lists, which grow by an eighth | 0 to 30 | 0 to 30 | 0 to 30 |
+//! | measured | 412 | 493 | 389 |
+//!
+//! A connection without a subscription has the first line and its timer: 187 bytes measured.
+//!
+//! - Each further topic takes a seat of 12 bytes and a place of 20.
+//! - A client with a token takes 260 more: the token, the names of its topics, and its
+//!   presence at each.
+//! - A subscriber that is behind has the piece of its replay, a reader that is slow its queue, and a
+//!   connection with a control channel its channel. Each of these goes when it is over.
+//! - A large table that has become small gives its room back, as far as its last entry.
+//!
+//! The heartbeats of 10,000 event streams take 1.5 ms of each second with the default of
+//! [`Limits::heartbeat`](crate::Limits::heartbeat): 400 calls of `send`, in which the system spends 95 %
+//! of the time. Only fewer heartbeats cost less.
+//!
 //! # Techniques of an application
 //!
 //! [`TECHNIQUES`] are the techniques of every hub. [`Hub::handle_with`] serves further ones beside

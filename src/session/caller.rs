@@ -4,6 +4,7 @@
 //! the session, and the rules that depend on the scheme to `origin` and `authority`.
 
 use super::Peer;
+use super::peer::KeptPeer;
 use crate::proto::http1::Scheme;
 
 /// The version of TLS that a connection speaks. [`TlsInfo`] has an example.
@@ -41,11 +42,16 @@ pub struct TlsInfo {
 /// The other end of a connection, and how the connection is secured.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Caller<'a> {
-    pub(super) peer: Peer,
+    pub(super) peer: &'a KeptPeer,
     pub(super) tls: Option<&'a TlsInfo>,
 }
 
 impl Caller<'_> {
+    #[inline]
+    pub(super) const fn peer(self) -> Peer {
+        self.peer.get()
+    }
+
     pub(super) const fn scheme(self) -> Scheme {
         if self.tls.is_some() { Scheme::Https } else { Scheme::Http }
     }

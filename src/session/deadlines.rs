@@ -34,7 +34,7 @@ impl Session {
     /// Whether the transport has taken no output for the whole write time-out. One more write
     /// decides.
     pub fn is_stalled(&self, now: Instant) -> bool {
-        self.stalled_until.is_some_and(|until| until <= now)
+        self.stalled_until.as_ref().is_some_and(|until| **until <= now)
     }
 
     /// When [`timed_out`](Self::timed_out) must be called. There is no deadline while the session
@@ -42,9 +42,10 @@ impl Session {
     #[inline(always)]
     pub fn deadline(&self) -> Option<Instant> {
         let phase = if self.overdue.is_some() { None } else { self.phase_deadline() };
-        match (phase, self.stalled_until) {
-            (Some(phase), Some(stalled)) => Some(phase.min(stalled)),
-            (one, other) => one.or(other),
+        match (phase, &self.stalled_until) {
+            (phase, None) => phase,
+            (None, Some(stalled)) => Some(**stalled),
+            (Some(phase), Some(stalled)) => Some(phase.min(**stalled)),
         }
     }
 

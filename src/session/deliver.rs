@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::contract::{Delivered, Delivery};
 use super::session::{Phase, Session};
-use super::{Burst, Command, Context, Outcome};
-use crate::proto::{Frame, Outbox};
+use super::{Burst, Command, Context, Outcome, Settings, Stats};
+use crate::proto::{Frame, Now, Outbox};
 
 impl Session {
     /// Takes what was posted to the address with this serial. A message or command for a hold,
@@ -32,7 +32,7 @@ impl Session {
     #[inline(always)]
     fn deliver_messages<'b>(&mut self, serial: u64, burst: &'b Burst<'b>, out: &mut Outbox, cx: &Context<'_>) -> Delivered<'b> {
         if out.is_empty()
-            && let Some(wire) = self.take_shared(serial, burst, cx)
+            && let Some(wire) = self.take_shared(serial, burst, cx.now, cx.settings, cx.stats)
         {
             return Delivered::Shared(wire);
         }
@@ -41,15 +41,24 @@ impl Session {
         Delivered::Taken
     }
 
-    /// Takes all messages of a burst, if nothing must be sent before them.
+    /// Takes all messages of a burst, if the session can send them in the form that all readers share
+    /// and no output waits. The caller then writes the bytes that this returns. In a fan-out, nearly
+    /// every delivery is one of these, so it needs no [`Context`], which costs 13 instructions to make.
     #[inline(always)]
-    fn take_shared<'b>(&mut self, serial: u64, burst: &'b Burst<'b>, cx: &Context<'_>) -> Option<&'b Arc<[u8]>> {
+    pub(crate) fn take_shared<'b>(
+        &mut self,
+        serial: u64,
+        burst: &'b Burst<'b>,
+        now: &Now,
+        settings: &Settings,
+        stats: &Stats,
+    ) -> Option<&'b Arc<[u8]>> {
         // A single message can have any size. Several messages that exceed the output limit must be
         // queued from the limit on, so they are taken one by one.
         let is_one = burst.frames().len() == 1;
-        let wire = burst.wire().filter(|wire| !wire.is_empty() && (is_one || wire.len() <= cx.settings.limits.output_bytes))?;
+        let wire = burst.wire().filter(|wire| !wire.is_empty() && (is_one || wire.len() <= settings.limits.output_bytes))?;
         let is_taken = match &mut self.phase {
-            Phase::Http(http) => http.takes_burst(serial, burst, cx),
+            Phase::Http(http) => http.takes_burst(serial, burst, now, settings),
             Phase::WebSocket(websocket) => websocket.takes_burst(serial, burst),
             Phase::Securing(_) | Phase::Over(_) | Phase::Closed(_) => false,
         };
@@ -61,7 +70,7 @@ impl Session {
             Phase::WebSocket(websocket) => websocket.shared_wire(burst, wire)?,
             _ => wire,
         };
-        cx.stats.messages_out.add(burst.messages() as u64);
+        stats.messages_out.add(burst.messages() as u64);
         Some(wire)
     }
 

@@ -72,7 +72,8 @@ impl Session {
     pub(super) fn bound_last_word(&mut self, cx: &Context<'_>) {
         if self.is_telling_slow() {
             let until = cx.now.instant() + cx.settings.limits.close_timeout;
-            self.stalled_until = Some(self.stalled_until.map_or(until, |stalled| stalled.min(until)));
+            let stalled = self.stalled_until.get_or_insert_with(|| Box::new(until));
+            **stalled = until.min(**stalled);
         }
     }
 
@@ -87,7 +88,7 @@ impl Session {
     /// The peer has taken output, perhaps all of it. That begins the write time-out anew, except for
     /// a slow reader, which has a fixed time for the last word.
     #[cold]
-    pub(super) const fn note_taken(&mut self, is_all: bool) {
+    pub(super) fn note_taken(&mut self, is_all: bool) {
         if is_all || !self.is_telling_slow() {
             self.stalled_until = None;
         }

@@ -87,8 +87,8 @@ mod tests {
     /// The memory of a connection that waits, without what its handles and its driver have.
     #[test]
     fn what_waits_is_small() {
-        assert!(size_of::<Hold>() <= 64, "{}", size_of::<Hold>());
-        assert!(size_of::<Streaming>() <= 144, "{}", size_of::<Streaming>());
-        assert!(size_of::<Link>() <= 72, "{}", size_of::<Link>());
+        assert!(size_of::<Hold>() <= 56, "{}", size_of::<Hold>());
+        assert!(size_of::<Streaming>() <= 88, "{}", size_of::<Streaming>());
+        assert!(size_of::<Link>() <= 32, "{}", size_of::<Link>());
     }
 }

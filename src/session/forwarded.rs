@@ -37,7 +37,7 @@ impl<'a> Forwarded<'a> {
     #[inline]
     pub(super) fn of(head: &Head<'a>, caller: Caller<'_>, forwarding: &Forwarding) -> Self {
         let direct = Self { node: None, scheme: caller.scheme(), host: Host::OfHead };
-        if !forwarding.trusts(caller.peer) {
+        if !forwarding.trusts(caller.peer()) {
             return direct;
         }
         direct.by_proxies(head, forwarding)
@@ -107,7 +107,7 @@ impl<'a> Forwarded<'a> {
     /// address of the other end of the connection.
     pub(super) fn client_ip(&self, caller: Caller<'_>) -> Option<IpAddr> {
         match &self.node {
-            None => caller.peer.ip(),
+            None => caller.peer().ip(),
             Some(Node::Ip { ip, .. }) => Some(*ip),
             Some(_) => None,
         }

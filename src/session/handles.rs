@@ -160,6 +160,11 @@ impl Pusher {
         (&self.0.post, self.0.address)
     }
 
+    /// Where the connection takes commands. A stream still ends with its last pusher.
+    pub fn destination(&self) -> Destination {
+        Destination { post: Arc::clone(&self.0.post), address: self.0.address }
+    }
+
     /// Ends a stream. Messages that were pushed before are sent first. A WebSocket is
     /// [closed](Self::close) with 1000, the normal closure.
     pub fn end(&self) {
@@ -230,6 +235,40 @@ impl Pusher {
 impl fmt::Debug for Pusher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Pusher").field(&self.0.address).finish()
+    }
+}
+
+/// Where a stream or a WebSocket takes commands. It takes less memory than a [`Pusher`], and its end
+/// ends nothing: for an application that keeps very many. [`Stream::destination`](super::Stream::destination)
+/// and [`Socket::destination`](super::Socket::destination) return one.
+///
+/// ```
+/// use pushlab::session::{Command, Destination};
+/// use pushlab::{Frame, Reply, Request, Response};
+/// fn app(_: &Request<'_>, reply: Reply<'_>) {
+///     let mut stream = reply.stream(Response::text("begun\n"));
+///     stream.stay_open();
+///     let Some(Destination { post, address }) = stream.destination() else { return };
+///     std::thread::spawn(move || {
+///         post.post(address, Command::Send(Frame::chunk(b"went on in another thread\n")));
+///         // Nothing else ends the stream.
+///         post.post(address, Command::Close(1000));
+///     });
+/// }
+/// # let serve_once = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/serve_once.rs"));
+/// # serve_once(app, &["/"]);
+/// ```
+#[derive(Clone)]
+pub struct Destination {
+    /// The driver of the connection.
+    pub post: Arc<dyn Post>,
+    /// The address of the stream or the WebSocket. Commands to one that is over do nothing.
+    pub address: Address,
+}
+
+impl fmt::Debug for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Destination").field(&self.address).finish()
     }
 }
 

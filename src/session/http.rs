@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::caller::Caller;
+use super::carried::Carried;
 use super::exchange::{Exchange, Handling, Partial};
 use super::forwarded::Forwarded;
 use super::last_word::Leaving;
@@ -18,11 +19,11 @@ use super::progress::{Ending, Progress};
 use super::reply::{answer, answer_shared};
 use super::stream::{self, Streaming};
 use super::{
-    Burst, Command, Context, HalfClose, Origin, Outcome, Reply, Request, Response, Surroundings, is_allowed_host, normalized_path,
-    websocket,
+    Burst, Command, Context, HalfClose, Origin, Outcome, Reply, Request, Response, Settings, Surroundings, is_allowed_host,
+    normalized_path, websocket,
 };
 use crate::proto::http1::{Conn, Content, Event, Head, Method, Next, Scheme};
-use crate::proto::{CloseReason, Frame, Outbox, ProtocolLimits, RemoteError};
+use crate::proto::{CloseReason, Frame, Now, Outbox, ProtocolLimits, RemoteError};
 
 pub(super) struct Http {
     pub(super) conn: Conn,
@@ -133,7 +134,8 @@ impl Http {
         let path = if head.has_escaped_path() { normalized_path(head.path()) } else { Cow::Borrowed(head.path()) };
         let request = Request::new(head, &path, body, caller, &forwarded, cx.settings);
         let mut handling = Handling::Unanswered;
-        let reply = Reply { conn: &mut self.conn, out, handling: &mut handling, head, forwarded: &forwarded, carried: Vec::new(), cx };
+        let reply =
+            Reply { conn: &mut self.conn, out, handling: &mut handling, head, forwarded: &forwarded, carried: Carried::default(), cx };
         let mut panicked = false;
         if request.origin() == Origin::Malformed {
             reply.refuse(RemoteError::ForbiddenOrigin);
@@ -205,7 +207,7 @@ impl Http {
         if !stream.link.is_addressed(serial) || stream.link.is_ending() || frame.payload_len() == 0 {
             return None;
         }
-        stream.put_off_heartbeat(cx);
+        stream.put_off_heartbeat(cx.now, cx.settings);
         let Streaming { link, left_bytes, .. } = &mut **stream;
         let conn = &mut self.conn;
         let outcome = link.send_or_queue(frame, out, cx, |frame, out| send_within_limit(conn, left_bytes, frame, out, cx));
@@ -215,21 +217,19 @@ impl Http {
 
     /// Whether the stream can send these messages now in their encoded form.
     #[inline(always)]
-    pub(super) fn takes_burst(&mut self, serial: u64, burst: &Burst<'_>, cx: &Surroundings<'_>) -> bool {
+    pub(super) fn takes_burst(&mut self, serial: u64, burst: &Burst<'_>, now: &Now, settings: &Settings) -> bool {
         let Exchange::Stream(stream) = &mut self.exchange else { return false };
         let Streaming { link, left_bytes, .. } = &mut **stream;
-        let is_free = link.is_addressed(serial) && !link.is_ending() && link.is_free();
+        let is_free = link.is_addressed(serial) && link.is_at_rest();
         if !is_free || !burst.is_chunks() || !self.conn.is_chunking() {
             return false;
         }
-        if let Some(left) = left_bytes {
-            // The stream ends within this burst: the messages must be counted one by one.
-            if *left <= burst.payload_bytes() {
-                return false;
-            }
-            *left -= burst.payload_bytes();
+        // The stream ends within this burst: the messages must be counted one by one.
+        if *left_bytes <= burst.payload_bytes() as u64 {
+            return false;
         }
-        stream.put_off_heartbeat(cx);
+        *left_bytes -= burst.payload_bytes() as u64;
+        stream.put_off_heartbeat(now, settings);
         true
     }
 
@@ -246,7 +246,14 @@ impl Http {
                 stream.end_if_enough();
                 if outcome == Outcome::Refused { self.end_slow(out, cx) } else { Progress::Wait }
             }
-            (Exchange::Stream(stream), Command::Close(_) | Command::Abandon) if stream.link.is_addressed(serial) => {
+            (Exchange::Stream(stream), Command::Abandon) if stream.link.is_addressed(serial) => {
+                if stream.stays_open {
+                    return Progress::Wait;
+                }
+                stream.link.ask_end();
+                self.end_if_finished(out, cx)
+            }
+            (Exchange::Stream(stream), Command::Close(_)) if stream.link.is_addressed(serial) => {
                 stream.link.ask_end();
                 self.end_if_finished(out, cx)
             }
@@ -270,6 +277,9 @@ impl Http {
     /// source send.
     pub(super) fn drained(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         if let Exchange::Stream(stream) = &mut self.exchange {
+            if stream.is_at_rest() {
+                return Progress::Wait;
+            }
             let (conn, Streaming { link, left_bytes, .. }) = (&mut self.conn, &mut **stream);
             link.send_queued(out, cx, |frame, out| send_within_limit(conn, left_bytes, frame, out, cx));
             stream.end_if_enough();
@@ -285,7 +295,7 @@ impl Http {
                 return self.end_after_panic(cx);
             }
             if stream.source.is_none() {
-                stream.link.leave_to_pushers();
+                stream.leave_to_pushers();
             }
         }
         self.end_if_finished(out, cx)
@@ -413,13 +423,11 @@ pub(super) fn ending_while_idle(out: &Outbox) -> Ending {
 }
 
 /// Sends a pushed frame, unless the stream has reached its limit of bytes.
-fn send_within_limit(conn: &mut Conn, left_bytes: &mut Option<usize>, frame: &Frame, out: &mut Outbox, cx: &Surroundings<'_>) {
-    if let Some(left) = left_bytes {
-        if *left == 0 {
-            return;
-        }
-        *left = left.saturating_sub(frame.payload_len());
+fn send_within_limit(conn: &mut Conn, left_bytes: &mut u64, frame: &Frame, out: &mut Outbox, cx: &Surroundings<'_>) {
+    if *left_bytes == 0 {
+        return;
     }
+    *left_bytes = left_bytes.saturating_sub(frame.payload_len() as u64);
     cx.stats.messages_out.add(1);
     conn.send_frame(frame, out).expect("a live stream takes body bytes");
 }

@@ -5,10 +5,10 @@
 //! and an end that was asked for. Leaves the handles to `handles`, the policy of a full queue to
 //! `backlog`, and the words of an end to `last_word`.
 
-use std::any::Any;
 use std::sync::Arc;
 
-use super::{Address, Backlog, LastWord, Notices, Outcome, Post, Pusher, Surroundings};
+use super::carried::Carried;
+use super::{Address, Backlog, Destination, LastWord, Notices, Outcome, Post, Pusher, Surroundings};
 use crate::proto::{Frame, Outbox};
 
 /// The address of a hold, a stream or a WebSocket, and the values that the connection carries for
@@ -17,11 +17,11 @@ use crate::proto::{Frame, Outbox};
 pub(super) struct Carrier {
     /// 0 until the first handle is given out.
     serial: u64,
-    carried: Vec<Box<dyn Any + Send>>,
+    carried: Carried,
 }
 
 impl Carrier {
-    pub(super) fn new(carried: Vec<Box<dyn Any + Send>>) -> Self {
+    pub(super) fn new(carried: Carried) -> Self {
         Self { serial: 0, carried }
     }
 
@@ -35,9 +35,7 @@ impl Carrier {
 
     /// Drops the carried values. A panic in one destructor does not prevent the others.
     pub(super) fn let_go(&mut self, cx: &Surroundings<'_>) {
-        for value in self.carried.drain(..) {
-            cx.contain(|| drop(value));
-        }
+        self.carried.let_go(cx);
     }
 
     pub(super) const fn is_addressed(&self, serial: u64) -> bool {
@@ -54,16 +52,29 @@ impl Carrier {
 #[derive(Default)]
 pub(super) struct Link {
     carrier: Carrier,
+    /// `None` while the link is at rest: a reader keeps up, and its end was not asked for. So the
+    /// link of an idle connection has 16 bytes less, and a delivery looks here alone.
+    unrest: Option<Box<Unrest>>,
+}
+
+/// What few links have at a time.
+#[derive(Default)]
+struct Unrest {
     /// A pusher of a stream's own, kept while the view or the source can still make more pushers.
     own_pusher: Option<Pusher>,
-    backlog: Option<Box<Backlog>>,
+    backlog: Option<Backlog>,
     /// Set when the end was asked for. The end follows the backlog.
     last_word: Option<Arc<LastWord>>,
-    notices: Option<Box<dyn Notices>>,
+}
+
+impl Unrest {
+    const fn is_over(&self) -> bool {
+        self.own_pusher.is_none() && self.backlog.is_none() && self.last_word.is_none()
+    }
 }
 
 impl Link {
-    pub(super) fn new(carried: Vec<Box<dyn Any + Send>>) -> Self {
+    pub(super) fn new(carried: Carried) -> Self {
         Self { carrier: Carrier::new(carried), ..Self::default() }
     }
 
@@ -75,26 +86,34 @@ impl Link {
 
     /// Makes a pusher of a stream. The stream ends with its last pusher.
     pub(super) fn stream_pusher(&mut self, cx: &Surroundings<'_>) -> Pusher {
-        if let Some(pusher) = &self.own_pusher {
+        if let Some(pusher) = self.unrest.as_ref().and_then(|unrest| unrest.own_pusher.as_ref()) {
             return pusher.clone();
         }
         let (post, address) = self.carrier.target(cx);
-        self.own_pusher.insert(Pusher::of_stream(post, address)).clone()
+        self.unrest.get_or_insert_default().own_pusher.insert(Pusher::of_stream(post, address)).clone()
     }
 
-    /// From now on, the stream lasts only as long as its pushers, because the handler and the
-    /// source can send nothing more. If no pusher was given out, the stream ends after the messages
-    /// that were sent.
-    pub(super) fn leave_to_pushers(&mut self) {
-        if self.carrier.serial == 0 {
-            self.ask_end();
+    /// Where the connection takes commands.
+    pub(super) fn destination(&mut self, cx: &Surroundings<'_>) -> Destination {
+        let (post, address) = self.carrier.target(cx);
+        Destination { post, address }
+    }
+
+    /// Gives up the stream's own pusher. If it is the last clone, its drop posts `Abandon`.
+    pub(super) fn drop_own_pusher(&mut self) {
+        self.calm(|unrest| unrest.own_pusher = None);
+    }
+
+    /// Changes what makes the unrest, and frees its memory if nothing is left.
+    fn calm(&mut self, change: impl FnOnce(&mut Unrest)) {
+        if let Some(unrest) = &mut self.unrest {
+            change(unrest);
+            self.unrest.take_if(|unrest| unrest.is_over());
         }
-        // If this is the last clone, its drop posts `Abandon`, which ends the stream.
-        self.own_pusher = None;
     }
 
-    pub(super) fn carry(&mut self, value: Box<dyn Any + Send>) {
-        self.carrier.carried.push(value);
+    pub(super) fn carry(&mut self, value: impl Send + 'static) {
+        self.carrier.carried.add(value);
     }
 
     /// Ends the link and drops the carried values.
@@ -111,19 +130,37 @@ impl Link {
         self.carrier.serial()
     }
 
+    /// Whether no message waits, the end was not asked for, and the link keeps no pusher.
+    #[inline]
+    pub(super) const fn is_calm(&self) -> bool {
+        self.unrest.is_none()
+    }
+
+    /// Whether no message waits and the end was not asked for.
+    #[inline]
+    pub(super) const fn is_at_rest(&self) -> bool {
+        match &self.unrest {
+            None => true,
+            Some(unrest) => unrest.backlog.is_none() && unrest.last_word.is_none(),
+        }
+    }
+
     /// Whether the end was asked for.
     pub(super) const fn is_ending(&self) -> bool {
-        self.last_word.is_some()
+        self.last_word().is_some()
     }
 
     /// The last word, if the end was asked for.
     pub(super) const fn last_word(&self) -> Option<&Arc<LastWord>> {
-        self.last_word.as_ref()
+        match &self.unrest {
+            Some(unrest) => unrest.last_word.as_ref(),
+            None => None,
+        }
     }
 
     /// Asks for the end with this last word. The first one counts.
     pub(super) fn ask_end_with(&mut self, word: impl FnOnce() -> Arc<LastWord>) {
-        self.last_word.get_or_insert_with(word);
+        self.unrest.get_or_insert_default().last_word.get_or_insert_with(word);
     }
 
     /// Asks for the end of a stream that has said everything.
@@ -134,7 +171,7 @@ impl Link {
     /// The last word in the form of the application. `None` if the application has no form for it,
     /// or if the end has no words.
     pub(super) fn encode_last_word(&mut self, word: &LastWord, cx: &Surroundings<'_>) -> Option<Frame> {
-        let notices = self.notices.as_mut().filter(|_| word.has_words())?;
+        let notices = self.carrier.carried.notices().filter(|_| word.has_words())?;
         let mut frame = None;
         cx.contain(|| frame = notices.last_word(word));
         frame
@@ -143,16 +180,23 @@ impl Link {
     /// Drops the messages that wait: the policy ends the connection, and its client comes back with
     /// its cursor. The memory is needed for others now.
     pub(super) fn drop_backlog(&mut self) {
-        self.backlog = None;
+        self.calm(|unrest| unrest.backlog = None);
     }
 
     /// Whether the backlog is empty.
     pub(super) const fn is_free(&self) -> bool {
-        self.backlog.is_none()
+        self.backlog().is_none()
+    }
+
+    const fn backlog(&self) -> Option<&Backlog> {
+        match &self.unrest {
+            Some(unrest) => unrest.backlog.as_ref(),
+            None => None,
+        }
     }
 
     pub(super) fn waiting_bytes(&self) -> usize {
-        self.backlog.as_ref().map_or(0, |backlog| backlog.bytes())
+        self.backlog().map_or(0, Backlog::bytes)
     }
 
     /// Sends a frame now if no frame waits and the output has room. Queues it otherwise.
@@ -163,11 +207,11 @@ impl Link {
         cx: &Surroundings<'_>,
         send: impl FnOnce(&Frame, &mut Outbox),
     ) -> Outcome {
-        if self.backlog.is_none() && out.len() < cx.settings.limits.output_bytes {
+        if self.is_free() && out.len() < cx.settings.limits.output_bytes {
             send(frame, out);
             return Outcome::Sent;
         }
-        let backlog = self.backlog.get_or_insert_default();
+        let backlog = self.unrest.get_or_insert_default().backlog.get_or_insert_default();
         let outcome = backlog.enqueue(frame.clone(), cx.settings.limits.queue_bytes, cx.settings.slow_consumer);
         if let Outcome::Queued { dropped: dropped @ 1.. } = outcome {
             cx.stats.dropped.add(dropped as u64);
@@ -177,7 +221,13 @@ impl Link {
 
     /// Sets what the application says in the place of messages.
     pub(super) fn set_notices(&mut self, notices: impl Notices) {
-        self.notices = Some(Box::new(notices));
+        self.carrier.carried.set_notices(notices);
+    }
+
+    /// As [`set_notices`](Self::set_notices), for notices that are kept until the end even if others
+    /// are set later.
+    pub(super) fn carry_notices(&mut self, notices: impl Notices) {
+        self.carrier.carried.add_notices(notices);
     }
 
     /// Reports messages that were dropped before they reached the session.
@@ -188,7 +238,7 @@ impl Link {
         cx: &Surroundings<'_>,
         send: impl FnOnce(&Frame, &mut Outbox),
     ) -> Outcome {
-        match in_place_of(count, &mut self.notices, cx) {
+        match in_place_of(count, &mut self.carrier.carried, cx) {
             Some(frame) => self.send_or_queue(&frame, out, cx, send),
             None => Outcome::Sent,
         }
@@ -197,17 +247,17 @@ impl Link {
     /// Sends the frames that wait while the output has room. Returns whether this emptied the
     /// backlog.
     pub(super) fn send_queued(&mut self, out: &mut Outbox, cx: &Surroundings<'_>, mut send: impl FnMut(&Frame, &mut Outbox)) -> bool {
-        let Some(backlog) = &mut self.backlog else { return false };
+        let Some(backlog) = self.unrest.as_mut().and_then(|unrest| unrest.backlog.as_mut()) else { return false };
         // The report of dropped messages is sent in their place, which is before the oldest frame.
         while out.len() < cx.settings.limits.output_bytes {
             let lost = backlog.take_lost();
             if lost > 0
-                && let Some(frame) = in_place_of(lost, &mut self.notices, cx)
+                && let Some(frame) = in_place_of(lost, &mut self.carrier.carried, cx)
             {
                 send(&frame, out);
             }
             let Some(frame) = backlog.dequeue() else {
-                self.backlog = None;
+                self.drop_backlog();
                 return true;
             };
             send(&frame, out);
@@ -217,9 +267,9 @@ impl Link {
 }
 
 /// Asks the application for a frame in place of dropped messages.
-fn in_place_of(count: usize, notices: &mut Option<Box<dyn Notices>>, cx: &Surroundings<'_>) -> Option<Frame> {
+fn in_place_of(count: usize, carried: &mut Carried, cx: &Surroundings<'_>) -> Option<Frame> {
     let mut frame = None;
-    if let Some(notices) = notices {
+    if let Some(notices) = carried.notices() {
         cx.contain(|| frame = notices.dropped(count));
     }
     frame

@@ -26,8 +26,8 @@
 //! - what the settings allow: `limits`, `forwarding`, `settings`, `forwarded`, `origin`, `cors`,
 //!   `request`;
 //! - what other threads hold: `last_word`, `post`, `contract`, `handles`, `audience`;
-//! - what a hold, a stream and a WebSocket use: `surroundings`, `link`, `stream`, `socket`,
-//!   `closures`;
+//! - what a hold, a stream and a WebSocket use: `surroundings`, `carried`, `link`, `stream`,
+//!   `socket`, `closures`;
 //! - one request and its answer: `exchange`, `progress`, `reply`, `handler`, `context`;
 //! - the phases of a connection: `websocket`, `http`, `http_end`;
 //! - the connection: `session`, `ending`, `layer`, `next`, `deliver`, `deadlines`.
@@ -37,6 +37,7 @@ mod authority;
 mod backlog;
 mod burst;
 mod caller;
+mod carried;
 mod closures;
 mod context;
 mod contract;
@@ -86,7 +87,7 @@ pub use cookies::Cookies;
 pub use cors::Cors;
 pub use forwarding::{BadTrustedProxy, Forwarding, ForwardingField, TrustedProxy};
 pub use handler::Handler;
-pub use handles::{Held, Pusher};
+pub use handles::{Destination, Held, Pusher};
 pub use last_word::{HoldAnswers, LastWord, Notices};
 pub use limits::Limits;
 pub use origin::Origin;

@@ -3,7 +3,7 @@
 //! Owns the public type, and the rule for IPv4-mapped addresses. Leaves sockets to the drivers.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// The other end of a connection, as the system names it. Behind a proxy, this is the proxy, and
 /// [`Request::client_ip`](crate::Request::client_ip) is the client.
@@ -51,6 +51,38 @@ impl fmt::Display for Peer {
     }
 }
 
+/// A peer as its connection keeps it: in 16 bytes and not 32. Only the address of an IPv6 client needs
+/// an allocation.
+#[derive(Debug)]
+pub(super) enum KeptPeer {
+    V4([u8; 4], u16),
+    V6(Box<SocketAddr>),
+    Unix,
+}
+
+impl KeptPeer {
+    #[inline]
+    pub(super) const fn get(&self) -> Peer {
+        match self {
+            Self::V4([a, b, c, d], port) => Peer::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(*a, *b, *c, *d)), *port)),
+            Self::V6(address) => Peer::Tcp(**address),
+            Self::Unix => Peer::Unix,
+        }
+    }
+}
+
+impl From<Peer> for KeptPeer {
+    fn from(peer: Peer) -> Self {
+        match peer {
+            Peer::Tcp(address) => match address.ip() {
+                IpAddr::V4(ip) => Self::V4(ip.octets(), address.port()),
+                IpAddr::V6(_) => Self::V6(Box::new(address)),
+            },
+            Peer::Unix => Self::Unix,
+        }
+    }
+}
+
 /// Turns an IPv4-mapped address such as `::ffff:192.0.2.1` into its IPv4 address (RFC 4291, section
 /// 2.5.5.2). A listener on an IPv6 address sees IPv4 clients under mapped addresses. Every other
 /// address stays unchanged, its scope included.
@@ -63,7 +95,17 @@ pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
 
 #[cfg(test)]
 mod tests {
-    use super::canonical;
+    use super::{KeptPeer, Peer, canonical};
+
+    #[test]
+    fn a_peer_is_kept_as_it_is() {
+        for address in ["192.0.2.1:4711", "[2001:db8::1]:1", "[fe80::1%7]:1"] {
+            let peer = Peer::from(address.parse::<std::net::SocketAddr>().expect("an address"));
+            assert_eq!(KeptPeer::from(peer).get(), peer);
+        }
+        assert_eq!(KeptPeer::from(Peer::Unix).get(), Peer::Unix);
+        assert!(size_of::<KeptPeer>() <= 16);
+    }
 
     #[test]
     fn ipv4_mapped_addresses_become_ipv4() {

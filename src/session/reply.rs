@@ -9,6 +9,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::carried::Carried;
 use super::exchange::{Handling, Hold, Upgraded};
 use super::forwarded::Forwarded;
 use super::link::{Carrier, Link};
@@ -56,7 +57,7 @@ pub struct Reply<'a> {
     pub(super) head: &'a Head<'a>,
     /// The scheme and the host that the origin rule uses.
     pub(super) forwarded: &'a Forwarded<'a>,
-    pub(super) carried: Vec<Box<dyn Any + Send>>,
+    pub(super) carried: Carried,
     pub(super) cx: &'a Surroundings<'a>,
 }
 
@@ -100,7 +101,7 @@ impl<'a> Reply<'a> {
     /// response is complete, when the stream or the WebSocket is over, or when the connection
     /// breaks. So an application can leave a room or unsubscribe in a `Drop`.
     pub fn carry(&mut self, value: impl Any + Send) {
-        self.carried.push(Box::new(value));
+        self.carried.add(value);
     }
 
     /// Answers later, from any thread, through the handle. If `wait` passes before, the connection
@@ -174,7 +175,9 @@ impl<'a> Reply<'a> {
             return Stream::ended(conn, out, cx);
         }
         cx.stats.streams.add(1);
-        *handling = Handling::Stream(Box::new(Streaming { link: Link::new(carried), source: None, heartbeat, left_bytes: None, kind }));
+        let (link, left_bytes) = (Link::new(carried), Streaming::UNLIMITED);
+        let streaming = Streaming { link, source: None, heartbeat, left_bytes, kind, has_pusher: false, stays_open: false };
+        *handling = Handling::Stream(Box::new(streaming));
         let Handling::Stream(state) = handling else { unreachable!("it was set in the line above") };
         let mut stream = Stream::live(conn, out, state, cx);
         stream.send(response.body().as_bytes());

@@ -213,7 +213,7 @@ impl<'a> Request<'a> {
 
     /// The other end of the connection. Behind a proxy, this is the proxy.
     pub const fn peer(&self) -> Peer {
-        self.caller.peer
+        self.caller.peer()
     }
 
     /// The address of the client: the one for which the trusted proxies forward the request, or

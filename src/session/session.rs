@@ -11,6 +11,7 @@ use std::time::Instant;
 use super::caller::{Caller, TlsInfo};
 use super::contract::{Need, PeerEnd, Ready, Sent};
 use super::http::Http;
+use super::peer::KeptPeer;
 use super::progress::{Ending, Progress, Steps};
 use super::websocket::WebSocket;
 use super::{Context, Peer};
@@ -123,7 +124,7 @@ use crate::proto::{CloseReason, Outbox, RemoteError};
 /// ```
 pub struct Session {
     pub(super) phase: Phase,
-    peer: Peer,
+    peer: KeptPeer,
     /// A box, because most connections have none.
     pub(super) tls: Option<Box<TlsInfo>>,
     pub(super) peer_end: Option<PeerEnd>,
@@ -135,8 +136,8 @@ pub struct Session {
     pub(super) unread: bool,
     /// The transport may take output.
     pub(super) writable: bool,
-    /// When to give up a peer that takes no output.
-    pub(super) stalled_until: Option<Instant>,
+    /// When to give up a peer that takes no output. A box, because few peers are that slow.
+    pub(super) stalled_until: Option<Box<Instant>>,
     pub(super) overdue: Option<Overdue>,
     /// The need of the transport when the session was asked last.
     pub(super) need: Need,
@@ -182,7 +183,7 @@ impl Session {
         cx.stats.open.add(1);
         Self {
             phase,
-            peer,
+            peer: peer.into(),
             tls: None,
             peer_end: None,
             unused: 0,
@@ -275,7 +276,7 @@ impl Session {
                 }
                 Phase::Http(http) => {
                     steps.take(0);
-                    let caller = Caller { peer: self.peer, tls: self.tls.as_deref() };
+                    let caller = Caller { peer: &self.peer, tls: self.tls.as_deref() };
                     http.step(&input[used..], caller, out, cx)
                 }
                 Phase::WebSocket(websocket) => websocket.step(steps, &mut input[used..], out, cx),
@@ -325,7 +326,7 @@ impl Session {
         self.writable = ready == Ready::Perhaps;
         if !self.writable {
             let now = cx.now.instant();
-            if *self.stalled_until.get_or_insert(now + cx.settings.limits.write_timeout) <= now {
+            if **self.stalled_until.get_or_insert_with(|| Box::new(now + cx.settings.limits.write_timeout)) <= now {
                 return self.abort(CloseReason::WriteStalled, cx);
             }
         }
@@ -473,7 +474,7 @@ impl Session {
         if self.is_over() {
             return;
         }
-        log::debug!("{}: {reason}", self.peer);
+        log::debug!("{}: {reason}", self.peer.get());
         match reason {
             CloseReason::SlowConsumer => cx.stats.slow_disconnects.add(1),
             CloseReason::WriteStalled => cx.stats.write_stalls.add(1),

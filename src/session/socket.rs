@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::last_word::OnDrop;
 use super::link::Link;
-use super::{Notices, Outcome, Pusher, Surroundings};
+use super::{Destination, Notices, Outcome, Pusher, Surroundings};
 use crate::proto::ws::{Message, Writer};
 use crate::proto::{CloseReason, Frame, LocalError, Outbox, ProtocolLimits};
 
@@ -176,6 +176,11 @@ impl Socket<'_> {
         self.link.pusher(self.cx)
     }
 
+    /// Where the WebSocket takes commands. [`Destination`] takes less memory than a pusher.
+    pub fn destination(&mut self) -> Destination {
+        self.link.destination(self.cx)
+    }
+
     /// Calls [`WebSocketHandler::timer`] once, `after` from now, on the thread of this connection.
     /// A connection has one such timer: a further call replaces its time. It may be up to 1/8 late.
     ///
@@ -222,7 +227,7 @@ impl Socket<'_> {
 
     /// Lets the connection carry a value. The value is dropped when the connection ends.
     pub fn carry(&mut self, value: impl Any + Send) {
-        self.link.carry(Box::new(value));
+        self.link.carry(value);
     }
 
     /// Sets the function that is called when the slow-consumer policy has dropped messages. It gets
@@ -262,6 +267,13 @@ impl Socket<'_> {
     }
 
     #[inline]
+    /// As [`notices`](Self::notices), for notices that are also [carried](Self::carry): they are
+    /// dropped when the connection ends, and not before, even if other notices replace them. One
+    /// value for both takes less memory than two.
+    pub fn carry_notices(&mut self, notices: impl Notices) {
+        self.link.carry_notices(notices);
+    }
+
     fn is_free(&self) -> bool {
         self.link.is_free() && self.out.len() < self.cx.settings.limits.output_bytes && !*self.overflow
     }

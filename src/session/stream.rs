@@ -12,9 +12,9 @@ use std::time::Instant;
 
 use super::last_word::OnDrop;
 use super::link::Link;
-use super::{LastWord, Notices, Outcome, Pusher, Surroundings};
+use super::{Destination, LastWord, Notices, Outcome, Pusher, Settings, Surroundings};
 use crate::proto::http1::Conn;
-use crate::proto::{Frame, LocalError, Outbox, sse};
+use crate::proto::{Frame, LocalError, Now, Outbox, sse};
 
 /// A response of unknown length whose head has been sent.
 ///
@@ -107,10 +107,8 @@ impl<'a> Stream<'a> {
             self.cx.stats.messages_out.add(1);
             let result = send(self.conn, self.out);
             debug_assert_eq!(result, Ok(()), "a live stream takes body bytes");
-            state.put_off_heartbeat(self.cx);
-            if let Some(left) = &mut state.left_bytes {
-                *left = left.saturating_sub(payload_bytes);
-            }
+            state.put_off_heartbeat(self.cx.now, self.cx.settings);
+            state.left_bytes = state.left_bytes.saturating_sub(payload_bytes as u64);
             state.end_if_enough();
         }
         if self.out.len() < self.cx.settings.limits.output_bytes { Outcome::Sent } else { Outcome::Queued { dropped: 0 } }
@@ -121,7 +119,7 @@ impl<'a> Stream<'a> {
     /// body, the source is dropped at once.
     pub fn feed(&mut self, source: impl StreamSource) {
         if let Some(state) = &mut self.state {
-            state.source = Some(Box::new(source));
+            state.source = Some(Box::new(Box::new(source)));
         }
     }
 
@@ -135,8 +133,26 @@ impl<'a> Stream<'a> {
     /// A handle that sends later pieces from any thread.
     pub fn pusher(&mut self) -> Pusher {
         match &mut self.state {
-            Some(state) => state.link.stream_pusher(self.cx),
+            Some(state) if state.stays_open => state.link.pusher(self.cx),
+            Some(state) => {
+                state.has_pusher = true;
+                state.link.stream_pusher(self.cx)
+            }
             None => Link::default().pusher(self.cx),
+        }
+    }
+
+    /// Where the stream takes commands. `None` if the response has no body to stream.
+    /// [`Destination`] takes less memory than a pusher, and does not keep the stream open.
+    pub fn destination(&mut self) -> Option<Destination> {
+        Some(self.state.as_mut()?.link.destination(self.cx))
+    }
+
+    /// Lets the stream last until its end is asked for, also without a pusher and a source.
+    /// [`Destination`] has an example.
+    pub fn stay_open(&mut self) {
+        if let Some(state) = &mut self.state {
+            state.stays_open = true;
         }
     }
 
@@ -163,14 +179,14 @@ impl<'a> Stream<'a> {
     pub fn end_after(&mut self, bytes: usize) {
         if let Some(state) = &mut self.state {
             // With 0, no piece would come that triggers the end.
-            state.left_bytes = Some(bytes.max(1));
+            state.left_bytes = bytes.max(1) as u64;
         }
     }
 
     /// Lets the connection carry a value. The value is dropped when the stream is over.
     pub fn carry(&mut self, value: impl Any + Send) {
         if let Some(state) = &mut self.state {
-            state.link.carry(Box::new(value));
+            state.link.carry(value);
         }
     }
 
@@ -187,6 +203,15 @@ impl<'a> Stream<'a> {
     pub fn notices(&mut self, notices: impl Notices) {
         if let Some(state) = &mut self.state {
             state.link.set_notices(notices);
+        }
+    }
+
+    /// As [`notices`](Self::notices), for notices that are also [carried](Self::carry): they are
+    /// dropped when the stream is over, and not before, even if other notices replace them. One value
+    /// for both takes less memory than two.
+    pub fn carry_notices(&mut self, notices: impl Notices) {
+        if let Some(state) = &mut self.state {
+            state.link.carry_notices(notices);
         }
     }
 
@@ -264,12 +289,17 @@ pub enum Feed {
 /// A response whose length is not known.
 pub(super) struct Streaming {
     pub(super) link: Link,
-    /// The source that sends at the pace of the reader.
-    pub(super) source: Option<Box<dyn StreamSource>>,
+    /// The source that sends at the pace of the reader. The outer box makes the place of a source half
+    /// as large, because most streams have none for nearly all of their time.
+    pub(super) source: Option<Box<Box<dyn StreamSource>>>,
     pub(super) heartbeat: Option<Heartbeat>,
     /// The stream ends after so many more bytes of payload.
-    pub(super) left_bytes: Option<usize>,
+    pub(super) left_bytes: u64,
     pub(super) kind: StreamKind,
+    /// Whether a pusher was given out.
+    pub(super) has_pusher: bool,
+    /// Whether the stream lasts until its end is asked for, even if it has no pusher and no source.
+    pub(super) stays_open: bool,
 }
 
 /// Whether a stream tells its client when to come back before it ends.
@@ -281,16 +311,37 @@ pub(super) enum StreamKind {
 }
 
 impl Streaming {
+    /// The bytes of a stream without a limit. No connection sends as many.
+    pub(super) const UNLIMITED: u64 = u64::MAX;
+
     /// Whether the source may send: waiting messages go out first, and nothing goes out after the
     /// end.
     pub(super) const fn takes_feed(&self) -> bool {
         self.source.is_some() && self.link.is_free() && !self.link.is_ending()
     }
 
+    /// Whether the stream only waits for what others push: it has no source, no message waits, and its
+    /// end was not asked for. After each delivery, a stream is asked this alone.
+    #[inline]
+    pub(super) const fn is_at_rest(&self) -> bool {
+        self.source.is_none() && self.link.is_calm()
+    }
+
+    /// From now on, the stream lasts only as long as its pushers, because the handler and the
+    /// source can send nothing more. If no pusher was given out, the stream ends after the messages
+    /// that were sent.
+    pub(super) fn leave_to_pushers(&mut self) {
+        if !self.has_pusher && !self.stays_open {
+            self.link.ask_end();
+        }
+        self.link.drop_own_pusher();
+    }
+
     /// Postpones the next heartbeat, because the peer gets other bytes now.
-    pub(super) fn put_off_heartbeat(&mut self, cx: &Surroundings<'_>) {
-        if let (Some(heartbeat), Some(every)) = (&mut self.heartbeat, cx.settings.limits.heartbeat) {
-            heartbeat.due = cx.now.instant() + every;
+    #[inline]
+    pub(super) fn put_off_heartbeat(&mut self, now: &Now, settings: &Settings) {
+        if let (Some(heartbeat), Some(every)) = (&mut self.heartbeat, settings.limits.heartbeat) {
+            heartbeat.due = now.instant() + every;
         }
     }
 
@@ -304,7 +355,7 @@ impl Streaming {
     /// Asks for the end of a stream that has sent all bytes of its limit. The end follows the
     /// output that waits.
     pub(super) fn end_if_enough(&mut self) {
-        if self.left_bytes == Some(0) {
+        if self.left_bytes == 0 {
             self.link.ask_end();
         }
     }

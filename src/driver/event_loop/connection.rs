@@ -146,7 +146,7 @@ impl LoopConnection {
         let (socket, tls) = (NonBlockingSocket(socket), env.acceptor.as_ref().map(Acceptor::accept));
         let mut connection =
             Self { socket, tls, driven: Driven::new(session), output: None, armed: None, queued: false, has_new_deadline: true };
-        connection.arm(slot, env, tools);
+        connection.arm(slot, tools);
         connection
     }
 
@@ -183,35 +183,16 @@ impl LoopConnection {
 
     /// Delivers messages and writes them, if nothing must be written before. All readers share the
     /// bytes of the messages. So if the system takes all bytes, the connection uses no buffer.
-    #[inline]
+    #[inline(always)]
     pub(super) fn send(&mut self, serial: u64, burst: &Burst<'_>, slot: u32, env: &Env, tools: &mut Tools) -> Sending {
         if self.output.is_some() {
             return Sending::OneByOne;
         }
         self.has_new_deadline = true;
-        let delivered = self.driven.session.deliver(serial, Delivery::Messages(burst), &mut tools.empty, &context!(env, slot));
-        let wire = match delivered {
-            Delivered::Shared(wire) => wire,
-            Delivered::OneByOne => return Sending::OneByOne,
-            Delivered::Taken => {
-                std::mem::swap(&mut **self.output.insert(tools.outboxes.take()), &mut tools.empty);
-                return Sending::Drive;
-            }
-        };
-        if let Some(tls) = &self.tls {
-            let mut out = tools.outboxes.take();
-            out.push_shared(wire, 0..wire.len());
-            // As below.
-            let (taken, _) = tls.over(&mut self.socket).write(&mut out).unwrap_or((0, Ready::No));
-            if taken > 0 {
-                env.stats.wrote(taken);
-            }
-            if out.is_empty() && !tls.has_unsent() {
-                tools.outboxes.give_back(out);
-                return Sending::Done;
-            }
-            self.output = Some(out);
-            return Sending::Drive;
+        let taken = self.driven.session.take_shared(serial, burst, env.clock.now(), &env.config.settings, &env.stats);
+        let Some(wire) = taken else { return self.send_otherwise(serial, burst, slot, env, tools) };
+        if self.tls.is_some() {
+            return self.send_over_tls(wire, env, tools);
         }
         // If the write fails, the error comes again when the rest is written.
         let taken = self.socket.0.write(wire).unwrap_or(0);
@@ -222,6 +203,36 @@ impl LoopConnection {
             return Sending::Done;
         }
         self.output.insert(tools.outboxes.take()).push_shared(wire, taken..wire.len());
+        Sending::Drive
+    }
+
+    /// Delivers messages that are not sent in their shared form.
+    #[inline(never)]
+    fn send_otherwise(&mut self, serial: u64, burst: &Burst<'_>, slot: u32, env: &Env, tools: &mut Tools) -> Sending {
+        match self.driven.session.deliver(serial, Delivery::Messages(burst), &mut tools.empty, &context!(env, slot)) {
+            Delivered::OneByOne => return Sending::OneByOne,
+            Delivered::Taken => {}
+            Delivered::Shared(wire) => tools.empty.push_shared(wire, 0..wire.len()),
+        }
+        std::mem::swap(&mut **self.output.insert(tools.outboxes.take()), &mut tools.empty);
+        Sending::Drive
+    }
+
+    #[inline(never)]
+    fn send_over_tls(&mut self, wire: &Arc<[u8]>, env: &Env, tools: &mut Tools) -> Sending {
+        let Some(tls) = &self.tls else { return Sending::Done };
+        let mut out = tools.outboxes.take();
+        out.push_shared(wire, 0..wire.len());
+        // If the write fails, the error comes again when the rest is written.
+        let (taken, _) = tls.over(&mut self.socket).write(&mut out).unwrap_or((0, Ready::No));
+        if taken > 0 {
+            env.stats.wrote(taken);
+        }
+        if out.is_empty() && !tls.has_unsent() {
+            tools.outboxes.give_back(out);
+            return Sending::Done;
+        }
+        self.output = Some(out);
         Sending::Drive
     }
 
@@ -261,15 +272,15 @@ impl LoopConnection {
         // A message to a WebSocket leaves its deadline as it is. Arming the timer again would cost a
         // tenth of a small echo.
         if self.has_new_deadline || !matches!(rest, Rest::Wait(until) if until == deadline) {
-            self.arm(slot, env, tools);
+            self.arm(slot, tools);
         }
         rest
     }
 
-    fn arm(&mut self, slot: u32, env: &Env, tools: &mut Tools) {
+    fn arm(&mut self, slot: u32, tools: &mut Tools) {
         self.has_new_deadline = false;
         if let Some(deadline) = self.driven.session.deadline() {
-            tools.timers.arm(slot, deadline, env.clock.now().instant(), &mut self.armed);
+            tools.timers.arm(slot, deadline, &mut self.armed);
         }
     }
 

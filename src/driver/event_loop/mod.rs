@@ -63,6 +63,8 @@ const SHARE_MIN: usize = 16 * 1024;
 const STEPS_PER_TURN: usize = 16 * 1024;
 const STEPS_MIN: usize = 64;
 const STEPS_MAX: usize = 512;
+/// Tables up to this number of connections grow and shrink as every list does.
+const LARGE: usize = 1_024;
 /// Connections accepted in one turn, so that many new ones do not delay the existing ones.
 const ACCEPTS_PER_TURN: usize = 64;
 
@@ -142,7 +144,7 @@ impl EventLoop {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
         while !self.is_over() {
             self.wait(&mut events)?;
-            self.env.clock.read();
+            self.tools.timers.begin_turn(self.env.clock.read().instant());
             // Counted before anything is driven: all connections of this turn get the same share.
             self.tools.share = self.share(events.iter().count() + self.again.len());
             self.take_postings();
@@ -169,8 +171,18 @@ impl EventLoop {
             self.accept_some();
             self.fire_timers();
             self.drive_again();
+            self.give_back_room();
         }
         Ok(())
+    }
+
+    /// A large table that has become small gives its room back, as far as its last connection. While
+    /// that one stays, this call only looks at it. After that, the next connections get the lowest
+    /// slots.
+    fn give_back_room(&mut self) {
+        if self.connections.capacity() > LARGE && self.connections.len() <= self.connections.capacity() / 4 {
+            self.connections.shrink_to_fit();
+        }
     }
 
     /// The share of each of `ready` connections in a turn. With others, a smaller share makes turns
@@ -237,6 +249,10 @@ impl EventLoop {
             self.listener_state = ListenerState::Waiting;
             return Ok(());
         };
+        if self.connections.len() == self.connections.capacity() && self.connections.len() >= LARGE {
+            // A `Vec` would double its room.
+            self.connections.reserve_exact(self.connections.len() / 8);
+        }
         let entry = self.connections.vacant_entry();
         let slot = entry.key();
         entry.insert(LoopConnection::new(socket, peer, slot as u32, &self.env, &mut self.tools));
@@ -335,21 +351,26 @@ impl EventLoop {
     }
 }
 
+impl EventLoop {
+    #[inline(never)]
+    fn send_one_by_one(&mut self, address: Address, burst: &Burst<'_>) {
+        for frame in burst.frames() {
+            self.deliver(address, Delivery::Messages(&Burst::one(frame)));
+        }
+        self.drive(address.slot);
+    }
+}
+
 impl Carrier for EventLoop {
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, address: Address, burst: &Burst<'_>) {
         let Address { slot, serial } = address;
         let Some(connection) = self.connections.get_mut(slot as usize) else { return };
         match connection.send(serial, burst, slot, &self.env, &mut self.tools) {
-            Sending::Done => return,
-            Sending::Drive => {}
-            Sending::OneByOne => {
-                for frame in burst.frames() {
-                    self.deliver(address, Delivery::Messages(&Burst::one(frame)));
-                }
-            }
+            Sending::Done => {}
+            Sending::Drive => self.drive(slot),
+            Sending::OneByOne => self.send_one_by_one(address, burst),
         }
-        self.drive(slot);
     }
 
     fn deliver(&mut self, Address { slot, serial }: Address, delivery: Delivery<'_>) {

@@ -218,8 +218,8 @@ impl Call<'_> {
         if let Some(bytes) = plan.limit_bytes {
             stream.end_after(bytes);
         }
-        let encode_note = if is_in_band { plan.encode_note } else { Arc::new(|_: Note<'_>| None) };
-        let mut subscription = self.subscription_after(missed, plan.wire_form.clone(), Arc::clone(&encode_note)).with_patience(patience);
+        let encode_note = if is_in_band { plan.encode_note } else { EncodeNote::Plain(|_| None) };
+        let mut subscription = self.subscription_after(missed, plan.wire_form.clone(), encode_note.clone()).with_patience(patience);
         match self.feed_plan(secret, plan.wire_form, encode_note) {
             None => {
                 // A server that shuts down ends the stream before it asks the source.
@@ -237,7 +237,7 @@ impl Call<'_> {
     /// frame sees neither, so the frame gets a script as its last word.
     fn refuse_stream(&self, reply: Reply<'_>, plan: &StreamPlan, word: &LastWord) {
         let rejection = Rejection::new(status_of(word), word.sentence());
-        match (&plan.wire_form, (plan.encode_note)(Note::End(word))) {
+        match (&plan.wire_form, plan.encode_note.encode(Note::End(word))) {
             (WireForm::Script(_), Some(script)) => {
                 self.hub.count_refused(rejection.status);
                 let page = [&(plan.preface)(self, None), &*script.payload()].concat();

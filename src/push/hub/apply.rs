@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::outside::OnPublished;
 use super::publish::Published;
 use super::replica::Replica;
-use super::state::{Sink, State};
+use super::state::State;
 use super::waiting::OnReached;
 use crate::push::log::{Entry, Record, unix_ms};
 use crate::push::model::come_back;
@@ -147,11 +147,8 @@ impl State {
     fn send_everybody_back(&mut self) {
         let word = Arc::new(come_back());
         for key in self.subscriber_keys() {
-            let Some(sink) = self.sink_of(key) else { continue };
-            match sink {
-                // The subscription ends when the connection drops its guard.
-                Sink::Stream { pusher, .. } => pusher.end_with(Arc::clone(&word)),
-                Sink::Poll(_) => self.end_poll(key),
+            if !self.end_reader(key, &word) {
+                self.end_poll(key);
             }
         }
     }

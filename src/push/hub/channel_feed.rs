@@ -27,7 +27,7 @@ use super::subscription::Subscription;
 use crate::proto::Frame;
 use crate::push::log::Patience;
 use crate::push::model::{EncodeNote, Note, Secret, Topics, WireForm};
-use crate::session::{Feed, LastWord, Outcome, Pusher, Stream, StreamSource};
+use crate::session::{Destination, Feed, LastWord, Outcome, Pusher, Stream, StreamSource};
 
 /// What a connection needs to begin.
 pub(crate) struct FeedPlan {
@@ -57,17 +57,17 @@ impl FeedPlan {
     /// `subscription` is that of the topics with which the connection was opened.
     pub(crate) fn open(self, hub: &Hub, subscription: Subscription, connection: &mut impl PushConnection) -> ChannelFeed {
         let Self { client, secret, topics, technique, wire_form, encode_note } = self;
-        if let Some(first) = encode_note(Note::Secret(&secret)) {
+        if let Some(first) = encode_note.encode(Note::Secret(&secret)) {
             // The output has room for its first message, and if it is full now, the replays wait.
             let _ = connection.send_frame(&first);
         }
         let drops = Drops::default();
         // A server that shuts down ends the connection before it asks the feed.
-        connection.notices(HubNotices::new(DropCounters::OfChannel(Arc::clone(&drops)), Arc::clone(&encode_note)));
+        connection.notices(HubNotices::new(DropCounters::OfChannel(Arc::clone(&drops)), encode_note.clone()));
         let is_changed = Arc::<AtomicBool>::default();
         let stream = StreamCarrier {
             pusher: connection.pusher(),
-            encode_note: Arc::clone(&encode_note),
+            encode_note: encode_note.clone(),
             live: Vec::new(),
             pending: PendingChanges::default(),
             is_changed: Arc::clone(&is_changed),
@@ -81,10 +81,10 @@ impl FeedPlan {
 
 /// The notes of a replay of joined topics. A gap names them: the other topics have none.
 fn notes_of(encode_note: &EncodeNote, topics: &Topics) -> EncodeNote {
-    let (encode_note, topics) = (Arc::clone(encode_note), topics.clone());
-    Arc::new(move |note| match note {
-        Note::Gap(gap) => encode_note(Note::GapOf(gap, &topics)),
-        other => encode_note(other),
+    let (encode_note, topics) = (encode_note.clone(), topics.clone());
+    EncodeNote::of_request(move |note| match note {
+        Note::Gap(gap) => encode_note.encode(Note::GapOf(gap, &topics)),
+        other => encode_note.encode(other),
     })
 }
 
@@ -163,12 +163,15 @@ impl<C: PushConnection> PushConnection for Carrying<'_, C> {
         self.connection.pusher()
     }
 
-    fn carry(&mut self, guard: SubscriptionGuard) {
-        self.connection.carry(guard);
+    fn destination(&mut self) -> Option<Destination> {
+        self.connection.destination()
     }
 
     /// The channel has notices of its own, which count for the topics that it has at the moment.
     fn notices(&mut self, _: HubNotices) {}
+
+    /// The channel has a guard of its own.
+    fn carry(&mut self, _: SubscriptionGuard, _: EncodeNote) {}
 
     fn subscribe(
         &mut self,
@@ -177,6 +180,9 @@ impl<C: PushConnection> PushConnection for Carrying<'_, C> {
         wire_form: &WireForm,
         _: &EncodeNote,
     ) -> Result<(), NotSubscribed> {
-        hub.subscribe_channel(self.guard, parameters, (&self.pusher(), wire_form), self.joining)
+        match self.destination() {
+            Some(reader) => hub.subscribe_channel(self.guard, parameters, (&reader, wire_form), self.joining),
+            None => Ok(()),
+        }
     }
 }

@@ -21,7 +21,8 @@ use super::channels::{Carrier, NotFound, PendingChanges, PendingJoin, StreamCarr
 use super::config::HubConfig;
 use super::hub::Hub;
 use super::lookup::{Lookup, LookupError, Search};
-use super::state::{ClientKey, Sink, State, Subscriber, WaitingPoll};
+use super::state::State;
+use super::subscribers::{ClientKey, Sink, WaitingPoll};
 use crate::proto::ProtocolLimits;
 use crate::push::log::{Found, Patience, Reading};
 use crate::push::model::{
@@ -180,14 +181,14 @@ impl Hub {
         match &mut channel.carrier {
             Carrier::Stream(stream) => {
                 let keys = change_stream(stream, &plan, after, revocations);
-                removed.extend(keys.into_iter().filter_map(|(name, key)| Some((name, state.remove_subscriber(key)?))));
+                removed.extend(keys.into_iter().filter_map(|(name, key)| Some((name, state.end_subscriber(key)?))));
                 let names = removed.iter().map(|(name, _)| Arc::clone(name)).collect();
                 state.leave_at_once(client, Topics::of(names), &plan.leaving, now);
             }
             Carrier::Poll { key, entered } if !plan.is_nothing() => {
                 let (key, entered) = (*key, entered.clone());
-                if let Some(Sink::Poll(poll)) = state.remove_subscriber(key).map(|subscriber| subscriber.sink) {
-                    answer = Some(self.plan_answer(&mut state, poll, &entered, &plan, after));
+                if let Some(Sink::Poll(poll)) = state.end_subscriber(key) {
+                    answer = Some(self.plan_answer(&mut state, *poll, &entered, &plan, after));
                 }
                 // The guard that the request carries finds the channel ended, and does nothing.
                 state.channels.end(client, plan.serial, end_of_grace(self.config(), now), self.config().presence_absent);
@@ -234,7 +235,7 @@ impl State {
         let is_open = match channel.carrier {
             Carrier::Stream(_) => true,
             // A poll that has its answer already is on its way out.
-            Carrier::Poll { key, .. } => self.sink_of(key).is_some(),
+            Carrier::Poll { key, .. } => self.has_poll(key),
             Carrier::Ended => false,
         };
         if !change.join.is_empty() && !is_open {
@@ -253,7 +254,7 @@ impl State {
     }
 
     /// Ends a channel. The caller drops the result outside of the lock.
-    pub(super) fn end_channel(&mut self, client: &Arc<str>, serial: u64, now: Instant) -> Option<(Carrier, Vec<Subscriber>)> {
+    pub(super) fn end_channel(&mut self, client: &Arc<str>, serial: u64, now: Instant) -> Option<(Carrier, Vec<Sink>)> {
         let carrier =
             self.channels.end(client, serial, end_of_grace(&self.constants.config, now), self.constants.config.presence_absent)?;
         let removed = self.detach(client, &carrier, now);
@@ -261,7 +262,7 @@ impl State {
     }
 
     /// Ends the subscriptions of a channel, and begins the grace time of its presence.
-    fn detach(&mut self, client: &Arc<str>, carrier: &Carrier, now: Instant) -> Vec<Subscriber> {
+    fn detach(&mut self, client: &Arc<str>, carrier: &Carrier, now: Instant) -> Vec<Sink> {
         let (keys, entered) = match carrier {
             Carrier::Stream(stream) => {
                 let (names, keys) = stream.live.iter().cloned().unzip();
@@ -270,7 +271,7 @@ impl State {
             Carrier::Poll { key, entered } => (vec![*key], Some(entered.clone())),
             Carrier::Ended => (Vec::new(), None),
         };
-        let removed = keys.into_iter().filter_map(|key| self.remove_subscriber(key)).collect();
+        let removed = keys.into_iter().filter_map(|key| self.end_subscriber(key)).collect();
         if let Some(topics) = entered {
             self.leave_client(&(Arc::clone(client), topics), now);
         }
@@ -340,7 +341,7 @@ fn change_stream(stream: &mut StreamCarrier, plan: &Plan, after: Cursor, revocat
 impl StreamCarrier {
     /// Sends a note about the topics, behind the messages that are on their way.
     pub(super) fn tell(&self, note: Note<'_>) {
-        if let Some(frame) = (self.encode_note)(note) {
+        if let Some(frame) = self.encode_note.encode(note) {
             self.pusher.push(&frame);
         }
     }

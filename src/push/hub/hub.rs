@@ -307,6 +307,13 @@ impl Hub {
         self.0.refused.count(status);
     }
 
+    /// The name of a topic as the hub has it. A connection that keeps this one needs no memory for its
+    /// own.
+    pub(crate) fn shared_name(&self, topic: &Arc<str>) -> Arc<str> {
+        let state = self.lock();
+        Arc::clone(state.topics.get(topic).map_or(topic, |topic| &topic.name))
+    }
+
     /// The id of the last message of all topics: a cursor for the messages that are published after
     /// this call.
     pub fn last(&self) -> Id {

@@ -24,12 +24,15 @@ mod push_connection;
 mod random_source;
 mod replica;
 mod revoke;
+mod room;
+mod roster;
 #[cfg(test)]
 mod simulation;
 mod state;
 mod stats;
 mod subscribe;
 mod subscribe_error;
+mod subscribers;
 mod subscription;
 mod topic;
 mod topic_table;

@@ -5,22 +5,23 @@
 //! and of its end. Leaves the replay to `subscription`, connections whose topics can be changed to
 //! `channel_feed`, and the form of a note to the techniques.
 
-use std::sync::Arc;
-
 use super::hub::Hub;
-use super::state::Sink;
 use super::subscribe::{DropCounters, NotSubscribed, SubscribeParameters, SubscriptionGuard};
 use crate::proto::Frame;
 use crate::push::model::{EncodeNote, Gap, Note, WireForm};
-use crate::session::{LastWord, Notices, Outcome, Pusher, Socket, Stream};
+use crate::session::{Destination, LastWord, Notices, Outcome, Pusher, Socket, Stream};
 
 /// A connection that can be subscribed: a stream, a WebSocket, or one of several subscriptions of a
 /// connection.
 pub(crate) trait PushConnection {
     fn send_frame(&mut self, frame: &Frame) -> Outcome;
     fn pusher(&mut self) -> Pusher;
-    fn carry(&mut self, guard: SubscriptionGuard);
+    /// Where the connection takes messages. `None` if it sends nothing.
+    fn destination(&mut self) -> Option<Destination>;
+    /// Sets what the connection says before it is subscribed.
     fn notices(&mut self, notices: HubNotices);
+    /// Lets the connection carry its subscription, and sets what it says from now on.
+    fn carry(&mut self, guard: SubscriptionGuard, encode_note: EncodeNote);
 
     /// Subscribes the connection, if it has all messages. `encode_note` encodes what it says in the
     /// place of messages.
@@ -31,17 +32,16 @@ pub(crate) trait PushConnection {
         wire_form: &WireForm,
         encode_note: &EncodeNote,
     ) -> Result<(), NotSubscribed> {
-        let sink = Sink::Stream { pusher: self.pusher(), wire_form: wire_form.clone() };
-        let (guard, drops) = hub.subscribe_now(parameters, sink)?;
-        self.notices(HubNotices::new(drops, Arc::clone(encode_note)));
-        self.carry(guard);
+        if let Some(reader) = self.destination() {
+            let guard = hub.subscribe_now(parameters, &reader, wire_form)?;
+            self.carry(guard, encode_note.clone());
+        }
         Ok(())
     }
 }
 
 /// What a subscribed connection says in the place of messages.
 pub(crate) struct HubNotices {
-    /// Empty until the connection is subscribed.
     drops: DropCounters,
     encode_note: EncodeNote,
 }
@@ -50,16 +50,38 @@ impl HubNotices {
     pub(crate) const fn new(drops: DropCounters, encode_note: EncodeNote) -> Self {
         Self { drops, encode_note }
     }
+
+    /// The notices of a subscription whose guard is elsewhere.
+    pub(crate) fn of(guard: &SubscriptionGuard, encode_note: EncodeNote) -> Self {
+        Self::new(guard.drop_counters(), encode_note)
+    }
 }
 
 impl Notices for HubNotices {
     fn dropped(&mut self, count: usize) -> Option<Frame> {
         self.drops.add(count);
-        (self.encode_note)(Note::Gap(Gap { from: None }))
+        self.encode_note.encode(Note::Gap(Gap { from: None }))
     }
 
     fn last_word(&mut self, word: &LastWord) -> Option<Frame> {
-        (self.encode_note)(Note::End(word))
+        self.encode_note.encode(Note::End(word))
+    }
+}
+
+/// A subscription that a connection carries. One value takes less memory than two.
+struct Carried {
+    guard: SubscriptionGuard,
+    encode_note: EncodeNote,
+}
+
+impl Notices for Carried {
+    fn dropped(&mut self, count: usize) -> Option<Frame> {
+        self.guard.count_drops(count);
+        self.encode_note.encode(Note::Gap(Gap { from: None }))
+    }
+
+    fn last_word(&mut self, word: &LastWord) -> Option<Frame> {
+        self.encode_note.encode(Note::End(word))
     }
 }
 
@@ -72,12 +94,18 @@ impl PushConnection for Stream<'_> {
         Stream::pusher(self)
     }
 
-    fn carry(&mut self, guard: SubscriptionGuard) {
-        Stream::carry(self, guard);
+    fn destination(&mut self) -> Option<Destination> {
+        Stream::destination(self)
     }
 
     fn notices(&mut self, notices: HubNotices) {
         Stream::notices(self, notices);
+    }
+
+    fn carry(&mut self, guard: SubscriptionGuard, encode_note: EncodeNote) {
+        // The hub keeps no pusher.
+        self.stay_open();
+        self.carry_notices(Carried { guard, encode_note });
     }
 }
 
@@ -90,11 +118,15 @@ impl PushConnection for Socket<'_> {
         Socket::pusher(self)
     }
 
-    fn carry(&mut self, guard: SubscriptionGuard) {
-        Socket::carry(self, guard);
+    fn destination(&mut self) -> Option<Destination> {
+        Some(Socket::destination(self))
     }
 
     fn notices(&mut self, notices: HubNotices) {
         Socket::notices(self, notices);
+    }
+
+    fn carry(&mut self, guard: SubscriptionGuard, encode_note: EncodeNote) {
+        self.carry_notices(Carried { guard, encode_note });
     }
 }

@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use super::channels::{Carrier, StreamCarrier};
 use super::hub::Hub;
-use super::state::{Sink, State};
+use super::state::State;
+use super::subscribers::Sink;
 use crate::push::model::{Note, PRESENCE, Topics, revoked};
 use crate::session::LastWord;
 
@@ -97,22 +98,17 @@ impl Hub {
     pub fn revoke(&self, is_denied: impl Fn(&Subscriber<'_>) -> bool) -> usize {
         let word = Arc::new(revoked());
         let now = self.config().clock.now();
-        let mut pushers = Vec::new();
         let mut state = self.lock();
         // Under the lock, under which a subscription looks at the number.
         self.revocations().fetch_add(1, SeqCst);
         let denied = state.denied(|client, topics, technique| is_denied(&Subscriber { client, topics, technique }));
         let of_channels = state.revoke_in_channels(&denied, &word);
         for key in &denied {
-            match state.remove_subscriber(*key).map(|subscriber| subscriber.sink) {
-                Some(Sink::Stream { pusher, .. }) => {
-                    if !of_channels.keys.contains(key) {
-                        pusher.end_with(Arc::clone(&word));
-                    }
-                    pushers.push(pusher);
-                }
-                Some(Sink::Poll(poll)) => poll.held.release(poll.answers.form().answer_end(&word)),
-                None => {}
+            if !of_channels.keys.contains(key) {
+                state.end_reader(*key, &word);
+            }
+            if let Some(Sink::Poll(poll)) = state.end_subscriber(*key) {
+                poll.held.release(poll.answers.form().answer_end(&word));
             }
         }
         // That may publish presence messages, which the clients must not receive.
@@ -120,8 +116,6 @@ impl Hub {
             state.leave_at_once(&client, Topics::of(names.clone()), &names, now);
         }
         drop(state);
-        // A dropped pusher may post to a driver, for which publishers must not wait.
-        drop(pushers);
         for _ in &denied {
             self.count_refused(403);
         }

@@ -1,15 +1,14 @@
 //! The state that the hub's lock protects.
 //!
-//! Owns the subscriptions, the delivery to them, and the shared answers of waiting polls. Each
-//! operation runs completely under the lock. No operation waits: delivering and releasing only post
-//! to the drivers of the connections. Leaves ids and retained messages to the log, requests to
-//! `http`, and the form of answers to `model`.
+//! Owns the changes of the subscriptions, the delivery to them, and the shared answers of waiting
+//! polls. Each operation runs completely under the lock. No operation waits: delivering and releasing
+//! only post to the drivers of the connections. Leaves ids and retained messages to the log, the
+//! table of subscribers to `subscribers`, requests to `http`, and the form of answers to `model`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
-
-use slab::Slab;
 
 use super::channels::Channels;
 use super::config::HubConfig;
@@ -17,10 +16,13 @@ use super::outside::Outside;
 use super::presence::Presence;
 use super::publish::PublishError;
 use super::replica::Replica;
+use super::roster::driver_of;
+use super::subscribers::{ClientKey, Online, Seats, Sink, Subscriber, Subscribers, WaitingPoll, index_of};
+use super::topic::Place;
 use super::topic_table::{TopicSlots, TopicTable};
 use crate::push::log::{Found, MemoryLog, Reading};
 use crate::push::model::{Id, PRESENCE, Payload, PerTechnique, PollAnswers, PollForm, Replay, TopicMessage, Topics, WireForm};
-use crate::session::{Held, Pusher, Response};
+use crate::session::{Command, Destination, Held, LastWord, Response};
 
 /// The values that never change after the hub is created. They are read without the lock.
 #[derive(Debug)]
@@ -29,31 +31,6 @@ pub(crate) struct Constants {
     /// The boundary between the parts of multipart streams.
     pub(crate) boundary: String,
 }
-
-/// One subscription.
-pub(crate) struct Subscriber {
-    slots: TopicSlots,
-    /// The technique's name in counters.
-    technique: &'static str,
-    /// The client that has named itself, with its topics.
-    client: Option<ClientKey>,
-    pub(super) sink: Sink,
-}
-
-/// Where a subscriber's messages go.
-pub(crate) enum Sink {
-    Stream { pusher: Pusher, wire_form: WireForm },
-    Poll(WaitingPoll),
-}
-
-/// A held long poll.
-pub(crate) struct WaitingPoll {
-    pub(crate) held: Held,
-    pub(crate) answers: Arc<PollAnswers>,
-}
-
-/// The token of a client, and the topics to which the client subscribes.
-pub(crate) type ClientKey = (Arc<str>, Topics);
 
 /// The state under the lock.
 pub(crate) struct State {
@@ -65,12 +42,8 @@ pub(crate) struct State {
     /// What the hub remembers of a log outside the process.
     pub(super) replica: Replica,
     pub(super) outside: Option<Arc<Outside>>,
-    /// The subscribers, by the lower half of their keys. The whole key stands beside each
-    /// subscriber.
-    subscribers: Slab<(u64, Subscriber)>,
-    /// The upper half of the last key that was given out.
-    last_generation: u32,
-    polls_of_clients: HashMap<ClientKey, u64>,
+    subscribers: Subscribers,
+    polls_of_clients: HashMap<Arc<ClientKey>, u64>,
     /// The answers of the last poll that was held.
     last_poll_answers: Option<Arc<PollAnswers>>,
 }
@@ -85,8 +58,7 @@ impl State {
             channels: Channels::default(),
             replica: Replica::default(),
             outside,
-            subscribers: Slab::new(),
-            last_generation: 0,
+            subscribers: Subscribers::default(),
             polls_of_clients: HashMap::new(),
             last_poll_answers: None,
         }
@@ -121,8 +93,9 @@ impl State {
         let mut last: Option<(PollForm, Arc<Response>)> = None;
         let mut answers = Vec::with_capacity(polls.len());
         for key in polls {
-            let Some(Subscriber { sink: Sink::Poll(poll), .. }) = self.remove_subscriber(key) else { continue };
-            let (held, form) = (poll.held, poll.answers.form());
+            let Some(Sink::Poll(poll)) = self.end_subscriber(key) else { continue };
+            let WaitingPoll { held, answers: of_poll } = *poll;
+            let form = of_poll.form();
             match &last {
                 Some((equal, response)) if equal == form => answers.push((held, Arc::clone(response))),
                 _ => {
@@ -167,12 +140,9 @@ impl State {
         self.log.newest(&self.topics.slots_of(topics), most, limit_bytes, now)
     }
 
-    /// The key of the next subscriber, which the caller inserts before it gives up the lock. The
-    /// lower half is the index in the slab, and the upper half is a generation. When a subscription
-    /// ends late, its old key does not match the key of the next subscriber at the same index.
+    /// The key of the next subscriber, which the caller inserts before it gives up the lock.
     pub(crate) fn next_key(&mut self) -> u64 {
-        self.last_generation = self.last_generation.wrapping_add(1);
-        u64::from(self.last_generation) << 32 | self.subscribers.vacant_key() as u64
+        self.subscribers.next_key()
     }
 
     /// The slots of these topics, which are created if they do not exist. They stay valid for as long
@@ -181,34 +151,56 @@ impl State {
         self.topics.get_or_create_all(topics, &mut self.log)
     }
 
-    /// Adds a subscriber. The slots must come from `slots_for` under the same lock.
-    pub(crate) fn insert_subscriber(
+    /// Subscribes a stream or a WebSocket. The slots must come from `slots_for` under the same lock.
+    pub(super) fn insert_reader(
         &mut self,
         key: u64,
         slots: &TopicSlots,
         technique: &'static str,
-        client: Option<ClientKey>,
-        sink: Sink,
+        client: Option<Arc<ClientKey>>,
+        online: Online,
+        (reader, wire_form): (&Destination, &WireForm),
+    ) {
+        let seats = Seats::new(slots, |slot| self.topics[slot].add_reader(reader, wire_form, index_of(key)));
+        self.insert_subscriber(key, seats, technique, client, online, Sink::Stream { driver: driver_of(&reader.post) });
+    }
+
+    /// Subscribes a held poll. The slots must come from `slots_for` under the same lock.
+    pub(super) fn insert_poll(
+        &mut self,
+        key: u64,
+        slots: &TopicSlots,
+        technique: &'static str,
+        client: Option<Arc<ClientKey>>,
+        online: Online,
+        poll: WaitingPoll,
     ) {
         for slot in &**slots {
-            self.topics.change_users(*slot, |users| users.subscribers.add_one(technique));
-            let topic = &mut self.topics[*slot];
-            match &sink {
-                Sink::Stream { pusher, wire_form } => topic.add_stream(pusher, wire_form),
-                Sink::Poll(_) => {
-                    let subscribers = &self.subscribers;
-                    let is_there = |key| subscribers.get(index_of(key)).is_some_and(|(found, _)| *found == key);
-                    topic.polls.add(key, is_there);
-                }
-            }
+            let subscribers = &self.subscribers;
+            self.topics[*slot].polls.add(key, |key| subscribers.has_poll(key));
         }
-        let slot = self.subscribers.insert((key, Subscriber { slots: slots.clone(), technique, client, sink }));
-        debug_assert_eq!(slot, index_of(key), "`next_key` and `insert` run under one lock");
+        let seats = Seats::new(slots, |_| Place::default());
+        self.insert_subscriber(key, seats, technique, client, online, Sink::Poll(Box::new(poll)));
+    }
+
+    fn insert_subscriber(
+        &mut self,
+        key: u64,
+        seats: Seats,
+        technique: &'static str,
+        client: Option<Arc<ClientKey>>,
+        online: Online,
+        sink: Sink,
+    ) {
+        for seat in seats.all() {
+            self.topics.change_users(seat.topic(), |users| users.subscribers.add_one(technique));
+        }
+        self.subscribers.insert(key, seats, technique, client, online, sink);
     }
 
     /// Ends the client's earlier poll for the same topics. The caller has inserted the new one: a
-    /// removal changes the next free index of the slab, which the new key contains.
-    pub(super) fn succeed_poll(&mut self, client: ClientKey, key: u64) {
+    /// removal changes the next free index of the table, which the new key contains.
+    pub(super) fn succeed_poll(&mut self, client: Arc<ClientKey>, key: u64) {
         if let Some(earlier) = self.polls_of_clients.insert(client, key) {
             self.end_poll(earlier);
         }
@@ -217,7 +209,7 @@ impl State {
     /// Ends a poll, because its client has sent another one or must ask again. The answer has the
     /// cursor with which the poll came.
     pub(super) fn end_poll(&mut self, key: u64) {
-        if let Some(Subscriber { sink: Sink::Poll(poll), .. }) = self.remove_subscriber(key) {
+        if let Some(Sink::Poll(poll)) = self.end_subscriber(key) {
             poll.held.release(Arc::clone(poll.answers.empty()));
         }
     }
@@ -227,12 +219,12 @@ impl State {
     pub(super) fn denied(&self, is_denied: impl Fn(Option<&str>, &[&str], &'static str) -> bool) -> Vec<u64> {
         let mut names = Vec::new();
         let mut keys = Vec::new();
-        for (_, (key, subscriber)) in &self.subscribers {
+        for (key, subscriber) in self.subscribers.live() {
             names.clear();
-            names.extend(subscriber.slots.iter().map(|slot| &*self.topics[*slot].name));
-            let client = subscriber.client.as_ref().map(|(token, _)| &**token);
-            if is_denied(client, &names, subscriber.technique) {
-                keys.push(*key);
+            names.extend(subscriber.seats.all().iter().map(|seat| &*self.topics[seat.topic()].name));
+            let client = subscriber.client.as_ref().map(|client| &*client.0);
+            if is_denied(client, &names, self.subscribers.technique(subscriber)) {
+                keys.push(key);
             }
         }
         keys
@@ -240,56 +232,121 @@ impl State {
 
     /// The keys of all subscribers.
     pub(super) fn subscriber_keys(&self) -> Vec<u64> {
-        self.subscribers.iter().map(|(_, (key, _))| *key).collect()
+        self.subscribers.live().map(|(key, _)| key).collect()
     }
 
-    pub(super) fn sink_of(&self, key: u64) -> Option<&Sink> {
-        self.subscribers.get(index_of(key)).filter(|(found, _)| *found == key).map(|(_, subscriber)| &subscriber.sink)
+    /// Whether a held poll with this key waits.
+    pub(super) fn has_poll(&self, key: u64) -> bool {
+        self.subscribers.has_poll(key)
     }
 
-    /// Removes a subscriber, if the key is still valid. The caller drops the result, so that it can
-    /// give up the lock before.
-    pub(crate) fn remove_subscriber(&mut self, key: u64) -> Option<Subscriber> {
-        self.subscribers.get(index_of(key)).filter(|(found, _)| *found == key)?;
-        let (_, subscriber) = self.subscribers.remove(index_of(key));
-        for slot in &*subscriber.slots {
-            self.topics.change_users(*slot, |users| users.subscribers.remove_one(subscriber.technique));
-            match &subscriber.sink {
-                Sink::Stream { pusher, wire_form } => self.topics[*slot].remove_stream(pusher, wire_form),
-                Sink::Poll(_) => self.topics[*slot].polls.end_one(),
-            }
+    /// Ends the connection of a stream or a WebSocket with this last word. Returns whether the key is
+    /// that of one. The subscription ends when the connection drops its guard.
+    pub(super) fn end_reader(&self, key: u64, word: &Arc<LastWord>) -> bool {
+        let Some(Subscriber { seats, sink: Sink::Stream { driver }, .. }) = self.subscribers.get(key) else { return false };
+        // It takes the same commands in all of its topics.
+        let reader = seats.all().first().and_then(|seat| self.topics[seat.topic()].reader(*driver, seat.place));
+        if let Some(Destination { post, address }) = reader {
+            post.post(address, Command::End(Arc::clone(word)));
         }
-        if let (Sink::Poll(_), Some(client)) = (&subscriber.sink, &subscriber.client)
+        true
+    }
+
+    /// Ends a subscription, if it has not ended before. The caller drops the result, so that it can
+    /// give up the lock before. The guard of the subscription is still there, and with it the
+    /// presence of the client.
+    pub(crate) fn end_subscriber(&mut self, key: u64) -> Option<Sink> {
+        let subscriber = self.subscribers.get_mut(key)?;
+        let sink = std::mem::replace(&mut subscriber.sink, Sink::Ended);
+        if let Sink::Ended = sink {
+            return None;
+        }
+        let seats = std::mem::take(&mut subscriber.seats);
+        let (client, online) = (subscriber.client.clone(), subscriber.online);
+        let technique = self.subscribers.get(key).map_or("", |subscriber| self.subscribers.technique(subscriber));
+        for seat in seats.all() {
+            let topic = seat.topic();
+            match &sink {
+                Sink::Stream { driver } => {
+                    if let Some(moved) = self.topics[topic].remove_reader(*driver, seat.place) {
+                        self.subscribers.move_to(moved, topic, seat.place);
+                    }
+                }
+                Sink::Poll(_) => self.topics[topic].polls.end_one(),
+                Sink::Ended => {}
+            }
+            self.topics.change_users(topic, |users| users.subscribers.remove_one(technique));
+        }
+        if let (Sink::Poll(_), Some(client)) = (&sink, &client)
             && self.polls_of_clients.get(client) == Some(&key)
         {
             self.polls_of_clients.remove(client);
         }
-        Some(subscriber)
+        match online {
+            Online::OfChannel => _ = self.subscribers.remove(key),
+            Online::Client => {}
+            // The topics at which the client is online keep their slots until it leaves.
+            Online::Anonymous => {
+                if let Some(subscriber) = self.subscribers.get_mut(key) {
+                    subscriber.seats = seats.retain(|seat| !self.topics[seat.topic()].is_presence());
+                }
+            }
+        }
+        Some(sink)
     }
 
-    /// Counts a client without a token as online.
-    pub(crate) fn enter_anonymous(&mut self, slots: &TopicSlots, technique: &'static str, now: Instant) {
-        self.count_anonymous(slots, technique, now, "join", |online| online.add_one(technique));
+    /// Counts messages that the connection of a subscriber has dropped, for each of its topics.
+    pub(super) fn count_drops(&self, key: u64, count: usize) {
+        for seat in self.subscribers.get(key).into_iter().flat_map(|subscriber| subscriber.seats.all()) {
+            self.topics[seat.topic()].drops.fetch_add(count as u64, Relaxed);
+        }
     }
 
-    /// Counts a client without a token as offline.
-    pub(crate) fn leave_anonymous(&mut self, slots: &TopicSlots, technique: &'static str, now: Instant) {
-        self.count_anonymous(slots, technique, now, "leave", |online| online.remove_one(technique));
+    /// Counts the client of a subscription as online.
+    pub(super) fn enter(&mut self, key: u64, now: Instant) {
+        self.change_presence(key, now, true);
     }
 
-    fn count_anonymous(
-        &mut self,
-        slots: &TopicSlots,
-        technique: &'static str,
-        now: Instant,
-        event: &str,
-        change: impl Fn(&mut PerTechnique),
-    ) {
-        for slot in &**slots {
-            self.topics.change_users(*slot, |users| change(&mut users.anonymous));
+    /// Ends a subscription whose guard is dropped, and the presence of its client. The caller drops
+    /// the result, so that it can give up the lock before.
+    pub(super) fn leave(&mut self, key: u64, now: Instant) -> Option<Sink> {
+        let sink = self.end_subscriber(key);
+        self.change_presence(key, now, false);
+        self.subscribers.remove(key);
+        sink
+    }
+
+    fn change_presence(&mut self, key: u64, now: Instant, enters: bool) {
+        let Some(subscriber) = self.subscribers.get(key) else { return };
+        let technique = self.subscribers.technique(subscriber);
+        match (subscriber.online, &subscriber.client) {
+            (Online::Client, Some(client)) => {
+                let client = Arc::clone(client);
+                if enters { self.enter_client(&client, technique, now) } else { self.leave_client(&client, now) }
+            }
+            (Online::Anonymous, _) => match &subscriber.seats {
+                Seats::One(seat) => self.count_anonymous(&[seat.topic()], technique, now, enters),
+                seats => {
+                    let topics: Vec<_> = seats.all().iter().map(|seat| seat.topic()).collect();
+                    self.count_anonymous(&topics, technique, now, enters);
+                }
+            },
+            (Online::Client | Online::OfChannel, _) => {}
+        }
+    }
+
+    /// Counts a client without a token as online or offline, except at presence topics.
+    fn count_anonymous(&mut self, topics: &[usize], technique: &'static str, now: Instant, enters: bool) {
+        for topic in topics {
+            if self.topics[*topic].is_presence() {
+                continue;
+            }
+            self.topics.change_users(*topic, |users| {
+                if enters { users.anonymous.add_one(technique) } else { users.anonymous.remove_one(technique) }
+            });
             if self.publishes_presence() {
-                let name = Arc::clone(&self.topics[*slot].name);
-                self.publish_presence(&name, event, technique, now);
+                let name = Arc::clone(&self.topics[*topic].name);
+                self.publish_presence(&name, if enters { "join" } else { "leave" }, technique, now);
             }
         }
     }
@@ -352,21 +409,5 @@ impl State {
                 Some(outside) => outside.submit(companion, payload, now, None),
             };
         }
-    }
-}
-
-/// The index of a subscriber in the slab.
-const fn index_of(key: u64) -> usize {
-    (key & u32::MAX as u64) as usize
-}
-
-#[cfg(all(test, target_pointer_width = "64"))]
-mod tests {
-    use super::*;
-
-    /// The memory of a subscriber, without what all subscribers share.
-    #[test]
-    fn a_subscriber_is_small() {
-        assert!(size_of::<(u64, Subscriber)>() <= 120, "{}", size_of::<(u64, Subscriber)>());
     }
 }

@@ -4,23 +4,21 @@
 //! that ends a subscription. Leaves the changes of the state to `state`, and the pace of a replay
 //! to `subscription`.
 
-use std::sync::atomic::{
-    AtomicU64,
-    Ordering::{Relaxed, SeqCst},
-};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::channels::{Carrier, Drops};
 use super::control::ChannelGuard;
 use super::hub::Hub;
 use super::lookup::{Lookup, Search};
-use super::state::{ClientKey, Sink, State, WaitingPoll};
+use super::state::State;
 use super::subscribe_error::SubscribeError;
+use super::subscribers::{ClientKey, Online, WaitingPoll};
 use super::topic_table::TopicSlots;
 use crate::push::log::{Patience, Reading};
 use crate::push::model::{Cursor, Id, Note, PollAnswers, PollForm, Replay, Secret, Topics, WireForm, access_changed};
-use crate::session::{LastWord, Pusher, Reply};
+use crate::session::{Destination, LastWord, Reply};
 
 impl Hub {
     /// Subscribes a connection that was sent all messages up to `parameters.sent_to`. If other
@@ -29,19 +27,20 @@ impl Hub {
     pub(crate) fn subscribe_now(
         &self,
         parameters: &SubscribeParameters<'_>,
-        sink: Sink,
-    ) -> Result<(SubscriptionGuard, DropCounters), NotSubscribed> {
+        reader: &Destination,
+        wire_form: &WireForm,
+    ) -> Result<SubscriptionGuard, NotSubscribed> {
         let now = self.config().clock.now();
         let mut state = self.lock();
         state.expire_presence(now);
         let slots = self.check_reached(&mut state, parameters)?;
-        let drops = DropCounters::Fixed(slots.iter().map(|slot| Arc::clone(&state.topics[*slot].drops)).collect());
-        let guard = self.new_guard(&mut state, parameters, &slots);
-        state.insert_subscriber(guard.key, &slots, parameters.technique, parameters.named_key(), sink);
+        let key = state.next_key();
+        let SubscribeParameters { technique, .. } = *parameters;
+        state.insert_reader(key, &slots, technique, parameters.named_key(), parameters.online(), (reader, wire_form));
         // The subscriber is inserted before it counts as online: a subscriber of the presence topic
         // receives its own join message.
-        guard.identity.enter(&mut state, parameters.technique, now);
-        Ok((guard, drops))
+        state.enter(key, now);
+        Ok(SubscriptionGuard { hub: self.clone(), key })
     }
 
     /// As [`subscribe_now`](Self::subscribe_now), for a connection whose topics can be changed: each
@@ -51,7 +50,7 @@ impl Hub {
         &self,
         guard: &ChannelGuard,
         parameters: &SubscribeParameters<'_>,
-        (pusher, wire_form): (&Pusher, &WireForm),
+        reader: (&Destination, &WireForm),
         joining: Joining,
     ) -> Result<(), NotSubscribed> {
         let now = self.config().clock.now();
@@ -65,12 +64,12 @@ impl Hub {
         }
         let slots = self.check_reached(state, parameters)?;
         let names = parameters.topics.shared_names();
+        let client: Arc<ClientKey> = Arc::new((Arc::clone(&guard.client), parameters.topics.clone()));
         let mut live = Vec::with_capacity(names.len());
         for (name, slot) in names.iter().zip(&*slots) {
             let key = state.next_key();
-            let sink = Sink::Stream { pusher: pusher.clone(), wire_form: wire_form.clone() };
-            let client = Some((Arc::clone(&guard.client), parameters.topics.clone()));
-            state.insert_subscriber(key, &TopicSlots::One(*slot), parameters.technique, client, sink);
+            let client = Some(Arc::clone(&client));
+            state.insert_reader(key, &TopicSlots::One(*slot), parameters.technique, client, Online::OfChannel, reader);
             live.push((Arc::clone(name), key));
         }
         let drops: Vec<_> = names.iter().cloned().zip(slots.iter().map(|slot| Arc::clone(&state.topics[*slot].drops))).collect();
@@ -82,7 +81,7 @@ impl Hub {
                 stream.tell(Note::Joined(parameters.topics, reached));
             }
         }
-        state.enter_client(&(Arc::clone(&guard.client), parameters.topics.clone()), parameters.technique, now);
+        state.enter_client(&client, parameters.technique, now);
         Ok(())
     }
 
@@ -155,37 +154,31 @@ impl Hub {
         // `carry` and `hold` run under the lock, so that no message is published before the poll
         // waits. They call nothing of the application, and they do not drop the guard, which would
         // take the lock again.
-        let (key, identity, named) = if let Some((client, serial)) = channel {
-            let (token, topics) = &client;
-            let key = state.next_key();
-            if let Some(channel) = state.channels.get(token, serial) {
+        let (named, key) = (parameters.named_key(), state.next_key());
+        let is_of_channel = channel.is_some();
+        if let Some(((token, topics), serial)) = &channel {
+            if let Some(channel) = state.channels.get(token, *serial) {
                 channel.carrier = Carrier::Poll { key, entered: topics.clone() };
             }
-            reply.carry(ChannelGuard { hub: self.clone(), client: Arc::clone(token), serial });
-            // The chain ends its earlier poll. Another chain of the client is left alone.
-            (key, Identity::Client(client), None)
+            reply.carry(ChannelGuard { hub: self.clone(), client: Arc::clone(token), serial: *serial });
         } else {
-            let guard = self.new_guard(&mut state, parameters, &slots);
-            let (key, identity) = (guard.key, guard.identity.clone());
-            reply.carry(guard);
-            (key, identity, parameters.named_key())
-        };
+            reply.carry(SubscriptionGuard { hub: self.clone(), key });
+        }
         let answers = state.poll_answers(form, missed.last);
         let held = reply.hold_with(wait, Arc::<PollAnswers>::clone(&answers));
-        let sink = Sink::Poll(WaitingPoll { held, answers });
-        state.insert_subscriber(key, &slots, parameters.technique, parameters.named_key(), sink);
-        if let Some(client) = named {
-            state.succeed_poll(client, key);
+        let online = if is_of_channel { Online::OfChannel } else { parameters.online() };
+        state.insert_poll(key, &slots, parameters.technique, named.clone(), online, WaitingPoll { held, answers });
+        match (channel, named) {
+            // The chain has ended its earlier poll. Another chain of the client is left alone.
+            (Some((client, _)), _) => state.enter_client(&client, parameters.technique, now),
+            (None, named) => {
+                if let Some(client) = named {
+                    state.succeed_poll(client, key);
+                }
+                state.enter(key, now);
+            }
         }
-        identity.enter(&mut state, parameters.technique, now);
         HoldOutcome::Held
-    }
-
-    /// Reserves the key of the next subscriber. The caller inserts the subscriber under the same lock.
-    fn new_guard(&self, state: &mut State, parameters: &SubscribeParameters<'_>, slots: &TopicSlots) -> SubscriptionGuard {
-        let identity =
-            parameters.client_key().map_or_else(|| Identity::Anonymous(state.topics.without_presence_topics(slots)), Identity::Client);
-        SubscriptionGuard { hub: self.clone(), key: state.next_key(), technique: parameters.technique, identity }
     }
 
     /// Notes that a client with a token has sent a request that is answered at once. Its grace time
@@ -224,40 +217,19 @@ impl SubscribeParameters<'_> {
     }
 
     /// The name by which access can be withdrawn.
-    fn named_key(&self) -> Option<ClientKey> {
-        self.client.or(self.user).map(|name| (Arc::clone(name), self.topics.clone()))
+    fn named_key(&self) -> Option<Arc<ClientKey>> {
+        self.client.or(self.user).map(|name| Arc::new((Arc::clone(name), self.topics.clone())))
+    }
+
+    /// The client that is online by the subscription.
+    const fn online(&self) -> Online {
+        if self.client.is_some() { Online::Client } else { Online::Anonymous }
     }
 
     /// Whether access was withdrawn from some clients since the access of this one was checked. The
     /// answer is exact under the hub's lock.
     fn is_outdated(&self, hub: &Hub) -> bool {
         hub.revocations().load(SeqCst) != self.revocations
-    }
-}
-
-/// The client that is online by a subscription.
-#[derive(Clone)]
-enum Identity {
-    /// A client with a token. Several subscriptions may belong to it.
-    Client(ClientKey),
-    /// A client without a token. Each subscription counts as a client of its own, at all of its
-    /// topics except presence topics.
-    Anonymous(TopicSlots),
-}
-
-impl Identity {
-    fn enter(&self, state: &mut State, technique: &'static str, now: Instant) {
-        match self {
-            Self::Client(client) => state.enter_client(client, technique, now),
-            Self::Anonymous(slots) => state.enter_anonymous(slots, technique, now),
-        }
-    }
-
-    fn leave(&self, state: &mut State, technique: &'static str, now: Instant) {
-        match self {
-            Self::Client(client) => state.leave_client(client, now),
-            Self::Anonymous(slots) => state.leave_anonymous(slots, technique, now),
-        }
     }
 }
 
@@ -290,48 +262,58 @@ pub(crate) enum HoldOutcome<'r> {
     Refused(LastWord, Reply<'r>),
 }
 
-/// The drop counters of the topics to which a connection is subscribed.
-pub(crate) enum DropCounters {
-    Fixed(Vec<Arc<AtomicU64>>),
-    /// The topics can be changed.
-    OfChannel(Drops),
-}
-
-impl Default for DropCounters {
-    fn default() -> Self {
-        Self::Fixed(Vec::new())
-    }
-}
-
-impl DropCounters {
-    pub(crate) fn add(&self, count: usize) {
-        let add_to = |topic: &AtomicU64| _ = topic.fetch_add(count as u64, Relaxed);
-        match self {
-            Self::Fixed(topics) => topics.iter().for_each(|topic| add_to(topic)),
-            Self::OfChannel(topics) => {
-                topics.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|(_, topic)| add_to(topic));
-            }
-        }
-    }
-}
-
 /// Ends the subscription when it is dropped. The connection carries it, and drops it when it ends.
 pub(crate) struct SubscriptionGuard {
     hub: Hub,
     key: u64,
-    technique: &'static str,
-    identity: Identity,
+}
+
+impl SubscriptionGuard {
+    /// What counts the messages that the connection drops, for a connection that keeps it elsewhere.
+    pub(super) fn drop_counters(&self) -> DropCounters {
+        DropCounters::OfSubscriber(self.hub.clone(), self.key)
+    }
+
+    /// Counts messages that the connection has dropped. It does so when its reader takes messages
+    /// again, and not for each message. So the lock costs less than a reference to the counter of each
+    /// topic, which took 16 bytes of every subscriber.
+    pub(super) fn count_drops(&self, count: usize) {
+        self.hub.lock().count_drops(self.key, count);
+    }
 }
 
 impl Drop for SubscriptionGuard {
     fn drop(&mut self) {
         let now = self.hub.config().clock.now();
         let mut state = self.hub.lock();
-        let subscriber = state.remove_subscriber(self.key);
-        self.identity.leave(&mut state, self.technique, now);
-        // A dropped pusher or held reply may post to a driver. That happens outside of the lock,
-        // which all publishers need.
+        let ended = state.leave(self.key, now);
+        // A dropped held reply may post to a driver. That happens outside of the lock, which all
+        // publishers need.
         drop(state);
-        drop(subscriber);
+        drop(ended);
+    }
+}
+
+/// The drop counters of the topics to which a connection is subscribed.
+pub(crate) enum DropCounters {
+    /// The connection is not subscribed yet.
+    None,
+    /// The topics of the subscriber with this key.
+    OfSubscriber(Hub, u64),
+    /// The topics can be changed.
+    OfChannel(Drops),
+}
+
+impl DropCounters {
+    pub(crate) fn add(&self, count: usize) {
+        match self {
+            Self::None => {}
+            Self::OfSubscriber(hub, key) => hub.lock().count_drops(*key, count),
+            Self::OfChannel(topics) => {
+                for (_, topic) in &*topics.lock().unwrap_or_else(PoisonError::into_inner) {
+                    topic.fetch_add(count as u64, Relaxed);
+                }
+            }
+        }
     }
 }

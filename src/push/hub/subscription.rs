@@ -23,7 +23,7 @@ use super::push_connection::{HubNotices, PushConnection};
 use super::subscribe::{DropCounters, NotSubscribed, SubscribeParameters};
 use super::subscribe_error::{SubscribeError, SubscriptionStatus};
 use crate::push::log::{Patience, Reading};
-use crate::push::model::{Cursor, EncodeNote, Encoding, Gap, Id, Note, Replay, TopicMessage, Topics, WireForm};
+use crate::push::model::{Cursor, EncodeNote, Encoding, Gap, Id, Note, OwnForm, Replay, TopicMessage, Topics, WireForm};
 use crate::session::{Feed, Outcome, Socket, Stream, StreamSource};
 
 /// The subscription of one connection, made by [`Hub::subscribe`]: the messages after a cursor, and
@@ -196,13 +196,14 @@ impl Hub {
     ) -> Result<Subscription, SubscribeError> {
         let revocations = self.revocations().load(SeqCst);
         let missed = self.first_piece(topics, cursor, Patience::UntilRead)?;
-        let encode_note: EncodeNote = Arc::new(move |note| match note {
+        let encode_note = EncodeNote::of_request(move |note| match note {
             Note::Gap(gap) => encoding.gap.map(|encode| encode(gap)),
             Note::End(word) => encoding.end.map(|encode| encode(word)),
             // Such a connection has no control channel.
             Note::GapOf(..) | Note::Secret(_) | Note::Joined(..) | Note::Left(..) => None,
         });
-        Ok(Subscription::new(self, topics, technique, WireForm::Own(encoding.message), encode_note, missed).checked_at(revocations))
+        Ok(Subscription::new(self, topics, technique, WireForm::Own(OwnForm(encoding.message)), encode_note, missed)
+            .checked_at(revocations))
     }
 
     /// The first piece of a replay. Creates the topics, so that a connection can be subscribed to
@@ -245,7 +246,7 @@ impl Subscription {
         encode_note: EncodeNote,
         missed: Search,
     ) -> Self {
-        let tells_gaps = encode_note(Note::Gap(Gap { from: None })).is_some();
+        let tells_gaps = encode_note.encode(Note::Gap(Gap { from: None })).is_some();
         let (piece, pending) = match missed {
             Search::Here(replay) => (replay, None),
             // If messages are missing, the read that begins here tells of them.
@@ -339,7 +340,7 @@ impl Subscription {
     /// Tells the connection how its end is told, which may come before the subscription.
     pub(crate) fn introduce(&mut self, connection: &mut impl PushConnection) {
         if !std::mem::replace(&mut self.is_introduced, true) {
-            connection.notices(HubNotices::new(DropCounters::default(), Arc::clone(&self.encode_note)));
+            connection.notices(HubNotices::new(DropCounters::None, self.encode_note.clone()));
         }
     }
 
@@ -426,7 +427,7 @@ impl Subscription {
     /// connection accepts more.
     fn send_piece(&mut self, connection: &mut impl PushConnection) -> Outcome {
         if let Some(from) = self.piece.gap.take()
-            && let Some(frame) = (self.encode_note)(Note::Gap(Gap { from: Some(from) }))
+            && let Some(frame) = self.encode_note.encode(Note::Gap(Gap { from: Some(from) }))
         {
             let sent = connection.send_frame(&frame);
             if sent != Outcome::Sent {

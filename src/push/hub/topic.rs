@@ -4,30 +4,41 @@
 //! topics exist, and messages to the log.
 
 use std::collections::HashMap;
-use std::ptr::fn_addr_eq;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use slab::Slab;
+
 use super::polls::Polls;
-use crate::push::model::{EncodeMessage, PRESENCE, PerTechnique, SharedForm, StompForm, TopicMessage, WireForm};
-use crate::session::{Audience, Pusher};
+use super::roster::Roster;
+use crate::push::model::{PRESENCE, PerTechnique, TopicMessage, WireForm};
+use crate::session::Destination;
 
 /// A topic.
 pub(crate) struct Topic {
     pub(crate) name: Arc<str>,
     pub(crate) published: u64,
     pub(crate) gaps: u64,
-    /// Atomic, because a connection whose queue overflows counts its dropped messages without the
-    /// hub's lock.
+    /// Atomic, because a connection with a control channel counts without the hub's lock.
     pub(crate) drops: Arc<AtomicU64>,
     pub(super) users: Users,
-    audiences: [Audience; SharedForm::COUNT],
-    scripts: HashMap<Arc<str>, Audience>,
-    /// The STOMP subscriptions, by their form. Clients often choose the same id.
-    stomp: HashMap<Arc<StompForm>, Audience>,
-    /// The streams and `WebSocket`s with encodings of the application. There are few encodings.
-    own: Vec<(EncodeMessage, Audience)>,
+    /// The streams and `WebSocket`s, by the form in which they get messages.
+    readers: Slab<(WireForm, Roster)>,
+    /// The index of each form in `readers`. STOMP clients and hidden iframes can bring many forms.
+    forms: HashMap<WireForm, u32>,
     pub(crate) polls: Polls,
+}
+
+/// The room for so many forms is kept by a topic without readers.
+const FORMS_KEPT: usize = 16;
+
+/// The place of a stream or a WebSocket in a topic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The index of its form.
+    form: u32,
+    /// Its place in the roster of the form.
+    place: u32,
 }
 
 /// The users of a topic. A topic with users is never evicted, so its slot stays valid.
@@ -52,10 +63,8 @@ impl Topic {
             gaps: 0,
             drops: Arc::default(),
             users: Users::default(),
-            audiences: Default::default(),
-            scripts: HashMap::new(),
-            stomp: HashMap::new(),
-            own: Vec::new(),
+            readers: Slab::new(),
+            forms: HashMap::new(),
             polls: Polls::default(),
         }
     }
@@ -70,50 +79,42 @@ impl Topic {
 
     /// Posts a message to all streams and `WebSocket`s, to each in its wire form.
     pub(crate) fn deliver(&self, message: &TopicMessage, boundary: &str) {
-        for (form, audience) in SharedForm::ALL.into_iter().zip(&self.audiences) {
-            if !audience.is_empty() {
-                audience.send_to_all(message.shared_frame(form, boundary));
+        for (_, (form, roster)) in &self.readers {
+            match form {
+                // The message keeps these forms for its replay.
+                WireForm::Shared(form) => roster.send_to_all(message.shared_frame(*form, boundary)),
+                other => roster.send_to_all(&other.encode(message, boundary)),
             }
         }
-        for (callback, audience) in &self.scripts {
-            audience.send_to_all(&message.script(callback));
-        }
-        for (form, audience) in &self.stomp {
-            audience.send_to_all(&message.stomp(form));
-        }
-        for (encode, audience) in &self.own {
-            audience.send_to_all(&encode(message));
-        }
     }
 
-    pub(crate) fn add_stream(&mut self, pusher: &Pusher, wire_form: &WireForm) {
-        self.audience(wire_form).insert(pusher);
+    /// Adds a stream or a WebSocket of a subscriber.
+    pub(super) fn add_reader(&mut self, reader: &Destination, wire_form: &WireForm, subscriber: u32) -> Place {
+        let form = self.forms.get(wire_form).copied().unwrap_or_else(|| {
+            let form = self.readers.insert((wire_form.clone(), Roster::default())) as u32;
+            self.forms.insert(wire_form.clone(), form);
+            form
+        });
+        Place { form, place: self.readers[form as usize].1.insert(reader, subscriber) }
     }
 
-    pub(crate) fn remove_stream(&mut self, pusher: &Pusher, wire_form: &WireForm) {
-        let audience = self.audience(wire_form);
-        audience.remove(pusher);
-        match wire_form {
-            WireForm::Script(callback) if audience.is_empty() => _ = self.scripts.remove(callback),
-            WireForm::Stomp(form) if audience.is_empty() => _ = self.stomp.remove(form),
-            WireForm::Own(_) if audience.is_empty() => self.own.retain(|(_, audience)| !audience.is_empty()),
-            _ => {}
+    /// Removes the stream or WebSocket of this driver at a place. Returns the subscriber whose place
+    /// this is now.
+    pub(super) fn remove_reader(&mut self, driver: usize, place: Place) -> Option<u32> {
+        let (wire_form, roster) = self.readers.get_mut(place.form as usize)?;
+        let moved = roster.remove(driver, place.place);
+        if roster.is_empty() {
+            self.forms.remove(wire_form);
+            self.readers.remove(place.form as usize);
         }
+        if self.readers.is_empty() && self.readers.capacity() > FORMS_KEPT {
+            (self.readers, self.forms) = (Slab::new(), HashMap::new());
+        }
+        moved
     }
 
-    fn audience(&mut self, wire_form: &WireForm) -> &mut Audience {
-        match wire_form {
-            WireForm::Shared(form) => &mut self.audiences[*form as usize],
-            WireForm::Script(callback) => self.scripts.entry(Arc::clone(callback)).or_default(),
-            WireForm::Stomp(form) => self.stomp.entry(Arc::clone(form)).or_default(),
-            WireForm::Own(encode) => {
-                // Two addresses of one function would only make two audiences.
-                let index = self.own.iter().position(|(other, _)| fn_addr_eq(*other, *encode)).unwrap_or(self.own.len());
-                if index == self.own.len() {
-                    self.own.push((*encode, Audience::default()));
-                }
-                &mut self.own[index].1
-            }
-        }
+    /// Where the stream or WebSocket at a place takes commands.
+    pub(super) fn reader(&self, driver: usize, place: Place) -> Option<Destination> {
+        self.readers.get(place.form as usize)?.1.destination(driver, place.place)
     }
 }

@@ -143,15 +143,6 @@ impl TopicTable {
         }
     }
 
-    /// These slots without those of presence topics. Nobody counts as online at a presence topic,
-    /// so it may have no user; then it can be evicted, and its slot would become invalid.
-    pub(crate) fn without_presence_topics(&self, slots: &TopicSlots) -> TopicSlots {
-        if slots.iter().all(|slot| !self.topics[*slot].is_presence()) {
-            return slots.clone();
-        }
-        TopicSlots::Several(slots.iter().copied().filter(|slot| !self.topics[*slot].is_presence()).collect())
-    }
-
     /// The slots of those of these topics that exist.
     pub(crate) fn slots_of(&self, topics: &Topics) -> Vec<usize> {
         topics.shared_names().iter().filter_map(|name| self.slot_of(name)).collect()

@@ -3,6 +3,8 @@
 //! Owns the choice between the shared forms, a form with the subscriber's callback or subscription,
 //! and an encoding of the application. Leaves the bytes of the hub's own forms to `topic_message`.
 
+use std::hash::{Hash, Hasher};
+use std::ptr::fn_addr_eq;
 use std::sync::Arc;
 
 use super::envelope::Gap;
@@ -45,8 +47,27 @@ pub struct Encoding {
 /// Encodes a message in the format of an application.
 pub(crate) type EncodeMessage = fn(&TopicMessage) -> Frame;
 
+/// An encoding of the application, which is told from others by its address. Two addresses of one
+/// function would only make two forms.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OwnForm(pub(crate) EncodeMessage);
+
+impl PartialEq for OwnForm {
+    fn eq(&self, other: &Self) -> bool {
+        fn_addr_eq(self.0, other.0)
+    }
+}
+
+impl Eq for OwnForm {}
+
+impl Hash for OwnForm {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        (self.0 as usize).hash(hasher);
+    }
+}
+
 /// The form in which one subscriber receives messages.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum WireForm {
     /// All subscribers with this form receive the same bytes.
     Shared(SharedForm),
@@ -55,7 +76,7 @@ pub(crate) enum WireForm {
     /// MESSAGE frames of a STOMP subscription.
     Stomp(Arc<StompForm>),
     /// An encoding of the application.
-    Own(EncodeMessage),
+    Own(OwnForm),
 }
 
 impl WireForm {
@@ -65,7 +86,7 @@ impl WireForm {
             Self::Shared(form) => message.shared_frame(*form, boundary).clone(),
             Self::Script(callback) => message.script(callback),
             Self::Stomp(form) => message.stomp(form),
-            Self::Own(encode) => encode(message),
+            Self::Own(OwnForm(encode)) => encode(message),
         }
     }
 }

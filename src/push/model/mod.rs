@@ -36,7 +36,7 @@ pub use topic_name::{BadTopic, Topics};
 pub use wire_form::Format;
 
 pub(crate) use answer_fields::AnswerFields;
-pub(crate) use encoding::{EncodeMessage, WireForm};
+pub(crate) use encoding::{OwnForm, WireForm};
 pub(crate) use note::{EncodeNote, Note, access_changed, come_back, gone, log_unavailable, revoked, status_of, try_again};
 pub(crate) use poll_form::{PollAnswers, PollForm};
 pub(crate) use secret::Secret;

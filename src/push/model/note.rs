@@ -35,7 +35,28 @@ pub(crate) enum Note<'a> {
 }
 
 /// Encodes a note in the form of a technique. `None` if the form cannot express it.
-pub(crate) type EncodeNote = Arc<dyn Fn(Note<'_>) -> Option<Frame> + Send + Sync>;
+///
+/// Each subscriber has one. Most forms depend on nothing, so that no subscriber needs an allocation
+/// for its own.
+#[derive(Clone)]
+pub(crate) enum EncodeNote {
+    Plain(fn(Note<'_>) -> Option<Frame>),
+    /// The form depends on the request.
+    OfRequest(Arc<dyn Fn(Note<'_>) -> Option<Frame> + Send + Sync>),
+}
+
+impl EncodeNote {
+    pub(crate) fn of_request(encode: impl Fn(Note<'_>) -> Option<Frame> + Send + Sync + 'static) -> Self {
+        Self::OfRequest(Arc::new(encode))
+    }
+
+    pub(crate) fn encode(&self, note: Note<'_>) -> Option<Frame> {
+        match self {
+            Self::Plain(encode) => encode(note),
+            Self::OfRequest(encode) => encode(note),
+        }
+    }
+}
 
 impl Note<'_> {
     /// The name of the note in forms that name what they send.

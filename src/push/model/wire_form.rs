@@ -16,7 +16,7 @@ pub enum Format {
 }
 
 /// A wire form that a message has once for all subscribers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum SharedForm {
     /// The envelope and a line end, as one chunk.
     Line,
@@ -39,8 +39,4 @@ pub(crate) enum SharedForm {
 
 impl SharedForm {
     pub(crate) const COUNT: usize = 8;
-
-    /// Every form, in the order of the discriminants: `ALL[form as usize]` is `form`.
-    pub(crate) const ALL: [Self; Self::COUNT] =
-        [Self::Line, Self::RawLine, Self::Event, Self::JsonEvent, Self::WsJson, Self::WsRaw, Self::Part, Self::JsonPart];
 }

@@ -165,7 +165,7 @@ impl StompSession {
         let form = Arc::new(form.ok_or_else(|| Refusal::protocol("this version cannot carry the id of the subscription"))?);
         let of_gaps = Arc::clone(&form);
         // The connection has the last word, and not one of its subscriptions.
-        let encode_note: EncodeNote = Arc::new(move |note| match note {
+        let encode_note = EncodeNote::of_request(move |note| match note {
             Note::Gap(gap) => Some(of_gaps.encode_gap(gap)),
             // A subscription has no control channel.
             Note::End(_) | Note::GapOf(..) | Note::Secret(_) | Note::Joined(..) | Note::Left(..) => None,

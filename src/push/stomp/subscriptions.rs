@@ -11,7 +11,8 @@ use super::queues::ConsumerGuard;
 use super::refusal::Refusal;
 use crate::proto::Frame;
 use crate::push::hub::{HubNotices, PushConnection, Subscription, SubscriptionGuard, SubscriptionStatus};
-use crate::session::{Outcome, Pusher, Socket};
+use crate::push::model::EncodeNote;
+use crate::session::{Destination, Outcome, Pusher, Socket};
 
 /// The notices of all subscriptions of a connection, which count the messages that the slow-consumer
 /// policy has dropped. The connection's queue calls them, on any thread.
@@ -85,11 +86,16 @@ impl PushConnection for OneOfSeveral<'_, '_> {
         self.socket.pusher()
     }
 
-    fn carry(&mut self, guard: SubscriptionGuard) {
-        *self.guard = Some(guard);
+    fn destination(&mut self) -> Option<Destination> {
+        Some(self.socket.destination())
     }
 
     fn notices(&mut self, notices: HubNotices) {
         self.drops.lock().unwrap_or_else(PoisonError::into_inner).insert(self.id.to_owned(), notices);
+    }
+
+    fn carry(&mut self, guard: SubscriptionGuard, encode_note: EncodeNote) {
+        self.notices(HubNotices::of(&guard, encode_note));
+        *self.guard = Some(guard);
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::stream::max_bytes;
 use crate::proto::Frame;
 use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, StreamPlan, Technique};
-use crate::push::model::{Format, WireForm};
+use crate::push::model::{EncodeNote, Format, WireForm};
 use crate::session::Reply;
 
 pub(crate) const TECHNIQUE: Technique = Technique {
@@ -45,7 +45,9 @@ fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
             let head = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>messages</title></head><body>\n";
             format!("{head:<HEAD_BYTES$}\n").into_bytes()
         },
-        encode_note: Arc::new(move |note| Some(Frame::chunk(format!("<script>parent.{callback}({})</script>\n", note.json()).as_bytes()))),
+        encode_note: EncodeNote::of_request(move |note| {
+            Some(Frame::chunk(format!("<script>parent.{callback}({})</script>\n", note.json()).as_bytes()))
+        }),
         limit_bytes: Some(max_bytes(call)?),
     })
 }

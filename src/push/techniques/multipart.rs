@@ -7,11 +7,9 @@
 //! 120 bytes per message. Choose it for pictures that replace each other, such as those of cameras;
 //! for data, choose server-sent events.
 
-use std::sync::Arc;
-
 use crate::proto::Frame;
 use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, StreamPlan, Technique};
-use crate::push::model::{Format, Note, SharedForm};
+use crate::push::model::{EncodeNote, Format, Note, SharedForm};
 use crate::session::Reply;
 
 pub(crate) const TECHNIQUE: Technique = Technique {
@@ -44,7 +42,7 @@ fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
         wire_form: form.shared(),
         content_type: format!("{}; boundary={boundary}", form.content_type).into(),
         preface: |call, _| format!("--{}\r\n", call.hub.constants().boundary).into_bytes(),
-        encode_note: Arc::new(move |note| {
+        encode_note: EncodeNote::of_request(move |note| {
             let (json, after) = (note.json(), note_end(note));
             let field = note_field(note);
             let head = format!("Content-Type: application/json\r\n{field}: 1\r\nContent-Length: {}\r\n\r\n", json.len());

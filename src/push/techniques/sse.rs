@@ -22,12 +22,10 @@
 //! address as `lastEventId`, a second name of `last_event_id`. If a request has both, `lastEventId`
 //! counts, because it is newer.
 
-use std::sync::Arc;
-
 use crate::proto::Frame;
 use crate::proto::sse::Event;
 use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, StreamPlan, Technique};
-use crate::push::model::{Format, SharedForm};
+use crate::push::model::{EncodeNote, Format, Note, SharedForm};
 use crate::session::Reply;
 
 pub(crate) const TECHNIQUE: Technique = Technique {
@@ -62,13 +60,19 @@ fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
             let event = Event::without_data().retry(call.hub.config().retry);
             encode(&from.iter().fold(event, |event, id| event.id(id)))
         },
-        encode_note: Arc::new(move |note| {
-            let (json, reached) = (note.json(), note.reached().map(|id| id.to_string()));
-            let event = reached.iter().fold(Event::data(&json), |event, id| event.id(id));
-            Some(Frame::chunk(&encode(&if form.format == Format::Json { event } else { event.event(note.name()) })))
+        encode_note: EncodeNote::Plain(match form.format {
+            Format::Json => |note| Some(note_event(note, |event| event)),
+            Format::Raw => |note| Some(note_event(note, |event| event.event(note.name()))),
         }),
         limit_bytes: None,
     })
+}
+
+/// A note as an event, which gets a name from `name` if the format has names.
+fn note_event(note: Note<'_>, name: impl for<'a> Fn(Event<'a>) -> Event<'a>) -> Frame {
+    let (json, reached) = (note.json(), note.reached().map(|id| id.to_string()));
+    let event = reached.iter().fold(Event::data(&json), |event, id| event.id(id));
+    Frame::chunk(&encode(&name(event)))
 }
 
 fn encode(event: &Event<'_>) -> Vec<u8> {

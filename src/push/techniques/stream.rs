@@ -8,11 +8,9 @@
 //! `{"end":true}`. `pad` sends white space first, for readers that show nothing before
 //! the first one or two kilobytes. Choose it for programs and scripts that read lines.
 
-use std::sync::Arc;
-
 use crate::proto::Frame;
 use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, StreamPlan, Technique};
-use crate::push::model::{Format, Id, SharedForm};
+use crate::push::model::{EncodeNote, Format, Id, SharedForm};
 use crate::session::Reply;
 
 pub(crate) const TECHNIQUE: Technique = Technique {
@@ -48,7 +46,7 @@ fn plan(call: &Call<'_>) -> Result<StreamPlan, Rejection> {
         wire_form: form.shared(),
         content_type: form.content_type.into(),
         preface,
-        encode_note: Arc::new(|note| Some(Frame::chunk(format!("{}\n", note.json()).as_bytes()))),
+        encode_note: EncodeNote::Plain(|note| Some(Frame::chunk(format!("{}\n", note.json()).as_bytes()))),
         limit_bytes: Some(max_bytes(call)?),
     })
 }

@@ -58,12 +58,13 @@ fn connection(call: &Call<'_>) -> Result<(PushSocket, Option<FeedPlan>), Rejecti
     let target = call.topics.first();
     let may_publish = !target.ends_with(PRESENCE) && call.hub.allows(call.request, Access::Publish, target);
     // The close frame has the last word.
-    let encode_note: EncodeNote = match form.gap {
-        GapForm::InBand => Arc::new(|note| (!matches!(note, Note::End(_))).then(|| Frame::text(&note.json()))),
-        GapForm::HeadOnly | GapForm::Refused => Arc::new(|_| None),
+    let encode_note = match form.gap {
+        GapForm::InBand => EncodeNote::Plain(|note| (!matches!(note, Note::End(_))).then(|| Frame::text(&note.json()))),
+        GapForm::HeadOnly | GapForm::Refused => EncodeNote::Plain(|_| None),
     };
-    let subscription = Some(Box::new(call.subscription_after(missed, form.shared(), Arc::clone(&encode_note))));
-    let socket = PushSocket { hub: call.hub.clone(), target: Arc::clone(target), may_publish, subscription };
+    let subscription = Some(Box::new(call.subscription_after(missed, form.shared(), encode_note.clone())));
+    let target = call.hub.shared_name(target);
+    let socket = PushSocket { hub: call.hub.clone(), target, may_publish, subscription };
     Ok((socket, call.feed_plan(secret, form.shared(), encode_note)))
 }
 

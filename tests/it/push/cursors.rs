@@ -1,7 +1,7 @@
 //! Every kind of cursor has a defined answer, and never a silent partial replay.
 //!
 //! Covers: push::model::id, push::model::cursor, push::log::merge, push::model::replay
-//! Covers: push::hub::hub, push::hub::publish, push::hub::state, push::hub::subscribe
+//! Covers: push::hub::hub, push::hub::publish, push::hub::state, push::hub::subscribe, push::hub::subscribers, push::hub::roster, push::hub::room
 
 use pushlab::push::{Cursor, Hub, HubConfig, Id, Payload, PublishError, Topics};
 

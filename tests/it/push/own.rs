@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use pushlab::proto::Frame;
-use pushlab::push::{Call, Encoding, Endpoint, Hub, HubConfig, Mounted, Subscription, SubscriptionStatus, Technique, TopicMessage};
+use pushlab::push::{
+    Call, Cursor, Encoding, Endpoint, Hub, HubConfig, Mounted, Payload, Subscription, SubscriptionStatus, Technique, TopicMessage, Topics,
+};
 use pushlab::session::{Ending, Handler, Limits, Reply, Request, Response, Settings, SlowConsumer, Socket, WebSocketHandler};
 
 use super::slow::{publish_in_rounds, sequence};
@@ -262,4 +264,44 @@ fn topics_that_cannot_be_created() {
         assert!(connect(&world, target).bytes().starts_with(b"HTTP/1.1 503 "), "{target}");
     }
     assert_eq!(world.hub.stats().refused(503), 3);
+}
+
+/// A WebSocket that is subscribed to one topic twice.
+struct Twice(Subscription, Subscription);
+
+impl WebSocketHandler for Twice {
+    fn open(&mut self, socket: &mut Socket<'_>) {
+        for subscription in [&mut self.0, &mut self.1] {
+            assert_eq!(subscription.advance(socket), SubscriptionStatus::Subscribed);
+        }
+    }
+
+    fn message(&mut self, _: pushlab::Message<'_>, _: &mut Socket<'_>) {}
+}
+
+/// Two subscriptions of a connection are two: each sends its messages, and both end with the connection.
+#[test]
+fn two_subscriptions_of_one_connection() {
+    let hub = Hub::default();
+    let of_handler = hub.clone();
+    let mut rig = Rig::serving(move |_: &Request<'_>, reply: Reply<'_>| {
+        let subscribe = |topics| {
+            let topics = Topics::parse(topics, 9).expect("names");
+            of_handler.subscribe("twice", &topics, Cursor::New, TEXT).expect("there is room for the topics")
+        };
+        reply.upgrade(Twice(subscribe("a,b"), subscribe("b,c")));
+    });
+    rig.send(wire::upgrade("/"));
+    rig.text();
+    let subscribers = || ["a", "b", "c"].map(|topic| hub.info(topic).expect("a name").subscribers.sum());
+    assert_eq!(subscribers(), [1, 2, 1]);
+    for topic in ["a", "b", "c"] {
+        hub.publish(topic, Payload::text("x")).expect("a name");
+    }
+    rig.deliver();
+    let topics: Vec<_> =
+        rig.frames().iter().map(|(_, text)| String::from_utf8_lossy(text).split(' ').nth(1).unwrap_or_default().to_owned()).collect();
+    assert_eq!(topics, ["a", "b", "b", "c"]);
+    rig.eof();
+    assert_eq!(subscribers(), [0, 0, 0]);
 }

@@ -2,10 +2,10 @@
 //!
 //! Covers: session::link, session::stream, session::audience
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use pushlab::proto::Frame;
-use pushlab::session::{Audience, Ending, Feed, Reply, Request, Response, Settings, Stream, StreamSource};
+use pushlab::session::{Audience, Command, Destination, Ending, Feed, Reply, Request, Response, Settings, Stream, StreamSource};
 
 use super::app::Shelf;
 use super::rig::Rig;
@@ -32,7 +32,7 @@ fn expect_whole(rig: &mut Rig, text: &str) {
 
 #[test]
 fn in_the_handler() {
-    let begin: [fn(Stream<'_>, &Arc<Shelf>); 4] = [
+    let begin: [fn(Stream<'_>, &Arc<Shelf>); 5] = [
         |_, _| {},
         |mut stream, _| drop(stream.pusher()),
         |mut stream, _| {
@@ -40,6 +40,8 @@ fn in_the_handler() {
             drop([stream.pusher(), pusher.clone(), pusher]);
         },
         |mut stream, _| drop((stream.pusher(), stream)),
+        // It keeps no stream open.
+        |mut stream, _| assert!(stream.destination().is_some()),
     ];
     for begin in begin {
         let mut rig = streaming(begin);
@@ -171,4 +173,32 @@ fn a_websocket_goes_on() {
     drop(pushers);
     while rig.deliver() > 0 {}
     assert_eq!((rig.stats().websockets, rig.ending()), (1, None));
+}
+
+/// A stream that stays open ends when it is told to, whatever becomes of its pushers.
+#[test]
+fn what_stays_open() {
+    let begin: [fn(&mut Stream<'_>); 2] = [
+        |stream| stream.stay_open(),
+        |stream| {
+            drop(stream.pusher());
+            stream.stay_open();
+            drop(stream.pusher());
+        },
+    ];
+    for begin in begin {
+        let kept = Arc::new(Mutex::new(None));
+        let keep = Arc::clone(&kept);
+        let mut rig = streaming(move |mut stream, _| {
+            begin(&mut stream);
+            *keep.lock().expect("no panic") = stream.destination();
+        });
+        rig.send(get("/"));
+        while rig.deliver() > 0 {}
+        assert_eq!(rig.stats().streams, 1);
+        let Destination { post, address } = kept.lock().expect("no panic").take().expect("the response has a body");
+        post.post(address, Command::Send(Frame::chunk(b"sent")));
+        post.post(address, Command::Close(1_000));
+        expect_whole(&mut rig, "begun sent");
+    }
 }

@@ -1,10 +1,13 @@
 //! Carried values are dropped once, at the end of what carries them, whichever end that is.
 //!
-//! Covers: session::link, session::exchange
+//! Covers: session::link, session::exchange, session::carried
+
+use std::sync::Arc;
 
 use pushlab::proto::{CloseReason, Frame};
-use pushlab::session::{Limits, Response, Settings, SlowConsumer};
+use pushlab::session::{Command, Limits, Notices, Reply, Request, Response, Settings, SlowConsumer, Stream};
 
+use super::app::Shelf;
 use super::rig::Rig;
 use super::wire::{close_frame, get, text_frame, upgrade};
 
@@ -106,4 +109,77 @@ fn the_response_comes_before_the_drop() {
     rig.pass_secs(25);
     assert!(rig.out_len() > 0);
     assert_eq!(rig.shelf.alive(), 0, "what is dropped is told by the answer's end, not by its arrival");
+}
+
+/// Notes its name when it is dropped, and says it in the place of dropped messages.
+struct Named(&'static str, Arc<Shelf>);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        self.1.note(format!("{} is dropped", self.0));
+    }
+}
+
+impl Notices for Named {
+    fn dropped(&mut self, count: usize) -> Option<Frame> {
+        Some(Frame::chunk(format!("{count} for {}\n", self.0).as_bytes()))
+    }
+}
+
+fn streaming(begin: impl Fn(Stream<'_>, &Arc<Shelf>) + Send + Sync + 'static) -> Rig {
+    let shelf = Arc::new(Shelf::default());
+    let inner = Arc::clone(&shelf);
+    Rig::serving_with(Settings::default(), shelf, move |_: &Request<'_>, mut reply: Reply<'_>| {
+        reply.carry(Named("first", Arc::clone(&inner)));
+        begin(reply.stream(Response::text("begun\n")), &inner);
+    })
+}
+
+#[test]
+fn the_oldest_goes_first() {
+    let mut rig = streaming(|mut stream, shelf| {
+        for name in ["second", "third"] {
+            stream.carry(Named(name, Arc::clone(shelf)));
+        }
+    });
+    rig.send(get("/"));
+    assert_eq!(rig.shelf.calls(), ["first is dropped", "second is dropped", "third is dropped"]);
+}
+
+/// Later notices replace earlier ones, except those that are carried.
+#[test]
+fn notices_are_values_too() {
+    let mut rig = streaming(|mut stream, shelf| {
+        let named = |name| Named(name, Arc::clone(shelf));
+        stream.notices(named("replaced"));
+        stream.carry(named("silent"));
+        stream.carry_notices(named("carried"));
+        assert_eq!(shelf.calls(), ["replaced is dropped"]);
+        stream.carry_notices(named("also carried"));
+        stream.notices(named("last"));
+        shelf.keep_pusher(stream.pusher());
+    });
+    rig.send(get("/"));
+    rig.apply(rig.last_serial(), Command::Lost(3));
+    assert!(rig.answer().text().ends_with("3 for last\n"));
+    assert!(rig.shelf.calls().is_empty(), "all are there");
+    rig.shelf.take_pushers();
+    while rig.deliver() > 0 {}
+    let names = ["first", "silent", "carried", "also carried", "last"];
+    assert_eq!(rig.shelf.calls(), names.map(|name| format!("{name} is dropped")));
+}
+
+/// So many values would overflow the stack if each of them dropped the one before it.
+#[test]
+fn very_many() {
+    let mut rig = streaming(|mut stream, shelf| {
+        for _ in 0..200_000 {
+            stream.carry(shelf.token());
+        }
+        shelf.keep_pusher(stream.pusher());
+    });
+    rig.send(get("/"));
+    assert_eq!(rig.shelf.alive(), 200_000);
+    rig.eof();
+    assert_eq!(rig.shelf.alive(), 0);
 }
