@@ -63,6 +63,10 @@ impl<T: Notices> Value for SpeakingToTheEnd<T> {
 }
 
 impl Carried {
+    pub(super) const fn is_empty(&self) -> bool {
+        matches!(self, Self::Several(None))
+    }
+
     /// Adds a value.
     pub(super) fn add(&mut self, value: impl Send + 'static) {
         self.push(Box::new(Silent(value)));

@@ -28,31 +28,34 @@ impl Session {
     /// another thread, or in a layer of the transport.
     #[inline]
     pub(super) fn output_waits(&self, out: &Outbox) -> bool {
-        !out.is_empty() || out.is_lent() || self.need == Need::Write
+        !out.is_empty() || out.is_lent() || self.rare.need() == Need::Write
     }
 
     /// Whether the transport has taken no output for the whole write time-out. One more write
     /// decides.
     pub fn is_stalled(&self, now: Instant) -> bool {
-        self.stalled_until.as_ref().is_some_and(|until| **until <= now)
+        self.rare.stalled_until().is_some_and(|until| until <= now)
     }
 
     /// When [`timed_out`](Self::timed_out) must be called. There is no deadline while the session
     /// waits for the read that follows a deadline.
     #[inline(always)]
     pub fn deadline(&self) -> Option<Instant> {
-        let phase = if self.overdue.is_some() { None } else { self.phase_deadline() };
-        match (phase, &self.stalled_until) {
+        if self.rare.is_empty() {
+            return self.phase_deadline();
+        }
+        let phase = if self.rare.overdue().is_some() { None } else { self.phase_deadline() };
+        match (phase, self.rare.stalled_until()) {
             (phase, None) => phase,
-            (None, Some(stalled)) => Some(**stalled),
-            (Some(phase), Some(stalled)) => Some(phase.min(**stalled)),
+            (None, stalled) => stalled,
+            (Some(phase), Some(stalled)) => Some(phase.min(stalled)),
         }
     }
 
     /// When a read that waits must return: at the [`deadline`](Self::deadline), or at once if a
     /// deadline has passed.
     pub fn read_deadline(&self) -> Option<Instant> {
-        if self.overdue.is_some() { self.phase_deadline() } else { self.deadline() }
+        if self.rare.overdue().is_some() { self.phase_deadline() } else { self.deadline() }
     }
 
     #[inline(always)]

@@ -30,7 +30,7 @@ impl Session {
         if let Phase::Over(over) = &mut self.phase {
             over.ending = Ending::Abort;
         }
-        self.stalled_until = None;
+        self.rare.calm(|rare| rare.stalled_until = None);
     }
 
     /// The driver has closed the transport. The reason counts only if the session was not over
@@ -39,7 +39,7 @@ impl Session {
         self.end(Ending::Abort, reason, cx);
         if let Phase::Over(over) = &self.phase {
             self.phase = Phase::Closed(over.reason);
-            self.stalled_until = None;
+            self.rare.calm(|rare| rare.stalled_until = None);
             cx.stats.open.subtract(1);
         }
     }
@@ -72,8 +72,8 @@ impl Session {
     pub(super) fn bound_last_word(&mut self, cx: &Context<'_>) {
         if self.is_telling_slow() {
             let until = cx.now.instant() + cx.settings.limits.close_timeout;
-            let stalled = self.stalled_until.get_or_insert_with(|| Box::new(until));
-            **stalled = until.min(**stalled);
+            let stalled = self.rare.facts().stalled_until.get_or_insert(until);
+            *stalled = until.min(*stalled);
         }
     }
 
@@ -90,7 +90,7 @@ impl Session {
     #[cold]
     pub(super) fn note_taken(&mut self, is_all: bool) {
         if is_all || !self.is_telling_slow() {
-            self.stalled_until = None;
+            self.rare.calm(|rare| rare.stalled_until = None);
         }
     }
 }

@@ -7,9 +7,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::link::{Carrier, Link};
+use super::carried::Carried;
+use super::link::Serial;
 use super::stream::Streaming;
-use super::{HoldAnswers, WebSocketHandler};
+use super::{HoldAnswers, LastWord, WebSocketHandler};
 use crate::proto::ws::Agreement;
 
 /// The state of the current request.
@@ -30,7 +31,7 @@ pub(super) enum Exchange {
     Idle,
     Partial(Box<Partial>),
     Held(Box<Hold>),
-    Stream(Box<Streaming>),
+    Stream(Streaming),
 }
 
 /// A request whose body is still arriving.
@@ -43,7 +44,8 @@ pub(super) struct Partial {
 
 /// A request that is answered later.
 pub(super) struct Hold {
-    pub(super) carrier: Carrier,
+    pub(super) serial: Serial,
+    pub(super) carried: Carried,
     /// `None` for a time that the clock cannot represent.
     pub(super) until: Option<Instant>,
     /// The answers that do not come from the handle.
@@ -57,7 +59,7 @@ pub(super) enum Handling {
     /// The response is whole.
     Answered,
     Held(Box<Hold>),
-    Stream(Box<Streaming>),
+    Stream(Streaming),
     Upgraded(Box<Upgraded>),
 }
 
@@ -77,18 +79,23 @@ pub(super) struct Upgraded {
     pub(super) handler: Box<dyn WebSocketHandler>,
     pub(super) protocol: Option<&'static str>,
     pub(super) deflate: Option<Agreement>,
-    pub(super) link: Link,
+    pub(super) carried: Carried,
+    /// The last word of a server that ends the connection already.
+    pub(super) last_word: Option<LastWord>,
 }
 
 #[cfg(all(test, target_pointer_width = "64"))]
 mod tests {
     use super::*;
+    use crate::session::link::Link;
+    use crate::session::stream::Parts;
 
     /// The memory of a connection that waits, without what its handles and its driver have.
     #[test]
     fn what_waits_is_small() {
         assert!(size_of::<Hold>() <= 56, "{}", size_of::<Hold>());
-        assert!(size_of::<Streaming>() <= 88, "{}", size_of::<Streaming>());
-        assert!(size_of::<Link>() <= 32, "{}", size_of::<Link>());
+        assert!(size_of::<Exchange>() <= 16, "{}", size_of::<Exchange>());
+        assert!(size_of::<Parts>() <= 56, "{}", size_of::<Parts>());
+        assert!(size_of::<Link>() <= 16, "{}", size_of::<Link>());
     }
 }

@@ -17,7 +17,7 @@ use super::forwarded::Forwarded;
 use super::last_word::Leaving;
 use super::progress::{Ending, Progress};
 use super::reply::{answer, answer_shared};
-use super::stream::{self, Streaming};
+use super::stream::{self, Parts};
 use super::{
     Burst, Command, Context, HalfClose, Origin, Outcome, Reply, Request, Response, Settings, Surroundings, is_allowed_host,
     normalized_path, websocket,
@@ -163,9 +163,7 @@ impl Http {
                 }
             }
             Handling::Upgraded(mut upgraded) => {
-                if let Some(word) = self.leaving_word() {
-                    upgraded.link.ask_end_with(|| word.into());
-                }
+                upgraded.last_word = self.leaving_word();
                 return Progress::Upgrade(upgraded);
             }
         }
@@ -207,9 +205,9 @@ impl Http {
         if !stream.link.is_addressed(serial) || stream.link.is_ending() || frame.payload_len() == 0 {
             return None;
         }
-        stream.put_off_heartbeat(cx.now, cx.settings);
-        let Streaming { link, left_bytes, .. } = &mut **stream;
         let conn = &mut self.conn;
+        stream.put_off_heartbeat(conn, cx.now, cx.settings);
+        let Parts { link, left_bytes, .. } = &mut *stream.parts;
         let outcome = link.send_or_queue(frame, out, cx, |frame, out| send_within_limit(conn, left_bytes, frame, out, cx));
         stream.end_if_enough();
         Some(outcome)
@@ -219,7 +217,7 @@ impl Http {
     #[inline(always)]
     pub(super) fn takes_burst(&mut self, serial: u64, burst: &Burst<'_>, now: &Now, settings: &Settings) -> bool {
         let Exchange::Stream(stream) = &mut self.exchange else { return false };
-        let Streaming { link, left_bytes, .. } = &mut **stream;
+        let Parts { link, left_bytes, .. } = &mut *stream.parts;
         let is_free = link.is_addressed(serial) && link.is_at_rest();
         if !is_free || !burst.is_chunks() || !self.conn.is_chunking() {
             return false;
@@ -229,20 +227,21 @@ impl Http {
             return false;
         }
         *left_bytes -= burst.payload_bytes() as u64;
-        stream.put_off_heartbeat(now, settings);
+        stream.put_off_heartbeat(&mut self.conn, now, settings);
         true
     }
 
     /// Carries out a command other than a message.
     pub(super) fn carry_out(&mut self, serial: u64, command: Command, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         match (&mut self.exchange, command) {
-            (Exchange::Held(hold), Command::Release(response)) if hold.carrier.is_addressed(serial) => {
+            (Exchange::Held(hold), Command::Release(response)) if hold.serial.is(serial) => {
                 let response = response.unwrap_or_else(|| Arc::new(Response::status(500)));
                 self.release(response, out, cx)
             }
             (Exchange::Stream(stream), Command::Lost(count)) if stream.link.is_addressed(serial) => {
-                let (conn, Streaming { link, left_bytes, .. }) = (&mut self.conn, &mut **stream);
-                let outcome = link.report_lost(count, out, cx, |frame, out| send_within_limit(conn, left_bytes, frame, out, cx));
+                let (conn, Parts { link, left_bytes, carried, .. }) = (&mut self.conn, &mut *stream.parts);
+                let outcome =
+                    link.report_lost(count, carried.notices(), out, cx, |frame, out| send_within_limit(conn, left_bytes, frame, out, cx));
                 stream.end_if_enough();
                 if outcome == Outcome::Refused { self.end_slow(out, cx) } else { Progress::Wait }
             }
@@ -280,8 +279,8 @@ impl Http {
             if stream.is_at_rest() {
                 return Progress::Wait;
             }
-            let (conn, Streaming { link, left_bytes, .. }) = (&mut self.conn, &mut **stream);
-            link.send_queued(out, cx, |frame, out| send_within_limit(conn, left_bytes, frame, out, cx));
+            let (conn, Parts { link, left_bytes, carried, .. }) = (&mut self.conn, &mut *stream.parts);
+            link.send_queued(|| carried.notices(), out, cx, |frame, out| send_within_limit(conn, left_bytes, frame, out, cx));
             stream.end_if_enough();
         }
         self.feed(out, cx)
@@ -291,10 +290,10 @@ impl Http {
     #[inline(always)]
     fn feed(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         if let Exchange::Stream(stream) = &mut self.exchange {
-            if stream.source.is_some() && stream::feed(&mut self.conn, stream, out, cx).is_err() {
+            if stream.link.has_source() && stream::feed(&mut self.conn, stream, out, cx).is_err() {
                 return self.end_after_panic(cx);
             }
-            if stream.source.is_none() {
+            if !stream.link.has_source() {
                 stream.leave_to_pushers();
             }
         }
@@ -332,14 +331,14 @@ impl Http {
                 self.release(answer, out, cx)
             }
             Exchange::Stream(stream) => {
-                if let (Some(heartbeat), Some(every)) = (&mut stream.heartbeat, cx.settings.limits.heartbeat)
-                    && heartbeat.due <= now
+                if let (Some(heartbeat), Some(every)) = (stream.heartbeat, cx.settings.limits.heartbeat)
+                    && self.conn.response_alarm() <= now
                 {
-                    heartbeat.due = now + every;
+                    self.conn.set_response_alarm(now + every);
                     // Output that waits is itself a sign of life. A slow reader must not collect
                     // heartbeats.
                     if out.is_empty() {
-                        self.conn.send_body(heartbeat.bytes, out).expect("a live stream takes body bytes");
+                        self.conn.send_body(heartbeat, out).expect("a live stream takes body bytes");
                     }
                 }
                 Progress::Wait
@@ -352,7 +351,7 @@ impl Http {
         match &self.exchange {
             Exchange::Idle | Exchange::Partial(_) => self.conn.deadline(),
             Exchange::Held(hold) => hold.until,
-            Exchange::Stream(stream) => stream.heartbeat.map(|heartbeat| heartbeat.due),
+            Exchange::Stream(stream) => stream.heartbeat.map(|_| self.conn.response_alarm()),
         }
     }
 
@@ -366,7 +365,7 @@ impl Http {
     pub(super) fn serial(&self) -> Option<u64> {
         match &self.exchange {
             Exchange::Idle | Exchange::Partial(_) => None,
-            Exchange::Held(hold) => hold.carrier.serial(),
+            Exchange::Held(hold) => hold.serial.get(),
             Exchange::Stream(stream) => stream.link.serial(),
         }
     }
@@ -378,7 +377,7 @@ impl Http {
             Exchange::Held(mut hold) => {
                 cx.stats.held.subtract(1);
                 self.ended_handle = true;
-                hold.carrier.let_go(cx);
+                hold.carried.let_go(cx);
             }
             Exchange::Stream(mut stream) => {
                 cx.stats.streams.subtract(1);

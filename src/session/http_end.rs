@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::exchange::Exchange;
 use super::http::{Http, ending_while_idle};
 use super::last_word::Leaving;
+use super::link::encode_last_word;
 use super::progress::{Ending, Progress};
 use super::stream::StreamKind;
 use super::{LastWord, Response, Surroundings};
@@ -58,7 +59,7 @@ impl Http {
             let retry = format!("retry: {come_back_ms}\n\n");
             self.conn.send_body(retry.as_bytes(), out).expect("a live stream takes body bytes");
         }
-        let Some(frame) = stream.link.encode_last_word(word, cx) else { return false };
+        let Some(frame) = encode_last_word(word, stream.carried.notices(), cx) else { return false };
         cx.stats.messages_out.add(1);
         self.conn.send_frame(&frame, out).expect("a live stream takes body bytes");
         true

@@ -27,7 +27,7 @@ impl Session {
     pub fn secured(&mut self, tls: Box<TlsInfo>, cx: &Context<'_>) {
         if let Phase::Securing(_) = self.phase {
             cx.stats.tls_handshakes.add(1);
-            self.tls = Some(tls);
+            self.rare.facts().tls = Some(tls);
             self.phase = Phase::Http(Http::new(Scheme::Https, cx));
         }
     }
@@ -35,8 +35,8 @@ impl Session {
     /// The layer below has used this number of bytes for itself. They count as input of a peer that
     /// is late. If the system has reported the peer's end, reading goes on until a read finds the
     /// end.
-    pub const fn layer_read(&mut self, bytes: usize) {
-        if let Some(overdue) = &mut self.overdue {
+    pub fn layer_read(&mut self, bytes: usize) {
+        if let Some(overdue) = self.rare.overdue_mut() {
             overdue.bytes = overdue.bytes.saturating_add(bytes as u32);
         }
         if let Some(PeerEnd::Reported | PeerEnd::Failed) = self.peer_end {

@@ -1,65 +1,55 @@
 //! The session's side of the handles.
 //!
-//! Owns what a hold, a stream and a WebSocket have in common: their address and the values that the
-//! connection carries. Owns what a stream and a WebSocket have beyond that: the messages that wait,
-//! and an end that was asked for. Leaves the handles to `handles`, the policy of a full queue to
-//! `backlog`, and the words of an end to `last_word`.
+//! Owns what a hold, a stream and a WebSocket have in common: their address. Owns what a stream and a
+//! WebSocket have beyond that: the messages that wait, and an end that was asked for. Leaves the
+//! handles to `handles`, the policy of a full queue to `backlog`, the words of an end to `last_word`,
+//! and the values of the application to `carried`.
 
 use std::sync::Arc;
 
-use super::carried::Carried;
 use super::{Address, Backlog, Destination, LastWord, Notices, Outcome, Post, Pusher, Surroundings};
 use crate::proto::{Frame, Outbox};
 
-/// The address of a hold, a stream or a WebSocket, and the values that the connection carries for
-/// it.
+/// The number by which a hold, a stream or a WebSocket is addressed.
 #[derive(Default)]
-pub(super) struct Carrier {
+pub(super) struct Serial(
     /// 0 until the first handle is given out.
-    serial: u64,
-    carried: Carried,
-}
+    u64,
+);
 
-impl Carrier {
-    pub(super) fn new(carried: Carried) -> Self {
-        Self { serial: 0, carried }
-    }
-
+impl Serial {
     /// The address. The first call issues the serial.
     pub(super) fn target(&mut self, cx: &Surroundings<'_>) -> (Arc<dyn Post>, Address) {
-        if self.serial == 0 {
-            self.serial = cx.remote.issue_serial();
+        if self.0 == 0 {
+            self.0 = cx.remote.issue_serial();
         }
-        (cx.remote.post(), Address { slot: cx.remote.slot(), serial: self.serial })
+        (cx.remote.post(), Address { slot: cx.remote.slot(), serial: self.0 })
     }
 
-    /// Drops the carried values. A panic in one destructor does not prevent the others.
-    pub(super) fn let_go(&mut self, cx: &Surroundings<'_>) {
-        self.carried.let_go(cx);
-    }
-
-    pub(super) const fn is_addressed(&self, serial: u64) -> bool {
-        serial != 0 && self.serial == serial
+    #[inline]
+    pub(super) const fn is(&self, serial: u64) -> bool {
+        serial != 0 && self.0 == serial
     }
 
     /// The serial, once it was issued.
-    pub(super) fn serial(&self) -> Option<u64> {
-        (self.serial > 0).then_some(self.serial)
+    pub(super) fn get(&self) -> Option<u64> {
+        (self.0 > 0).then_some(self.0)
     }
 }
 
 /// The session's side of the handles of a stream or a WebSocket.
-#[derive(Default)]
-pub(super) struct Link {
-    carrier: Carrier,
+///
+/// `S` is the source of a stream. A link keeps it where nearly no link has anything.
+pub(super) struct Link<S = ()> {
+    serial: Serial,
     /// `None` while the link is at rest: a reader keeps up, and its end was not asked for. So the
     /// link of an idle connection has 16 bytes less, and a delivery looks here alone.
-    unrest: Option<Box<Unrest>>,
+    unrest: Option<Box<Unrest<S>>>,
 }
 
 /// What few links have at a time.
-#[derive(Default)]
-struct Unrest {
+struct Unrest<S> {
+    source: Option<S>,
     /// A pusher of a stream's own, kept while the view or the source can still make more pushers.
     own_pusher: Option<Pusher>,
     backlog: Option<Backlog>,
@@ -67,20 +57,28 @@ struct Unrest {
     last_word: Option<Arc<LastWord>>,
 }
 
-impl Unrest {
-    const fn is_over(&self) -> bool {
-        self.own_pusher.is_none() && self.backlog.is_none() && self.last_word.is_none()
+impl<S> Default for Link<S> {
+    fn default() -> Self {
+        Self { serial: Serial::default(), unrest: None }
     }
 }
 
-impl Link {
-    pub(super) fn new(carried: Carried) -> Self {
-        Self { carrier: Carrier::new(carried), ..Self::default() }
+impl<S> Default for Unrest<S> {
+    fn default() -> Self {
+        Self { source: None, own_pusher: None, backlog: None, last_word: None }
     }
+}
 
+impl<S> Unrest<S> {
+    const fn is_over(&self) -> bool {
+        self.source.is_none() && self.own_pusher.is_none() && self.backlog.is_none() && self.last_word.is_none()
+    }
+}
+
+impl<S> Link<S> {
     /// Makes a pusher whose end does not end the destination.
     pub(super) fn pusher(&mut self, cx: &Surroundings<'_>) -> Pusher {
-        let (post, address) = self.carrier.target(cx);
+        let (post, address) = self.serial.target(cx);
         Pusher::new(post, address)
     }
 
@@ -89,13 +87,13 @@ impl Link {
         if let Some(pusher) = self.unrest.as_ref().and_then(|unrest| unrest.own_pusher.as_ref()) {
             return pusher.clone();
         }
-        let (post, address) = self.carrier.target(cx);
+        let (post, address) = self.serial.target(cx);
         self.unrest.get_or_insert_default().own_pusher.insert(Pusher::of_stream(post, address)).clone()
     }
 
     /// Where the connection takes commands.
     pub(super) fn destination(&mut self, cx: &Surroundings<'_>) -> Destination {
-        let (post, address) = self.carrier.target(cx);
+        let (post, address) = self.serial.target(cx);
         Destination { post, address }
     }
 
@@ -105,32 +103,43 @@ impl Link {
     }
 
     /// Changes what makes the unrest, and frees its memory if nothing is left.
-    fn calm(&mut self, change: impl FnOnce(&mut Unrest)) {
+    fn calm(&mut self, change: impl FnOnce(&mut Unrest<S>)) {
         if let Some(unrest) = &mut self.unrest {
             change(unrest);
             self.unrest.take_if(|unrest| unrest.is_over());
         }
     }
 
-    pub(super) fn carry(&mut self, value: impl Send + 'static) {
-        self.carrier.carried.add(value);
-    }
-
-    /// Ends the link and drops the carried values.
-    pub(super) fn let_go(&mut self, cx: &Surroundings<'_>) {
-        self.carrier.let_go(cx);
-    }
-
+    #[inline]
     pub(super) const fn is_addressed(&self, serial: u64) -> bool {
-        self.carrier.is_addressed(serial)
+        self.serial.is(serial)
     }
 
     /// The serial, once it was issued.
     pub(super) fn serial(&self) -> Option<u64> {
-        self.carrier.serial()
+        self.serial.get()
     }
 
-    /// Whether no message waits, the end was not asked for, and the link keeps no pusher.
+    /// Whether the link keeps a source.
+    #[inline]
+    pub(super) const fn has_source(&self) -> bool {
+        match &self.unrest {
+            Some(unrest) => unrest.source.is_some(),
+            None => false,
+        }
+    }
+
+    pub(super) fn set_source(&mut self, source: S) {
+        self.unrest.get_or_insert_default().source = Some(source);
+    }
+
+    pub(super) fn take_source(&mut self) -> Option<S> {
+        let mut source = None;
+        self.calm(|unrest| source = unrest.source.take());
+        source
+    }
+
+    /// Whether no message waits, the end was not asked for, and the link keeps no source and no pusher.
     #[inline]
     pub(super) const fn is_calm(&self) -> bool {
         self.unrest.is_none()
@@ -166,15 +175,6 @@ impl Link {
     /// Asks for the end of a stream that has said everything.
     pub(super) fn ask_end(&mut self) {
         self.ask_end_with(LastWord::normal);
-    }
-
-    /// The last word in the form of the application. `None` if the application has no form for it,
-    /// or if the end has no words.
-    pub(super) fn encode_last_word(&mut self, word: &LastWord, cx: &Surroundings<'_>) -> Option<Frame> {
-        let notices = self.carrier.carried.notices().filter(|_| word.has_words())?;
-        let mut frame = None;
-        cx.contain(|| frame = notices.last_word(word));
-        frame
     }
 
     /// Drops the messages that wait: the policy ends the connection, and its client comes back with
@@ -219,26 +219,16 @@ impl Link {
         outcome
     }
 
-    /// Sets what the application says in the place of messages.
-    pub(super) fn set_notices(&mut self, notices: impl Notices) {
-        self.carrier.carried.set_notices(notices);
-    }
-
-    /// As [`set_notices`](Self::set_notices), for notices that are kept until the end even if others
-    /// are set later.
-    pub(super) fn carry_notices(&mut self, notices: impl Notices) {
-        self.carrier.carried.add_notices(notices);
-    }
-
     /// Reports messages that were dropped before they reached the session.
     pub(super) fn report_lost(
         &mut self,
         count: usize,
+        notices: Option<&mut dyn Notices>,
         out: &mut Outbox,
         cx: &Surroundings<'_>,
         send: impl FnOnce(&Frame, &mut Outbox),
     ) -> Outcome {
-        match in_place_of(count, &mut self.carrier.carried, cx) {
+        match in_place_of(count, notices, cx) {
             Some(frame) => self.send_or_queue(&frame, out, cx, send),
             None => Outcome::Sent,
         }
@@ -246,16 +236,24 @@ impl Link {
 
     /// Sends the frames that wait while the output has room. Returns whether this emptied the
     /// backlog.
-    pub(super) fn send_queued(&mut self, out: &mut Outbox, cx: &Surroundings<'_>, mut send: impl FnMut(&Frame, &mut Outbox)) -> bool {
+    pub(super) fn send_queued<'n>(
+        &mut self,
+        notices: impl FnOnce() -> Option<&'n mut dyn Notices>,
+        out: &mut Outbox,
+        cx: &Surroundings<'_>,
+        mut send: impl FnMut(&Frame, &mut Outbox),
+    ) -> bool {
         let Some(backlog) = self.unrest.as_mut().and_then(|unrest| unrest.backlog.as_mut()) else { return false };
         // The report of dropped messages is sent in their place, which is before the oldest frame.
-        while out.len() < cx.settings.limits.output_bytes {
+        if out.len() < cx.settings.limits.output_bytes {
             let lost = backlog.take_lost();
             if lost > 0
-                && let Some(frame) = in_place_of(lost, &mut self.carrier.carried, cx)
+                && let Some(frame) = in_place_of(lost, notices(), cx)
             {
                 send(&frame, out);
             }
+        }
+        while out.len() < cx.settings.limits.output_bytes {
             let Some(frame) = backlog.dequeue() else {
                 self.drop_backlog();
                 return true;
@@ -267,10 +265,19 @@ impl Link {
 }
 
 /// Asks the application for a frame in place of dropped messages.
-fn in_place_of(count: usize, carried: &mut Carried, cx: &Surroundings<'_>) -> Option<Frame> {
+fn in_place_of(count: usize, notices: Option<&mut dyn Notices>, cx: &Surroundings<'_>) -> Option<Frame> {
     let mut frame = None;
-    if let Some(notices) = carried.notices() {
+    if let Some(notices) = notices {
         cx.contain(|| frame = notices.dropped(count));
     }
+    frame
+}
+
+/// The last word in the form of the application. `None` if the application has no form for it, or if
+/// the end has no words.
+pub(super) fn encode_last_word(word: &LastWord, notices: Option<&mut dyn Notices>, cx: &Surroundings<'_>) -> Option<Frame> {
+    let notices = notices.filter(|_| word.has_words())?;
+    let mut frame = None;
+    cx.contain(|| frame = notices.last_word(word));
     frame
 }

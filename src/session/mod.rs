@@ -30,7 +30,8 @@
 //!   `socket`, `closures`;
 //! - one request and its answer: `exchange`, `progress`, `reply`, `handler`, `context`;
 //! - the phases of a connection: `websocket`, `http`, `http_end`;
-//! - the connection: `session`, `ending`, `layer`, `next`, `deliver`, `deadlines`.
+//! - the connection: `session`, `ending`, `layer`, `next`, `deliver`, `deadlines`;
+//! - what few connections have: `rare`.
 
 mod audience;
 mod authority;
@@ -63,6 +64,7 @@ mod outcome;
 mod peer;
 mod post;
 mod progress;
+mod rare;
 mod reply;
 mod request;
 mod response;

@@ -6,7 +6,8 @@
 
 use super::contract::{Io, Mode, Need, Next, PeerEnd};
 use super::progress::{Ending, Progress};
-use super::session::{Over, Overdue, Phase, Session};
+use super::rare::Overdue;
+use super::session::{Over, Phase, Session};
 use super::{Context, HalfClose};
 use crate::proto::{CloseReason, Outbox};
 
@@ -22,7 +23,7 @@ impl Session {
     /// is [lent](Outbox::lend) to another thread, the session does not ask for a write.
     #[inline(always)]
     pub fn next(&mut self, io: Io, out: &mut Outbox, cx: &Context<'_>) -> Next {
-        self.need = io.need;
+        self.rare.set_need(io.need);
         if self.is_special()
             && let Some(next) = self.next_if_special(io, out, cx)
         {
@@ -46,8 +47,8 @@ impl Session {
 
     /// Whether [`next`](Self::next) has more to look at than input and output.
     #[inline(always)]
-    const fn is_special(&self) -> bool {
-        self.peer_end.is_some() || self.overdue.is_some() || self.is_over()
+    fn is_special(&self) -> bool {
+        self.peer_end.is_some() || self.rare.overdue().is_some() || self.is_over()
     }
 
     #[cold]
@@ -138,9 +139,9 @@ impl Session {
 
     /// Ends a peer whose deadline has passed, once its transport was read to the end.
     fn notice_overdue(&mut self, out: &mut Outbox, cx: &Context<'_>) {
-        let Some(Overdue { bytes, is_read }) = self.overdue else { return };
+        let Some(Overdue { bytes, is_read }) = self.rare.overdue() else { return };
         if !self.is_overdue(out, cx.now.instant()) {
-            self.overdue = None;
+            self.rare.calm(|rare| rare.overdue = None);
             return;
         }
         let wanted = self.wanted_bytes(out.len(), cx);
@@ -148,7 +149,7 @@ impl Session {
         // peer.
         let has_been_read = self.peer_end == Some(PeerEnd::Read) || wanted > 0 && is_read && !self.unread;
         if has_been_read || bytes >= OVERDUE_BYTES_MAX {
-            self.overdue = None;
+            self.rare.calm(|rare| rare.overdue = None);
             self.handle_timeout(out, cx);
         }
     }
@@ -171,7 +172,7 @@ impl Session {
             Mode::AtOnce => self.unread,
             Mode::Waiting => self.peer_end != Some(PeerEnd::Read),
         };
-        if can_read && let Some(overdue) = &mut self.overdue {
+        if can_read && let Some(overdue) = self.rare.overdue_mut() {
             overdue.is_read = true;
         }
         can_read

@@ -12,8 +12,8 @@ use std::time::Duration;
 use super::carried::Carried;
 use super::exchange::{Handling, Hold, Upgraded};
 use super::forwarded::Forwarded;
-use super::link::{Carrier, Link};
-use super::stream::{Heartbeat, Stream, StreamKind, Streaming};
+use super::link::Serial;
+use super::stream::{Stream, StreamKind, Streaming};
 use super::{Held, HoldAnswers, Origin, Response, Surroundings, WebSocketHandler};
 use crate::proto::http1::{BodySize, Conn, Head, Method, ResponseHead};
 use crate::proto::ws::Deflate;
@@ -125,11 +125,11 @@ impl<'a> Reply<'a> {
     /// As [`hold`](Self::hold), and the application also says how it answers when the server ends the
     /// hold on purpose. [`HoldAnswers`] has an example.
     pub fn hold_with(self, wait: Duration, answers: Arc<dyn HoldAnswers>) -> Held {
-        let mut carrier = Carrier::new(self.carried);
-        let (post, address) = carrier.target(self.cx);
+        let mut serial = Serial::default();
+        let (post, address) = serial.target(self.cx);
         let until = self.cx.now.instant().checked_add(wait);
         self.cx.stats.held.add(1);
-        *self.handling = Handling::Held(Box::new(Hold { carrier, until, answers }));
+        *self.handling = Handling::Held(Box::new(Hold { serial, carried: self.carried, until, answers }));
         Held::new(post, address)
     }
 
@@ -152,12 +152,11 @@ impl<'a> Reply<'a> {
     /// `response`.
     pub fn event_stream_with(self, response: Response) -> Stream<'a> {
         let response = response.unbuffered();
-        let heartbeat = self.cx.settings.limits.heartbeat.map(|every| Heartbeat { bytes: b":\n\n", due: self.cx.now.instant() + every });
-        self.begin_stream(response, heartbeat, StreamKind::Events)
+        self.begin_stream(response, Some(b":\n\n"), StreamKind::Events)
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "a response is spent, however it goes out")]
-    fn begin_stream(self, response: Response, heartbeat: Option<Heartbeat>, kind: StreamKind) -> Stream<'a> {
+    fn begin_stream(self, response: Response, heartbeat: Option<&'static [u8]>, kind: StreamKind) -> Stream<'a> {
         let Self { conn, out, handling, head, carried, cx, .. } = self;
         let begun = match response.fault() {
             None => conn.send_head(cx.now, &response.head(), BodySize::Stream, out),
@@ -175,11 +174,12 @@ impl<'a> Reply<'a> {
             return Stream::ended(conn, out, cx);
         }
         cx.stats.streams.add(1);
-        let (link, left_bytes) = (Link::new(carried), Streaming::UNLIMITED);
-        let streaming = Streaming { link, source: None, heartbeat, left_bytes, kind, has_pusher: false, stays_open: false };
-        *handling = Handling::Stream(Box::new(streaming));
+        *handling = Handling::Stream(Streaming::new(kind, carried));
         let Handling::Stream(state) = handling else { unreachable!("it was set in the line above") };
         let mut stream = Stream::live(conn, out, state, cx);
+        if let Some(bytes) = heartbeat {
+            stream.heartbeat(bytes);
+        }
         stream.send(response.body().as_bytes());
         stream
     }
@@ -204,8 +204,8 @@ impl<'a> Reply<'a> {
         let mut fields = Vec::with_capacity(96);
         accept.fields(&mut fields);
         if self.conn.send_switching_protocols(self.cx.now, &fields, self.out).is_ok() {
-            let link = Link::new(self.carried);
-            let upgraded = Upgraded { handler: Box::new(handler), protocol: accept.protocol, deflate: accept.deflate, link };
+            let (protocol, deflate) = (accept.protocol, accept.deflate);
+            let upgraded = Upgraded { handler: Box::new(handler), protocol, deflate, carried: self.carried, last_word: None };
             *self.handling = Handling::Upgraded(Box::new(upgraded));
         }
     }

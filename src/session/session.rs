@@ -8,11 +8,12 @@
 
 use std::time::Instant;
 
-use super::caller::{Caller, TlsInfo};
+use super::caller::Caller;
 use super::contract::{Need, PeerEnd, Ready, Sent};
 use super::http::Http;
 use super::peer::KeptPeer;
 use super::progress::{Ending, Progress, Steps};
+use super::rare::{Overdue, Rare};
 use super::websocket::WebSocket;
 use super::{Context, Peer};
 use crate::proto::http1::Scheme;
@@ -125,8 +126,7 @@ use crate::proto::{CloseReason, Outbox, RemoteError};
 pub struct Session {
     pub(super) phase: Phase,
     peer: KeptPeer,
-    /// A box, because most connections have none.
-    pub(super) tls: Option<Box<TlsInfo>>,
+    pub(super) rare: Rare,
     pub(super) peer_end: Option<PeerEnd>,
     /// Bytes of input that the driver keeps, because the session has not used them.
     pub(super) unused: u32,
@@ -136,18 +136,13 @@ pub struct Session {
     pub(super) unread: bool,
     /// The transport may take output.
     pub(super) writable: bool,
-    /// When to give up a peer that takes no output. A box, because few peers are that slow.
-    pub(super) stalled_until: Option<Box<Instant>>,
-    pub(super) overdue: Option<Overdue>,
-    /// The need of the transport when the session was asked last.
-    pub(super) need: Need,
 }
 
 pub(super) enum Phase {
     /// A layer below agrees on TLS with the peer, until this time at most.
     Securing(Instant),
     Http(Http),
-    WebSocket(Box<WebSocket>),
+    WebSocket(WebSocket),
     Over(Over),
     Closed(CloseReason),
 }
@@ -162,16 +157,6 @@ pub(super) struct Over {
     pub(super) sent: Sent,
 }
 
-/// A deadline that ends the peer has passed. The session ends the peer when a read shows that the
-/// transport has no more input.
-#[derive(Clone, Copy)]
-pub(super) struct Overdue {
-    /// Bytes that were read since the deadline.
-    pub(super) bytes: u32,
-    /// The session has asked for a read since the deadline.
-    pub(super) is_read: bool,
-}
-
 impl Session {
     /// A connection that was just accepted.
     pub fn new(peer: impl Into<Peer>, cx: &Context<'_>) -> Self {
@@ -181,19 +166,7 @@ impl Session {
     pub(super) fn begin(phase: Phase, peer: Peer, cx: &Context<'_>) -> Self {
         cx.stats.accepted.add(1);
         cx.stats.open.add(1);
-        Self {
-            phase,
-            peer: peer.into(),
-            tls: None,
-            peer_end: None,
-            unused: 0,
-            is_paused: false,
-            unread: false,
-            writable: true,
-            stalled_until: None,
-            overdue: None,
-            need: Need::Nothing,
-        }
+        Self { phase, peer: peer.into(), rare: Rare::default(), peer_end: None, unused: 0, is_paused: false, unread: false, writable: true }
     }
 
     /// A non-blocking transport reports that it may have input.
@@ -236,7 +209,7 @@ impl Session {
         let fresh = input.len() - self.unused as usize;
         // If the system has reported the peer's end, reading goes on until a read finds the end.
         self.unread = ready == Ready::Perhaps || fresh > 0 && self.peer_end.is_some();
-        if let Some(overdue) = &mut self.overdue {
+        if let Some(overdue) = self.rare.overdue_mut() {
             overdue.bytes = overdue.bytes.saturating_add(fresh as u32);
         }
         self.work(steps, input, out, cx)
@@ -276,7 +249,7 @@ impl Session {
                 }
                 Phase::Http(http) => {
                     steps.take(0);
-                    let caller = Caller { peer: &self.peer, tls: self.tls.as_deref() };
+                    let caller = Caller { peer: &self.peer, tls: self.rare.tls() };
                     http.step(&input[used..], caller, out, cx)
                 }
                 Phase::WebSocket(websocket) => websocket.step(steps, &mut input[used..], out, cx),
@@ -320,13 +293,13 @@ impl Session {
     /// transport has a write time-out of its own.
     #[inline(always)]
     pub fn wrote(&mut self, bytes: usize, ready: Ready, need: Need, out: &mut Outbox, cx: &Context<'_>) {
-        if bytes > 0 && self.stalled_until.is_some() {
+        if bytes > 0 && self.rare.stalled_until().is_some() {
             self.note_taken(out.is_empty() && need != Need::Write);
         }
         self.writable = ready == Ready::Perhaps;
         if !self.writable {
             let now = cx.now.instant();
-            if **self.stalled_until.get_or_insert_with(|| Box::new(now + cx.settings.limits.write_timeout)) <= now {
+            if *self.rare.facts().stalled_until.get_or_insert_with(|| now + cx.settings.limits.write_timeout) <= now {
                 return self.abort(CloseReason::WriteStalled, cx);
             }
         }
@@ -374,8 +347,8 @@ impl Session {
             self.writable = true;
         }
         if self.is_overdue(out, now) {
-            if self.overdue.is_none() {
-                self.overdue = Some(Overdue { bytes: 0, is_read: false });
+            if self.rare.overdue().is_none() {
+                self.rare.facts().overdue = Some(Overdue { bytes: 0, is_read: false });
                 self.unread = self.peer_end != Some(PeerEnd::Read);
             }
         } else if self.phase_deadline().is_some_and(|deadline| deadline <= now) {
@@ -462,7 +435,7 @@ impl Session {
             Progress::More | Progress::Wait => {}
             Progress::End(ending, reason) => self.end(ending, reason, cx),
             Progress::Upgrade(upgraded) => {
-                let mut websocket = Box::new(WebSocket::new(*upgraded, cx));
+                let mut websocket = WebSocket::new(*upgraded, cx);
                 let progress = websocket.open(out, cx);
                 self.phase = Phase::WebSocket(websocket);
                 self.advance(progress, out, cx);
@@ -487,5 +460,18 @@ impl Session {
             Phase::Securing(_) | Phase::Over(_) | Phase::Closed(_) => {}
         }
         self.bound_last_word(cx);
+    }
+}
+
+#[cfg(all(test, target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+
+    /// A table of connections has one for each. Compression takes 16 bytes of a WebSocket.
+    #[test]
+    fn a_session_is_small() {
+        let deflate = if cfg!(feature = "deflate") { 16 } else { 0 };
+        assert!(size_of::<WebSocket>() <= 88 + deflate, "{}", size_of::<WebSocket>());
+        assert!(size_of::<Session>() <= 128 + deflate, "{}", size_of::<Session>());
     }
 }

@@ -7,6 +7,7 @@
 use std::any::Any;
 use std::time::{Duration, Instant};
 
+use super::carried::Carried;
 use super::last_word::OnDrop;
 use super::link::Link;
 use super::{Destination, Notices, Outcome, Pusher, Surroundings};
@@ -47,10 +48,26 @@ pub trait WebSocketHandler: Send + 'static {
         let _ = socket;
     }
 
+    /// What the handler says in the place of dropped messages and before the end, unless the connection
+    /// has [other notices](Socket::notices). A handler that speaks for itself takes less memory than one
+    /// beside a value that speaks.
+    fn notices(&mut self) -> Option<&mut dyn Notices> {
+        None
+    }
+
     /// Called once, as the last call: the connection is over.
     fn closed(&mut self, reason: CloseReason) {
         let _ = reason;
     }
+}
+
+/// What few `WebSocket`s have.
+#[derive(Default)]
+pub(super) struct Extras {
+    pub(super) protocol: Option<&'static str>,
+    pub(super) carried: Carried,
+    /// The handler's own timer.
+    pub(super) alarm: Option<Instant>,
 }
 
 /// The view of a WebSocket inside its handler's calls.
@@ -85,9 +102,8 @@ pub trait WebSocketHandler: Send + 'static {
 pub struct Socket<'a> {
     writer: &'a mut Writer,
     link: &'a mut Link,
-    protocol: Option<&'static str>,
     overflow: &'a mut bool,
-    alarm: &'a mut Option<Box<Instant>>,
+    extras: &'a mut Option<Box<Extras>>,
     out: &'a mut Outbox,
     cx: &'a Surroundings<'a>,
     /// Messages that were sent and not yet [counted](Socket::count_sent).
@@ -99,13 +115,12 @@ impl<'a> Socket<'a> {
     pub(super) const fn new(
         writer: &'a mut Writer,
         link: &'a mut Link,
-        protocol: Option<&'static str>,
         overflow: &'a mut bool,
-        alarm: &'a mut Option<Box<Instant>>,
+        extras: &'a mut Option<Box<Extras>>,
         out: &'a mut Outbox,
         cx: &'a Surroundings<'a>,
     ) -> Self {
-        Self { writer, link, protocol, overflow, alarm, out, cx, sent: 0 }
+        Self { writer, link, overflow, extras, out, cx, sent: 0 }
     }
 }
 
@@ -167,8 +182,8 @@ impl Socket<'_> {
     }
 
     /// The subprotocol that the server chose in the handshake.
-    pub const fn protocol(&self) -> Option<&'static str> {
-        self.protocol
+    pub fn protocol(&self) -> Option<&'static str> {
+        self.extras.as_ref()?.protocol
     }
 
     /// A handle that sends messages from any thread.
@@ -209,15 +224,14 @@ impl Socket<'_> {
             return;
         }
         let due = self.now() + after.min(ProtocolLimits::TIMEOUT_MAX);
-        match self.alarm {
-            Some(alarm) => **alarm = due,
-            None => *self.alarm = Some(Box::new(due)),
-        }
+        self.extras.get_or_insert_default().alarm = Some(due);
     }
 
     /// Stops the timer, if there is one.
     pub fn stop_timer(&mut self) {
-        *self.alarm = None;
+        if let Some(extras) = &mut self.extras {
+            extras.alarm = None;
+        }
     }
 
     /// The time of this call, by the clock of the timers.
@@ -227,7 +241,7 @@ impl Socket<'_> {
 
     /// Lets the connection carry a value. The value is dropped when the connection ends.
     pub fn carry(&mut self, value: impl Any + Send) {
-        self.link.carry(value);
+        self.extras.get_or_insert_default().carried.add(value);
     }
 
     /// Sets the function that is called when the slow-consumer policy has dropped messages. It gets
@@ -241,7 +255,7 @@ impl Socket<'_> {
     /// Sets what the application says in the place of dropped messages and before the end. It
     /// replaces earlier notices, and the function of [`on_drop`](Self::on_drop).
     pub fn notices(&mut self, notices: impl Notices) {
-        self.link.set_notices(notices);
+        self.extras.get_or_insert_default().carried.set_notices(notices);
     }
 
     /// Adds the messages that the handler has sent to the counters of the server. One addition for
@@ -266,14 +280,14 @@ impl Socket<'_> {
         *self.overflow || self.link.is_ending() || self.writer.is_closing()
     }
 
-    #[inline]
     /// As [`notices`](Self::notices), for notices that are also [carried](Self::carry): they are
     /// dropped when the connection ends, and not before, even if other notices replace them. One
     /// value for both takes less memory than two.
     pub fn carry_notices(&mut self, notices: impl Notices) {
-        self.link.carry_notices(notices);
+        self.extras.get_or_insert_default().carried.add_notices(notices);
     }
 
+    #[inline]
     fn is_free(&self) -> bool {
         self.link.is_free() && self.out.len() < self.cx.settings.limits.output_bytes && !*self.overflow
     }

@@ -6,10 +6,11 @@
 //! has room to `http`.
 
 use std::any::Any;
+use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
 
+use super::carried::Carried;
 use super::last_word::OnDrop;
 use super::link::Link;
 use super::{Destination, LastWord, Notices, Outcome, Pusher, Settings, Surroundings};
@@ -43,12 +44,12 @@ pub struct Stream<'a> {
     out: &'a mut Outbox,
     /// `None` where the response has no body (HEAD), or where it was not sent because of a mistake
     /// in it. Sending then does nothing.
-    state: Option<&'a mut Box<Streaming>>,
+    state: Option<&'a mut Streaming>,
     cx: &'a Surroundings<'a>,
 }
 
 impl<'a> Stream<'a> {
-    pub(super) const fn live(conn: &'a mut Conn, out: &'a mut Outbox, state: &'a mut Box<Streaming>, cx: &'a Surroundings<'a>) -> Self {
+    pub(super) const fn live(conn: &'a mut Conn, out: &'a mut Outbox, state: &'a mut Streaming, cx: &'a Surroundings<'a>) -> Self {
         Self { conn, out, state: Some(state), cx }
     }
 
@@ -107,7 +108,7 @@ impl<'a> Stream<'a> {
             self.cx.stats.messages_out.add(1);
             let result = send(self.conn, self.out);
             debug_assert_eq!(result, Ok(()), "a live stream takes body bytes");
-            state.put_off_heartbeat(self.cx.now, self.cx.settings);
+            state.put_off_heartbeat(self.conn, self.cx.now, self.cx.settings);
             state.left_bytes = state.left_bytes.saturating_sub(payload_bytes as u64);
             state.end_if_enough();
         }
@@ -119,7 +120,7 @@ impl<'a> Stream<'a> {
     /// body, the source is dropped at once.
     pub fn feed(&mut self, source: impl StreamSource) {
         if let Some(state) = &mut self.state {
-            state.source = Some(Box::new(Box::new(source)));
+            state.link.set_source(Box::new(source));
         }
     }
 
@@ -138,7 +139,7 @@ impl<'a> Stream<'a> {
                 state.has_pusher = true;
                 state.link.stream_pusher(self.cx)
             }
-            None => Link::default().pusher(self.cx),
+            None => Link::<()>::default().pusher(self.cx),
         }
     }
 
@@ -168,7 +169,8 @@ impl<'a> Stream<'a> {
     /// earlier if more output waits than the system buffers.
     pub fn heartbeat(&mut self, bytes: &'static [u8]) {
         if let (Some(state), Some(every)) = (&mut self.state, self.cx.settings.limits.heartbeat) {
-            state.heartbeat = Some(Heartbeat { bytes, due: self.cx.now.instant() + every });
+            state.heartbeat = Some(bytes);
+            self.conn.set_response_alarm(self.cx.now.instant() + every);
         }
     }
 
@@ -186,7 +188,7 @@ impl<'a> Stream<'a> {
     /// Lets the connection carry a value. The value is dropped when the stream is over.
     pub fn carry(&mut self, value: impl Any + Send) {
         if let Some(state) = &mut self.state {
-            state.link.carry(value);
+            state.carried.add(value);
         }
     }
 
@@ -202,7 +204,7 @@ impl<'a> Stream<'a> {
     /// replaces earlier notices, and the function of [`on_drop`](Self::on_drop).
     pub fn notices(&mut self, notices: impl Notices) {
         if let Some(state) = &mut self.state {
-            state.link.set_notices(notices);
+            state.carried.set_notices(notices);
         }
     }
 
@@ -211,7 +213,7 @@ impl<'a> Stream<'a> {
     /// for both takes less memory than two.
     pub fn carry_notices(&mut self, notices: impl Notices) {
         if let Some(state) = &mut self.state {
-            state.link.carry_notices(notices);
+            state.carried.add_notices(notices);
         }
     }
 
@@ -286,20 +288,44 @@ pub enum Feed {
     End,
 }
 
-/// A response whose length is not known.
+/// A response whose length is not known. The small facts stand beside the box, where the exchange has
+/// room for them.
 pub(super) struct Streaming {
-    pub(super) link: Link,
-    /// The source that sends at the pace of the reader. The outer box makes the place of a source half
-    /// as large, because most streams have none for nearly all of their time.
-    pub(super) source: Option<Box<Box<dyn StreamSource>>>,
-    pub(super) heartbeat: Option<Heartbeat>,
-    /// The stream ends after so many more bytes of payload.
-    pub(super) left_bytes: u64,
+    pub(super) parts: Box<Parts>,
     pub(super) kind: StreamKind,
     /// Whether a pusher was given out.
-    pub(super) has_pusher: bool,
+    has_pusher: bool,
     /// Whether the stream lasts until its end is asked for, even if it has no pusher and no source.
     pub(super) stays_open: bool,
+}
+
+/// The larger parts of a stream: 64 bytes with the allocator's part.
+pub(super) struct Parts {
+    /// With the source that sends at the pace of the reader. Most streams have none for nearly all of
+    /// their time.
+    pub(super) link: Link<Box<dyn StreamSource>>,
+    pub(super) carried: Carried,
+    /// The bytes to send when no message was sent for a while. The next time is the
+    /// [alarm](Conn::set_response_alarm) of the connection.
+    pub(super) heartbeat: Option<&'static [u8]>,
+    /// The stream ends after so many more bytes of payload.
+    pub(super) left_bytes: u64,
+}
+
+impl Deref for Streaming {
+    type Target = Parts;
+
+    #[inline]
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
+impl DerefMut for Streaming {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Parts {
+        &mut self.parts
+    }
 }
 
 /// Whether a stream tells its client when to come back before it ends.
@@ -312,19 +338,24 @@ pub(super) enum StreamKind {
 
 impl Streaming {
     /// The bytes of a stream without a limit. No connection sends as many.
-    pub(super) const UNLIMITED: u64 = u64::MAX;
+    const UNLIMITED: u64 = u64::MAX;
+
+    pub(super) fn new(kind: StreamKind, carried: Carried) -> Self {
+        let parts = Parts { link: Link::default(), carried, heartbeat: None, left_bytes: Self::UNLIMITED };
+        Self { parts: Box::new(parts), kind, has_pusher: false, stays_open: false }
+    }
 
     /// Whether the source may send: waiting messages go out first, and nothing goes out after the
     /// end.
-    pub(super) const fn takes_feed(&self) -> bool {
-        self.source.is_some() && self.link.is_free() && !self.link.is_ending()
+    pub(super) fn takes_feed(&self) -> bool {
+        self.link.has_source() && self.link.is_free() && !self.link.is_ending()
     }
 
     /// Whether the stream only waits for what others push: it has no source, no message waits, and its
     /// end was not asked for. After each delivery, a stream is asked this alone.
     #[inline]
-    pub(super) const fn is_at_rest(&self) -> bool {
-        self.source.is_none() && self.link.is_calm()
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.link.is_calm()
     }
 
     /// From now on, the stream lasts only as long as its pushers, because the handler and the
@@ -339,17 +370,17 @@ impl Streaming {
 
     /// Postpones the next heartbeat, because the peer gets other bytes now.
     #[inline]
-    pub(super) fn put_off_heartbeat(&mut self, now: &Now, settings: &Settings) {
-        if let (Some(heartbeat), Some(every)) = (&mut self.heartbeat, settings.limits.heartbeat) {
-            heartbeat.due = now.instant() + every;
+    pub(super) fn put_off_heartbeat(&self, conn: &mut Conn, now: &Now, settings: &Settings) {
+        if let (Some(_), Some(every)) = (self.heartbeat, settings.limits.heartbeat) {
+            conn.set_response_alarm(now.instant() + every);
         }
     }
 
-    /// Ends the stream's link, and drops the source and the carried values.
+    /// Drops the source and the carried values.
     pub(super) fn let_go(&mut self, cx: &Surroundings<'_>) {
-        let source = self.source.take();
+        let source = self.link.take_source();
         cx.contain(|| drop(source));
-        self.link.let_go(cx);
+        self.carried.let_go(cx);
     }
 
     /// Asks for the end of a stream that has sent all bytes of its limit. The end follows the
@@ -361,31 +392,19 @@ impl Streaming {
     }
 }
 
-/// Bytes to send when no message was sent for a while.
-#[derive(Clone, Copy)]
-pub(super) struct Heartbeat {
-    pub(super) bytes: &'static [u8],
-    pub(super) due: Instant,
-}
-
 /// Calls a stream's source until the output is full, the source is done, or a call sends nothing.
 /// Several calls before one write join many small pieces.
 ///
 /// # Errors
 /// The panic of the source. The source has been dropped.
-pub(super) fn feed(
-    conn: &mut Conn,
-    stream: &mut Box<Streaming>,
-    out: &mut Outbox,
-    cx: &Surroundings<'_>,
-) -> Result<(), Box<dyn Any + Send>> {
+pub(super) fn feed(conn: &mut Conn, stream: &mut Streaming, out: &mut Outbox, cx: &Surroundings<'_>) -> Result<(), Box<dyn Any + Send>> {
     while stream.takes_feed() && out.len() < cx.settings.limits.output_bytes {
-        let Some(mut source) = stream.source.take() else { return Ok(()) };
+        let Some(mut source) = stream.link.take_source() else { return Ok(()) };
         let out_bytes = out.len();
         let fed = catch_unwind(AssertUnwindSafe(|| source.feed(&mut Stream::live(conn, out, stream, cx))));
         match fed {
             // The source may have installed its successor through the view.
-            Ok(Feed::Continue) if stream.source.is_none() => stream.source = Some(source),
+            Ok(Feed::Continue) if !stream.link.has_source() => stream.link.set_source(source),
             _ => cx.contain(|| drop(source)),
         }
         match fed {

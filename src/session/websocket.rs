@@ -9,26 +9,29 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::exchange::Upgraded;
-use super::link::Link;
+use super::link::{Link, encode_last_word};
 use super::progress::{Ending, Progress, Steps};
-use super::socket::send_unless_closing;
-use super::{Burst, Command, LastWord, Outcome, Socket, Surroundings, WebSocketHandler};
+use super::socket::{Extras, send_unless_closing};
+use super::{Burst, Command, LastWord, Notices, Outcome, Socket, Surroundings, WebSocketHandler};
 use crate::proto::ws::short::ShortMessage;
 use crate::proto::ws::{Agreement, Conn, Event, Next, Reader, Writer};
 use crate::proto::{CloseReason, Frame, Outbox, RemoteError};
 
+/// It has no box: the session has room for it, because HTTP needs as much. Boxed, each WebSocket of a
+/// server took 144 bytes more.
 pub(super) struct WebSocket {
     conn: Conn,
     handler: Box<dyn WebSocketHandler>,
-    protocol: Option<&'static str>,
     link: Link,
+    /// When the timer is due. `None` if it is off.
+    due: Option<Instant>,
+    /// `None` for most connections.
+    extras: Option<Box<Extras>>,
+    timer: Timer,
     /// A message did not fit, and the policy ends the connection.
     overflow: bool,
     /// The peer has sent something since the last ping.
     heard: bool,
-    timer: Timer,
-    /// The handler's own timer. A box, because few connections have one.
-    alarm: Option<Box<Instant>>,
 }
 
 /// What the connection waits for. A message only sets `heard` and changes no timer, so that a busy
@@ -43,37 +46,36 @@ pub(super) struct WebSocket {
 ///
 ///  any ── close frame sent ──▶ Close ── due ──▶ end
 /// ```
-#[derive(Clone, Copy)]
+///
+/// Without a heartbeat, the timer is off until a close frame was sent: it stays at `Ping`, and is
+/// never due.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Timer {
-    Off,
-    Ping(Instant),
-    Pong(Instant),
+    Ping,
+    Pong,
     /// The ping may not have reached the peer, which is still taking earlier output. The write
     /// time-out decides whether the peer takes output at all. The time for the pong begins when the
     /// peer has taken everything.
-    PongBehind(Instant),
-    Close(Instant),
-}
-
-impl Timer {
-    #[inline]
-    const fn due(self) -> Option<Instant> {
-        match self {
-            Self::Off => None,
-            Self::Ping(due) | Self::Pong(due) | Self::PongBehind(due) | Self::Close(due) => Some(due),
-        }
-    }
+    PongBehind,
+    Close,
 }
 
 impl WebSocket {
     pub(super) fn new(upgraded: Upgraded, cx: &Surroundings<'_>) -> Self {
         cx.stats.websockets.add(1);
-        let Upgraded { handler, protocol, deflate, link } = upgraded;
-        let timer = match cx.settings.limits.heartbeat {
-            Some(every) => Timer::Ping(cx.now.instant() + every),
-            None => Timer::Off,
-        };
-        Self { conn: new_conn(deflate), handler, protocol, link, overflow: false, heard: false, timer, alarm: None }
+        let Upgraded { handler, protocol, deflate, carried, last_word } = upgraded;
+        let mut link = Link::default();
+        if let Some(word) = last_word {
+            link.ask_end_with(|| word.into());
+        }
+        let has_extras = protocol.is_some() || !carried.is_empty();
+        let extras = has_extras.then(|| Box::new(Extras { protocol, carried, alarm: None }));
+        let due = cx.settings.limits.heartbeat.map(|every| cx.now.instant() + every);
+        Self { conn: new_conn(deflate), handler, link, due, extras, timer: Timer::Ping, overflow: false, heard: false }
+    }
+
+    fn set_timer(&mut self, timer: Timer, due: Instant) {
+        (self.timer, self.due) = (timer, Some(due));
     }
 
     pub(super) fn open(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
@@ -111,8 +113,8 @@ impl WebSocket {
             Event::Message(message) => {
                 steps.take(message.as_bytes().len());
                 cx.stats.messages_in.add(1);
-                let Self { link, protocol, overflow, alarm, handler, .. } = self;
-                let mut socket = Socket::new(writer, link, *protocol, overflow, alarm, out, cx);
+                let Self { link, overflow, extras, handler, .. } = self;
+                let mut socket = Socket::new(writer, link, overflow, extras, out, cx);
                 let called = catch_unwind(AssertUnwindSafe(|| handler.message(message, &mut socket)));
                 socket.count_sent();
                 match called {
@@ -140,10 +142,10 @@ impl WebSocket {
     /// message.
     #[inline]
     fn step_short(&mut self, steps: &mut Steps, input: &mut [u8], out: &mut Outbox, cx: &Surroundings<'_>) -> Option<(usize, Progress)> {
-        let Self { conn, handler, protocol, link, overflow, alarm, .. } = self;
+        let Self { conn, handler, link, overflow, extras, .. } = self;
         let limits = &cx.settings.limits.protocol;
         let (mut used, mut count) = (0, 0);
-        let mut socket = Socket::new(&mut conn.writer, link, *protocol, overflow, alarm, out, cx);
+        let mut socket = Socket::new(&mut conn.writer, link, overflow, extras, out, cx);
         let called = catch_unwind(AssertUnwindSafe(|| {
             while let Some(short) = ShortMessage::at_front(&input[used..], limits) {
                 let message = short.take(&mut input[used..])?;
@@ -175,8 +177,8 @@ impl WebSocket {
     }
 
     fn call(&mut self, out: &mut Outbox, cx: &Surroundings<'_>, call: impl FnOnce(&mut dyn WebSocketHandler, &mut Socket<'_>)) -> Progress {
-        let Self { conn, handler, protocol, link, overflow, alarm, .. } = self;
-        let mut socket = Socket::new(&mut conn.writer, link, *protocol, overflow, alarm, out, cx);
+        let Self { conn, handler, link, overflow, extras, .. } = self;
+        let mut socket = Socket::new(&mut conn.writer, link, overflow, extras, out, cx);
         let called = catch_unwind(AssertUnwindSafe(|| call(&mut **handler, &mut socket)));
         socket.count_sent();
         match called {
@@ -204,7 +206,7 @@ impl WebSocket {
             return self.end_slow(out, cx);
         }
         // The handler gets no further calls but the last one.
-        self.alarm = None;
+        self.stop_alarm();
         if let Some(word) = self.link.last_word()
             && self.link.is_free()
             && !self.conn.writer.is_closing()
@@ -212,8 +214,8 @@ impl WebSocket {
             let word = Arc::clone(word);
             self.say(&word, out, cx);
         }
-        if self.conn.writer.is_closing() && !matches!(self.timer, Timer::Close(_)) {
-            self.timer = Timer::Close(cx.now.instant() + cx.settings.limits.close_timeout);
+        if self.conn.writer.is_closing() && self.timer != Timer::Close {
+            self.set_timer(Timer::Close, cx.now.instant() + cx.settings.limits.close_timeout);
         }
         Progress::More
     }
@@ -221,7 +223,7 @@ impl WebSocket {
     /// Says the last word: in the form of the application's protocol, if it has one, and in the close
     /// frame.
     fn say(&mut self, word: &LastWord, out: &mut Outbox, cx: &Surroundings<'_>) {
-        if let Some(frame) = self.link.encode_last_word(word, cx) {
+        if let Some(frame) = encode_last_word(word, notices(&mut self.extras, &mut self.handler), cx) {
             send_unless_closing(&mut self.conn.writer, &frame, out, cx);
         }
         let writer = &mut self.conn.writer;
@@ -260,7 +262,7 @@ impl WebSocket {
     /// Whether the WebSocket can send these messages now in their encoded form.
     #[inline(always)]
     pub(super) fn takes_burst(&self, serial: u64, burst: &Burst<'_>) -> bool {
-        self.takes_messages(serial) && self.link.is_free() && !burst.is_chunks()
+        self.link.is_addressed(serial) && self.link.is_at_rest() && !self.conn.writer.is_closing() && !burst.is_chunks()
     }
 
     /// The bytes of these messages for this WebSocket, if other connections send the same bytes.
@@ -282,7 +284,8 @@ impl WebSocket {
         match command {
             Command::Lost(count) if self.takes_messages(serial) => {
                 let writer = &mut self.conn.writer;
-                match self.link.report_lost(*count, out, cx, |frame, out| send_unless_closing(writer, frame, out, cx)) {
+                let notices = notices(&mut self.extras, &mut self.handler);
+                match self.link.report_lost(*count, notices, out, cx, |frame, out| send_unless_closing(writer, frame, out, cx)) {
                     Outcome::Sent | Outcome::Queued { .. } => Progress::Wait,
                     Outcome::Refused => self.end_slow(out, cx),
                 }
@@ -317,20 +320,20 @@ impl WebSocket {
 
     /// Whether [`drained`](Self::drained) has something to do.
     #[inline]
-    pub(super) const fn waits_for_room(&self) -> bool {
-        !self.link.is_free() || matches!(self.timer, Timer::PongBehind(_))
+    pub(super) fn waits_for_room(&self) -> bool {
+        !self.link.is_free() || self.timer == Timer::PongBehind
     }
 
     /// The transport has taken all output.
     pub(super) fn drained(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
-        if let Timer::PongBehind(_) = self.timer {
-            self.timer = Timer::Pong(cx.now.instant() + cx.settings.limits.pong_timeout);
+        if self.timer == Timer::PongBehind {
+            self.set_timer(Timer::Pong, cx.now.instant() + cx.settings.limits.pong_timeout);
         }
-        let writer = &mut self.conn.writer;
+        let Self { conn: Conn { writer, .. }, link, extras, handler, .. } = self;
         if writer.is_closing() {
             return Progress::More;
         }
-        if !self.link.send_queued(out, cx, |frame, out| send_unless_closing(writer, frame, out, cx)) {
+        if !link.send_queued(|| notices(extras, handler), out, cx, |frame, out| send_unless_closing(writer, frame, out, cx)) {
             return Progress::More;
         }
         // A handler that always has more to send would postpone the requested close forever.
@@ -344,22 +347,26 @@ impl WebSocket {
     pub(super) fn handle_timeout(&mut self, output_waits: bool, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         let now = cx.now.instant();
         if self.alarm_is_next() {
-            if self.alarm.take_if(|due| **due <= now).is_some() {
+            if self.alarm().is_some_and(|due| due <= now) {
+                self.stop_alarm();
                 return self.call(out, cx, WebSocketHandler::timer);
             }
             return Progress::Wait;
         }
+        if self.due.is_none_or(|due| due > now) {
+            return Progress::Wait;
+        }
         match self.timer {
-            Timer::Ping(due) if due <= now => {
+            Timer::Ping => {
                 // Only input after the ping counts as an answer to it. Any input will do, not just
                 // the pong.
                 self.heard = false;
-                self.timer = Timer::Pong(now + cx.settings.limits.pong_timeout);
+                self.set_timer(Timer::Pong, now + cx.settings.limits.pong_timeout);
                 let _ = self.conn.writer.send_ping(b"", out);
             }
-            Timer::Pong(due) | Timer::PongBehind(due) if due <= now => {
+            Timer::Pong | Timer::PongBehind => {
                 if !self.heard && output_waits {
-                    self.timer = Timer::PongBehind(now + cx.settings.limits.pong_timeout);
+                    self.set_timer(Timer::PongBehind, now + cx.settings.limits.pong_timeout);
                     return Progress::Wait;
                 }
                 if !self.heard {
@@ -369,13 +376,12 @@ impl WebSocket {
                 let every = cx.settings.limits.heartbeat.unwrap_or_default();
                 // The pong time-out, which has passed, is part of the heartbeat interval. So pings
                 // keep their interval.
-                self.timer = Timer::Ping(now + every.saturating_sub(cx.settings.limits.pong_timeout));
+                self.set_timer(Timer::Ping, now + every.saturating_sub(cx.settings.limits.pong_timeout));
             }
-            Timer::Close(due) if due <= now => {
+            Timer::Close => {
                 cx.stats.count_broken(RemoteError::Silent);
                 return Progress::End(Ending::Abort, CloseReason::Remote(RemoteError::Silent));
             }
-            _ => {}
         }
         Progress::Wait
     }
@@ -384,26 +390,37 @@ impl WebSocket {
     /// reached the peer.
     pub(super) fn timeout_ends_peer(&self, output_waits: bool) -> bool {
         let ends_peer = match self.timer {
-            Timer::Off | Timer::Ping(_) => false,
-            Timer::Pong(_) | Timer::PongBehind(_) => !self.heard && !output_waits,
-            Timer::Close(_) => true,
+            Timer::Ping => false,
+            Timer::Pong | Timer::PongBehind => !self.heard && !output_waits,
+            Timer::Close => true,
         };
         ends_peer && !self.alarm_is_next()
     }
 
     #[inline]
     pub(super) fn deadline(&self) -> Option<Instant> {
-        match (&self.alarm, self.timer.due()) {
+        match (self.alarm(), self.due) {
             (None, due) => due,
-            (Some(alarm), None) => Some(**alarm),
-            (Some(alarm), Some(due)) => Some(due.min(**alarm)),
+            (alarm, None) => alarm,
+            (Some(alarm), Some(due)) => Some(due.min(alarm)),
+        }
+    }
+
+    #[inline]
+    fn alarm(&self) -> Option<Instant> {
+        self.extras.as_ref().and_then(|extras| extras.alarm)
+    }
+
+    fn stop_alarm(&mut self) {
+        if let Some(extras) = &mut self.extras {
+            extras.alarm = None;
         }
     }
 
     /// Whether the handler's own timer is due before the timer of the connection.
     #[inline]
     fn alarm_is_next(&self) -> bool {
-        self.alarm.as_ref().is_some_and(|alarm| self.timer.due().is_none_or(|due| **alarm <= due))
+        self.alarm().is_some_and(|alarm| self.due.is_none_or(|due| alarm <= due))
     }
 
     /// Ends the WebSocket with this last word, after the messages that wait.
@@ -421,13 +438,21 @@ impl WebSocket {
     /// Makes the last call of the handler.
     pub(super) fn close(self, reason: CloseReason, cx: &Surroundings<'_>) {
         cx.stats.websockets.subtract(1);
-        let Self { mut handler, mut link, .. } = self;
+        let Self { mut handler, extras, .. } = self;
         // Each call of the application is contained by itself, so that a panic in one does not skip
         // the next.
         cx.contain(|| handler.closed(reason));
         cx.contain(|| drop(handler));
-        link.let_go(cx);
+        if let Some(mut extras) = extras {
+            extras.carried.let_go(cx);
+        }
     }
+}
+
+/// What speaks in the place of messages: what the connection carries, or else its handler.
+fn notices<'a>(extras: &'a mut Option<Box<Extras>>, handler: &'a mut Box<dyn WebSocketHandler>) -> Option<&'a mut dyn Notices> {
+    let carried = extras.as_mut().and_then(|extras| extras.carried.notices());
+    carried.or_else(|| handler.notices())
 }
 
 #[cfg(feature = "deflate")]
@@ -444,9 +469,9 @@ const fn new_conn(_: Option<Agreement>) -> Conn {
 /// WebSocket's own handler is not called.
 pub(super) fn end_panicked(upgraded: Upgraded, out: &mut Outbox, cx: &Surroundings<'_>) {
     say_panicked(&mut Writer::new(), out);
-    let Upgraded { handler, mut link, .. } = upgraded;
+    let Upgraded { handler, mut carried, .. } = upgraded;
     cx.contain(|| drop(handler));
-    link.let_go(cx);
+    carried.let_go(cx);
 }
 
 /// Sends close code 1011: a server "is terminating the connection because it encountered an

@@ -405,6 +405,20 @@ impl Conn {
         }
     }
 
+    /// Keeps a time for the caller until the response ends. Meanwhile this state machine has no
+    /// [`deadline`](Self::deadline), so a stream's heartbeat needs no 16 bytes of its own.
+    #[inline]
+    pub(crate) fn set_response_alarm(&mut self, due: Instant) {
+        debug_assert!(matches!(self.reading, Reading::Done), "the whole request is read before its response begins");
+        self.deadline = due;
+    }
+
+    /// The time that [`set_response_alarm`](Self::set_response_alarm) keeps.
+    #[inline]
+    pub(crate) const fn response_alarm(&self) -> Instant {
+        self.deadline
+    }
+
     /// Whether the connection is between requests and has not seen a byte of the next one.
     #[inline]
     pub fn is_idle(&self) -> bool {

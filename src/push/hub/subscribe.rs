@@ -269,6 +269,10 @@ pub(crate) struct SubscriptionGuard {
 }
 
 impl SubscriptionGuard {
+    pub(crate) const fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
     /// What counts the messages that the connection drops, for a connection that keeps it elsewhere.
     pub(super) fn drop_counters(&self) -> DropCounters {
         DropCounters::OfSubscriber(self.hub.clone(), self.key)
@@ -277,7 +281,7 @@ impl SubscriptionGuard {
     /// Counts messages that the connection has dropped. It does so when its reader takes messages
     /// again, and not for each message. So the lock costs less than a reference to the counter of each
     /// topic, which took 16 bytes of every subscriber.
-    pub(super) fn count_drops(&self, count: usize) {
+    pub(crate) fn count_drops(&self, count: usize) {
         self.hub.lock().count_drops(self.key, count);
     }
 }

@@ -19,8 +19,8 @@ use std::vec;
 
 use super::hub::Hub;
 use super::lookup::{Lookup, LookupError, Search};
-use super::push_connection::{HubNotices, PushConnection};
-use super::subscribe::{DropCounters, NotSubscribed, SubscribeParameters};
+use super::push_connection::{HandlerOf, HubNotices, PushConnection};
+use super::subscribe::{DropCounters, NotSubscribed, SubscribeParameters, SubscriptionGuard};
 use super::subscribe_error::{SubscribeError, SubscriptionStatus};
 use crate::push::log::{Patience, Reading};
 use crate::push::model::{Cursor, EncodeNote, Encoding, Gap, Id, Note, OwnForm, Replay, TopicMessage, Topics, WireForm};
@@ -323,6 +323,17 @@ impl Subscription {
     /// `Behind`.
     pub fn advance(&mut self, socket: &mut Socket<'_>) -> SubscriptionStatus {
         self.advance_on(socket)
+    }
+
+    /// As [`advance`](Self::advance), for a handler that speaks in the place of messages. When the
+    /// WebSocket is subscribed, the handler gets the guard, and keeps it until the end.
+    pub(crate) fn advance_for_handler(&mut self, socket: &mut Socket<'_>) -> (SubscriptionStatus, Option<SubscriptionGuard>) {
+        let mut connection = HandlerOf { socket, guard: None };
+        (self.advance_on(&mut connection), connection.guard)
+    }
+
+    pub(crate) const fn hub(&self) -> &Hub {
+        &self.hub
     }
 
     pub(crate) const fn topics(&self) -> &Topics {

@@ -19,10 +19,10 @@ use std::sync::Arc;
 use crate::proto::Frame;
 use crate::proto::ws::Message;
 use crate::push::http::{Call, Endpoint, Form, GapForm, Rejection, Technique};
-use crate::push::hub::{Access, ChannelFeed, FeedPlan, Hub, PublishError, Publishing, Subscription, SubscriptionStatus};
+use crate::push::hub::{Access, ChannelFeed, FeedPlan, Hub, PublishError, Publishing, Subscription, SubscriptionGuard};
 use crate::push::log::Patience;
-use crate::push::model::{EncodeNote, Format, Note, PRESENCE, Payload, SharedForm};
-use crate::session::{LastWord, Reply, Socket, Upgrade, WebSocketHandler};
+use crate::push::model::{EncodeNote, Format, Gap, Note, PRESENCE, Payload, SharedForm};
+use crate::session::{LastWord, Notices, Reply, Socket, Upgrade, WebSocketHandler};
 
 pub(crate) const TECHNIQUE: Technique = Technique {
     name: "ws",
@@ -39,15 +39,28 @@ pub(crate) const TECHNIQUE: Technique = Technique {
 
 pub(crate) fn serve(call: &Call<'_>, reply: Reply<'_>) {
     let upgrade = Upgrade { deflate: call.hub.config().deflate, ..Upgrade::default() };
-    match connection(call) {
-        Ok((socket, None)) => reply.upgrade_with(upgrade, socket),
-        Ok((socket, Some(plan))) => reply.upgrade_with(upgrade, ControlledSocket { socket, plan: Some(plan), feed: None }),
+    match begin(call) {
+        Ok(Beginning { target, encode, subscription, plan: None }) => {
+            reply.upgrade_with(upgrade, PushSocket { target, encode, following: Following::Behind(subscription) });
+        }
+        Ok(Beginning { target, subscription, plan: Some(plan), .. }) => {
+            let plan = Some((plan, subscription));
+            reply.upgrade_with(upgrade, ControlledSocket { hub: call.hub.clone(), target, plan, feed: None });
+        }
         Err(rejection) => call.reject(reply, &rejection),
     }
 }
 
-/// The handler of a connection, and what it needs in addition if it has a control channel.
-fn connection(call: &Call<'_>) -> Result<(PushSocket, Option<FeedPlan>), Rejection> {
+/// What the handler of a connection begins with.
+struct Beginning {
+    target: Option<Arc<str>>,
+    encode: fn(Note<'_>) -> Option<Frame>,
+    subscription: Box<Subscription>,
+    /// What it needs in addition if it has a control channel.
+    plan: Option<FeedPlan>,
+}
+
+fn begin(call: &Call<'_>) -> Result<Beginning, Rejection> {
     let form = call.form()?;
     let secret = call.channel_secret(form)?;
     let missed = call.replay(call.after()?, Patience::UntilRead)?;
@@ -57,47 +70,76 @@ fn connection(call: &Call<'_>) -> Result<(PushSocket, Option<FeedPlan>), Rejecti
     }
     let target = call.topics.first();
     let may_publish = !target.ends_with(PRESENCE) && call.hub.allows(call.request, Access::Publish, target);
+    let target = may_publish.then(|| call.hub.shared_name(target));
     // The close frame has the last word.
-    let encode_note = match form.gap {
-        GapForm::InBand => EncodeNote::Plain(|note| (!matches!(note, Note::End(_))).then(|| Frame::text(&note.json()))),
-        GapForm::HeadOnly | GapForm::Refused => EncodeNote::Plain(|_| None),
+    let encode: fn(Note<'_>) -> Option<Frame> = match form.gap {
+        GapForm::InBand => |note| (!matches!(note, Note::End(_))).then(|| Frame::text(&note.json())),
+        GapForm::HeadOnly | GapForm::Refused => |_| None,
     };
-    let subscription = Some(Box::new(call.subscription_after(missed, form.shared(), encode_note.clone())));
-    let target = call.hub.shared_name(target);
-    let socket = PushSocket { hub: call.hub.clone(), target, may_publish, subscription };
-    Ok((socket, call.feed_plan(secret, form.shared(), encode_note)))
+    let subscription = Box::new(call.subscription_after(missed, form.shared(), EncodeNote::Plain(encode)));
+    let plan = call.feed_plan(secret, form.shared(), EncodeNote::Plain(encode));
+    Ok(Beginning { target, encode, subscription, plan })
 }
 
+/// A server has one for each subscriber, so each byte counts: it has 40 of them, with what speaks in
+/// the place of messages and ends the subscription.
 struct PushSocket {
-    hub: Hub,
-    /// The topic to which the hub publishes the client's messages.
-    target: Arc<str>,
-    may_publish: bool,
-    /// `None` after the client is subscribed. Boxed, because most sockets are subscribed for nearly
-    /// all of their time, and then need no room for it.
-    subscription: Option<Box<Subscription>>,
+    /// The topic to which the hub publishes the client's messages. `None` if the client may not publish.
+    target: Option<Arc<str>>,
+    /// How the connection tells its client of a gap.
+    encode: fn(Note<'_>) -> Option<Frame>,
+    following: Following,
+}
+
+enum Following {
+    /// The client has not got all missed messages yet, or the WebSocket closes. Boxed, because most
+    /// sockets are subscribed for nearly all of their time, and then need no room for it.
+    Behind(Box<Subscription>),
+    Subscribed(SubscriptionGuard),
 }
 
 impl PushSocket {
     fn catch_up(&mut self, socket: &mut Socket<'_>) {
-        let Some(subscription) = &mut self.subscription else { return };
-        let status = subscription.advance(socket);
-        if status == SubscriptionStatus::Behind {
-            return;
-        }
+        let Following::Behind(subscription) = &mut self.following else { return };
+        let (status, guard) = subscription.advance_for_handler(socket);
         if let Some(word) = status.last_word() {
             close(socket, word.code(), word.sentence());
         }
-        self.subscription = None;
+        if let Some(guard) = guard {
+            self.following = Following::Subscribed(guard);
+        }
+    }
+
+    fn hub(&self) -> &Hub {
+        match &self.following {
+            Following::Behind(subscription) => subscription.hub(),
+            Following::Subscribed(guard) => guard.hub(),
+        }
+    }
+}
+
+impl Notices for PushSocket {
+    fn dropped(&mut self, count: usize) -> Option<Frame> {
+        // The policy drops no message of a replay.
+        if let Following::Subscribed(guard) = &self.following {
+            guard.count_drops(count);
+        }
+        (self.encode)(Note::Gap(Gap { from: None }))
+    }
+
+    fn last_word(&mut self, word: &LastWord) -> Option<Frame> {
+        (self.encode)(Note::End(word))
     }
 }
 
 /// A WebSocket with a control channel. It is a type of its own, so that the others stay as small as
 /// they are.
 struct ControlledSocket {
-    socket: PushSocket,
+    hub: Hub,
+    /// As [`PushSocket::target`].
+    target: Option<Arc<str>>,
     /// `None` after the WebSocket has opened.
-    plan: Option<FeedPlan>,
+    plan: Option<(FeedPlan, Box<Subscription>)>,
     /// `None` before the WebSocket has opened, and after it was closed.
     feed: Option<ChannelFeed>,
 }
@@ -114,8 +156,8 @@ impl ControlledSocket {
 
 impl WebSocketHandler for ControlledSocket {
     fn open(&mut self, socket: &mut Socket<'_>) {
-        if let (Some(plan), Some(subscription)) = (self.plan.take(), self.socket.subscription.take()) {
-            self.feed = Some(plan.open(&self.socket.hub, *subscription, socket));
+        if let Some((plan, subscription)) = self.plan.take() {
+            self.feed = Some(plan.open(&self.hub, *subscription, socket));
         }
         self.catch_up(socket);
     }
@@ -125,7 +167,7 @@ impl WebSocketHandler for ControlledSocket {
     }
 
     fn message(&mut self, message: Message<'_>, socket: &mut Socket<'_>) {
-        self.socket.message(message, socket);
+        publish(&self.hub, self.target.as_ref(), message, socket);
     }
 }
 
@@ -139,32 +181,41 @@ impl WebSocketHandler for PushSocket {
     }
 
     fn message(&mut self, message: Message<'_>, socket: &mut Socket<'_>) {
-        if !self.may_publish {
-            self.hub.count_refused(403);
-            return close(socket, 1_008, "this connection may not publish");
-        }
-        let payload = match message {
-            Message::Text(text) => Payload::text(text),
-            Message::Binary(bytes) => Payload::binary(bytes),
-        };
-        let code = |error| if error == PublishError::TooLarge { 1_009 } else { 1_013 };
-        let refuse = |error: PublishError, socket: &mut Socket<'_>| {
-            self.hub.count_refused(error.status());
-            close(socket, code(error), &error.to_string());
-        };
-        match self.hub.begin_publish(&self.target, payload) {
-            Publishing::Done(Ok(_)) => {}
-            Publishing::Done(Err(error)) => refuse(error, socket),
-            publishing => {
-                let (pusher, weak) = (socket.pusher(), self.hub.downgrade());
-                publishing.then(move |outcome| {
-                    let Err(error) = outcome else { return };
-                    if let Some(hub) = weak.upgrade() {
-                        hub.count_refused(error.status());
-                    }
-                    pusher.end_with(LastWord::new(code(error), error.to_string()));
-                });
-            }
+        publish(self.hub(), self.target.as_ref(), message, socket);
+    }
+
+    fn notices(&mut self) -> Option<&mut dyn Notices> {
+        Some(self)
+    }
+}
+
+/// Publishes a client's message.
+fn publish(hub: &Hub, target: Option<&Arc<str>>, message: Message<'_>, socket: &mut Socket<'_>) {
+    let Some(target) = target else {
+        hub.count_refused(403);
+        return close(socket, 1_008, "this connection may not publish");
+    };
+    let payload = match message {
+        Message::Text(text) => Payload::text(text),
+        Message::Binary(bytes) => Payload::binary(bytes),
+    };
+    let code = |error| if error == PublishError::TooLarge { 1_009 } else { 1_013 };
+    let refuse = |error: PublishError, socket: &mut Socket<'_>| {
+        hub.count_refused(error.status());
+        close(socket, code(error), &error.to_string());
+    };
+    match hub.begin_publish(target, payload) {
+        Publishing::Done(Ok(_)) => {}
+        Publishing::Done(Err(error)) => refuse(error, socket),
+        publishing => {
+            let (pusher, weak) = (socket.pusher(), hub.downgrade());
+            publishing.then(move |outcome| {
+                let Err(error) = outcome else { return };
+                if let Some(hub) = weak.upgrade() {
+                    hub.count_refused(error.status());
+                }
+                pusher.end_with(LastWord::new(code(error), error.to_string()));
+            });
         }
     }
 }
@@ -172,4 +223,15 @@ impl WebSocketHandler for PushSocket {
 fn close(socket: &mut Socket<'_>, code: u16, reason: &str) {
     // An error means that the connection is closing already.
     let _ = socket.close(code, reason);
+}
+
+#[cfg(all(test, target_pointer_width = "64"))]
+mod tests {
+    use super::PushSocket;
+
+    /// With the allocator's part, 48 bytes.
+    #[test]
+    fn a_handler_is_small() {
+        assert!(size_of::<PushSocket>() <= 40, "{}", size_of::<PushSocket>());
+    }
 }

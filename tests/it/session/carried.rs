@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use pushlab::proto::{CloseReason, Frame};
 use pushlab::session::{Command, Limits, Notices, Reply, Request, Response, Settings, SlowConsumer, Stream};
+use pushlab::{LastWord, Message, Socket, WebSocketHandler};
 
 use super::app::Shelf;
 use super::rig::Rig;
-use super::wire::{close_frame, get, text_frame, upgrade};
+use super::wire::{close_frame, close_with, frames, get, text, text_frame, upgrade};
 
 type End = (&'static str, fn(&mut Rig));
 
@@ -167,6 +168,70 @@ fn notices_are_values_too() {
     while rig.deliver() > 0 {}
     let names = ["first", "silent", "carried", "also carried", "last"];
     assert_eq!(rig.shelf.calls(), names.map(|name| format!("{name} is dropped")));
+}
+
+/// Says what it is in the place of dropped messages and before the end.
+struct Spoken(&'static str);
+
+impl Notices for Spoken {
+    fn dropped(&mut self, count: usize) -> Option<Frame> {
+        Some(Frame::text(&format!("{count} for {}", self.0)))
+    }
+
+    fn last_word(&mut self, word: &LastWord) -> Option<Frame> {
+        Some(Frame::text(&format!("{} for {}", word.code(), self.0)))
+    }
+}
+
+/// A handler that speaks, beside notices of the connection or without them.
+struct Speaker(Spoken, bool, Arc<Shelf>);
+
+impl WebSocketHandler for Speaker {
+    fn open(&mut self, socket: &mut Socket<'_>) {
+        socket.carry(self.2.token());
+        if self.1 {
+            socket.notices(Spoken("the connection"));
+        }
+        self.2.keep_pusher(socket.pusher());
+    }
+
+    fn message(&mut self, _: Message<'_>, _: &mut Socket<'_>) {}
+
+    fn notices(&mut self) -> Option<&mut dyn Notices> {
+        Some(&mut self.0)
+    }
+}
+
+/// A WebSocket's handler speaks, unless the connection has notices: for messages that were dropped
+/// before the session, for those that the policy drops, and before the end.
+#[test]
+fn a_handler_speaks_for_itself() {
+    for (has_notices, name) in [(false, "the handler"), (true, "the connection")] {
+        let shelf = Arc::<Shelf>::default();
+        let kept = Arc::clone(&shelf);
+        let limits = Limits { output_bytes: 10, queue_bytes: 40, ..Limits::default() };
+        let settings = Settings { limits, slow_consumer: SlowConsumer::DropOldest, ..Settings::default() };
+        let mut rig = Rig::serving_with(settings, shelf, move |_: &Request<'_>, reply: Reply<'_>| {
+            reply.upgrade(Speaker(Spoken("the handler"), has_notices, Arc::clone(&kept)));
+        });
+        rig.send(upgrade("/"));
+        rig.bytes();
+        rig.apply(rig.last_serial(), Command::Lost(3));
+        assert_eq!(frames(&rig.bytes()), [text(&format!("3 for {name}"))]);
+        rig.block();
+        for number in 0..6 {
+            rig.shelf.pusher().push(&Frame::text(&format!("message {number} 4567")));
+        }
+        rig.deliver();
+        rig.unblock();
+        let lost = text(&format!("3 for {name}"));
+        assert_eq!(frames(&rig.bytes()), [text("message 0 4567"), lost, text("message 4 4567"), text("message 5 4567")]);
+        rig.shelf.pusher().end_with(LastWord::new(4_001, "enough"));
+        rig.deliver();
+        assert_eq!(frames(&rig.bytes()), [text(&format!("4001 for {name}")), close_with(4_001, "enough")]);
+        rig.eof();
+        assert_eq!(rig.shelf.alive(), 0);
+    }
 }
 
 /// So many values would overflow the stack if each of them dropped the one before it.

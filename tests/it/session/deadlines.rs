@@ -1,6 +1,6 @@
 //! The deadlines of a connection that speaks HTTP, on a clock that only the test moves.
 //!
-//! Covers: session::session, session::http
+//! Covers: session::session, session::http, session::rare
 
 use std::time::Duration;
 
