@@ -28,6 +28,9 @@ pub struct Burst<'a> {
     wire: Option<&'a Arc<[u8]>>,
     payload_bytes: usize,
     messages: usize,
+    is_chunks: bool,
+    /// The bytes of several messages. 0 for one message, which may have any size.
+    joined_bytes: usize,
     #[cfg(feature = "deflate")]
     largest_payload: usize,
 }
@@ -41,6 +44,8 @@ impl<'a> Burst<'a> {
             wire: frame.first().is_none().then(|| frame.shared()),
             payload_bytes: frame.payload_len(),
             messages,
+            is_chunks: is_chunk(frame),
+            joined_bytes: 0,
             #[cfg(feature = "deflate")]
             largest_payload: frame.payload_len(),
         }
@@ -59,6 +64,8 @@ impl<'a> Burst<'a> {
             wire: joined,
             payload_bytes,
             messages,
+            is_chunks: frames.first().is_some_and(is_chunk),
+            joined_bytes: joined.map_or(0, |joined| joined.len()),
             #[cfg(feature = "deflate")]
             largest_payload: frames.iter().map(Frame::payload_len).max().unwrap_or_default(),
         }
@@ -86,6 +93,15 @@ impl<'a> Burst<'a> {
         self.wire
     }
 
+    /// The wire forms in one piece, if a connection with no output may take them at once. A single
+    /// message can have any size. Several messages that exceed the limit of the output must be queued
+    /// from the limit on, so they are taken one by one. A message that puts no bytes on the wire is not
+    /// sent.
+    #[inline]
+    pub(super) fn piece(&self, output_bytes: usize) -> Option<&'a Arc<[u8]>> {
+        self.wire.filter(|_| self.messages > 0 && self.joined_bytes <= output_bytes)
+    }
+
     /// The payload bytes of all messages, without the bytes that their wire forms add.
     #[inline]
     pub(super) const fn payload_bytes(&self) -> usize {
@@ -107,8 +123,8 @@ impl<'a> Burst<'a> {
 
     /// Whether the messages were encoded for a streamed body, and not for a WebSocket.
     #[inline]
-    pub(super) fn is_chunks(&self) -> bool {
-        self.frames.first().is_some_and(is_chunk)
+    pub(super) const fn is_chunks(&self) -> bool {
+        self.is_chunks
     }
 }
 

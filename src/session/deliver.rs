@@ -53,10 +53,7 @@ impl Session {
         settings: &Settings,
         stats: &Stats,
     ) -> Option<&'b Arc<[u8]>> {
-        // A single message can have any size. Several messages that exceed the output limit must be
-        // queued from the limit on, so they are taken one by one.
-        let is_one = burst.frames().len() == 1;
-        let wire = burst.wire().filter(|wire| !wire.is_empty() && (is_one || wire.len() <= settings.limits.output_bytes))?;
+        let wire = burst.piece(settings.limits.output_bytes)?;
         let is_taken = match &mut self.phase {
             Phase::Http(http) => http.takes_burst(serial, burst, now, settings),
             Phase::WebSocket(websocket) => websocket.takes_burst(serial, burst),
