@@ -117,7 +117,7 @@ impl<'a> Burst<'a> {
 
     /// The number of messages that have bytes on the wire. An empty piece of a stream has none.
     #[inline]
-    pub(super) const fn messages(&self) -> usize {
+    pub(crate) const fn messages(&self) -> usize {
         self.messages
     }
 

@@ -49,6 +49,27 @@ pub(super) struct Tools {
     /// An outbox for deliveries that leave nothing in it. It is always empty.
     pub(super) empty: Outbox,
     pub(super) timers: Timers,
+    pub(super) sent: Sums,
+}
+
+/// What the deliveries of this turn have sent, until it is added to the counters of the server. Three
+/// atomic additions for a turn take the place of three for each reader.
+#[derive(Default)]
+pub(super) struct Sums {
+    messages: usize,
+    bytes: usize,
+    writes: usize,
+}
+
+impl Sums {
+    pub(super) fn count(&mut self, stats: &Stats) {
+        let Self { messages, bytes, writes } = std::mem::take(self);
+        if messages > 0 {
+            stats.messages_out.add(messages as u64);
+            stats.bytes_out.add(bytes as u64);
+            stats.writes.add(writes as u64);
+        }
+    }
 }
 
 /// The source of addresses for handles of one connection of the loop.
@@ -189,16 +210,16 @@ impl LoopConnection {
             return Sending::OneByOne;
         }
         self.has_new_deadline = true;
-        let taken = self.driven.session.take_shared(serial, burst, env.clock.now(), &env.config.settings, &env.stats);
+        let taken = self.driven.session.take_shared(serial, burst, env.clock.now(), &env.config.settings);
         let Some(wire) = taken else { return self.send_otherwise(serial, burst, slot, env, tools) };
+        tools.sent.messages += burst.messages();
         if self.tls.is_some() {
             return self.send_over_tls(wire, env, tools);
         }
         // If the write fails, the error comes again when the rest is written.
         let taken = self.socket.0.write(wire).unwrap_or(0);
-        if taken > 0 {
-            env.stats.wrote(taken);
-        }
+        tools.sent.bytes += taken;
+        tools.sent.writes += usize::from(taken > 0);
         if taken == wire.len() {
             return Sending::Done;
         }

@@ -39,7 +39,7 @@ use super::stop::Stop;
 use super::timers::Timers;
 use crate::proto::{CloseReason, Outbox};
 use crate::session::{Address, Burst, Delivery, Handler};
-use connection::{Env, LoopConnection, Sending, Tools};
+use connection::{Env, LoopConnection, Sending, Sums, Tools};
 
 /// Events taken from the system at once: with a busy loop, 64 events take some 0.3 ms. Larger
 /// batches save nothing.
@@ -78,6 +78,7 @@ pub(crate) fn run(listening: Listening, app: impl Handler) -> io::Result<()> {
         outboxes: Outboxes::default(),
         empty: Outbox::new(),
         timers: Timers::new(clock.now().instant()),
+        sent: Sums::default(),
     };
     let inbox = Arc::new(Inbox::new(config.inbox_bytes, config.settings.slow_consumer, Arc::clone(&stats), Arc::clone(&stop)));
     let env = Env { config, stats, app: Box::new(app), inbox, clock, acceptor, serial: Cell::new(0) };
@@ -273,6 +274,7 @@ impl EventLoop {
         deliveries.take_from(&self.env.inbox);
         deliveries.hand_to(self);
         self.deliveries = deliveries;
+        self.tools.sent.count(&self.env.stats);
     }
 
     /// Drives a connection before the end of this turn.
