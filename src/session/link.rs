@@ -39,7 +39,8 @@ impl Serial {
 
 /// The session's side of the handles of a stream or a WebSocket.
 ///
-/// `S` is the source of a stream. A link keeps it where nearly no link has anything.
+/// `S` is the source of a stream. It stands beside what few links have, because a stream has none for
+/// nearly all of its time.
 pub(super) struct Link<S = ()> {
     serial: Serial,
     /// `None` while the link is at rest: a reader keeps up, and its end was not asked for. So the

@@ -467,11 +467,10 @@ impl Session {
 mod tests {
     use super::*;
 
-    /// A table of connections has one for each. Compression takes 16 bytes of a WebSocket.
+    /// A table of connections has one for each.
     #[test]
     fn a_session_is_small() {
-        let deflate = if cfg!(feature = "deflate") { 16 } else { 0 };
-        assert!(size_of::<WebSocket>() <= 88 + deflate, "{}", size_of::<WebSocket>());
-        assert!(size_of::<Session>() <= 128 + deflate, "{}", size_of::<Session>());
+        assert!(size_of::<WebSocket>() <= 96, "{}", size_of::<WebSocket>());
+        assert!(size_of::<Session>() <= 128, "{}", size_of::<Session>());
     }
 }
