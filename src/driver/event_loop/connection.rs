@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::event::Event;
 use mio::net::TcpStream;
@@ -146,7 +146,7 @@ impl LoopConnection {
         let (socket, tls) = (NonBlockingSocket(socket), env.acceptor.as_ref().map(Acceptor::accept));
         let mut connection =
             Self { socket, tls, driven: Driven::new(session), output: None, armed: None, queued: false, has_new_deadline: true };
-        connection.arm(slot, tools);
+        connection.arm(connection.driven.session.deadline(), slot, tools);
         connection
     }
 
@@ -271,15 +271,18 @@ impl LoopConnection {
         }
         // A message to a WebSocket leaves its deadline as it is. Arming the timer again would cost a
         // tenth of a small echo.
-        if self.has_new_deadline || !matches!(rest, Rest::Wait(until) if until == deadline) {
-            self.arm(slot, tools);
+        match rest {
+            Rest::Wait(until) if until == deadline && !self.has_new_deadline => {}
+            Rest::Wait(until) => self.arm(until, slot, tools),
+            Rest::Again => self.arm(self.driven.session.deadline(), slot, tools),
+            Rest::Close(_) => {}
         }
         rest
     }
 
-    fn arm(&mut self, slot: u32, tools: &mut Tools) {
+    fn arm(&mut self, deadline: Option<Instant>, slot: u32, tools: &mut Tools) {
         self.has_new_deadline = false;
-        if let Some(deadline) = self.driven.session.deadline() {
+        if let Some(deadline) = deadline {
             tools.timers.arm(slot, deadline, &mut self.armed);
         }
     }
