@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use mio::event::Event;
 use mio::net::TcpStream;
 
+use super::familiar::Familiar;
 use crate::driver::clock::CachedClock;
 use crate::driver::drive::{Driven, Input, Rest, Share, Transport, Turn, drive};
 use crate::driver::inbox::Inbox;
@@ -21,6 +22,7 @@ use crate::driver::timers::{Armed, Timers};
 use crate::driver::tls::{Acceptor, TlsLayer};
 use crate::driver::write::write_once;
 use crate::driver::{Config, EDGES_ARE_REAL};
+use crate::proto::http1::KnownFields;
 use crate::proto::{CloseReason, Outbox};
 use crate::session::{
     Burst, Context, Delivered, Delivery, Handler, Peer, PeerEnd, Post, Ready, RemoteSource, Sent, Session, Stats, Surroundings,
@@ -37,6 +39,7 @@ pub(super) struct Env {
     pub(super) acceptor: Option<Acceptor>,
     /// The last serial that was given out.
     pub(super) serial: Cell<u64>,
+    pub(super) familiar: Familiar,
 }
 
 /// The buffers, bounds and timers that the connections of a loop use one after the other.
@@ -69,6 +72,11 @@ impl RemoteSource for Remote<'_> {
     fn issue_serial(&self) -> u64 {
         self.env.serial.set(self.env.serial.get() + 1);
         self.env.serial.get()
+    }
+
+    #[inline]
+    fn known_fields(&self) -> Option<&KnownFields> {
+        Some(self.env.familiar.fields(self.slot))
     }
 }
 
@@ -138,6 +146,7 @@ impl Transport for NonBlockingSocket {
 
 impl LoopConnection {
     pub(super) fn new(socket: TcpStream, peer: Peer, slot: u32, env: &Env, tools: &mut Tools) -> Self {
+        env.familiar.forget(slot);
         let cx = context!(env, slot);
         let session = match &env.acceptor {
             None => Session::new(peer, &cx),

@@ -13,6 +13,7 @@ use super::super::{CloseReason, Outbox, ProtocolLimits, RemoteError};
 use super::chunked::{ChunkedDecoder, ChunkedEvent};
 use super::framing::Content;
 use super::head::{Head, Scheme};
+use super::known::KnownFields;
 use super::method::{Method, Version};
 use super::scan::{HeadEnd, head_end};
 
@@ -209,6 +210,18 @@ impl Conn {
         }
     }
 
+    /// Consumes the head at the front of `input`, if its fields are the `known` ones. `None` means that
+    /// [`next_event`](Self::next_event) is to be asked, which also finds what is wrong. The head has
+    /// the length of [`Head::raw`]. [`KnownFields`] has an example.
+    #[inline(always)]
+    pub fn next_known_head<'a>(&mut self, known: &KnownFields, now: Instant, input: &'a [u8], limits: &ProtocolLimits) -> Option<Head<'a>> {
+        if !matches!(self.reading, Reading::Idle) {
+            return None;
+        }
+        let head = Head::parse_known(&input[..input.len().min(Head::largest(limits))], &known.get(), limits)?;
+        self.begin_request(now, &head, limits).is_ok().then_some(head)
+    }
+
     #[inline(always)]
     fn next_head<'a>(&mut self, now: Instant, input: &'a [u8], limits: &ProtocolLimits) -> Result<(usize, Next<'a>), RemoteError> {
         let skipped = match input {
@@ -242,11 +255,14 @@ impl Conn {
             // end.
             let window = &input[..input.len().min(Head::largest(limits))];
             if let Ok(Some(head)) = &Head::parse_prefix(window, limits) {
-                return self.begin_request(now, skipped, head, limits);
+                self.begin_request(now, head, limits)?;
+                return Ok((skipped + head.raw().len(), Next::Event(Event::Head(*head))));
             }
         }
         if let Some(end) = self.find_end(input, limits)? {
-            return self.begin_request(now, skipped, &Head::parse(&input[..end], limits)?, limits);
+            let head = Head::parse(&input[..end], limits)?;
+            self.begin_request(now, &head, limits)?;
+            return Ok((skipped + end, Next::Event(Event::Head(head))));
         }
         if matches!(self.reading, Reading::Idle) {
             self.reading = Reading::Head;
@@ -292,14 +308,9 @@ impl Conn {
         }
     }
 
+    /// Changes the state if the head is accepted.
     #[inline(always)]
-    fn begin_request<'a>(
-        &mut self,
-        now: Instant,
-        skipped: usize,
-        head: &Head<'a>,
-        limits: &ProtocolLimits,
-    ) -> Result<(usize, Next<'a>), RemoteError> {
+    fn begin_request(&mut self, now: Instant, head: &Head<'_>, limits: &ProtocolLimits) -> Result<(), RemoteError> {
         if head.scheme().is_some_and(|scheme| scheme != self.scheme) {
             return Err(RemoteError::MisdirectedTarget);
         }
@@ -320,7 +331,7 @@ impl Conn {
         self.head_only = head.method() == Method::Head;
         self.expects_continue = head.names_continue();
         self.close |= !head.keep_alive();
-        Ok((skipped + head.raw().len(), Next::Event(Event::Head(*head))))
+        Ok(())
     }
 
     fn next_body<'a>(&mut self, input: &'a [u8], out: &mut Outbox, limits: &ProtocolLimits) -> Result<(usize, Next<'a>), RemoteError> {
