@@ -219,7 +219,9 @@ impl Conn {
             return None;
         }
         let head = Head::parse_known(&input[..input.len().min(Head::largest(limits))], &known.get(), limits)?;
-        self.begin_request(now, &head, limits).is_ok().then_some(head)
+        self.begin_request(now, &head, limits).ok()?;
+        known.hit();
+        Some(head)
     }
 
     #[inline(always)]

@@ -212,6 +212,9 @@ impl<'a> Head<'a> {
     /// [`parse_prefix`](Self::parse_prefix) is to be asked, which also finds what is wrong.
     #[inline(always)]
     pub(super) fn parse_known(input: &'a [u8], known: &Remembered, limits: &ProtocolLimits) -> Option<Self> {
+        if known.len() == 0 {
+            return None;
+        }
         let (line, rest) = input.split_at(find_byte(input, b'\n')? + 1);
         let concluded = known.concluded_by(rest)?;
         let mut request = httparse::Request::new(&mut []);

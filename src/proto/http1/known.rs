@@ -5,13 +5,20 @@
 //! the fields of a browser, that takes 100 instructions in place of 4,000. Leaves the request line,
 //! which is parsed each time, and the fields that are not known to [`Head`].
 
-use std::cell::{Ref, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 
 use super::facts::{Conclusions, Span};
 use super::head::Head;
 
 /// The longest field lines that are remembered, in bytes. A browser sends 400 to 900 bytes.
 const REMEMBERED_BYTES: usize = 1_024;
+
+/// After so many heads in a row with other fields, nothing is remembered: such a client sends a field
+/// that is new each time, and then a memory costs 250 instructions and saves none.
+const MISSED_MAX: u8 = 4;
+
+/// After so many heads in a row, the fields are remembered once more.
+const MISSED_AGAIN: u8 = 64;
 
 /// The field lines of the last request of one connection. A driver can keep them for some of its
 /// connections. They take 1 KiB at most.
@@ -44,7 +51,11 @@ const REMEMBERED_BYTES: usize = 1_024;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Default)]
-pub struct KnownFields(RefCell<Remembered>);
+pub struct KnownFields {
+    remembered: RefCell<Remembered>,
+    /// The number of heads in a row whose fields were others.
+    missed: Cell<u8>,
+}
 
 /// What is remembered. It is nothing if `section` is empty.
 #[derive(Debug, Default)]
@@ -60,19 +71,32 @@ impl KnownFields {
     /// Forgets the fields, and keeps the memory for others.
     #[inline]
     pub fn forget(&self) {
-        self.0.borrow_mut().section.clear();
+        self.remembered.borrow_mut().section.clear();
+        self.missed.set(0);
     }
 
     #[inline]
     pub(super) fn get(&self) -> Ref<'_, Remembered> {
-        self.0.borrow()
+        self.remembered.borrow()
     }
 
-    /// Remembers the fields of a head, unless they are too long.
+    /// The fields were the same.
+    #[inline]
+    pub(super) fn hit(&self) {
+        self.missed.set(0);
+    }
+
+    /// Remembers the fields of a head, which were not known. Does not remember them if they are too
+    /// long, or if the fields have been others each time.
     pub fn remember(&self, head: &Head<'_>) {
         let Some((section, concluded, host)) = head.section().filter(|(section, ..)| section.len() <= REMEMBERED_BYTES) else { return };
-        let known = &mut *self.0.borrow_mut();
+        let known = &mut *self.remembered.borrow_mut();
         known.section.clear();
+        let missed = self.missed.get() + 1;
+        self.missed.set(if missed < MISSED_AGAIN { missed } else { MISSED_MAX });
+        if MISSED_MAX < missed && missed < MISSED_AGAIN {
+            return;
+        }
         known.section.reserve_exact(section.len());
         known.section.extend_from_slice(section);
         (known.host, known.concluded) = (host, Some(concluded));
@@ -83,11 +107,11 @@ impl Remembered {
     /// What was concluded from the fields, if `input` begins with them.
     #[inline(always)]
     pub(super) fn concluded_by(&self, input: &[u8]) -> Option<Conclusions> {
-        if self.section.is_empty() || !input.starts_with(&self.section) { None } else { self.concluded }
+        if input.starts_with(&self.section) { self.concluded } else { None }
     }
 
     /// The length of the field lines with the blank line.
-    #[inline]
+    #[inline(always)]
     pub(super) fn len(&self) -> usize {
         self.section.len()
     }

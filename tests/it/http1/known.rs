@@ -96,6 +96,32 @@ fn the_last_fields_are_known_until_they_are_forgotten() {
     assert_eq!(by_known(&known, second.as_bytes()), None);
 }
 
+/// A client that sends a new field each time gains nothing, and nearly always is not asked again.
+#[test]
+fn fields_that_are_others_each_time_are_remembered_rarely() {
+    let known = KnownFields::default();
+    let head = |number: usize| format!("GET / HTTP/1.1\r\nHost: a\r\nX: {number:03}\r\n\r\n").into_bytes();
+    let mut remembered = Vec::new();
+    for number in 1..=192 {
+        assert_eq!(by_known(&known, &head(number)), None);
+        known.remember(&parse(&head(number)));
+        // A head that is found begins a new count, so the memory is looked at from outside.
+        if format!("{known:?}").contains(&format!("{:?}", &head(number)["GET / HTTP/1.1\r\n".len()..])) {
+            remembered.push(number);
+        }
+    }
+    assert_eq!(remembered, [1, 2, 3, 4, 64, 124, 184]);
+
+    known.remember(&parse(&head(1)));
+    known.forget();
+    known.remember(&parse(&head(1)));
+    assert!(by_known(&known, &head(1)).is_some(), "another connection begins anew");
+    for number in 2..=5 {
+        known.remember(&parse(&head(number)));
+        assert!(by_known(&known, &head(number)).is_some(), "a head that was found begins anew");
+    }
+}
+
 /// The host of an absolute target does not stand in the fields.
 #[test]
 fn the_fields_behind_an_absolute_target_are_not_remembered() {
