@@ -48,13 +48,19 @@ impl Http {
         }
     }
 
-    /// Works on the next event of the input.
+    /// Works on the next event of the input. `known` has the fields of the last request.
     #[inline]
-    pub(super) fn step(&mut self, input: &[u8], caller: Caller<'_>, out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
+    pub(super) fn step(
+        &mut self,
+        known: Option<&KnownFields>,
+        input: &[u8],
+        caller: Caller<'_>,
+        out: &mut Outbox,
+        cx: &Context<'_>,
+    ) -> (usize, Progress) {
         if let Exchange::Partial(_) = self.exchange {
             return self.continue_body(input, caller, out, cx);
         }
-        let known = cx.remote.known_fields();
         if let Some(known) = known
             && let Some(head) = &self.conn.next_known_head(known, cx.now.instant(), input, &cx.settings.limits.protocol)
         {
