@@ -62,7 +62,10 @@ impl Http {
             return self.continue_body(input, caller, out, cx);
         }
         if let Some(known) = known
-            && let Some(head) = &self.conn.next_known_head(known, cx.now.instant(), input, &cx.settings.limits.protocol)
+            && self.conn.is_idle()
+            // The head has 80 bytes. It stays where it is made, and is not moved out of a result.
+            && let Some(head) = &known.parse(input, &cx.settings.limits.protocol)
+            && self.conn.begin_known(cx.now.instant(), head, &cx.settings.limits.protocol)
         {
             return self.begin(head, head.raw().len(), input, caller, out, cx);
         }

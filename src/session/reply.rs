@@ -226,7 +226,7 @@ impl<'a> Reply<'a> {
 }
 
 /// Sends a whole response. If the handler made a mistake in it, sends a 500 instead.
-#[inline]
+#[inline(always)]
 pub(super) fn answer(conn: &mut Conn, response: Response, out: &mut Outbox, cx: &Surroundings<'_>) {
     let sent = match response.fault() {
         None => response.send_to(conn, cx.now, out),

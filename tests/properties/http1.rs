@@ -89,14 +89,14 @@ impl<'l> Peer<'l> {
         loop {
             let was_closing = self.conn.is_closing();
             let now = self.now.instant();
-            let known_head = self.known.as_ref().and_then(|known| self.conn.next_known_head(known, now, &input[at..], self.limits));
+            let known_head = self.known.as_ref().and_then(|known| known.parse(&input[at..], self.limits));
             let next = match known_head {
-                Some(head) => {
+                Some(head) if self.conn.begin_known(now, &head, self.limits) => {
                     let parsed = Head::parse(head.raw(), self.limits).expect("a head with known fields is valid");
                     assert_eq!(format!("{head:?}"), format!("{parsed:?}"), "known fields mean the same");
                     Ok((head.raw().len(), Next::Event(Event::Head(head))))
                 }
-                None => self.conn.next_event(now, &input[at..], &mut self.out, self.limits),
+                _ => self.conn.next_event(now, &input[at..], &mut self.out, self.limits),
             };
             let (used, next) = match next {
                 Ok(next) => next,

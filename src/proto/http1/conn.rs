@@ -13,7 +13,6 @@ use super::super::{CloseReason, Outbox, ProtocolLimits, RemoteError};
 use super::chunked::{ChunkedDecoder, ChunkedEvent};
 use super::framing::Content;
 use super::head::{Head, Scheme};
-use super::known::KnownFields;
 use super::method::{Method, Version};
 use super::scan::{HeadEnd, head_end};
 
@@ -210,18 +209,12 @@ impl Conn {
         }
     }
 
-    /// Consumes the head at the front of `input`, if its fields are the `known` ones. `None` means that
-    /// [`next_event`](Self::next_event) is to be asked, which also finds what is wrong. The head has
-    /// the length of [`Head::raw`]. [`KnownFields`] has an example.
+    /// Takes the head at the front of the input, which [`KnownFields::parse`](super::KnownFields::parse) has found there, in place
+    /// of [`next_event`](Self::next_event). Returns `false` and changes nothing if the connection takes
+    /// no head now, or refuses it. Then `next_event` is to be asked.
     #[inline(always)]
-    pub fn next_known_head<'a>(&mut self, known: &KnownFields, now: Instant, input: &'a [u8], limits: &ProtocolLimits) -> Option<Head<'a>> {
-        if !matches!(self.reading, Reading::Idle) {
-            return None;
-        }
-        let head = Head::parse_known(&input[..input.len().min(Head::largest(limits))], &known.get(), limits)?;
-        self.begin_request(now, &head, limits).ok()?;
-        known.hit();
-        Some(head)
+    pub fn begin_known(&mut self, now: Instant, head: &Head<'_>, limits: &ProtocolLimits) -> bool {
+        matches!(self.reading, Reading::Idle) && self.begin_request(now, head, limits).is_ok()
     }
 
     #[inline(always)]

@@ -5,8 +5,9 @@
 //! the fields of a browser, that takes 100 instructions in place of 4,000. Leaves the request line,
 //! which is parsed each time, and the fields that are not known to [`Head`].
 
-use std::cell::{Cell, Ref, RefCell};
+use std::cell::{Cell, RefCell};
 
+use super::super::ProtocolLimits;
 use super::facts::{Conclusions, Span};
 use super::head::Head;
 
@@ -36,9 +37,9 @@ const MISSED_AGAIN: u8 = 64;
 /// let mut conn = Conn::new(now.instant(), &limits);
 /// for path in ["/one", "/two"] {
 ///     let input = format!("GET {path} HTTP/1.1\r\nHost: example.org\r\nAccept: */*\r\n\r\n");
-///     let head = match conn.next_known_head(&known, now.instant(), input.as_bytes(), &limits) {
-///         Some(head) => head,
-///         None => {
+///     let head = match known.parse(input.as_bytes(), &limits) {
+///         Some(head) if conn.begin_known(now.instant(), &head, &limits) => head,
+///         _ => {
 ///             let (_, next) = conn.next_event(now.instant(), input.as_bytes(), &mut out, &limits)?;
 ///             let Next::Event(Event::Head(head)) = next else { panic!("a whole head came") };
 ///             known.remember(&head);
@@ -51,11 +52,7 @@ const MISSED_AGAIN: u8 = 64;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Default)]
-pub struct KnownFields {
-    remembered: RefCell<Remembered>,
-    /// The number of heads in a row whose fields were others.
-    missed: Cell<u8>,
-}
+pub struct KnownFields(RefCell<Remembered>);
 
 /// What is remembered. It is nothing if `section` is empty.
 #[derive(Debug, Default)]
@@ -65,35 +62,34 @@ pub(super) struct Remembered {
     /// The range of the host in `section`.
     host: Span,
     concluded: Option<Conclusions>,
+    /// The number of heads in a row whose fields were others.
+    missed: Cell<u8>,
 }
 
 impl KnownFields {
     /// Forgets the fields, and keeps the memory for others.
     #[inline]
     pub fn forget(&self) {
-        self.remembered.borrow_mut().section.clear();
-        self.missed.set(0);
+        let known = &mut *self.0.borrow_mut();
+        known.section.clear();
+        known.missed.set(0);
     }
 
-    #[inline]
-    pub(super) fn get(&self) -> Ref<'_, Remembered> {
-        self.remembered.borrow()
-    }
-
-    /// The fields were the same.
-    #[inline]
-    pub(super) fn hit(&self) {
-        self.missed.set(0);
+    /// Parses the head at the front of `input`, if its fields are the remembered ones. `None` means that
+    /// [`Conn::next_event`](super::Conn::next_event) is to be asked, which also finds what is wrong.
+    #[inline(always)]
+    pub fn parse<'a>(&self, input: &'a [u8], limits: &ProtocolLimits) -> Option<Head<'a>> {
+        Head::parse_known(&input[..input.len().min(Head::largest(limits))], &self.0.borrow(), limits)
     }
 
     /// Remembers the fields of a head, which were not known. Does not remember them if they are too
     /// long, or if the fields have been others each time.
     pub fn remember(&self, head: &Head<'_>) {
         let Some((section, concluded, host)) = head.section().filter(|(section, ..)| section.len() <= REMEMBERED_BYTES) else { return };
-        let known = &mut *self.remembered.borrow_mut();
+        let known = &mut *self.0.borrow_mut();
         known.section.clear();
-        let missed = self.missed.get() + 1;
-        self.missed.set(if missed < MISSED_AGAIN { missed } else { MISSED_MAX });
+        let missed = known.missed.get() + 1;
+        known.missed.set(if missed < MISSED_AGAIN { missed } else { MISSED_MAX });
         if MISSED_MAX < missed && missed < MISSED_AGAIN {
             return;
         }
@@ -107,7 +103,11 @@ impl Remembered {
     /// What was concluded from the fields, if `input` begins with them.
     #[inline(always)]
     pub(super) fn concluded_by(&self, input: &[u8]) -> Option<Conclusions> {
-        if input.starts_with(&self.section) { self.concluded } else { None }
+        if !input.starts_with(&self.section) {
+            return None;
+        }
+        self.missed.set(0);
+        self.concluded
     }
 
     /// The length of the field lines with the blank line.
