@@ -87,14 +87,16 @@ impl Timers {
             self.last = (deadline, self.due(deadline));
         }
         let due = self.last.1;
-        // The usual case: an answer has moved the deadline to a later time.
-        if armed.is_some_and(|armed| due >= armed.due() + LATE_MAX_MS) {
+        // The usual case: an answer has moved the deadline to a later time. A far deadline that moves
+        // comes up no earlier than before.
+        let left_ms = due.saturating_sub(self.now);
+        let is_late = left_ms / LATE_PART >= LATE_MAX_MS;
+        if armed.is_some_and(|armed| due >= armed.due() && (is_late && armed.is_late() || due >= armed.due() + LATE_MAX_MS)) {
             return;
         }
         // The live entry of a far deadline may come up too late for a nearer deadline.
         if armed.is_none_or(|armed| due < armed.due() || (armed.due() < due && due < armed.comes_up())) {
-            let left_ms = due.saturating_sub(self.now);
-            let Some(entry) = Armed::new(due, left_ms / LATE_PART >= LATE_MAX_MS) else { return };
+            let Some(entry) = Armed::new(due, is_late) else { return };
             if armed.is_none_or(|armed| due < armed.due() || entry.comes_up() < armed.comes_up()) {
                 *armed = Some(entry);
                 self.add(slot, entry);
