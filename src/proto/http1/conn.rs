@@ -209,9 +209,9 @@ impl Conn {
         }
     }
 
-    /// Takes the head at the front of the input, which [`KnownFields::parse`](super::KnownFields::parse) has found there, in place
-    /// of [`next_event`](Self::next_event). Returns `false` and changes nothing if the connection takes
-    /// no head now, or refuses it. Then `next_event` is to be asked.
+    /// Takes the head at the front of the input, in place of [`next_event`](Self::next_event).
+    /// [`KnownFields::parse`](super::KnownFields::parse) has found it there. Returns `false` and changes
+    /// nothing if the connection takes no head now, or refuses it. Then `next_event` is to be asked.
     #[inline(always)]
     pub fn begin_known(&mut self, now: Instant, head: &Head<'_>, limits: &ProtocolLimits) -> bool {
         matches!(self.reading, Reading::Idle) && self.begin_request(now, head, limits).is_ok()

@@ -24,14 +24,15 @@ impl Span {
         Self { start: start as u16, end: (start + len) as u16 }
     }
 
-    /// The same range, counted from an index that is `by` bytes before the old one.
+    /// The same range, counted from an index that is `by` bytes before the old one. The range of a
+    /// host that is absent ends at 0, and stays as it is.
     #[inline]
     pub(super) fn moved(self, by: usize) -> Self {
-        Self { start: self.start + by as u16, end: self.end + by as u16 }
+        if self.end == 0 { self } else { Self { start: self.start + by as u16, end: self.end + by as u16 } }
     }
 
     /// The same range, counted from an index that is `by` bytes behind the old one. The range of a
-    /// host that is absent stays empty.
+    /// host that is absent stays as it is.
     pub(super) fn moved_back(self, by: usize) -> Self {
         Self { start: self.start.saturating_sub(by as u16), end: self.end.saturating_sub(by as u16) }
     }

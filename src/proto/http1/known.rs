@@ -26,7 +26,8 @@ const MISSED_AGAIN: u8 = 64;
 ///
 /// Nothing depends on them but time. A driver must not use those of one connection for another
 /// connection without [`forget`](Self::forget): a peer could measure the time, and find out whether
-/// it has guessed the fields of another peer.
+/// it has guessed the fields of another peer. The fields may have credentials, which stay in memory
+/// until other fields take their place, as they do in a receive buffer.
 ///
 /// ```
 /// use std::time::{Instant, SystemTime};

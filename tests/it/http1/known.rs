@@ -94,6 +94,18 @@ fn the_last_fields_are_known_until_they_are_forgotten() {
     assert_eq!(by_known(&known, second.as_bytes()), None);
 }
 
+/// HTTP/1.0 needs no `Host`.
+#[test]
+fn fields_without_a_host_name_none() {
+    for section in ["\r\n", "Connection: keep-alive\r\n\r\n", "Host:\r\n\r\n", "Host: a\r\nExpect: 100-continue\r\n\r\n"] {
+        let known = knowing(format!("GET /a HTTP/1.0\r\n{section}").as_bytes());
+        let raw = format!("HEAD /another HTTP/1.0\r\n{section}");
+        assert_eq!(by_known(&known, raw.as_bytes()), Some(format!("{:?}", parse(raw.as_bytes()))), "{raw}");
+        let later = raw.replace("HTTP/1.0", "HTTP/1.1");
+        assert_eq!(by_known(&known, later.as_bytes()), None, "{later}");
+    }
+}
+
 /// A client that sends a new field each time gains nothing, and nearly always is not asked again.
 #[test]
 fn fields_that_are_others_each_time_are_remembered_rarely() {
