@@ -86,7 +86,6 @@ impl KnownFields {
     /// Remembers the fields of a head, which were not known. Does not remember them if they are too
     /// long, or if the fields have been others each time.
     pub fn remember(&self, head: &Head<'_>) {
-        let Some((section, concluded, host)) = head.section().filter(|(section, ..)| section.len() <= REMEMBERED_BYTES) else { return };
         let known = &mut *self.0.borrow_mut();
         known.section.clear();
         let missed = known.missed.get() + 1;
@@ -94,6 +93,7 @@ impl KnownFields {
         if MISSED_MAX < missed && missed < MISSED_AGAIN {
             return;
         }
+        let Some((section, concluded, host)) = head.section().filter(|(section, ..)| section.len() <= REMEMBERED_BYTES) else { return };
         known.section.reserve_exact(section.len());
         known.section.extend_from_slice(section);
         (known.host, known.concluded) = (host, Some(concluded));
