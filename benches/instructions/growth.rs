@@ -150,6 +150,12 @@ impl Load {
         let mut load = Self { kind, size, idle, active, request };
         match kind {
             Kind::Poll => {
+                // A connection that is answered is accepted. So all polls are read before the question
+                // that comes after them.
+                for connection in &mut load.idle {
+                    connection.send(get("/hello", "").as_bytes())?;
+                    connection.answers("hello\n", 1)?;
+                }
                 for connection in &mut load.idle {
                     connection.send(get("/topics/waiting/long-poll?wait=120", "").as_bytes())?;
                 }

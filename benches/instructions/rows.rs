@@ -45,7 +45,7 @@ pub(crate) struct Row {
 
 #[derive(Clone, Copy)]
 pub(crate) enum Load {
-    Requests { pipelined: usize, fields: &'static str },
+    Requests { pipelined: usize, fields: &'static str, differ: bool },
     Echo { bytes: usize, in_flight: usize },
     BarePolls,
     HubPolls,
@@ -61,9 +61,10 @@ pub(crate) enum Technique {
 pub(crate) fn rows() -> Vec<Row> {
     use Load::{BarePolls, Delivery, Echo, HubPolls, Requests};
     let loads = [
-        ("HTTP keep-alive, 1 request in flight", Requests { pipelined: 1, fields: "" }, 50),
-        ("HTTP, 16 requests pipelined", Requests { pipelined: 16, fields: "" }, 200),
-        ("HTTP, 16 requests of a browser pipelined", Requests { pipelined: 16, fields: BROWSER }, 100),
+        ("HTTP keep-alive, 1 request in flight", Requests { pipelined: 1, fields: "", differ: false }, 50),
+        ("HTTP, 16 requests pipelined", Requests { pipelined: 16, fields: "", differ: false }, 200),
+        ("HTTP, 16 requests of a browser pipelined", Requests { pipelined: 16, fields: BROWSER, differ: false }, 100),
+        ("HTTP, 16 requests with other fields each pipelined", Requests { pipelined: 16, fields: BROWSER, differ: true }, 100),
         ("WebSocket echo of 16 bytes, 1 in flight", Echo { bytes: 16, in_flight: 1 }, 100),
         ("WebSocket echo of 16 bytes, 16 in flight", Echo { bytes: 16, in_flight: 16 }, 500),
         ("WebSocket echo of 64 KiB, 1 in flight", Echo { bytes: 64 * 1024, in_flight: 1 }, 100),
@@ -113,9 +114,12 @@ impl Running {
         let connections = (0..count).map(|_| server.connect()).collect::<io::Result<_>>()?;
         let mut running = Self { load: row.load, model: row.model, connections, output: Vec::new() };
         match row.load {
-            Load::Requests { pipelined, fields } => {
+            Load::Requests { pipelined, fields, differ } => {
                 running.be_accepted()?;
-                running.output = get("/hello", fields).repeat(pipelined).into_bytes();
+                // A field whose value is another one in each request, such as that of a tracer.
+                let more =
+                    |number: usize| if differ { format!("Traceparent: 00-{number:032x}-{number:016x}-01\r\n") } else { String::new() };
+                running.output = (0..pipelined).flat_map(|number| get("/hello", &(more(number) + fields)).into_bytes()).collect();
             }
             Load::Echo { bytes, in_flight } => {
                 running.open("/echo", HANDSHAKE)?;

@@ -200,44 +200,45 @@ pub enum Rest {
 pub fn drive(side: &mut impl Side, transport: &mut impl Transport) -> Rest {
     let mut next = side.step(Done::Nothing, || transport.need());
     loop {
-        next = match next {
-            Some(Next::Read(most)) => {
-                let patience = side.patience();
+        // Most connections read, then write, then wait. For them this is a straight line, where one
+        // `match` would be entered three times.
+        if let Some(Next::Read(most)) = next {
+            let patience = side.patience();
+            next = match transport.read(side.room(most), patience) {
                 // The usual result has a step of its own, for which no `Done` is put together.
-                let done = match transport.read(side.room(most), patience) {
-                    Ok(Input::Bytes(len, ready)) => {
-                        next = side.step(Done::Read(Input::Bytes(len, ready)), || transport.need());
-                        continue;
-                    }
-                    Ok(input) => Done::Read(input),
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => Done::Read(Input::Nothing(0, Ready::No)),
-                    Err(error) if error.kind() == ErrorKind::Interrupted => Done::Nothing,
-                    Err(_) => return Rest::Close(CloseReason::Transport),
-                };
-                step_rarely(side, transport, done)
-            }
-            Some(Next::Write) => {
-                let written = transport.write(side.output());
-                side.has_written();
-                let (len, ready) = match written {
-                    Ok(written) => written,
-                    Err(error) => match error.kind() {
-                        ErrorKind::WouldBlock => (0, Ready::No),
-                        ErrorKind::Interrupted => (0, Ready::Perhaps),
-                        ErrorKind::TimedOut => return Rest::Close(CloseReason::WriteStalled),
-                        _ => return Rest::Close(CloseReason::Transport),
-                    },
-                };
-                side.step(Done::Wrote(len, ready, transport.need()), || transport.need())
-            }
+                Ok(Input::Bytes(len, ready)) => side.step(Done::Read(Input::Bytes(len, ready)), || transport.need()),
+                Ok(input) => step_rarely(side, transport, Done::Read(input)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    step_rarely(side, transport, Done::Read(Input::Nothing(0, Ready::No)))
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => step_rarely(side, transport, Done::Nothing),
+                Err(_) => return Rest::Close(CloseReason::Transport),
+            };
+        }
+        if let Some(Next::Write) = next {
+            let written = transport.write(side.output());
+            side.has_written();
+            let (len, ready) = match written {
+                Ok(written) => written,
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => (0, Ready::No),
+                    ErrorKind::Interrupted => (0, Ready::Perhaps),
+                    ErrorKind::TimedOut => return Rest::Close(CloseReason::WriteStalled),
+                    _ => return Rest::Close(CloseReason::Transport),
+                },
+            };
+            next = side.step(Done::Wrote(len, ready, transport.need()), || transport.need());
+        }
+        match next {
+            Some(Next::Wait(until)) => return Rest::Wait(until),
+            Some(Next::Read(_) | Next::Write) => {}
             Some(Next::EndSending(sent)) => match transport.end_sending(sent) {
-                Ok(()) => step_rarely(side, transport, Done::Nothing),
+                Ok(()) => next = step_rarely(side, transport, Done::Nothing),
                 Err(_) => return Rest::Close(CloseReason::Transport),
             },
-            Some(Next::Wait(until)) => return Rest::Wait(until),
             Some(Next::Close(reason)) => return Rest::Close(reason),
             None => return Rest::Again,
-        };
+        }
     }
 }
 

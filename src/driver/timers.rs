@@ -26,6 +26,9 @@ pub(crate) struct Timers {
     start: Instant,
     /// The time of the turn in milliseconds, rounded as deadlines are.
     now: u64,
+    /// The last deadline that was armed, and its milliseconds. All answers of a turn move their
+    /// connections' deadlines to the same time, and the computation takes 100 instructions.
+    last: (Instant, u64),
     /// The exact entries: (due, slot).
     exact: BinaryHeap<Reverse<(u64, u32)>>,
     /// The late entries, by the full second at which they come up, in milliseconds.
@@ -69,7 +72,7 @@ const DUE_MAX_MS: u64 = 1 << 40;
 
 impl Timers {
     pub(crate) fn new(start: Instant) -> Self {
-        Self { start, now: 1, exact: BinaryHeap::new(), late: BTreeMap::new(), late_len: 0 }
+        Self { start, now: 1, last: (start, 1), exact: BinaryHeap::new(), late: BTreeMap::new(), late_len: 0 }
     }
 
     /// Takes the time of a turn. Its milliseconds are computed once, and not for each connection.
@@ -82,15 +85,20 @@ impl Timers {
     /// copy of its live entry.
     #[inline]
     pub(crate) fn arm(&mut self, slot: u32, deadline: Instant, armed: &mut Option<Armed>) {
-        let due = self.due(deadline);
-        // The usual case: an answer has moved the deadline to a later time.
-        if armed.is_some_and(|armed| due >= armed.due() + LATE_MAX_MS) {
+        if self.last.0 != deadline {
+            self.last = (deadline, self.due(deadline));
+        }
+        let due = self.last.1;
+        // The usual case: an answer has moved the deadline to a later time. A far deadline that moves
+        // comes up no earlier than before.
+        let left_ms = due.saturating_sub(self.now);
+        let is_late = left_ms / LATE_PART >= LATE_MAX_MS;
+        if armed.is_some_and(|armed| due >= armed.due() && (is_late && armed.is_late() || due >= armed.due() + LATE_MAX_MS)) {
             return;
         }
         // The live entry of a far deadline may come up too late for a nearer deadline.
         if armed.is_none_or(|armed| due < armed.due() || (armed.due() < due && due < armed.comes_up())) {
-            let left_ms = due.saturating_sub(self.now);
-            let Some(entry) = Armed::new(due, left_ms / LATE_PART >= LATE_MAX_MS) else { return };
+            let Some(entry) = Armed::new(due, is_late) else { return };
             if armed.is_none_or(|armed| due < armed.due() || entry.comes_up() < armed.comes_up()) {
                 *armed = Some(entry);
                 self.add(slot, entry);

@@ -67,6 +67,15 @@ impl Carried {
         matches!(self, Self::Several(None))
     }
 
+    /// Drops the values. For the usual request, which carries none, that is a comparison and no call.
+    #[inline(always)]
+    pub(super) fn drop_all(self) {
+        match self {
+            Self::Several(None) => {}
+            carried => drop(carried),
+        }
+    }
+
     /// Adds a value.
     pub(super) fn add(&mut self, value: impl Send + 'static) {
         self.push(Box::new(Silent(value)));

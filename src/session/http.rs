@@ -22,7 +22,7 @@ use super::{
     Burst, Command, Context, HalfClose, Origin, Outcome, Reply, Request, Response, Settings, Surroundings, is_allowed_host,
     normalized_path, websocket,
 };
-use crate::proto::http1::{Conn, Content, Event, Head, Method, Next, Scheme};
+use crate::proto::http1::{Conn, Content, Event, Head, KnownFields, Method, Next, Scheme};
 use crate::proto::{CloseReason, Frame, Now, Outbox, ProtocolLimits, RemoteError};
 
 pub(super) struct Http {
@@ -48,20 +48,65 @@ impl Http {
         }
     }
 
-    /// Works on the next event of the input.
+    /// Works on the next event of the input. `known` has the fields of the last request.
     #[inline]
-    pub(super) fn step(&mut self, input: &[u8], caller: Caller<'_>, out: &mut Outbox, cx: &Context<'_>) -> (usize, Progress) {
+    pub(super) fn step(
+        &mut self,
+        known: Option<&KnownFields>,
+        input: &[u8],
+        caller: Caller<'_>,
+        out: &mut Outbox,
+        cx: &Context<'_>,
+    ) -> (usize, Progress) {
         if let Exchange::Partial(_) = self.exchange {
             return self.continue_body(input, caller, out, cx);
         }
+        if let Some(known) = known
+            && self.conn.is_idle()
+            // The head has 80 bytes. It stays where it is made, and is not moved out of a result.
+            && let Some(head) = &known.parse(input, &cx.settings.limits.protocol)
+            && self.conn.begin_known(cx.now.instant(), head, &cx.settings.limits.protocol)
+        {
+            return self.begin(head, head.raw().len(), input, caller, out, cx);
+        }
+        self.step_unknown(known, input, caller, out, cx)
+    }
+
+    #[inline(always)]
+    fn begin(
+        &mut self,
+        head: &Head<'_>,
+        used: usize,
+        input: &[u8],
+        caller: Caller<'_>,
+        out: &mut Outbox,
+        cx: &Context<'_>,
+    ) -> (usize, Progress) {
+        if head.content() == Content::None {
+            return (used, self.dispatch(head, b"", caller, out, cx));
+        }
+        let (more, progress) = self.take_body(head, &input[used..], caller, out, cx);
+        (used + more, progress)
+    }
+
+    /// A step with fields that are not known. It is a function of its own: two parsers in one take more
+    /// registers than there are, which costs 60 instructions.
+    #[inline(never)]
+    fn step_unknown(
+        &mut self,
+        known: Option<&KnownFields>,
+        input: &[u8],
+        caller: Caller<'_>,
+        out: &mut Outbox,
+        cx: &Context<'_>,
+    ) -> (usize, Progress) {
         // The head has 80 bytes. It stays where it is, and is not moved out of the event.
         match &self.conn.next_event(cx.now.instant(), input, out, &cx.settings.limits.protocol) {
-            Ok((used, Next::Event(Event::Head(head)))) if head.content() == Content::None => {
-                (*used, self.dispatch(head, b"", caller, out, cx))
-            }
             Ok((used, Next::Event(Event::Head(head)))) => {
-                let (more, progress) = self.take_body(head, &input[*used..], caller, out, cx);
-                (used + more, progress)
+                if let Some(known) = known {
+                    known.remember(head);
+                }
+                self.begin(head, *used, input, caller, out, cx)
             }
             Ok((_, Next::Event(Event::Body(_) | Event::End))) => unreachable!("a body that is not whole is continued above"),
             Ok((used, Next::NeedData | Next::Paused)) => (*used, Progress::Wait),

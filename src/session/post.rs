@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::{LastWord, Response};
 use crate::proto::Frame;
+use crate::proto::http1::KnownFields;
 
 /// Where a command goes: to one hold, stream or WebSocket of one connection. Each serial is given
 /// out once. So a late command cannot reach a newer connection in the same slot. [`Post`] has an
@@ -77,8 +78,8 @@ pub trait Post: Send + Sync {
     }
 }
 
-/// A driver's way to give a connection an address. The session calls it for the first handle of
-/// each hold, stream or WebSocket.
+/// A driver's way to give a connection an address, and to remember what the connection has sent. The
+/// session asks for an address for the first handle of each hold, stream or WebSocket.
 ///
 /// The example of a [`Session`](super::Session) implements it.
 pub trait RemoteSource {
@@ -88,4 +89,10 @@ pub trait RemoteSource {
     fn slot(&self) -> u32;
     /// Returns a serial that was never given out before for this slot. It is at least 1.
     fn issue_serial(&self) -> u64;
+    /// The fields of this connection's last request, if the driver keeps them. Requests with the same
+    /// fields then cost less.
+    #[inline]
+    fn known_fields(&self) -> Option<&KnownFields> {
+        None
+    }
 }

@@ -93,8 +93,10 @@ pub struct Upgrade {
 impl<'a> Reply<'a> {
     /// Answers now, with a whole response.
     pub fn send(self, response: Response) {
-        self.handling.answer();
-        answer(self.conn, response, self.out, self.cx);
+        let Self { conn, out, handling, carried, cx, .. } = self;
+        handling.answer();
+        answer(conn, response, out, cx);
+        carried.drop_all();
     }
 
     /// Lets the connection carry a value. The value is dropped when this exchange ends: when the
@@ -224,6 +226,7 @@ impl<'a> Reply<'a> {
 }
 
 /// Sends a whole response. If the handler made a mistake in it, sends a 500 instead.
+#[inline(always)]
 pub(super) fn answer(conn: &mut Conn, response: Response, out: &mut Outbox, cx: &Surroundings<'_>) {
     let sent = match response.fault() {
         None => response.send_to(conn, cx.now, out),

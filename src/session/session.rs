@@ -232,6 +232,8 @@ impl Session {
     fn work(&mut self, steps: &mut Steps, input: &mut [u8], out: &mut Outbox, cx: &Context<'_>) -> usize {
         let mut used = 0;
         let mut is_paused = false;
+        // Asked for once, and not for each request: 20 instructions.
+        let known = if let Phase::Http(_) = self.phase { cx.remote.known_fields() } else { None };
         while used < input.len() && !is_paused {
             let (step, progress) = match &mut self.phase {
                 // Input is discarded here even if the output is full. It will never be used, and
@@ -250,7 +252,7 @@ impl Session {
                 Phase::Http(http) => {
                     steps.take(0);
                     let caller = Caller { peer: &self.peer, tls: self.rare.tls() };
-                    http.step(&input[used..], caller, out, cx)
+                    http.step(known, &input[used..], caller, out, cx)
                 }
                 Phase::WebSocket(websocket) => websocket.step(steps, &mut input[used..], out, cx),
             };

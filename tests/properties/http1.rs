@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use pushlab::proto::http1::{BodySize, Conn, Content, Event, Head, Next, ResponseHead, Version};
+use pushlab::proto::http1::{BodySize, Conn, Content, Event, Head, KnownFields, Next, ResponseHead, Version};
 use pushlab::proto::{Frame, Now, Outbox, ProtocolLimits, RemoteError};
 
 use super::chunked::{Decoded, decode_naively};
@@ -43,6 +43,8 @@ enum Seen {
 /// A server around one connection, with a few ways to answer, chosen by the request alone.
 struct Peer<'l> {
     conn: Conn,
+    /// The fields of the last head, if the run remembers them.
+    known: Option<KnownFields>,
     now: Now,
     limits: &'l ProtocolLimits,
     out: Outbox,
@@ -62,11 +64,15 @@ struct Run {
 }
 
 impl<'l> Peer<'l> {
-    fn run(mut input: &[u8], mut cuts: Cuts<'_>, limits: &'l ProtocolLimits) -> Run {
+    fn run(input: &[u8], cuts: Cuts<'_>, limits: &'l ProtocolLimits) -> Run {
+        Self::run_knowing(None, input, cuts, limits)
+    }
+
+    fn run_knowing(known: Option<KnownFields>, mut input: &[u8], mut cuts: Cuts<'_>, limits: &'l ProtocolLimits) -> Run {
         let now = Now::new(Instant::now(), SystemTime::UNIX_EPOCH);
         let conn = Conn::new(now.instant(), limits);
-        let mut peer =
-            Self { conn, now, limits, out: Outbox::new(), seen: Vec::new(), asked: Vec::new(), way: 0, body_len: 0, is_late: false };
+        let (out, seen, asked) = (Outbox::new(), Vec::new(), Vec::new());
+        let mut peer = Self { conn, known, now, limits, out, seen, asked, way: 0, body_len: 0, is_late: false };
         let mut waiting = Vec::new();
         while let Some(piece) = cuts.take(&mut input) {
             waiting.extend_from_slice(piece);
@@ -83,7 +89,16 @@ impl<'l> Peer<'l> {
         loop {
             let was_closing = self.conn.is_closing();
             let now = self.now.instant();
-            let (used, next) = match self.conn.next_event(now, &input[at..], &mut self.out, self.limits) {
+            let known_head = self.known.as_ref().and_then(|known| known.parse(&input[at..], self.limits));
+            let next = match known_head {
+                Some(head) if self.conn.begin_known(now, &head, self.limits) => {
+                    let parsed = Head::parse(head.raw(), self.limits).expect("a head with known fields is valid");
+                    assert_eq!(format!("{head:?}"), format!("{parsed:?}"), "known fields mean the same");
+                    Ok((head.raw().len(), Next::Event(Event::Head(head))))
+                }
+                _ => self.conn.next_event(now, &input[at..], &mut self.out, self.limits),
+            };
+            let (used, next) = match next {
                 Ok(next) => next,
                 Err(error) => {
                     assert!(!was_closing, "an error is reported once");
@@ -131,6 +146,9 @@ impl<'l> Peer<'l> {
         match event {
             Event::Head(head) => {
                 self.check_head(&head);
+                if let Some(known) = &self.known {
+                    known.remember(&head);
+                }
                 self.seen.push(Seen::Head { raw: head.raw().to_vec(), content: head.content() });
                 self.way = head.path().len() + head.query().map_or(0, str::len);
                 self.body_len = 0;
@@ -230,15 +248,19 @@ pub(super) fn keeps_its_promises(data: &[u8]) {
     check_output(&Peer::run(input.rest(), Cuts::WHOLE, &limits));
 }
 
-/// Bytes of any kind, cut in any way, and whole.
+/// Bytes of any kind: cut in any way, with and without a memory of the last fields, and whole.
 pub(super) fn does_not_depend_on_cuts(data: &[u8]) {
     let mut input = Input::new(data);
     let limits = if input.flag() { tiny() } else { ProtocolLimits::default() };
     let cuts = input.cuts();
     let bytes = input.rest();
-    let (whole, cut) = (Peer::run(bytes, Cuts::WHOLE, &limits), Peer::run(bytes, cuts, &limits));
-    assert_eq!(cut.seen, whole.seen);
-    assert!(cut.output == whole.output, "{}\n{}", cut.output.escape_ascii(), whole.output.escape_ascii());
+    let whole = Peer::run(bytes, Cuts::WHOLE, &limits);
+    let cut = Peer::run(bytes, cuts.clone(), &limits);
+    let known = [Cuts::WHOLE, cuts].map(|cuts| Peer::run_knowing(Some(KnownFields::default()), bytes, cuts, &limits));
+    for run in known.iter().chain([&cut]) {
+        assert_eq!(run.seen, whole.seen);
+        assert!(run.output == whole.output, "{}\n{}", run.output.escape_ascii(), whole.output.escape_ascii());
+    }
 }
 
 /// Bytes of any kind: heads as `httparse` reads them, lengths and chunks as a naive reader does.

@@ -8,11 +8,12 @@ use std::cell::Cell;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::event::Event;
 use mio::net::TcpStream;
 
+use super::familiar::Familiar;
 use crate::driver::clock::CachedClock;
 use crate::driver::drive::{Driven, Input, Rest, Share, Transport, Turn, drive};
 use crate::driver::inbox::Inbox;
@@ -21,6 +22,7 @@ use crate::driver::timers::{Armed, Timers};
 use crate::driver::tls::{Acceptor, TlsLayer};
 use crate::driver::write::write_once;
 use crate::driver::{Config, EDGES_ARE_REAL};
+use crate::proto::http1::KnownFields;
 use crate::proto::{CloseReason, Outbox};
 use crate::session::{
     Burst, Context, Delivered, Delivery, Handler, Peer, PeerEnd, Post, Ready, RemoteSource, Sent, Session, Stats, Surroundings,
@@ -37,6 +39,7 @@ pub(super) struct Env {
     pub(super) acceptor: Option<Acceptor>,
     /// The last serial that was given out.
     pub(super) serial: Cell<u64>,
+    pub(super) familiar: Familiar,
 }
 
 /// The buffers, bounds and timers that the connections of a loop use one after the other.
@@ -90,6 +93,11 @@ impl RemoteSource for Remote<'_> {
     fn issue_serial(&self) -> u64 {
         self.env.serial.set(self.env.serial.get() + 1);
         self.env.serial.get()
+    }
+
+    #[inline]
+    fn known_fields(&self) -> Option<&KnownFields> {
+        Some(self.env.familiar.fields(self.slot))
     }
 }
 
@@ -159,6 +167,7 @@ impl Transport for NonBlockingSocket {
 
 impl LoopConnection {
     pub(super) fn new(socket: TcpStream, peer: Peer, slot: u32, env: &Env, tools: &mut Tools) -> Self {
+        env.familiar.forget(slot);
         let cx = context!(env, slot);
         let session = match &env.acceptor {
             None => Session::new(peer, &cx),
@@ -167,7 +176,7 @@ impl LoopConnection {
         let (socket, tls) = (NonBlockingSocket(socket), env.acceptor.as_ref().map(Acceptor::accept));
         let mut connection =
             Self { socket, tls, driven: Driven::new(session), output: None, armed: None, queued: false, has_new_deadline: true };
-        connection.arm(slot, tools);
+        connection.arm(connection.driven.session.deadline(), slot, tools);
         connection
     }
 
@@ -292,15 +301,18 @@ impl LoopConnection {
         }
         // A message to a WebSocket leaves its deadline as it is. Arming the timer again would cost a
         // tenth of a small echo.
-        if self.has_new_deadline || !matches!(rest, Rest::Wait(until) if until == deadline) {
-            self.arm(slot, tools);
+        match rest {
+            Rest::Wait(until) if until == deadline && !self.has_new_deadline => {}
+            Rest::Wait(until) => self.arm(until, slot, tools),
+            Rest::Again => self.arm(self.driven.session.deadline(), slot, tools),
+            Rest::Close(_) => {}
         }
         rest
     }
 
-    fn arm(&mut self, slot: u32, tools: &mut Tools) {
+    fn arm(&mut self, deadline: Option<Instant>, slot: u32, tools: &mut Tools) {
         self.has_new_deadline = false;
-        if let Some(deadline) = self.driven.session.deadline() {
+        if let Some(deadline) = deadline {
             tools.timers.arm(slot, deadline, &mut self.armed);
         }
     }

@@ -19,6 +19,7 @@
 //! does not count as the peer's delay.
 
 mod connection;
+mod familiar;
 
 use std::cell::Cell;
 use std::io;
@@ -40,6 +41,7 @@ use super::timers::Timers;
 use crate::proto::{CloseReason, Outbox};
 use crate::session::{Address, Burst, Delivery, Handler};
 use connection::{Env, LoopConnection, Sending, Sums, Tools};
+use familiar::Familiar;
 
 /// Events taken from the system at once: with a busy loop, 64 events take some 0.3 ms. Larger
 /// batches save nothing.
@@ -81,7 +83,7 @@ pub(crate) fn run(listening: Listening, app: impl Handler) -> io::Result<()> {
         sent: Sums::default(),
     };
     let inbox = Arc::new(Inbox::new(config.inbox_bytes, config.settings.slow_consumer, Arc::clone(&stats), Arc::clone(&stop)));
-    let env = Env { config, stats, app: Box::new(app), inbox, clock, acceptor, serial: Cell::new(0) };
+    let env = Env { config, stats, app: Box::new(app), inbox, clock, acceptor, serial: Cell::new(0), familiar: Familiar::new() };
     let mut event_loop = EventLoop {
         poll,
         listener: Some(listener),

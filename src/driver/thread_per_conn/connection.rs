@@ -33,6 +33,7 @@ use crate::driver::mailbox::{Mail, Mailbox};
 use crate::driver::tls::{Acceptor, TlsLayer};
 use crate::driver::write::{is_timeout, write};
 use crate::proto::Outbox;
+use crate::proto::http1::KnownFields;
 use crate::session::{Context, Delivery, Io, Mode, Need, Next, Peer, PeerEnd, Post, Ready, RemoteSource, Sent, Session};
 
 /// An outbox larger than this is not kept between two answers.
@@ -71,6 +72,8 @@ pub(super) struct State {
     /// When a thread that does not read first saw that the peer is late.
     late_since: Option<Instant>,
     pub(super) shutdown_begun: bool,
+    /// Beside a thread, a kilobyte is little.
+    known: KnownFields,
 }
 
 impl State {
@@ -103,6 +106,7 @@ pub(super) type Guard<'a> = MutexGuard<'a, State>;
 struct Remote<'a> {
     mailbox: &'a Arc<Mailbox>,
     issued: Cell<u64>,
+    known: Option<&'a KnownFields>,
 }
 
 impl RemoteSource for Remote<'_> {
@@ -118,20 +122,33 @@ impl RemoteSource for Remote<'_> {
         self.issued.set(self.mailbox.issue_serial());
         self.issued.get()
     }
+
+    #[inline]
+    fn known_fields(&self) -> Option<&KnownFields> {
+        self.known
+    }
 }
 
 impl SharedConnection {
     pub(super) fn new(socket: TcpStream, peer: Peer, slot: u32, shared: &Arc<Shared>, clock: &CachedClock) -> Self {
         let socket = Arc::new(socket);
         let mailbox = Arc::new(Mailbox::new(slot, Arc::clone(&shared.config), Arc::clone(&shared.stats), Arc::clone(&shared.overflows)));
-        let remote = Remote { mailbox: &mailbox, issued: Cell::new(0) };
+        let remote = Remote { mailbox: &mailbox, issued: Cell::new(0), known: None };
         let cx = shared.context(clock, &remote);
         let driven = Driven::new(match &shared.acceptor {
             None => Session::new(peer, &cx),
             Some(acceptor) => Session::securing(peer, acceptor.handshake_timeout(), &cx),
         });
-        let state =
-            State { driven, out: Outbox::new(), issued: 0, watched: None, reader_waits: false, late_since: None, shutdown_begun: false };
+        let state = State {
+            driven,
+            out: Outbox::new(),
+            issued: 0,
+            watched: None,
+            reader_waits: false,
+            late_since: None,
+            shutdown_begun: false,
+            known: KnownFields::default(),
+        };
         Self {
             shared: Arc::clone(shared),
             socket,
@@ -174,7 +191,7 @@ impl SharedConnection {
         clock: &CachedClock,
         call: impl FnOnce(&mut Driven, &mut Outbox, &Context<'_>) -> T,
     ) -> T {
-        let remote = Remote { mailbox: &self.mailbox, issued: Cell::new(state.issued) };
+        let remote = Remote { mailbox: &self.mailbox, issued: Cell::new(state.issued), known: Some(&state.known) };
         let result = call(&mut state.driven, &mut state.out, &self.shared.context(clock, &remote));
         state.issued = remote.issued.get();
         if state.issued > 0 && state.driven.session.serial() != Some(state.issued) {

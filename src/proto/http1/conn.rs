@@ -209,6 +209,14 @@ impl Conn {
         }
     }
 
+    /// Takes the head at the front of the input, in place of [`next_event`](Self::next_event).
+    /// [`KnownFields::parse`](super::KnownFields::parse) has found it there. Returns `false` and changes
+    /// nothing if the connection takes no head now, or refuses it. Then `next_event` is to be asked.
+    #[inline(always)]
+    pub fn begin_known(&mut self, now: Instant, head: &Head<'_>, limits: &ProtocolLimits) -> bool {
+        matches!(self.reading, Reading::Idle) && self.begin_request(now, head, limits).is_ok()
+    }
+
     #[inline(always)]
     fn next_head<'a>(&mut self, now: Instant, input: &'a [u8], limits: &ProtocolLimits) -> Result<(usize, Next<'a>), RemoteError> {
         let skipped = match input {
@@ -242,11 +250,14 @@ impl Conn {
             // end.
             let window = &input[..input.len().min(Head::largest(limits))];
             if let Ok(Some(head)) = &Head::parse_prefix(window, limits) {
-                return self.begin_request(now, skipped, head, limits);
+                self.begin_request(now, head, limits)?;
+                return Ok((skipped + head.raw().len(), Next::Event(Event::Head(*head))));
             }
         }
         if let Some(end) = self.find_end(input, limits)? {
-            return self.begin_request(now, skipped, &Head::parse(&input[..end], limits)?, limits);
+            let head = Head::parse(&input[..end], limits)?;
+            self.begin_request(now, &head, limits)?;
+            return Ok((skipped + end, Next::Event(Event::Head(head))));
         }
         if matches!(self.reading, Reading::Idle) {
             self.reading = Reading::Head;
@@ -292,14 +303,9 @@ impl Conn {
         }
     }
 
+    /// Changes the state if the head is accepted.
     #[inline(always)]
-    fn begin_request<'a>(
-        &mut self,
-        now: Instant,
-        skipped: usize,
-        head: &Head<'a>,
-        limits: &ProtocolLimits,
-    ) -> Result<(usize, Next<'a>), RemoteError> {
+    fn begin_request(&mut self, now: Instant, head: &Head<'_>, limits: &ProtocolLimits) -> Result<(), RemoteError> {
         if head.scheme().is_some_and(|scheme| scheme != self.scheme) {
             return Err(RemoteError::MisdirectedTarget);
         }
@@ -320,7 +326,7 @@ impl Conn {
         self.head_only = head.method() == Method::Head;
         self.expects_continue = head.names_continue();
         self.close |= !head.keep_alive();
-        Ok((skipped + head.raw().len(), Next::Event(Event::Head(*head))))
+        Ok(())
     }
 
     fn next_body<'a>(&mut self, input: &'a [u8], out: &mut Outbox, limits: &ProtocolLimits) -> Result<(usize, Next<'a>), RemoteError> {

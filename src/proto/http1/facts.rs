@@ -6,7 +6,8 @@
 
 use super::super::RemoteError;
 use super::fields::elements;
-use super::framing::Framing;
+use super::framing::{Content, Framing};
+use super::method::Version;
 use super::target::is_authority;
 
 /// A range of bytes in a head. Two bytes per bound are enough, because a head has at most
@@ -23,6 +24,19 @@ impl Span {
         Self { start: start as u16, end: (start + len) as u16 }
     }
 
+    /// The same range, counted from an index that is `by` bytes before the old one. The range of a
+    /// host that is absent ends at 0, and stays as it is.
+    #[inline]
+    pub(super) fn moved(self, by: usize) -> Self {
+        if self.end == 0 { self } else { Self { start: self.start + by as u16, end: self.end + by as u16 } }
+    }
+
+    /// The same range, counted from an index that is `by` bytes behind the old one. The range of a
+    /// host that is absent stays as it is.
+    pub(super) fn moved_back(self, by: usize) -> Self {
+        Self { start: self.start.saturating_sub(by as u16), end: self.end.saturating_sub(by as u16) }
+    }
+
     #[inline]
     pub(super) fn range(self) -> std::ops::Range<usize> {
         usize::from(self.start)..usize::from(self.end)
@@ -33,11 +47,11 @@ impl Span {
 #[derive(Debug, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "independent facts, not states")]
 pub(super) struct Facts {
-    pub(super) framing: Framing,
+    framing: Framing,
     pub(super) host: Option<Span>,
-    pub(super) close: bool,
-    pub(super) keep_alive: bool,
-    pub(super) upgrade: bool,
+    close: bool,
+    keep_alive: bool,
+    upgrade: bool,
     expects_continue: bool,
     expects_unknown: bool,
 }
@@ -96,9 +110,44 @@ impl Facts {
         }
     }
 
-    pub(super) fn expects(&self) -> Result<bool, RemoteError> {
-        if self.expects_unknown { Err(RemoteError::UnknownExpectation) } else { Ok(self.expects_continue) }
+    /// Concludes what the fields mean in a head of this version.
+    #[inline(always)]
+    pub(super) fn conclude(&self, version: Version, names: Names) -> Result<Conclusions, RemoteError> {
+        let content = self.framing.content(version)?;
+        // RFC 9110, section 10.1.1: "A server that receives a 100-continue expectation in an
+        // HTTP/1.0 request MUST ignore that expectation."
+        let is_latest = version == Version::Http11;
+        if is_latest && self.expects_unknown {
+            return Err(RemoteError::UnknownExpectation);
+        }
+        // HTTP/1.1 requires `Host` even with the authority of an absolute target (RFC 9112, section
+        // 3.2.2).
+        if is_latest && self.host.is_none() {
+            return Err(RemoteError::BadHost);
+        }
+        Ok(Conclusions {
+            content,
+            version,
+            keep_alive: !self.close && (is_latest || self.keep_alive),
+            expects_continue: is_latest && self.expects_continue,
+            // RFC 9110, section 7.8: "A server MUST ignore an Upgrade header field that is received
+            // in an HTTP/1.0 request."
+            upgrade: self.upgrade && is_latest,
+            names,
+        })
     }
+}
+
+/// What the version and the fields of a head mean together.
+#[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts, not states")]
+pub(super) struct Conclusions {
+    pub(super) content: Content,
+    pub(super) version: Version,
+    pub(super) keep_alive: bool,
+    pub(super) expects_continue: bool,
+    pub(super) upgrade: bool,
+    pub(super) names: Names,
 }
 
 /// The names of the fields, so that a search for an absent name nearly always ends without a look at

@@ -10,10 +10,12 @@
 use std::mem::MaybeUninit;
 
 use super::super::{ProtocolLimits, RemoteError};
-use super::facts::{Facts, Names, Span};
+use super::facts::{Conclusions, Facts, Names, Span};
 use super::fields::{Fields, elements};
 use super::framing::Content;
+use super::known::Remembered;
 use super::method::{Method, Version};
+use super::scan::find_byte;
 use super::syntax;
 use super::target::Target;
 
@@ -29,11 +31,9 @@ use super::target::Target;
 /// # Ok::<(), pushlab::proto::RemoteError>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "independent facts, not states")]
 pub struct Head<'a> {
     raw: &'a [u8],
     target: &'a str,
-    content: Content,
     /// The range of the path in `target`.
     path: Span,
     /// The range of the host in `raw`.
@@ -41,12 +41,8 @@ pub struct Head<'a> {
     /// The index of the first field line in `raw`.
     fields_at: u16,
     method: Method,
-    version: Version,
-    keep_alive: bool,
-    expects_continue: bool,
-    upgrade: bool,
     has_escaped_path: bool,
-    names: Names,
+    concluded: Conclusions,
 }
 
 /// The scheme of a request target (RFC 9110, section 4.2).
@@ -147,17 +143,12 @@ impl<'a> Head<'a> {
         Ok(Some(Self {
             raw: &input[..head.raw.len()],
             target: std::str::from_utf8(target).expect("the same target was parsed in the copy"),
-            content: head.content,
             path: head.path,
             host: head.host,
             fields_at: head.fields_at,
             method: head.method,
-            version: head.version,
-            keep_alive: head.keep_alive,
-            expects_continue: head.expects_continue,
-            upgrade: head.upgrade,
-            names: head.names,
             has_escaped_path: head.has_escaped_path,
+            concluded: head.concluded,
         }))
     }
 
@@ -170,19 +161,8 @@ impl<'a> Head<'a> {
             Ok(httparse::Status::Partial) => return Ok(None),
             Err(error) => return Err(refusal(input, &request, error)),
         };
-        let (Some(method), Some(target), Some(version)) = (request.method, request.path, request.version) else {
-            return Err(RemoteError::BadRequestLine);
-        };
-        if target.len() > limits.target_bytes {
-            return Err(RemoteError::TargetTooLong);
-        }
+        let line = RequestLine::of(&request, limits)?;
         let raw = &input[..used];
-        let target_at = method.len() + 1;
-        // Nearly all requests are GET, and then there is one comparison.
-        let method = if method == "GET" { Method::Get } else { Method::from_name(method).ok_or(RemoteError::UnknownMethod)? };
-        let version = if version == 0 { Version::Http10 } else { Version::Http11 };
-        let parts = Target::parse(target, method)?;
-
         let (mut facts, mut names) = (Facts::default(), Names::default());
         let offset = |field: &httparse::Header<'_>| field.name.as_ptr().addr() - raw.as_ptr().addr();
         let fields_at = request.headers.first().map_or(raw.len() - 2, offset);
@@ -203,34 +183,48 @@ impl<'a> Head<'a> {
         if !raw.ends_with(b"\r\n\r\n") {
             return Err(if request.headers.is_empty() { RemoteError::BadRequestLine } else { RemoteError::BadField });
         }
-        let content = facts.framing.content(version)?;
-        // RFC 9110, section 10.1.1: "A server that receives a 100-continue expectation in an
-        // HTTP/1.0 request MUST ignore that expectation."
-        let expects_continue = version == Version::Http11 && facts.expects()?;
-        // The authority of an absolute target replaces `Host`, but HTTP/1.1 requires `Host` in all
-        // cases (RFC 9112, section 3.2.2).
-        let host = match facts.host {
-            None if version == Version::Http11 => return Err(RemoteError::BadHost),
-            _ if !parts.authority.is_empty() => Span::new(target_at + parts.authority.start, parts.authority.len()),
-            host => host.unwrap_or_default(),
+        let concluded = facts.conclude(line.version, names)?;
+        Ok(Some(Self::new(raw, fields_at, &line, facts.host.unwrap_or_default(), concluded)))
+    }
+
+    #[inline(always)]
+    fn new(raw: &'a [u8], fields_at: usize, line: &RequestLine<'a>, host: Span, concluded: Conclusions) -> Self {
+        let RequestLine { method, target, parts, .. } = line;
+        // The authority of an absolute target replaces `Host` (RFC 9112, section 3.2.2).
+        let host = if parts.authority.is_empty() {
+            host
+        } else {
+            Span::new(target.as_ptr().addr() - raw.as_ptr().addr() + parts.authority.start, parts.authority.len())
         };
-        Ok(Some(Self {
+        Self {
             raw,
             target,
-            content,
             path: Span::new(parts.path.start, parts.path.len()),
             host,
             fields_at: fields_at as u16,
-            method,
-            version,
-            keep_alive: !facts.close && (version == Version::Http11 || facts.keep_alive),
-            expects_continue,
-            // RFC 9110, section 7.8: "A server MUST ignore an Upgrade header field that is received
-            // in an HTTP/1.0 request."
-            upgrade: facts.upgrade && version == Version::Http11,
-            names,
+            method: *method,
             has_escaped_path: parts.is_escaped,
-        }))
+            concluded,
+        }
+    }
+
+    /// Parses the head at the front of `input`, if its fields are the `known` ones. `None` means that
+    /// [`parse_prefix`](Self::parse_prefix) is to be asked, which also finds what is wrong.
+    #[inline(always)]
+    pub(super) fn parse_known(input: &'a [u8], known: &Remembered, limits: &ProtocolLimits) -> Option<Self> {
+        if known.len() == 0 {
+            return None;
+        }
+        let (line, rest) = input.split_at(find_byte(input, b'\n')? + 1);
+        let concluded = known.concluded_by(rest)?;
+        let mut request = httparse::Request::new(&mut []);
+        // No fields follow in this slice, so the head is not whole for `httparse`.
+        let Ok(httparse::Status::Partial) = request.parse_with_uninit_headers(line, &mut []) else { return None };
+        let parsed = RequestLine::of(&request, limits).ok()?;
+        if parsed.version != concluded.version || !line.ends_with(b"\r\n") {
+            return None;
+        }
+        Some(Self::new(&input[..line.len() + known.len()], line.len(), &parsed, known.host(line.len()), concluded))
     }
 
     /// Decides which limit is broken by a head that has more than [`largest`](Self::largest) bytes
@@ -261,7 +255,7 @@ impl<'a> Head<'a> {
     /// The version of the request.
     #[inline]
     pub fn version(&self) -> Version {
-        self.version
+        self.concluded.version
     }
 
     /// The request target as it was sent.
@@ -313,28 +307,28 @@ impl<'a> Head<'a> {
     /// The framing of the body.
     #[inline]
     pub fn content(&self) -> Content {
-        self.content
+        self.concluded.content
     }
 
     /// Whether the request allows the connection to stay open after the response (RFC 9112, section
     /// 9.3).
     #[inline]
     pub fn keep_alive(&self) -> bool {
-        self.keep_alive
+        self.concluded.keep_alive
     }
 
     /// Whether the peer waits for `100 Continue` before it sends the body (RFC 9110, section
     /// 10.1.1). It is false for a request without a body.
     #[inline]
     pub fn expects_continue(&self) -> bool {
-        self.expects_continue && self.content != Content::None
+        self.concluded.expects_continue && self.concluded.content != Content::None
     }
 
     /// Like [`expects_continue`](Self::expects_continue), but also true for a request without a
     /// body.
     #[inline]
     pub(super) fn names_continue(&self) -> bool {
-        self.expects_continue
+        self.concluded.expects_continue
     }
 
     /// Whether the request asks for an upgrade to WebSocket: it is HTTP/1.1 with `Connection:
@@ -342,7 +336,7 @@ impl<'a> Head<'a> {
     /// of the handshake are not checked.
     #[inline]
     pub fn upgrades_to_websocket(&self) -> bool {
-        self.upgrade && self.list_has("Upgrade", "websocket")
+        self.concluded.upgrade && self.list_has("Upgrade", "websocket")
     }
 
     /// Whether the path has a percent sign. Most paths have none, and for them no search is needed.
@@ -372,7 +366,7 @@ impl<'a> Head<'a> {
     /// Whether there may be a field of this name. For nearly all absent names, the answer is no.
     #[inline]
     pub(crate) fn may_have(&self, name: &str) -> bool {
-        self.names.overlaps(Names::one(name.as_bytes()))
+        self.concluded.names.overlaps(Names::one(name.as_bytes()))
     }
 
     /// Like [`field_bytes`](Self::field_bytes), if the value is UTF-8. The result is `None` for an
@@ -388,10 +382,41 @@ impl<'a> Head<'a> {
         self.field_values(name).any(|list| elements(list).any(|element| element.eq_ignore_ascii_case(token.as_bytes())))
     }
 
+    /// The field lines and the blank line, what was concluded from them, and the range of the host.
+    /// `None` if the host is that of an absolute target.
+    pub(super) fn section(&self) -> Option<(&'a [u8], Conclusions, Span)> {
+        let at = usize::from(self.fields_at);
+        self.target.starts_with('/').then(|| (&self.raw[at..], self.concluded, self.host.moved_back(at)))
+    }
+
     /// The whole head as it was sent.
     #[inline]
     pub fn raw(&self) -> &'a [u8] {
         self.raw
+    }
+}
+
+/// A validated request line.
+struct RequestLine<'a> {
+    method: Method,
+    target: &'a str,
+    parts: Target,
+    version: Version,
+}
+
+impl<'a> RequestLine<'a> {
+    #[inline(always)]
+    fn of(request: &httparse::Request<'_, 'a>, limits: &ProtocolLimits) -> Result<Self, RemoteError> {
+        let (Some(method), Some(target), Some(version)) = (request.method, request.path, request.version) else {
+            return Err(RemoteError::BadRequestLine);
+        };
+        if target.len() > limits.target_bytes {
+            return Err(RemoteError::TargetTooLong);
+        }
+        // Nearly all requests are GET, and then there is one comparison.
+        let method = if method == "GET" { Method::Get } else { Method::from_name(method).ok_or(RemoteError::UnknownMethod)? };
+        let version = if version == 0 { Version::Http10 } else { Version::Http11 };
+        Ok(Self { method, target, parts: Target::parse(target, method)?, version })
     }
 }
 

@@ -44,6 +44,27 @@ both! {
         assert_eq!((lab.stats().accepted, lab.stats().requests), (1, 500));
     }
 
+    /// A server remembers a connection's last fields. The answers show nothing of it, and neither does
+    /// the next connection in the same slot.
+    fn requests_with_the_same_fields_and_with_others(model) {
+        let lab = Lab::start(model);
+        let post = |body: &str| format!("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n{body}");
+        for _ in 0..3 {
+            let mut client = lab.connect();
+            for n in 0..3 {
+                client.send(format!("{}{}{}", request(&format!("/number?n={n}")), request("/hello"), post("Hello")));
+                client.send(format!("{}HEAD /hello HTTP/1.1\r\nHost: x\r\n\r\n", post("World")));
+                let texts: Vec<_> = (0..4).map(|_| client.answer().text().to_owned()).collect();
+                assert_eq!(texts, [n.to_string().as_str(), "hello\n", "Hello", "World"]);
+                assert_eq!(client.answer_head().status, 200);
+            }
+            let last = "GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+            client.send(last.repeat(2));
+            assert_eq!(client.answer().text(), "hello\n");
+            client.expect_end();
+        }
+    }
+
     fn last_request_of_a_connection(model) {
         let lab = Lab::start(model);
         for last in ["GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "GET /hello HTTP/1.0\r\n\r\n"] {

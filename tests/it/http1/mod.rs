@@ -6,6 +6,7 @@ mod conn;
 mod date;
 mod forwarded;
 mod head;
+mod known;
 mod limits;
 pub mod peer;
 mod peers;
