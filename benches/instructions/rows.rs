@@ -23,7 +23,7 @@ const POLLS: usize = 200;
 const ONE_IN_FLIGHT: usize = 64;
 const POLLS_OF_THREADS: usize = 100;
 
-/// The fields that a browser sends beside `Host`. The request has some 760 bytes.
+/// The fields that a browser sends beside `Host`. The request has some 660 bytes.
 const BROWSER: &str = "Connection: keep-alive\r\n\
     sec-ch-ua: \"Chromium\";v=\"140\", \"Not=A?Brand\";v=\"24\", \"Google Chrome\";v=\"140\"\r\nsec-ch-ua-mobile: ?0\r\n\
     sec-ch-ua-platform: \"Linux\"\r\nUpgrade-Insecure-Requests: 1\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 \
