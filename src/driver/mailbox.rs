@@ -35,8 +35,8 @@ struct Inner {
     /// The last serial that was given out; 0 before the first.
     issued: u64,
     frames: Backlog,
-    /// The command after the frames: a wake-up, a release or a close. Only a wake-up can be followed
-    /// by others.
+    /// The command after the frames: a wake-up, the end of the last pusher, a release or a close. What
+    /// may follow it, [`ends`] says.
     last: Option<Command>,
     overflow: bool,
     closed: bool,
@@ -172,10 +172,16 @@ impl Inner {
     }
 }
 
+/// Whether nothing can follow the command. A stream that stays open goes on without its pushers, so
+/// messages follow the end of its last pusher.
+const fn ends(command: &Command) -> bool {
+    !matches!(command, Command::Wake | Command::Abandon)
+}
+
 impl Post for Mailbox {
     fn post(&self, address: Address, command: Command) {
         let mut inner = self.lock();
-        let is_ending = inner.last.as_ref().is_some_and(|last| !matches!(last, Command::Wake));
+        let is_ending = inner.last.as_ref().is_some_and(ends);
         if inner.closed || inner.overflow || inner.serial != address.serial || is_ending {
             return;
         }
@@ -203,6 +209,8 @@ impl Post for Mailbox {
                     }
                 }
             }
+            // A stream without pushers has no source that a wake-up could call.
+            Command::Wake if matches!(inner.last, Some(Command::Abandon)) => return,
             last => inner.last = Some(last),
         }
         let writer = inner.writer;
@@ -219,6 +227,51 @@ impl Post for Mailbox {
             wakes::wake(&self.filled);
         } else {
             self.filled.notify_one();
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::driver::stop::Stop;
+    use crate::proto::Frame;
+
+    /// What the writer takes, in one word for each command.
+    fn taken(posted: impl IntoIterator<Item = Command>) -> Vec<String> {
+        let poll = mio::Poll::new().expect("the system has descriptors");
+        let waker = mio::Waker::new(poll.registry(), mio::Token(0)).expect("the system has descriptors");
+        let overflows = Arc::new(Overflows::new(Arc::new(Stop::new(waker))));
+        let mailbox = Mailbox::new(1, Arc::default(), Arc::default(), overflows);
+        let address = Address { slot: 1, serial: mailbox.issue_serial() };
+        posted.into_iter().for_each(|command| mailbox.post(address, command));
+        let commands = std::iter::from_fn(|| match mailbox.try_take() {
+            Mail::Command(posted) => Some(posted.command),
+            Mail::Nothing | Mail::Closed => None,
+        });
+        let word = |command| match command {
+            Command::Send(frame) => String::from_utf8_lossy(&frame.payload()).into_owned(),
+            other => format!("{other:?}"),
+        };
+        commands.map(word).collect()
+    }
+
+    /// A stream of the hub has a pusher while it waits for older messages, and none from then on. The
+    /// writer may not have taken the end of that pusher when the next messages come.
+    #[test]
+    fn messages_follow_the_end_of_the_last_pusher() {
+        let send = |text: &str| Command::Send(Frame::chunk(text.as_bytes()));
+        assert_eq!(taken([Command::Abandon, send("a"), send("b")]), ["a", "b", "Abandon"]);
+        assert_eq!(taken([send("a"), Command::Abandon, send("b"), Command::Close(1000)]), ["a", "b", "Close(1000)"]);
+        assert_eq!(taken([Command::Wake, Command::Abandon, Command::Wake, send("a")]), ["a", "Abandon"]);
+    }
+
+    #[test]
+    fn nothing_follows_an_end() {
+        let send = || Command::Send(Frame::chunk(b"late"));
+        for end in [Command::Close(1000), Command::Release(None)] {
+            let word = format!("{end:?}");
+            assert_eq!(taken([end, send(), Command::Abandon, Command::Close(1001)]), [word]);
         }
     }
 }

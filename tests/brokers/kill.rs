@@ -185,6 +185,7 @@ fn client(slot: usize, place: Place<'_>, start: Id, shared: &Shared) -> Account 
         let technique = Technique::ALL[(slot + changes) % Technique::ALL.len()];
         let cut_after = Duration::from_millis(CUT_EVERY_MS / 2 + next_random(&mut random) % CUT_EVERY_MS);
         let cursor = account.cursor;
+        account.continues_on(format!("connection {connection} ({technique:?})"));
         let mut see = |item| {
             account.take(item);
             if is_done(&account) { Next::Stop } else { Next::GoOn }

@@ -3,6 +3,7 @@
 //! Owns the checks while messages arrive, and the comparison at the end. Leaves reading to `reader`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use pushlab::push::Id;
 
@@ -30,12 +31,28 @@ pub(crate) struct Account {
     /// Declared gaps, each from the cursor to the id behind which messages follow.
     pub(crate) gaps: Vec<(Id, Id)>,
     pub(crate) faults: Vec<String>,
+    /// The ids that the cursor has had, each with the connection that brought it.
+    steps: Vec<(Id, Arc<str>)>,
+    connection: Arc<str>,
 }
 
 impl Account {
     /// The account of a client that begins behind an id.
     pub(crate) fn behind(start: Id) -> Self {
-        Self { start, cursor: start, received: Vec::new(), gaps: Vec::new(), faults: Vec::new() }
+        Self {
+            start,
+            cursor: start,
+            received: Vec::new(),
+            gaps: Vec::new(),
+            faults: Vec::new(),
+            steps: Vec::new(),
+            connection: "no connection".into(),
+        }
+    }
+
+    /// Another connection brings what follows. A fault names it by this text.
+    pub(crate) fn continues_on(&mut self, connection: impl Into<Arc<str>>) {
+        self.connection = connection.into();
     }
 
     pub(crate) fn take(&mut self, item: Item) {
@@ -63,7 +80,17 @@ impl Account {
         } else if id <= cursor {
             self.faults.push(format!("{what} again, or out of order: {id} behind {cursor}"));
         }
+        self.steps.push((id, Arc::clone(&self.connection)));
         self.cursor = id;
+    }
+
+    /// The step before an id, and the step that went past it.
+    fn around(&self, id: Id) -> String {
+        let at = self.steps.iter().position(|(step, _)| step.epoch == id.epoch && *step > id).unwrap_or(self.steps.len());
+        let before = at.checked_sub(1).and_then(|before| self.steps.get(before));
+        let name =
+            |step: Option<&(Id, Arc<str>)>| step.map_or_else(|| "nothing".to_owned(), |(id, connection)| format!("{id} by {connection}"));
+        format!("between {} and {}", name(before), name(self.steps.get(at)))
     }
 
     fn is_in_gap(&self, id: Id) -> bool {
@@ -96,7 +123,7 @@ impl Account {
             if is_due && self.is_in_gap(*id) {
                 in_gaps += 1;
             } else if is_due {
-                self.faults.push(format!("{text} ({id}) is missing, and no gap was declared"));
+                self.faults.push(format!("{text} ({id}) is missing {}, and no gap was declared", self.around(*id)));
             }
         }
         in_gaps
