@@ -6,7 +6,7 @@
 //!
 //! Covers: driver::clock, driver::config, driver::inbox, driver::listen, driver::mailbox, driver::outboxes, driver::interleavings, driver::permits
 //! Covers: driver::sync
-//! Covers: driver::server, driver::stop, driver::deliveries, driver::timers, driver::write, driver::event_loop, driver::thread_per_conn
+//! Covers: driver::server, driver::stop, driver::sleep, driver::deliveries, driver::timers, driver::write, driver::event_loop, driver::thread_per_conn
 
 mod app;
 mod brokers;
