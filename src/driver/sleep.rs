@@ -11,12 +11,12 @@ use mio::{Events, Poll};
 use super::EDGES_ARE_REAL;
 
 /// The longest sleep. Over `poll(2)`, mio 1.2 can lose a wake-up: the call that registers a socket
-/// again also takes back the wake-up of another thread. After this time, the server's thread looks
-/// by itself for what the wake-up would have told it.
+/// again also resets the notification of another thread. So the server's thread wakes after this
+/// time and looks at its flags.
 const LONGEST: Option<Duration> = if EDGES_ARE_REAL { None } else { Some(Duration::from_millis(100)) };
 
-/// Sleeps until an event, until another thread wakes this one, or until the time is over. May end
-/// earlier, and without an event.
+/// Sleeps until an event, until another thread wakes this one, or until `timeout` is over. The sleep
+/// may end earlier, and `events` may then be empty.
 pub(super) fn sleep(poll: &mut Poll, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
     match poll.poll(events, [timeout, LONGEST].into_iter().flatten().min()) {
         Err(error) if error.kind() != ErrorKind::Interrupted => Err(error),

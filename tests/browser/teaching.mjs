@@ -40,6 +40,21 @@ async function fitsProjector(page, when) {
   assert.deepEqual(cut, [], `panels that are too small for their text, ${when}`);
 }
 
+/** No cell of the comparison is too narrow for its text, on screens of all widths. */
+async function fitsColumns(page) {
+  for (const width of [PHONE.width, 769, 800, 900, 1024, 1199, 1200, 1280, 1366, 1439, 1440, PROJECTOR.width]) {
+    await page.setViewportSize({ width, height: 900 });
+    const narrow = await page.$$eval("#table th, #table td", (cells) =>
+      cells.filter((cell) => cell.checkVisibility()).filter((cell) => {
+        const text = document.createRange();
+        text.selectNodeContents(cell);
+        return text.getBoundingClientRect().width > cell.clientWidth + 1;
+      }).map((cell) => cell.textContent),
+    );
+    assert.deepEqual(narrow, [], `cells that are too narrow for their text, ${width} px`);
+  }
+}
+
 async function checkPage(io, colorScheme) {
   const server = await start("demo", io);
   const page = await newPage({ colorScheme, viewport: PROJECTOR, permissions: ["clipboard-read", "clipboard-write"] });
@@ -72,6 +87,7 @@ async function checkPage(io, colorScheme) {
   for (const key of OPEN) await page.click(`article[data-key="${key}"] .toggle`);
   await untilCounting(page, OPEN, 5, "after all were closed");
 
+  await fitsColumns(page);
   await page.setViewportSize(PHONE);
   await picture(page, `demo-phone-${colorScheme}-${io}`);
   await isAccessible(page, `${colorScheme}, phone`);

@@ -239,8 +239,7 @@ both! {
             for ends_before in [false, true] {
                 let (client, secret) = if technique == "long-poll?" {
                     let mut client = lab.connect();
-                    let begun: Value = serde_json::from_slice(&client.fetch("/topics/a/long-poll?client=me&control=1").body).unwrap();
-                    let secret = begun["control"].as_str().unwrap().to_owned();
+                    let secret = secret_of(client.fetch("/topics/a/long-poll?client=me&control=1").text());
                     client.get(&format!("/topics/a/long-poll?client=me&control={secret}"));
                     (client, secret)
                 } else {

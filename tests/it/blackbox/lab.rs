@@ -80,7 +80,7 @@ impl Lab {
         #[cfg(feature = "tls")]
         let noted = super::tls::client::Noted::new(server.local_addr());
         let (address, stopper, stats) = (server.local_addr(), server.stopper(), server.stats());
-        assert!(app.stopper.set(stopper.clone()).is_ok(), "an application serves one server");
+        assert!(app.stopper.set(stopper.clone()).is_ok(), "each application belongs to one server");
         let app = Arc::new(app);
         let handling = Arc::clone(&app);
         let (send, receive) = channel();

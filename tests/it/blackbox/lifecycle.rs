@@ -163,19 +163,19 @@ both! {
         half.drain();
     }
 
-    /// A handler asks for the end after the event loop has looked for it in this turn, and its
-    /// answer fills the socket. Where mio emulates edges, the write that would block takes back the
-    /// wake-up.
+    /// A handler stops the server late in a turn, when the event loop has already looked at the stop
+    /// flag. The handler's answer fills the socket. Where mio emulates edges, the write that would
+    /// block also resets the wake-up.
     fn stopped_late_in_a_turn(model) {
         let lab = Lab::with(model, |config| {
             config.shutdown_grace = Duration::from_millis(100);
-            // The input is more than one share of a turn: the rest is served at the end of the next
-            // turn. The answer is less than one.
+            // The input is larger than one share of a turn, so the loop serves its rest at the end of
+            // the next turn. The answer is smaller than one share.
             (config.receive_buffer_bytes, config.settings.limits.protocol.head_bytes) = (1024, 512);
             config.settings.limits.output_bytes = UNREAD_BYTES;
         });
         let mut client = Client::connect_with_little_room(lab.address);
-        let before = request("/hello").repeat(1500 / request("/hello").len());
+        let before = request("/hello").repeat(1_500 / request("/hello").len());
         client.send(&(before + &request(&format!("/stop?n={UNREAD_BYTES}"))));
         lab.join();
         assert_eq!(lab.stats().cut, 1);
