@@ -164,7 +164,10 @@ fn run_servers<H: Handler>(
     let mut text = format!("pushlab {NAME}, {io}: {}", place(address));
     if io == IoModel::ThreadPerConnection {
         let (threads, pushed) = (config.max_threads, config.max_pushed_connections());
-        let _ = write!(text, "\nat most {threads} threads: {pushed} held requests, streams and WebSockets at once, two threads for each");
+        let _ = write!(
+            text,
+            "\nat most {threads} threads: one for each connection, and a second one for each of {pushed} streams and WebSockets"
+        );
     }
     say(&text).map_err(|error| error.to_string())?;
 

@@ -52,8 +52,8 @@ Usage: demo [OPTIONS]
   --max-fragments N          number of fragments of a WebSocket message   [1024]
   --max-body-bytes N         size of a request's body   [1048576]
   --max-connections N        number of open connections   [16384]
-  --max-threads N            number of threads, with --io threads; a held request, a stream
-                             and a WebSocket take two threads each   [4096]
+  --max-threads N            number of threads, with --io threads; a connection takes one,
+                             and a stream or a WebSocket takes two   [4096]
   --help                     print this text
   --version                  print the name and the version
 

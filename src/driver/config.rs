@@ -24,14 +24,14 @@ pub struct Config {
     /// uWebSockets unbounded).
     pub max_connections: usize,
     /// The number of threads that serve connections at once (thread-per-connection only). A
-    /// connection takes one thread. It takes a second one when it gives out its first
-    /// [`Held`](crate::Held) or [`Pusher`](crate::Pusher), and keeps both until it closes. So the
-    /// default allows [2,048 held requests, streams and
+    /// connection takes one thread, also while a request is [held](crate::Held). It takes a second
+    /// one when it gives out its first [`Pusher`](crate::Pusher), and keeps both until it closes. So
+    /// the default allows 4,096 held requests, or [2,048 streams and
     /// `WebSockets`](Self::max_pushed_connections).
     ///
     /// Above the bound, new connections wait in the system's backlog. A connection that needs its
-    /// second thread and does not get it is refused: a held request gets 503, a stream ends with
-    /// its last word, and a WebSocket gets 1013
+    /// second thread and does not get it is refused: a stream ends with its last word, and a
+    /// WebSocket gets 1013
     /// ([`Snapshot::thread_refusals`](crate::session::Snapshot::thread_refusals)). Default 4,096
     /// (Apache `MaxRequestWorkers` 256 to 400, for processes that are far larger).
     pub max_threads: usize,
@@ -79,9 +79,9 @@ impl Default for Config {
 
 impl Config {
     /// The number of connections to which messages can be pushed at once, with a thread per
-    /// connection. These are held requests, streams and `WebSockets` whose [`Held`](crate::Held) or
-    /// [`Pusher`](crate::Pusher) was given out. Each takes two of
-    /// [`max_threads`](Self::max_threads) and one of [`max_connections`](Self::max_connections).
+    /// connection. These are streams and `WebSockets` whose [`Pusher`](crate::Pusher) was given out.
+    /// Each takes two of [`max_threads`](Self::max_threads) and one of
+    /// [`max_connections`](Self::max_connections).
     ///
     /// ```
     /// assert_eq!(pushlab::Config::default().max_pushed_connections(), 2_048);

@@ -152,6 +152,37 @@ fn loom_mailbox_closes() {
     });
 }
 
+/// The reader waits for the answer of a held request. The server's thread tells it of the peer's
+/// end, while another thread answers. Both reach the reader, before or after it waits.
+#[test]
+fn loom_mailbox_nudge_is_not_lost() {
+    loom::model(|| {
+        let mailbox = mailbox();
+        let address = Address { slot: 1, serial: mailbox.issue_serial() };
+        let has_ended = Arc::new(AtomicBool::new(false));
+        let (posting, nudging, ended) = (Arc::clone(&mailbox), Arc::clone(&mailbox), Arc::clone(&has_ended));
+        let poster = thread::spawn(move || post(&*posting, address, Command::Release(None)));
+        let server = thread::spawn(move || {
+            ended.store(true, SeqCst);
+            nudging.nudge();
+        });
+        let (mut is_answered, mut is_told) = (false, false);
+        while !is_answered || !is_told {
+            match mailbox.wait(None) {
+                Mail::Command(posted) => {
+                    assert!(matches!(posted.command, Command::Release(None)));
+                    is_answered = true;
+                }
+                Mail::Nothing => is_told = has_ended.load(SeqCst),
+                Mail::Closed => panic!("nobody closes"),
+            }
+        }
+        for thread in [poster, server] {
+            thread.join().expect("it ends");
+        }
+    });
+}
+
 /// A command for an earlier hold never reaches the next one.
 #[test]
 fn loom_mailbox_forgets_what_comes_too_late() {

@@ -1,9 +1,10 @@
 //! Commands from other threads to one connection that has its own threads.
 //!
-//! Owns the bounded queue, its slow-consumer policy, and the condition variable on which the
-//! connection's writer waits. Leaves carrying out the commands to the connection's threads, the time
-//! of a wake-up to `wakes`, and the end of a connection whose queue has overflowed to the server's
-//! thread. So a publisher waits neither for the peer nor for a slow handler of this connection.
+//! Owns the bounded queue, its slow-consumer policy, and the condition variable on which one thread
+//! of the connection waits: its writer, or its reader while a request is held. Leaves carrying out
+//! the commands to the connection's threads, the time of a wake-up to `wakes`, and the end of a
+//! connection whose queue has overflowed to the server's thread. So a publisher waits neither for
+//! the peer nor for a slow handler of this connection.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
@@ -19,8 +20,8 @@ pub(crate) struct Mailbox {
     slot: u32,
     config: Arc<Config>,
     stats: Arc<Stats>,
-    /// Where an overflow of the queue is reported. The writer may be blocked in a write to the peer
-    /// that does not read.
+    /// Where an overflow of the queue is reported. The thread that takes the mail may be blocked in
+    /// a write to the peer that does not read.
     overflows: Arc<Overflows>,
     inner: Mutex<Inner>,
     /// Shared with a batch of wake-ups that are put off.
@@ -40,13 +41,15 @@ struct Inner {
     last: Option<Command>,
     overflow: bool,
     closed: bool,
-    writer: Writer,
+    /// The thread that takes the mail must look at something else.
+    is_nudged: bool,
+    taker: Taker,
 }
 
-/// What is known of the writer. A wake-up is a system call even if no thread waits, so only a writer
-/// that waits is woken.
+/// What is known of the thread that takes the mail. A wake-up is a system call even if no thread
+/// waits, so only a thread that waits is woken.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Writer {
+enum Taker {
     #[default]
     Works,
     Waits,
@@ -54,14 +57,14 @@ enum Writer {
     WillWake,
 }
 
-/// A writer for which so many bytes wait is woken at once. A handler that posts much must not fill
+/// A thread for which so many bytes wait is woken at once. A handler that posts much must not fill
 /// the queue while the wake-up is put off.
 const PUT_OFF_BYTES_MAX: usize = 64 * 1024;
 
-/// What the writer gets from the mailbox.
+/// What a thread gets from the mailbox.
 pub(crate) enum Mail {
     Command(Posted),
-    /// No command is there, or none came before the deadline.
+    /// No command is there, none came before the deadline, or the thread was nudged.
     Nothing,
     /// The connection is over.
     Closed,
@@ -72,7 +75,7 @@ pub(crate) struct Posted {
     /// The hold, stream or WebSocket that the command is for.
     pub serial: u64,
     pub command: Command,
-    /// Whether further commands wait. If not, the writer saves taking the lock once more.
+    /// Whether further commands wait. If not, the thread saves taking the lock once more.
     pub has_more: bool,
 }
 
@@ -105,7 +108,7 @@ impl Mailbox {
         }
     }
 
-    /// Waits for a command until `deadline`.
+    /// Waits for a command or a nudge until `deadline`. Only one thread waits at a time.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> Mail {
         let mut inner = self.lock();
         loop {
@@ -115,14 +118,32 @@ impl Mailbox {
             if let Some(posted) = inner.take() {
                 return Mail::Command(posted);
             }
+            if std::mem::take(&mut inner.is_nudged) {
+                return Mail::Nothing;
+            }
             // Set under the lock that a post takes, so that no wake-up is lost.
-            inner.writer = Writer::Waits;
+            inner.taker = Taker::Waits;
             inner = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
                 None => self.filled.wait(inner).unwrap_or_else(PoisonError::into_inner),
-                Some(left) if left.is_zero() => return Mail::Nothing,
+                Some(left) if left.is_zero() => {
+                    inner.taker = Taker::Works;
+                    return Mail::Nothing;
+                }
                 Some(left) => self.filled.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0,
             };
-            inner.writer = Writer::Works;
+            inner.taker = Taker::Works;
+        }
+    }
+
+    /// Makes the thread that waits for mail return without mail. If it does not wait yet, its next
+    /// wait returns at once.
+    pub(crate) fn nudge(&self) {
+        let mut inner = self.lock();
+        inner.is_nudged = true;
+        let waits = inner.taker != Taker::Works;
+        drop(inner);
+        if waits {
+            self.filled.notify_one();
         }
     }
 
@@ -131,7 +152,7 @@ impl Mailbox {
         self.lock().take().map_or(Mail::Nothing, Mail::Command)
     }
 
-    /// The connection is over: the writer ends, and the mailbox takes nothing more.
+    /// The connection is over: the writer, if there is one, ends, and the mailbox takes nothing more.
     pub(crate) fn close(&self) {
         let mut inner = self.lock();
         inner.forget();
@@ -213,17 +234,17 @@ impl Post for Mailbox {
             Command::Wake if matches!(inner.last, Some(Command::Abandon)) => return,
             last => inner.last = Some(last),
         }
-        let writer = inner.writer;
+        let taker = inner.taker;
         let bytes = inner.frames.bytes();
-        match writer {
-            Writer::Works => return,
-            Writer::Waits => inner.writer = Writer::WillWake,
-            Writer::WillWake if bytes < PUT_OFF_BYTES_MAX => return,
-            Writer::WillWake => inner.writer = Writer::Works,
+        match taker {
+            Taker::Works => return,
+            Taker::Waits => inner.taker = Taker::WillWake,
+            Taker::WillWake if bytes < PUT_OFF_BYTES_MAX => return,
+            Taker::WillWake => inner.taker = Taker::Works,
         }
-        // The writer that is woken finds the lock free.
+        // The thread that is woken finds the lock free.
         drop(inner);
-        if writer == Writer::Waits && bytes < PUT_OFF_BYTES_MAX {
+        if taker == Taker::Waits && bytes < PUT_OFF_BYTES_MAX {
             wakes::wake(&self.filled);
         } else {
             self.filled.notify_one();

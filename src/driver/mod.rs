@@ -9,10 +9,11 @@
 //! | | `event_loop` | `thread_per_conn` |
 //! |---|---|---|
 //! | waits in | one `epoll_wait` for all | one `read` per connection |
-//! | a held request costs | a few hundred bytes | two threads |
+//! | a held request costs | a few hundred bytes | a thread |
+//! | a stream or WebSocket costs | a few hundred bytes | two threads |
 //! | commands from other threads | one inbox, one waker | a mailbox and a condition variable each |
 //! | a handler that blocks stops | all connections | its own connection |
-//! | a slow reader's output waits in | its outbox | its writer thread |
+//! | a slow reader's output waits in | its outbox | the thread that writes it |
 
 mod clock;
 mod config;

@@ -34,8 +34,8 @@ impl Permits {
             && let Some(count) = self.stats.accept_pauses.add_and_report()
         {
             log::warn!(
-                "all {} threads (`max_threads`) are taken: new connections wait, and a held request, stream or WebSocket that needs a \
-                 second thread is refused (pause {count} of accepting)",
+                "all {} threads (`max_threads`) are taken: new connections wait, and a stream or WebSocket that needs a second thread is \
+                 refused (pause {count} of accepting)",
                 self.most
             );
         }

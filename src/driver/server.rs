@@ -27,7 +27,7 @@ pub enum IoModel {
     /// kqueue).
     EventLoop,
     /// One thread for each connection, which blocks in reads. A connection gets a second thread
-    /// when messages can be pushed to it.
+    /// when messages can be pushed to it. A held request needs none.
     ThreadPerConnection,
 }
 

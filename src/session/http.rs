@@ -437,6 +437,12 @@ impl Http {
         matches!(self.exchange, Exchange::Held(_) | Exchange::Stream(_))
     }
 
+    /// Whether a request waits for its one answer.
+    #[inline]
+    pub(super) const fn is_holding(&self) -> bool {
+        matches!(self.exchange, Exchange::Held(_))
+    }
+
     /// Whether an exchange that can have given out a handle has ended since the last call.
     #[inline]
     pub(super) const fn take_ended_handle(&mut self) -> bool {

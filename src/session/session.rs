@@ -406,6 +406,13 @@ impl Session {
         }
     }
 
+    /// Whether a request is held. The one thing that the session then waits for, beside its
+    /// deadline and the peer's end, is one command with the answer.
+    #[inline]
+    pub const fn is_holding(&self) -> bool {
+        matches!(&self.phase, Phase::Http(http) if http.is_holding())
+    }
+
     /// The serial of the current hold, stream or WebSocket, if it has given out a handle. A driver
     /// can drop what was posted to any other serial.
     pub fn serial(&self) -> Option<u64> {

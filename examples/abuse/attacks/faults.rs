@@ -38,8 +38,8 @@ pub(crate) fn descriptors(arena: &Arena<'_>) -> Result<String> {
 }
 
 pub(crate) fn threads(arena: &Arena<'_>) -> Result<String> {
-    // A held request takes two threads. `Connection: close` gives them back with the answer: a
-    // connection that stays open would keep them until its keep-alive timeout.
+    // A held request takes a thread. `Connection: close` gives it back with the answer: a connection
+    // that stays open would keep it until its keep-alive timeout.
     let mut sockets = Vec::new();
     for _ in 0..64 {
         let mut socket = wire::connect(arena.target.address)?;

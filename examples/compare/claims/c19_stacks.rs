@@ -32,7 +32,7 @@ pub(crate) const CLAIM: Claim = Claim {
     sentence: "A thread costs 8 MB of memory.",
     source: "Textbook sentence, from the default size of a stack: pthread_create(3) of Linux takes it from `ulimit -s`, which is usually 8 MB; Dan \
              Kegel, \"The C10K problem\", section \"Serve one client with each server thread\", computes the same way with 2 MB.",
-    setup: "200 held requests (1,000 in a full run) on `threads`, where each has two threads, with three sizes of the stack; and on `pool` \
+    setup: "200 held requests (1,000 in a full run) on `threads`, where each has one thread, with three sizes of the stack; and on `pool` \
             with the standard library's size, where each has one thread.",
     measured: "The growth of the address space and of memory for each thread. Memory is what the process has written and shares with no \
                other one, its page tables, and the kernel's stack of the thread. The memory of the connection itself is in it, too.",

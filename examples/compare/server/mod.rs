@@ -193,7 +193,7 @@ impl Setup {
         Ok(Config {
             settings: Settings { limits, slow_consumer: self.slow_consumer, ..Settings::default() },
             max_connections: 65_536,
-            // Two threads for each connection that holds a request or receives messages.
+            // Two threads for each connection that receives messages.
             max_threads: 131_072,
             stack_bytes: self.stack_kib * 1024,
             comeback_window: Duration::from_millis(self.spread_ms),

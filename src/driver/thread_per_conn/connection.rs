@@ -1,13 +1,19 @@
-//! One blocking connection, which two threads share.
+//! One blocking connection, which one or two threads drive.
 //!
 //! Owns a socket with its session, the lock around the session, and what each of the two threads
 //! needs to be a side of `drive`. Leaves reading to `reader`, waiting for posted commands to
-//! `writer`, the end of the connection to `end`, and the choice of the next step to the session.
+//! `reader` and `writer`, the socket from which no thread reads to `watch`, the end of the
+//! connection to `end`, and the choice of the next step to the session.
 //!
 //! ```text
-//!   reader, always:                 read ────▶ lock ─▶ session ─▶ write ─▶ lock ─▶ session ─▶ read
-//!   writer, from the first handle:  mailbox ─▶ lock ─▶ session ─▶ write ─▶ lock ─▶ session ─▶ mailbox
+//!   reader:                           read ────▶ lock ─▶ session ─▶ write ─▶ lock ─▶ session ─▶ read
+//!   reader, while a request is held:  mailbox ─▶ lock ─▶ session ─▶ write ─▶ lock ─▶ session ─▶ read
+//!   writer, from the first pusher:    mailbox ─▶ lock ─▶ session ─▶ write ─▶ lock ─▶ session ─▶ mailbox
 //! ```
+//!
+//! A held request gets one answer, and its client waits for it. So the reader itself waits, and the
+//! connection needs no second thread. A stream or a WebSocket goes both ways at once. Its writer
+//! stays, and takes the mail of later holds, too.
 //!
 //! A thread writes the output that it makes. The output is lent to the thread, which writes it
 //! without the lock. If output is already lent to the other thread, that thread writes the new
@@ -24,17 +30,16 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-use mio::{Interest, Token};
-
 use super::Shared;
+use super::watch::Watched;
 use crate::driver::clock::CachedClock;
 use crate::driver::drive::{Done, Driven, Input, Rest, Side, Transport, drive};
-use crate::driver::mailbox::{Mail, Mailbox};
+use crate::driver::mailbox::{Mail, Mailbox, Posted};
 use crate::driver::tls::{Acceptor, TlsLayer};
 use crate::driver::write::{is_timeout, write};
 use crate::proto::Outbox;
 use crate::proto::http1::KnownFields;
-use crate::session::{Context, Delivery, Io, Mode, Need, Next, Peer, PeerEnd, Post, Ready, RemoteSource, Sent, Session};
+use crate::session::{Context, Delivery, Io, Mode, Need, Next, Peer, Post, Ready, RemoteSource, Sent, Session};
 
 /// An outbox larger than this is not kept between two answers.
 const OUTBOX_BYTES_KEPT: usize = 4 * 1024;
@@ -57,18 +62,26 @@ pub(super) struct SharedConnection {
     pub(super) is_cut_off: AtomicBool,
 }
 
+/// What the reader waits for outside of a read. A wake-up is a system call even if no thread waits,
+/// so only a waiting reader is woken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReaderWaits {
+    No,
+    /// For the other thread to write or to change the session.
+    ForChange,
+    /// For the answer of a held request.
+    ForMail,
+}
+
 /// The state that the two threads share under the lock.
 pub(super) struct State {
     pub(super) driven: Driven,
     pub(super) out: Outbox,
     /// The serial that the mailbox takes commands for; 0 for none.
     issued: u64,
-    /// A second descriptor of the socket, through which the system tells the server's thread of the
-    /// peer's end.
-    watched: Option<mio::net::TcpStream>,
-    /// The reader waits for a change. A wake-up is a system call even if no thread waits, so only a
-    /// waiting reader is woken.
-    reader_waits: bool,
+    /// The system tells the server's thread of input and of the peer's end.
+    pub(super) watched: Option<Watched>,
+    pub(super) reader_waits: ReaderWaits,
     /// When a thread that does not read first saw that the peer is late.
     late_since: Option<Instant>,
     pub(super) shutdown_begun: bool,
@@ -80,6 +93,13 @@ impl State {
     /// Whether a hold, stream or WebSocket has given out a handle.
     pub(super) const fn has_handles(&self) -> bool {
         self.issued > 0
+    }
+
+    /// Whether a request is held.
+    #[inline(always)]
+    pub(super) const fn is_holding(&self) -> bool {
+        // Most connections have given out nothing, which is known without a look at the session.
+        self.has_handles() && self.driven.session.is_holding()
     }
 
     /// Whether a thread that does not read has seen that the peer is late.
@@ -144,7 +164,7 @@ impl SharedConnection {
             out: Outbox::new(),
             issued: 0,
             watched: None,
-            reader_waits: false,
+            reader_waits: ReaderWaits::No,
             late_since: None,
             shutdown_begun: false,
             known: KnownFields::default(),
@@ -206,9 +226,9 @@ impl SharedConnection {
     /// Goes on with the unused input, and asks for the next step. Each request is worked on in a
     /// call of its own. So the handles of an answered request are retired before the next request
     /// begins.
-    fn resume_and_ask(&self, state: &mut State, io: Io, is_clock_read: bool, clock: &CachedClock) -> Next {
+    fn resume_and_ask(&self, state: &mut State, io: Io, takes_mail: bool, is_clock_read: bool, clock: &CachedClock) -> Next {
         while self.call(state, clock, Driven::resume) {}
-        self.call(state, clock, |driven, out, cx| ask(driven, io, is_clock_read, out, cx))
+        self.call(state, clock, |driven, out, cx| ask(driven, io, takes_mail, is_clock_read, out, cx))
     }
 
     /// How a thread that does not read answers if the session asks it for a read from a late peer.
@@ -229,60 +249,53 @@ impl SharedConnection {
         if peeked.as_ref().is_err_and(is_timeout) { Mode::AtOnce } else { Mode::Never }
     }
 
-    /// Makes the server's thread watch for the peer's end, if the reader cannot read and will wait.
-    /// If the process has no descriptor left for this, the next write shows the end.
-    pub(super) fn watch(&self, state: &mut State, clock: &CachedClock) {
-        if state.watched.is_some() || !self.call(state, clock, |driven, out, cx| driven.session.awaits_peer_end(out, cx)) {
-            return;
-        }
-        let Ok(socket) = self.socket.try_clone() else { return };
-        let mut socket = mio::net::TcpStream::from_std(socket);
-        if self.shared.registry.register(&mut socket, Token(self.mailbox.slot() as usize), Interest::READABLE).is_ok() {
-            state.watched = Some(socket);
-        }
-    }
-
-    /// Ends the watch, because the reader reads again. Otherwise, input would wake the server's
-    /// thread.
-    pub(super) fn unwatch(&self, state: &mut State) {
-        if let Some(mut socket) = state.watched.take() {
-            // Closing this descriptor would not end the watch: the system watches the open socket,
-            // which the connection's own descriptor keeps open.
-            let _ = self.shared.registry.deregister(&mut socket);
-        }
-    }
-
-    /// Tells the session that the system has reported the peer's end. Returns `false` if a thread
-    /// holds the lock, because the server's thread must not wait for the lock.
-    pub(super) fn try_hang_up(&self) -> bool {
-        let Some(mut state) = self.try_lock() else { return false };
-        state.driven.session.peer_ended(PeerEnd::Reported);
-        self.wake_reader(&state);
-        true
-    }
-
+    #[inline(always)]
     pub(super) fn wake_reader(&self, state: &State) {
-        if state.reader_waits {
-            self.changed.notify_one();
+        match state.reader_waits {
+            ReaderWaits::No => {}
+            ReaderWaits::ForChange => self.changed.notify_one(),
+            ReaderWaits::ForMail => self.mailbox.nudge(),
         }
     }
 
     /// Waits until the other thread writes or changes the session, and no longer than `most`.
     pub(super) fn wait_for_change(&self, mut state: Guard<'_>, most: Option<Duration>) {
-        state.reader_waits = true;
+        state.reader_waits = ReaderWaits::ForChange;
         let mut state = match most {
             None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
             Some(most) => self.changed.wait_timeout(state, most).unwrap_or_else(PoisonError::into_inner).0,
         };
-        state.reader_waits = false;
+        state.reader_waits = ReaderWaits::No;
+    }
+
+    /// Waits for the answer of a held request, until the session's deadline, or until another thread
+    /// changes the session. An answer that was posted before this call is in the mailbox.
+    pub(super) fn wait_for_mail<'a>(&'a self, mut state: Guard<'a>, clock: &mut CachedClock) -> Guard<'a> {
+        state.reader_waits = ReaderWaits::ForMail;
+        let deadline = state.driven.session.deadline();
+        drop(state);
+        let mail = self.mailbox.wait(deadline);
+        clock.read();
+        let mut state = self.lock();
+        state.reader_waits = ReaderWaits::No;
+        if let Mail::Command(Posted { serial, command, .. }) = mail {
+            // Before the answer leaves: the next request must not wake the server's thread.
+            self.unwatch(&mut state);
+            self.call(&mut state, clock, |driven, out, cx| driven.deliver(serial, Delivery::Command(command), out, cx));
+        }
+        state
     }
 }
 
-/// Tells the session the time, if the caller has read the clock, and asks it for the next step.
+/// Tells the session the time, if the caller has read the clock, and asks it for the next step. A
+/// thread that takes the mail of a held request must not wait in a read.
 #[inline(always)]
-fn ask(driven: &mut Driven, io: Io, is_clock_read: bool, out: &mut Outbox, cx: &Context<'_>) -> Next {
+fn ask(driven: &mut Driven, mut io: Io, takes_mail: bool, is_clock_read: bool, out: &mut Outbox, cx: &Context<'_>) -> Next {
     if is_clock_read {
         driven.keep_time(out, cx);
+    }
+    if takes_mail && driven.session.is_holding() {
+        io.reads = Mode::AtOnce;
     }
     driven.session.next(io, out, cx)
 }
@@ -292,6 +305,8 @@ fn ask(driven: &mut Driven, io: Io, is_clock_read: bool, out: &mut Outbox, cx: &
 pub(super) struct ThreadShare<'a> {
     connection: &'a SharedConnection,
     pub(super) io: Io,
+    /// The thread itself waits for the answer of a held request: it is a reader without a writer.
+    pub(super) takes_mail: bool,
     /// The lock, between two steps that need it.
     held: Option<Guard<'a>>,
     pub(super) lent: Outbox,
@@ -299,7 +314,12 @@ pub(super) struct ThreadShare<'a> {
 
 impl<'a> ThreadShare<'a> {
     pub(super) const fn new(connection: &'a SharedConnection, io: Io) -> Self {
-        Self { connection, io, held: None, lent: Outbox::new() }
+        Self { connection, io, takes_mail: false, held: None, lent: Outbox::new() }
+    }
+
+    /// A reader, which takes the mail until a writer is started.
+    pub(super) fn of_reader(connection: &'a SharedConnection) -> Self {
+        Self { takes_mail: true, ..Self::new(connection, Io::BLOCKING) }
     }
 
     /// Keeps the lock for the next step.
@@ -320,7 +340,7 @@ impl<'a> ThreadShare<'a> {
     /// Reports the last step to the session with `report`, and asks for the next one. `has_written`
     /// says whether it was a write. `after` gets
     /// the next step and the state, under the lock. The lock is kept if the thread will neither
-    /// read nor write.
+    /// read nor write, and for a read that does not wait.
     #[inline(always)]
     pub(super) fn step(
         &mut self,
@@ -340,16 +360,16 @@ impl<'a> ThreadShare<'a> {
                 }
             }
         }
-        let io = Io { need: need(), ..self.io };
+        let (io, takes_mail) = (Io { need: need(), ..self.io }, self.takes_mail);
         // The clock is not read after a write.
         let is_clock_read = !has_written;
         let next = connection.call(&mut state, clock, |driven, out, cx| {
             report(driven, out, cx);
-            driven.unused().is_empty().then(|| ask(driven, io, is_clock_read, out, cx))
+            driven.unused().is_empty().then(|| ask(driven, io, takes_mail, is_clock_read, out, cx))
         });
         let next = match next {
             Some(next) => next,
-            None => connection.resume_and_ask(&mut state, io, is_clock_read, clock),
+            None => connection.resume_and_ask(&mut state, io, takes_mail, is_clock_read, clock),
         };
         match next {
             Next::Write => state.out.lend(&mut self.lent),
@@ -358,8 +378,11 @@ impl<'a> ThreadShare<'a> {
         }
         connection.wake_reader(&state);
         after(next, &mut state);
-        if let Next::EndSending(_) | Next::Wait(_) | Next::Close(_) = next {
-            self.keep(state);
+        match next {
+            // No other thread may change the mode of the socket during this read.
+            Next::Read(_) if takes_mail && state.is_holding() => self.keep(state),
+            Next::Read(_) | Next::Write => {}
+            Next::EndSending(_) | Next::Wait(_) | Next::Close(_) => self.keep(state),
         }
         next
     }

@@ -98,6 +98,7 @@ impl SharedConnection {
         self.is_cut_off.store(true, SeqCst);
         self.cut();
         self.changed.notify_all();
+        self.mailbox.nudge();
     }
 
     /// Why the socket ended, if this side ended it.

@@ -1,9 +1,9 @@
 //! The thread-per-connection driver: blocking reads, blocking writes.
 //!
-//! Owns accepting, the list of connections, the watch for the end of peers from which no thread
-//! reads, the end of readers that are too slow, the end of wake-ups that a handler puts off for too
-//! long, and the shutdown. Leaves reading to `reader`, writing to `connection` and `writer`, and
-//! the number of threads to `permits`.
+//! Owns accepting, the list of connections, the sleep in which peers are watched from which no
+//! thread reads, the end of readers that are too slow, the end of wake-ups that a handler puts off
+//! for too long, and the shutdown. Leaves reading to `reader`, writing to `connection` and `writer`,
+//! what a watch tells a connection to `watch`, and the number of threads to `permits`.
 //!
 //! A server serves no more connections than it may have threads; further connections wait in the
 //! system's backlog. So held requests can exhaust the threads. This is the known weakness of a
@@ -12,6 +12,7 @@
 mod connection;
 mod end;
 mod reader;
+mod watch;
 mod writer;
 
 use std::io;
@@ -35,6 +36,7 @@ use super::wakes::{Batch, Wakes};
 use crate::proto::CloseReason;
 use crate::session::{Context, Handler, Peer, RemoteSource, Stats, Surroundings};
 use connection::SharedConnection;
+use watch::Report;
 
 /// How often a shutdown looks at its connections. A connection's threads do not look at the clock
 /// for it, and its lock may be taken.
@@ -43,8 +45,8 @@ const SHUTDOWN_LOOK: Duration = Duration::from_millis(20);
 /// handler then are left behind.
 const CUT_GRACE: Duration = Duration::from_secs(1);
 
-/// How often the server's thread tries again to tell a connection of its peer's end, while a thread
-/// holds the connection's lock, and looks at a slow reader that takes its last word.
+/// How often the server's thread tries again to tell a connection of its peer, while a thread holds
+/// the connection's lock, and looks at a slow reader that takes its last word.
 const BUSY_LOOK: Duration = Duration::from_millis(20);
 
 /// How long a handler that goes on working may put off the wake-ups of writers to which it has
@@ -53,7 +55,7 @@ const PUT_OFF_MAX: Duration = Duration::from_millis(1);
 
 /// The data that all connections of the driver share.
 struct Shared {
-    /// The registry that watches connections for their peer's end while they cannot read.
+    /// The registry that watches connections while no thread reads from them.
     registry: Registry,
     config: Arc<Config>,
     /// `None` if the server does not speak TLS.
@@ -91,7 +93,7 @@ impl Shared {
 pub(crate) fn run(listening: Listening, app: Arc<dyn Handler>) -> io::Result<()> {
     let Listening { poll, listener, acceptor, config, stats, stop } = listening;
     log::info!(
-        "at most {} threads (`max_threads`): {} held requests, streams and WebSockets at once, two threads for each",
+        "at most {} threads (`max_threads`): one for each connection, and a second one for each of at most {} streams and WebSockets",
         config.max_threads,
         config.max_pushed_connections()
     );
@@ -112,7 +114,7 @@ pub(crate) fn run(listening: Listening, app: Arc<dyn Handler>) -> io::Result<()>
         poll,
         events: Events::with_capacity(64),
         shared: Arc::clone(&shared),
-        hung_up: Vec::new(),
+        reports: Vec::new(),
         slow: Vec::new(),
         batches: Vec::new(),
         clock: CachedClock::new(),
@@ -139,14 +141,14 @@ pub(crate) fn run(listening: Listening, app: Arc<dyn Handler>) -> io::Result<()>
 }
 
 /// The sleep of the server's thread. These events wake it: a new connection, a permit that came
-/// back, a request to stop, the end of a peer from which no thread reads, a mailbox that has
-/// overflowed, and a batch of wake-ups that has begun.
+/// back, a request to stop, the end or the input of a peer from which no thread reads, a mailbox
+/// that has overflowed, and a batch of wake-ups that has begun.
 struct Watch {
     poll: Poll,
     events: Events,
     shared: Arc<Shared>,
-    /// Connections whose lock was taken when they should have been told of their peer's end.
-    hung_up: Vec<Arc<SharedConnection>>,
+    /// What connections must be told of their peers. The lock of some was taken.
+    reports: Vec<(Arc<SharedConnection>, Report)>,
     /// Connections of readers that are too slow, and whether their end has begun.
     slow: Vec<(Arc<SharedConnection>, bool)>,
     /// Batches of wake-ups, and when each must be over.
@@ -156,20 +158,21 @@ struct Watch {
 
 impl Watch {
     fn sleep(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        let most = (!self.hung_up.is_empty() || !self.slow.is_empty()).then_some(BUSY_LOOK);
+        let most = (!self.reports.is_empty() || !self.slow.is_empty()).then_some(BUSY_LOOK);
         let batches = (!self.batches.is_empty()).then_some(PUT_OFF_MAX);
         sleep(&mut self.poll, &mut self.events, [timeout, most, batches].into_iter().flatten().min())?;
         // Only this thread gives out slots, and it gave out none since the system reported these
         // events. So each slot still belongs to the same connection, or to none.
         let connections = self.shared.connections();
-        for event in self.events.iter().filter(|event| event.is_read_closed() || event.is_error()) {
+        for event in &self.events {
             let Token(slot) = event.token();
-            self.hung_up.extend(connections.get(slot).cloned());
+            self.reports.extend(connections.get(slot).map(|connection| (Arc::clone(connection), Report::from(event))));
         }
         let overflowed = self.shared.overflows.take();
         self.slow.extend(overflowed.iter().filter_map(|slot| Some((Arc::clone(connections.get(*slot as usize)?), false))));
         drop(connections);
-        self.hung_up.retain(|connection| !connection.try_hang_up());
+        let Self { reports, clock, .. } = self;
+        reports.retain(|(connection, report)| !connection.try_report(*report, clock));
         self.end_late_batches();
         let Self { slow, clock, .. } = self;
         if !slow.is_empty() {

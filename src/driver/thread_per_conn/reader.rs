@@ -1,11 +1,21 @@
 //! The first thread of a connection, which reads.
 //!
-//! Owns the receive buffer, the read time-out, and the start of the writer. Leaves the session,
-//! writing and the deadlines to `connection`.
+//! Owns the receive buffer, the read time-out, what the reader waits for, and the start of the
+//! writer. Leaves the session, writing and the deadlines to `connection`.
 //!
-//! A thread that is not reading cannot see the peer's end. While a client waits for an answer and
-//! has pipelined more than the server takes meanwhile, the reader does not read; then the accepting
-//! thread watches for the peer's end. The reader also does not read while it writes. So the write
+//! ```text
+//!             ┌──────────────────────── answered ────────────────────────┐
+//!             ▼                                                          │
+//!   read ─▶ session ─── a request is held ──▶ watch, wait for mail ──▶ session
+//!             │                                   ▲    │ input, or the peer's end
+//!             │ a pusher was given out            │    ▼
+//!             ▼                                   └─ read without waiting ──▶ over
+//!   read, and start a writer
+//! ```
+//!
+//! A thread that is not reading cannot see the peer's end. So the server's thread watches the socket
+//! while a request is held, and while a client waits for an answer and has pipelined more than the
+//! server takes meanwhile. The reader also does not read while it writes. So the write
 //! time-out ends a client that first sends more than the system buffers and only then reads its
 //! last answer; the event loop would go on reading.
 
@@ -21,7 +31,7 @@ use crate::driver::drive::{Done, Driven, Input, Rest, Side, Transport};
 use crate::driver::read_time_out::ReadTimeOut;
 use crate::driver::write::{is_timeout, write};
 use crate::proto::Outbox;
-use crate::session::{Context, Io, Mode, Need, Next, Ready, Sent};
+use crate::session::{Context, Mode, Need, Next, Ready, Sent};
 
 /// The size of a quiet connection's receive buffer: the head of a browser's request, or an Ethernet
 /// segment. Together with the three pages of stack that a thread touches, a quiet connection stays
@@ -30,17 +40,19 @@ const QUIET_BYTES: usize = 1_536;
 /// After so many short reads in a row, the buffer shrinks to [`QUIET_BYTES`].
 const SHORT_READS: u32 = 4;
 
+/// The patience of a read while a request is held. The answer must not wait for input.
+const AT_ONCE: Option<Duration> = Some(Duration::ZERO);
+
 /// Serves a connection until it is over.
 pub(super) fn run(connection: &Arc<SharedConnection>) {
     let mut reader = ReadSide {
         connection,
-        share: ThreadShare::new(connection, Io::BLOCKING),
+        share: ThreadShare::of_reader(connection),
         clock: CachedClock::new(),
         buffer: vec![0; QUIET_BYTES],
         room_bytes: 0,
         short_reads: 0,
         patience: None,
-        has_writer: false,
     };
     let mut socket = ReaderSocket { connection, time_out: ReadTimeOut::default() };
     let reason = loop {
@@ -67,8 +79,6 @@ struct ReadSide<'a> {
     short_reads: u32,
     /// How long the next read may wait.
     patience: Option<Duration>,
-    /// Whether the writer has been started or refused.
-    has_writer: bool,
 }
 
 impl Side for ReadSide<'_> {
@@ -83,22 +93,25 @@ impl Side for ReadSide<'_> {
                 self.clock.read();
             }
             let Self { connection, share, clock, buffer, patience, .. } = self;
-            let mut has_handles = false;
+            let (takes_mail, mut needs_writer) = (share.takes_mail, false);
             let report = |driven: &mut Driven, out: &mut Outbox, cx: &Context<'_>| driven.report(done, buffer, out, cx);
             // What the handlers post while they work on this input is joined.
             let put_off = read.is_some().then(|| connection.shared.wakes.put_off());
             let next = share.step(has_written, &need, clock, report, |next, state| {
-                if let Next::Read(_) = next {
+                let is_holding = takes_mail && state.is_holding();
+                if is_holding {
+                    *patience = AT_ONCE;
+                } else if let Next::Read(_) = next {
                     *patience = state.driven.session.read_deadline().map(|deadline| clock.until(deadline));
                 }
-                has_handles = state.has_handles();
+                needs_writer = takes_mail && state.has_handles() && !is_holding;
             });
             drop(put_off);
             if let Some((len, ready)) = read {
                 self.fit_buffer(len, ready);
             }
             // The first output is written first, because starting a thread takes long.
-            if !has_handles || self.has_writer || !matches!(next, Next::Read(_) | Next::Wait(_)) {
+            if !needs_writer || !matches!(next, Next::Read(_) | Next::Wait(_)) {
                 return Some(next);
             }
             self.start_writer();
@@ -124,7 +137,16 @@ impl ReadSide<'_> {
     fn wait(&mut self) {
         self.clock.read();
         let mut state = self.share.lock();
-        self.connection.watch(&mut state, &self.clock);
+        if self.share.takes_mail && state.is_holding() {
+            if self.connection.watch(&mut state) {
+                let state = self.connection.wait_for_mail(state, &mut self.clock);
+                return self.share.keep(state);
+            }
+            drop(state);
+            // The reader has to read to find the peer's end.
+            return self.start_writer();
+        }
+        self.connection.watch_for_end(&mut state, &self.clock);
         let most = state.driven.session.deadline().map(|deadline| self.clock.until(deadline));
         self.connection.wait_for_change(state, most);
     }
@@ -142,9 +164,10 @@ impl ReadSide<'_> {
         }
     }
 
-    /// Starts the writer, because the connection has given out its first handle.
+    /// Starts the writer, because the connection has given out a handle for which the reader cannot
+    /// wait.
     fn start_writer(&mut self) {
-        self.has_writer = true;
+        self.share.takes_mail = false;
         // Starting a thread takes long, and a refusal takes the lock itself.
         drop(self.share.lock());
         let shared = &self.connection.shared;
@@ -155,8 +178,8 @@ impl ReadSide<'_> {
         if started.is_none() {
             if let Some(count) = shared.stats.thread_refusals.add_and_report() {
                 log::warn!(
-                    "a held request, stream or WebSocket was refused, because it needs a second thread and all `max_threads` ({}) are \
-                     taken (refusal {count})",
+                    "a stream or WebSocket was refused, because it needs a second thread and all `max_threads` ({}) are taken (refusal \
+                     {count})",
                     shared.config.max_threads
                 );
             }
@@ -180,17 +203,16 @@ struct ReaderSocket<'a> {
 
 impl Transport for ReaderSocket<'_> {
     fn read(&mut self, room: &mut [u8], patience: Option<Duration>) -> io::Result<Input> {
+        if patience == AT_ONCE {
+            return self.read_at_once(room);
+        }
         self.time_out.fit(patience, |time_out| self.connection.socket.set_read_timeout(time_out))?;
-        match (&*self.connection.socket).read(room) {
-            // A socket that this side has shut down reads as the end of file, too.
-            Ok(0) if self.connection.own_end().is_some() => Err(ErrorKind::ConnectionAborted.into()),
-            Ok(0) => Ok(Input::End),
-            Ok(len) => Ok(Input::Bytes(len, if len == room.len() { Ready::Perhaps } else { Ready::No })),
+        match self.read_once(room) {
             Err(error) if is_timeout(&error) => {
                 self.time_out.has_ended();
                 Err(ErrorKind::WouldBlock.into())
             }
-            Err(error) => Err(error),
+            read => read,
         }
     }
 
@@ -200,6 +222,29 @@ impl Transport for ReaderSocket<'_> {
 
     fn end_sending(&mut self, _: Sent) -> io::Result<()> {
         self.connection.socket.shutdown(Shutdown::Write)
+    }
+}
+
+impl ReaderSocket<'_> {
+    #[inline(always)]
+    fn read_once(&self, room: &mut [u8]) -> io::Result<Input> {
+        match (&*self.connection.socket).read(room) {
+            // A socket that this side has shut down reads as the end of file, too.
+            Ok(0) if self.connection.own_end().is_some() => Err(ErrorKind::ConnectionAborted.into()),
+            Ok(0) => Ok(Input::End),
+            Ok(len) => Ok(Input::Bytes(len, if len == room.len() { Ready::Perhaps } else { Ready::No })),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The input or the end that was reported may have been read before. The caller has the lock, so
+    /// that no other thread changes the mode of the socket, or writes while it does not wait.
+    #[cold]
+    fn read_at_once(&self, room: &mut [u8]) -> io::Result<Input> {
+        self.connection.socket.set_nonblocking(true)?;
+        let read = self.read_once(room);
+        self.connection.socket.set_nonblocking(false)?;
+        read
     }
 }
 

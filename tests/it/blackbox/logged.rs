@@ -106,14 +106,16 @@ fn the_bound_on_threads_is_told() {
     let has = |level, begin: &str| READER.about_threads.lock().unwrap().iter().any(|(at, line)| *at == level && line.starts_with(begin));
     read_log();
     let lab = Lab::with(IoModel::ThreadPerConnection, |config| config.max_threads = THREADS);
-    let at_start = "at most 5 threads (`max_threads`): 2 held requests, streams and WebSockets at once";
+    let at_start = "at most 5 threads (`max_threads`): one for each connection, and a second one for each of at most 2 streams";
     eventually("the bound is told", || has(Level::Info, at_start));
     let mut clients = lab.connect_many(THREADS);
     for client in &mut clients {
         assert_eq!(client.fetch("/hello").status, 200);
     }
     assert!(has(Level::Warn, "all 5 threads (`max_threads`) are taken: new connections wait"));
-    assert_eq!(clients[0].fetch("/poll").status, 503);
+    clients[0].get("/events");
+    assert_eq!(clients[0].answer_head().status, 200);
+    clients[0].take_until(b"retry: ");
     let lines = READER.about_threads.lock().unwrap();
     let refused = |line: &str| line.contains("needs a second thread and all `max_threads` (5) are taken");
     assert!(lines.iter().any(|(_, line)| refused(line)), "{lines:?}");
