@@ -114,8 +114,9 @@ export async function launch(args = []) {
 export async function onBothModels(title, test) {
   try {
     for (const io of IO_MODELS) {
+      const begun = performance.now();
       await test(io);
-      console.log(`${title}, ${io}: ok`);
+      console.log(`${title}, ${io}: ok (${((performance.now() - begun) / 1000).toFixed(0)} s)`);
     }
   } finally {
     await browser?.close();

@@ -24,7 +24,6 @@ const MANY: f64 = 10_000.0;
 /// The requests that are held before counting begins. They use up the free memory that the kernel
 /// and the allocator still have, and that the first counted requests would get without any growth.
 const CUSHION: usize = 50;
-const THREADS_PER_HELD: usize = 2;
 
 pub(crate) const CLAIM: Claim = Claim {
     id: "C5",
@@ -42,9 +41,9 @@ pub(crate) const CLAIM: Claim = Claim {
     takes: &[Model::Loops, Model::Workers, Model::Poll],
     is_timed: false,
     chart: Chart::lines(THREADS, "held requests"),
-    explanation: "With a thread per connection, one thread waits for the client and another one for the answer. Both sleep, so they cost \
-                  memory and no time. The event loop keeps a few hundred bytes. A bounded pool has its threads from the start, and holds as many requests as it has \
-                  threads.",
+    explanation: "With a thread per connection, the connection's thread waits for the answer. It sleeps, so it costs memory and no time. The \
+                  event loop keeps a few hundred bytes. A bounded pool has its threads from the start, and holds as many requests as it \
+                  has threads.",
     file: "src/driver/thread_per_conn/mod.rs",
     seconds: [4.5, 15.0],
     measure,
@@ -86,7 +85,7 @@ fn measure_model(
     // Read before this model's own threads count.
     let (threads, limit) = proc::threads_max();
     let most = match model {
-        Model::Threads => descriptors.min(threads / THREADS_PER_HELD),
+        Model::Threads => descriptors.min(threads),
         _ => descriptors,
     };
     for &count in counts {
@@ -175,10 +174,10 @@ mod tests {
             }
             judge(&findings, &Noise::NONE).verdict
         };
-        assert_eq!(verdict([0.0, 2.0], [19_000.0, 9_500.0]), Verdict::Holds);
-        assert_eq!(verdict([0.0, 2.0], [19_000.0, 9_501.0]), Verdict::NotShown);
-        assert_eq!(verdict([0.0, 2.0], [1_000.0, 1_000.0]), Verdict::NotShown, "1,000 are too few");
-        assert_eq!(verdict([0.0, 2.0], [19_000.0, 10_000.0]), Verdict::DoesNotHold, "threads scale");
+        assert_eq!(verdict([0.0, 1.0], [19_000.0, 9_500.0]), Verdict::Holds);
+        assert_eq!(verdict([0.0, 1.0], [19_000.0, 9_501.0]), Verdict::NotShown);
+        assert_eq!(verdict([0.0, 1.0], [1_000.0, 1_000.0]), Verdict::NotShown, "1,000 are too few");
+        assert_eq!(verdict([0.0, 1.0], [19_000.0, 10_000.0]), Verdict::DoesNotHold, "threads scale");
         assert_eq!(verdict([0.0, 0.0], [19_000.0, 100.0]), Verdict::DoesNotHold, "no thread is tied up");
         assert_eq!(verdict([2.0, 2.0], [19_000.0, 100.0]), Verdict::DoesNotHold, "the event loop ties up threads, too");
         assert_eq!(verdict([0.0, f64::NAN], [19_000.0, 100.0]), Verdict::NotShown);

@@ -32,8 +32,8 @@ pub(crate) const CLAIM: Claim = Claim {
     takes: &[Model::Loops, Model::Workers, Model::Poll],
     is_timed: false,
     chart: Chart::bars(SWITCHES, ""),
-    explanation: "Both threads of a connection sleep in the kernel until the client sends, or a handler answers, or a time-out ends. The threads of \
-                  `pool` cannot be woken by a handler: each of them looks for an answer 50 times a second.",
+    explanation: "The thread of a connection sleeps in the kernel until a handler answers, the client sends or ends, or a time-out ends. The \
+                  threads of `pool` cannot be woken by a handler: each of them looks for an answer 50 times a second.",
     file: "src/driver/thread_per_conn/reader.rs",
     seconds: [2.3, 26.0],
     measure,
