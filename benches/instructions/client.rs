@@ -9,6 +9,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
+
 /// No answer takes as long, also under valgrind on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -81,6 +83,17 @@ pub(crate) fn get(target: &str, fields: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n{fields}\r\n")
 }
 
+/// A socket whose buffers take all that one connection has in flight. The system starts with smaller ones
+/// and lets them grow as it sees fit. Then the number of reads of large messages differs from hour to hour,
+/// and with it their count by a factor of three.
+pub(crate) fn socket_with_large_buffers() -> io::Result<Socket> {
+    const BYTES: usize = 1024 * 1024;
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_recv_buffer_size(BYTES)?;
+    socket.set_send_buffer_size(BYTES)?;
+    Ok(socket)
+}
+
 /// One connection of the client.
 pub(crate) struct Connection {
     socket: TcpStream,
@@ -89,7 +102,9 @@ pub(crate) struct Connection {
 
 impl Connection {
     fn open(address: SocketAddr) -> io::Result<Self> {
-        let socket = TcpStream::connect(address)?;
+        let socket = socket_with_large_buffers()?;
+        socket.connect(&address.into())?;
+        let socket = TcpStream::from(socket);
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;

@@ -199,10 +199,11 @@ impl Running {
         }
     }
 
-    /// A single connection needs no gate: the loop takes all of its output at once. Each thread has a
-    /// connection of its own.
+    /// A single connection needs no gate for a small output: the loop takes all of it at once. Each thread
+    /// has a connection of its own.
     fn is_gated(&self) -> bool {
-        self.model == IoModel::EventLoop && self.connections.len() > 1 && !matches!(self.load, Load::Delivery { .. })
+        let is_in_pieces = self.connections.len() > 1 || self.output.len() > 16 * 1024;
+        self.model == IoModel::EventLoop && is_in_pieces && !matches!(self.load, Load::Delivery { .. })
     }
 
     /// Sends the same bytes on all connections.

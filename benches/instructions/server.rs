@@ -20,6 +20,7 @@
 
 use std::error::Error;
 use std::io::Read as _;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +29,8 @@ use std::time::Duration;
 
 use pushlab::push::{Hub, HubConfig, Mounted, Payload};
 use pushlab::{Config, Held, IoModel, Limits, Message, Reply, Request, Response, Server, Settings, Socket, Stats, WebSocketHandler};
+
+use crate::client::socket_with_large_buffers;
 
 /// The end of each published message.
 pub(crate) const PAYLOAD: &str = "sequence 104711, value 21.5: tick-tock";
@@ -45,7 +48,11 @@ pub(crate) fn run(model: IoModel) -> Result<ExitCode, Box<dyn Error>> {
     // A heartbeat would be counted with an operation.
     let limits = Limits { heartbeat: None, ..Limits::default() };
     let config = Config { settings: Settings { limits, ..Settings::default() }, ..Config::default() };
-    let server = Server::bind("127.0.0.1:0", config)?;
+    // Accepted connections inherit the sizes.
+    let socket = socket_with_large_buffers()?;
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+    socket.listen(1_024)?;
+    let server = Server::from_listener(socket.into(), config)?;
     println!("{}", server.local_addr());
     let app = App {
         model,
