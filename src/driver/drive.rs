@@ -390,10 +390,9 @@ impl Driven {
 pub struct Share {
     /// Bytes to read.
     pub read_bytes: usize,
-    /// Bytes to write. Once they are written, the connection reads no further input in this turn,
-    /// even if all answers have left.
+    /// Bytes to write. Once they are written, the connection reads no further input in this turn.
     pub write_bytes: usize,
-    /// Work to do: 64 KiB take 50 us in one message, and 1 ms in small requests.
+    /// Work to do, as in [`new`](Self::new).
     steps: Steps,
 }
 
@@ -401,8 +400,9 @@ impl Share {
     /// No bound.
     pub const UNLIMITED: Self = Self { read_bytes: usize::MAX, write_bytes: usize::MAX, steps: Steps::unlimited() };
 
-    /// At most so many bytes to read and to write, and so many [`Steps`].
-    pub(crate) const fn new(read_bytes: usize, write_bytes: usize, steps: usize) -> Self {
+    /// At most so many bytes to read and to write, and so many steps of work. A request or a
+    /// message takes a step of some 0.5 us, and one more for every 4 KiB of a message.
+    pub const fn new(read_bytes: usize, write_bytes: usize, steps: usize) -> Self {
         Self { read_bytes, write_bytes, steps: Steps::new(steps) }
     }
 }
@@ -415,8 +415,8 @@ pub struct Turn<'a> {
     pub driven: &'a mut Driven,
     /// The output.
     pub out: &'a mut Outbox,
-    /// Where to read. During a write, the output may have the buffer, because a large message that goes
-    /// out again is written from where it was read.
+    /// Where to read. During a write, the output may have the buffer, because a large message that
+    /// goes out again is written from where it was read.
     pub buffer: &'a mut Vec<u8>,
     /// What is left of the connection's share.
     pub share: Share,

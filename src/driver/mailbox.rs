@@ -29,6 +29,7 @@ pub(crate) struct Mailbox {
 }
 
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states")]
 struct Inner {
     /// The serial of the current hold, stream or WebSocket. Commands for earlier ones are too late.
     /// The value is 0 while the connection has none of the three.
@@ -36,8 +37,11 @@ struct Inner {
     /// The last serial that was given out; 0 before the first.
     issued: u64,
     frames: Backlog,
-    /// The command after the frames: a wake-up, the end of the last pusher, a release or a close. What
-    /// may follow it, [`ends`] says.
+    /// [`Command::Wake`] was posted. The source or the handler is called after the frames, and
+    /// before the end.
+    wakes: bool,
+    /// The command after the frames: the end of the last pusher, a release or a close. Nothing is
+    /// taken behind a command that [`ends`].
     last: Option<Command>,
     overflow: bool,
     closed: bool,
@@ -57,8 +61,8 @@ enum Taker {
     WillWake,
 }
 
-/// A thread for which so many bytes wait is woken at once. A handler that posts much must not fill
-/// the queue while the wake-up is put off.
+/// A thread for which so many bytes wait is woken at once, and also one whose queue is half full. A
+/// handler that posts much must not fill the queue while the wake-up is put off.
 const PUT_OFF_BYTES_MAX: usize = 64 * 1024;
 
 /// What a thread gets from the mailbox.
@@ -152,7 +156,8 @@ impl Mailbox {
         self.lock().take().map_or(Mail::Nothing, Mail::Command)
     }
 
-    /// The connection is over: the writer, if there is one, ends, and the mailbox takes nothing more.
+    /// The connection is over: the writer, if there is one, ends, and the mailbox takes nothing
+    /// more.
     pub(crate) fn close(&self) {
         let mut inner = self.lock();
         inner.forget();
@@ -175,6 +180,7 @@ impl Inner {
     /// Drops everything that was posted.
     fn forget(&mut self) {
         self.frames = Backlog::default();
+        self.wakes = false;
         self.last = None;
         self.overflow = false;
     }
@@ -186,17 +192,19 @@ impl Inner {
             Command::Lost(lost)
         } else if let Some(frame) = self.frames.dequeue() {
             Command::Send(frame)
+        } else if std::mem::take(&mut self.wakes) {
+            Command::Wake
         } else {
             self.last.take()?
         };
-        Some(Posted { serial: self.serial, command, has_more: !self.frames.is_empty() || self.last.is_some() })
+        Some(Posted { serial: self.serial, command, has_more: !self.frames.is_empty() || self.wakes || self.last.is_some() })
     }
 }
 
 /// Whether nothing can follow the command. A stream that stays open goes on without its pushers, so
 /// messages follow the end of its last pusher.
 const fn ends(command: &Command) -> bool {
-    !matches!(command, Command::Wake | Command::Abandon)
+    !matches!(command, Command::Abandon)
 }
 
 impl Post for Mailbox {
@@ -230,21 +238,21 @@ impl Post for Mailbox {
                     }
                 }
             }
-            // A stream without pushers has no source that a wake-up could call.
-            Command::Wake if matches!(inner.last, Some(Command::Abandon)) => return,
+            Command::Wake => inner.wakes = true,
             last => inner.last = Some(last),
         }
         let taker = inner.taker;
         let bytes = inner.frames.bytes();
+        let is_little = bytes < PUT_OFF_BYTES_MAX.min(self.config.settings.limits.queue_bytes / 2);
         match taker {
             Taker::Works => return,
             Taker::Waits => inner.taker = Taker::WillWake,
-            Taker::WillWake if bytes < PUT_OFF_BYTES_MAX => return,
+            Taker::WillWake if is_little => return,
             Taker::WillWake => inner.taker = Taker::Works,
         }
         // The thread that is woken finds the lock free.
         drop(inner);
-        if taker == Taker::Waits && bytes < PUT_OFF_BYTES_MAX {
+        if taker == Taker::Waits && is_little {
             wakes::wake(&self.filled);
         } else {
             self.filled.notify_one();
@@ -258,12 +266,15 @@ mod tests {
     use crate::driver::stop::Stop;
     use crate::proto::Frame;
 
-    /// What the writer takes, in one word for each command.
-    fn taken(posted: impl IntoIterator<Item = Command>) -> Vec<String> {
+    fn mailbox(config: Config) -> Mailbox {
         let poll = mio::Poll::new().expect("the system has descriptors");
         let waker = mio::Waker::new(poll.registry(), mio::Token(0)).expect("the system has descriptors");
-        let overflows = Arc::new(Overflows::new(Arc::new(Stop::new(waker))));
-        let mailbox = Mailbox::new(1, Arc::default(), Arc::default(), overflows);
+        Mailbox::new(1, Arc::new(config), Arc::default(), Arc::new(Overflows::new(Arc::new(Stop::new(waker)))))
+    }
+
+    /// What the writer takes, in one word for each command.
+    fn taken(posted: impl IntoIterator<Item = Command>) -> Vec<String> {
+        let mailbox = mailbox(Config::default());
         let address = Address { slot: 1, serial: mailbox.issue_serial() };
         posted.into_iter().for_each(|command| mailbox.post(address, command));
         let commands = std::iter::from_fn(|| match mailbox.try_take() {
@@ -277,14 +288,40 @@ mod tests {
         commands.map(word).collect()
     }
 
-    /// A stream of the hub has a pusher while it waits for older messages, and none from then on. The
-    /// writer may not have taken the end of that pusher when the next messages come.
+    /// A queue overflows only if its writer was woken before.
+    #[test]
+    fn a_wake_up_is_put_off_while_the_queue_has_room() {
+        let mut config = Config::default();
+        for (queue_bytes, woken_at) in [(8 * 1024, 4), (1024 * 1024, PUT_OFF_BYTES_MAX / 1024)] {
+            config.settings.limits.queue_bytes = queue_bytes;
+            let mailbox = mailbox(config.clone());
+            let address = Address { slot: 1, serial: mailbox.issue_serial() };
+            mailbox.lock().taker = Taker::Waits;
+            let frame = Frame::chunk(&[b'x'; 1024]);
+            for count in 1..woken_at {
+                mailbox.post(address, Command::Send(frame.clone()));
+                assert!(mailbox.lock().taker == Taker::WillWake, "{count}");
+            }
+            mailbox.post(address, Command::Send(frame.clone()));
+            assert!(mailbox.lock().taker == Taker::Works, "the queue of {queue_bytes} bytes fills");
+        }
+    }
+
+    /// A stream of the hub has a pusher while it waits for older messages, and none from then on.
+    /// The writer may not have taken the end of that pusher when the next messages come.
     #[test]
     fn messages_follow_the_end_of_the_last_pusher() {
         let send = |text: &str| Command::Send(Frame::chunk(text.as_bytes()));
         assert_eq!(taken([Command::Abandon, send("a"), send("b")]), ["a", "b", "Abandon"]);
         assert_eq!(taken([send("a"), Command::Abandon, send("b"), Command::Close(1000)]), ["a", "b", "Close(1000)"]);
-        assert_eq!(taken([Command::Wake, Command::Abandon, Command::Wake, send("a")]), ["a", "Abandon"]);
+    }
+
+    /// The source has something to say before the end.
+    #[test]
+    fn a_wake_up_comes_before_the_end() {
+        let send = || Command::Send(Frame::chunk(b"a"));
+        assert_eq!(taken([Command::Wake, Command::Close(1000)]), ["Wake", "Close(1000)"]);
+        assert_eq!(taken([Command::Wake, send(), Command::Wake, Command::Abandon]), ["a", "Wake", "Abandon"]);
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! Wake-ups of sleeping writers that a reader's thread puts off while it works on its input.
+//! Wake-ups of other connections' threads that a reader puts off while it works on its input.
 //!
-//! Owns the batch of one thread, and the bound on its time. A handler that publishes to many readers,
-//! or the handlers of several pipelined requests, post many messages in a row. If each post woke its
-//! writer, the writer would send one message and sleep again. Put off to the end of the input, one
-//! wake-up and one write take all messages: 2 `futex` calls and 1 `send` for each of 16 messages
-//! become 2 and 1 for all of them. Leaves the queues to `mailbox`, and the time to the server's
-//! thread, which ends the batch of a handler that blocks.
+//! Owns the batch of one thread. A handler that publishes to many readers, or the handlers of
+//! several pipelined requests, post many messages in a row. If each post woke its writer, the
+//! writer would send one message and sleep again. Put off to the end of the input, one wake-up and
+//! one write take all messages: 2 `futex` calls and 1 `send` for each of 16 messages become 2 and 1
+//! for all of them. A reader that waits for the answer of a held request is woken in the same way.
+//! Leaves the queues to `mailbox`, and the bound on the time to the server's thread, which ends the
+//! batch of a handler that blocks.
 
 use std::cell::RefCell;
 use std::sync::{Arc, PoisonError};
@@ -79,8 +80,8 @@ impl Wakes {
         PutOff(())
     }
 
-    /// Takes the batches that have begun since the last call. The server's thread, which calls this,
-    /// ends them if they are not over in time.
+    /// Takes the batches that have begun since the last call. The server's thread, which calls
+    /// this, ends them if they are not over in time.
     pub(crate) fn take_begun(&self) -> Vec<Arc<Batch>> {
         std::mem::take(&mut *self.begun.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -110,7 +111,7 @@ impl Drop for PutOff {
     }
 }
 
-/// Wakes the writer that waits for `filled`, or puts its wake-up off.
+/// Wakes the thread that waits for `filled`, or puts its wake-up off.
 pub(crate) fn wake(filled: &Arc<Condvar>) {
     // A destructor of another value of the thread may post when this one is gone already.
     let is_put_off = OF_THREAD.try_with(|of_thread| of_thread.borrow_mut().as_mut().is_some_and(|of_thread| of_thread.put_off(filled)));
@@ -132,7 +133,8 @@ impl OfThread {
 mod tests {
     use super::*;
 
-    /// The first writer is woken at once. The others begin one batch, which the end of the input ends.
+    /// The first writer is woken at once. The others begin one batch, which the end of the input
+    /// ends.
     #[test]
     fn one_batch_for_one_piece_of_input() {
         let poll = mio::Poll::new().expect("the system has descriptors");

@@ -1,9 +1,9 @@
 //! Ordered output that waits for a socket.
 //!
 //! Owns the order of the bytes. Small pieces are copied into one buffer; large pieces are kept
-//! without a copy. A large piece of the input that goes out again stays in the receive buffer, as long
-//! as the driver leaves the buffer as it is. Leaves the ways to hold a piece to [`Bytes`], the writing to the drivers, and
-//! the bound on the size to the callers, which read [`Outbox::len`].
+//! without a copy. A large piece of the input that goes out again stays in the receive buffer, as
+//! long as the driver leaves the buffer as it is. Leaves the ways to hold a piece to [`Bytes`], the
+//! writing to the drivers, and the bound on the size to the callers, which read [`Outbox::len`].
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -298,15 +298,16 @@ impl Outbox {
         self.copied_sent = 0;
         if !self.pieces.is_empty() {
             self.pieces.clear();
-            self.refers = false;
         }
+        self.refers = false;
         self.len = self.lent;
     }
 
-    /// Offers the input: until [`withdraw`](Self::withdraw), a large piece of it that is appended may
-    /// stay where it is. `input` is the front of the receive buffer. A driver that offers it
+    /// Offers the input: until [`withdraw`](Self::withdraw), a large piece of it that is appended
+    /// may stay where it is. `input` is the front of the receive buffer. A driver that offers it
     ///
-    /// 1. [attaches](Self::attach) the buffer for each write, and [detaches](Self::detach) it after;
+    /// 1. [attaches](Self::attach) the buffer for each write, and [detaches](Self::detach) it
+    ///    after;
     /// 2. [settles](Self::settle) the output before it uses the buffer for anything else.
     #[inline]
     pub(crate) fn offer(&mut self, input: &[u8]) {
@@ -321,8 +322,8 @@ impl Outbox {
     }
 
     /// Appends `bytes`, which are not copied if they are a large piece of the input that is
-    /// [offered](Self::offer). So an echo of 64 KiB is sent from where it was unmasked, which saves an
-    /// eighth of its time.
+    /// [offered](Self::offer). So an echo of 64 KiB is sent from where it was unmasked, which saves
+    /// an eighth of its time.
     #[inline]
     pub(crate) fn extend_or_refer(&mut self, bytes: &[u8]) {
         // A slice within the addresses of the input can only be a part of the input, because the
@@ -350,16 +351,20 @@ impl Outbox {
         }
     }
 
-    /// Gives the receive buffer back after a write.
+    /// Gives the receive buffer back after a write, and copies what the transport has not taken of
+    /// it.
     #[inline]
-    pub(crate) const fn detach(&mut self, buffer: &mut Vec<u8>) {
+    pub(crate) fn detach(&mut self, buffer: &mut Vec<u8>) {
         if self.received.capacity() > 0 {
             std::mem::swap(&mut self.received, buffer);
+            if self.refers {
+                self.settle(buffer);
+            }
         }
     }
 
-    /// Copies the pieces that the output refers to and that are still unsent. `buffer` is the receive
-    /// buffer.
+    /// Copies the pieces that the output refers to and that are still unsent. `buffer` is the
+    /// receive buffer.
     #[cold]
     pub(crate) fn settle(&mut self, buffer: &[u8]) {
         for piece in self.pieces.iter_mut().filter(|piece| matches!(piece.bytes, Held::Received)) {

@@ -225,11 +225,11 @@
 //! # What heartbeats cost
 //!
 //! With the default of [`Limits::heartbeat`](crate::Limits::heartbeat), 10,000 subscribers get 400
-//! heartbeats a second, and each is one call of `send` that takes the system 4 to 8 us. The loop wakes
-//! about once a second for all of them, because far deadlines come up at full seconds: `strace -c`
-//! counts 9,217 calls of `send` and 75 of `epoll_wait` in 25 s. `perf` finds 95 % of the time in the
-//! system, 1 % in the C library and 3.5 % here. So a longer heartbeat is the one thing that costs less.
-//! A WebSocket's client answers each ping, which is a call of `recv` more.
+//! heartbeats a second, and each is one call of `send` that takes the system 4 to 8 us. The loop
+//! wakes about once a second for all of them, because far deadlines come up at full seconds:
+//! `strace -c` counts 9,217 calls of `send` and 75 of `epoll_wait` in 25 s. `perf` finds 95 % of
+//! the time in the system, 1 % in the C library and 3.5 % here. So a longer heartbeat is the one
+//! thing that costs less. A WebSocket's client answers each ping, which is a call of `recv` more.
 //! `cargo bench --bench memory -- --heartbeats 50` measures the time on your machine.
 //!
 //! # Techniques of an application

@@ -94,9 +94,9 @@ impl<'a> Burst<'a> {
     }
 
     /// The wire forms in one piece, if a connection with no output may take them at once. A single
-    /// message can have any size. Several messages that exceed the limit of the output must be queued
-    /// from the limit on, so they are taken one by one. A message that puts no bytes on the wire is not
-    /// sent.
+    /// message can have any size. Several messages that exceed the limit of the output must be
+    /// queued from the limit on, so they are taken one by one. A message that puts no bytes on the
+    /// wire is not sent.
     #[inline]
     pub(super) fn piece(&self, output_bytes: usize) -> Option<&'a Arc<[u8]>> {
         self.wire.filter(|_| self.messages > 0 && self.joined_bytes <= output_bytes)

@@ -42,9 +42,10 @@ impl Session {
         Delivered::Taken
     }
 
-    /// Takes all messages of a burst, if the session can send them in the form that all readers share
-    /// and no output waits. The caller then writes the bytes that this returns, and counts the messages. In a fan-out, nearly
-    /// every delivery is one of these, so it needs no [`Context`], which costs 13 instructions to make.
+    /// Takes all messages of a burst, if the session can send them in the form that all readers
+    /// share and no output waits. The caller then writes the bytes that this returns, and counts
+    /// the messages. In a fan-out, nearly every delivery is one of these, so it needs no
+    /// [`Context`], which costs 13 instructions to make.
     #[inline(always)]
     pub(crate) fn take_shared<'b>(&mut self, serial: u64, burst: &'b Burst<'b>, now: &Now, settings: &Settings) -> Option<&'b Arc<[u8]>> {
         let wire = burst.piece(settings.limits.output_bytes)?;

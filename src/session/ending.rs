@@ -1,7 +1,8 @@
 //! How a server ends a connection on purpose.
 //!
-//! Owns the beginning of such an end, the cut of a connection, and the time that a slow reader has for its last word. Leaves
-//! the last word to the phases, and the rest of the end to `session` and `next`.
+//! Owns the beginning of such an end, the cut of a connection, and the time that a slow reader has
+//! for its last word. Leaves the last word to the phases, and the rest of the end to `session` and
+//! `next`.
 
 use super::Context;
 use super::last_word::Leaving;

@@ -89,8 +89,9 @@ impl fmt::Debug for Held {
 /// connection that has ended does nothing. To learn of the end, let the connection carry a value
 /// ([`Reply::carry`](super::Reply::carry)) and act in its `Drop`.
 ///
-/// A stream ends when its last pusher is dropped, unless a [source](super::Stream::feed) feeds it.
-/// A WebSocket goes on without pushers, because its handler can send.
+/// A stream ends when its last pusher is dropped, unless a [source](super::Stream::feed) feeds it
+/// or it [stays open](super::Stream::stay_open). A WebSocket goes on without pushers, because its
+/// handler can send.
 ///
 /// ```
 /// use pushlab::proto::sse::Event;
@@ -160,11 +161,6 @@ impl Pusher {
         (&self.0.post, self.0.address)
     }
 
-    /// Where the connection takes commands. A stream still ends with its last pusher.
-    pub fn destination(&self) -> Destination {
-        Destination { post: Arc::clone(&self.0.post), address: self.0.address }
-    }
-
     /// Ends a stream. Messages that were pushed before are sent first. A WebSocket is
     /// [closed](Self::close) with 1000, the normal closure.
     pub fn end(&self) {
@@ -180,8 +176,8 @@ impl Pusher {
     }
 
     /// Ends a stream or a WebSocket with a last word. Messages that were pushed before are sent
-    /// first. A WebSocket closes with its code and its sentence, and a stream says it in the form of
-    /// its [notices](super::Notices). [`LastWord`] has an example.
+    /// first. A WebSocket closes with its code and its sentence, and a stream says it in the form
+    /// of its [notices](super::Notices). [`LastWord`] has an example.
     pub fn end_with(&self, word: impl Into<Arc<LastWord>>) {
         self.0.post.post(self.0.address, Command::End(word.into()));
     }
@@ -238,9 +234,10 @@ impl fmt::Debug for Pusher {
     }
 }
 
-/// Where a stream or a WebSocket takes commands. It takes less memory than a [`Pusher`], and its end
-/// ends nothing: for an application that keeps very many. [`Stream::destination`](super::Stream::destination)
-/// and [`Socket::destination`](super::Socket::destination) return one.
+/// Where a stream or a WebSocket takes commands. It takes less memory than a [`Pusher`], and its
+/// end ends nothing: for an application that keeps very many.
+/// [`Stream::destination`](super::Stream::destination) and
+/// [`Socket::destination`](super::Socket::destination) return one.
 ///
 /// ```
 /// use pushlab::session::{Command, Destination};

@@ -1,8 +1,8 @@
 //! A connection while it speaks HTTP.
 //!
 //! Owns the way from a head to an answered exchange: it collects bodies, calls the handler, and
-//! keeps holds and streams with their timers. Leaves framing and status lines to `proto::http1`, how
-//! streams and connections end to `http_end`, and the end of the connection to `session`.
+//! keeps holds and streams with their timers. Leaves framing and status lines to `proto::http1`,
+//! how streams and connections end to `http_end`, and the end of the connection to `session`.
 
 use std::borrow::Cow;
 use std::num::NonZeroU32;
@@ -89,8 +89,8 @@ impl Http {
         (used + more, progress)
     }
 
-    /// A step with fields that are not known. It is a function of its own: two parsers in one take more
-    /// registers than there are, which costs 60 instructions.
+    /// A step with fields that are not known. It is a function of its own: two parsers in one take
+    /// more registers than there are, which costs 60 instructions.
     #[inline(never)]
     fn step_unknown(
         &mut self,
@@ -321,7 +321,7 @@ impl Http {
     /// source send.
     pub(super) fn drained(&mut self, out: &mut Outbox, cx: &Surroundings<'_>) -> Progress {
         if let Exchange::Stream(stream) = &mut self.exchange {
-            if stream.is_at_rest() {
+            if stream.is_calm() {
                 return Progress::Wait;
             }
             let (conn, Parts { link, left_bytes, carried, .. }) = (&mut self.conn, &mut *stream.parts);

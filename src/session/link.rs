@@ -1,9 +1,9 @@
 //! The session's side of the handles.
 //!
-//! Owns what a hold, a stream and a WebSocket have in common: their address. Owns what a stream and a
-//! WebSocket have beyond that: the messages that wait, and an end that was asked for. Leaves the
-//! handles to `handles`, the policy of a full queue to `backlog`, the words of an end to `last_word`,
-//! and the values of the application to `carried`.
+//! Owns what a hold, a stream and a WebSocket have in common: their address. Owns what a stream and
+//! a WebSocket have beyond that: the messages that wait, and an end that was asked for. Leaves the
+//! handles to `handles`, the policy of a full queue to `backlog`, the words of an end to
+//! `last_word`, and the values of the application to `carried`.
 
 use std::sync::Arc;
 
@@ -39,12 +39,13 @@ impl Serial {
 
 /// The session's side of the handles of a stream or a WebSocket.
 ///
-/// `S` is the source of a stream. It stands beside what few links have, because a stream has none for
-/// nearly all of its time.
+/// `S` is the source of a stream. It stands beside what few links have, because a stream has none
+/// for nearly all of its time.
 pub(super) struct Link<S = ()> {
     serial: Serial,
-    /// `None` while the link is at rest: a reader keeps up, and its end was not asked for. So the
-    /// link of an idle connection has 16 bytes less, and a delivery looks here alone.
+    /// `None` while the link is calm: no message waits, the end was not asked for, and the link
+    /// keeps no source and no pusher. So the link of an idle connection has 16 bytes less, and a
+    /// delivery looks here alone.
     unrest: Option<Box<Unrest<S>>>,
 }
 
@@ -140,7 +141,8 @@ impl<S> Link<S> {
         source
     }
 
-    /// Whether no message waits, the end was not asked for, and the link keeps no source and no pusher.
+    /// Whether no message waits, the end was not asked for, and the link keeps no source and no
+    /// pusher.
     #[inline]
     pub(super) const fn is_calm(&self) -> bool {
         self.unrest.is_none()
@@ -274,8 +276,8 @@ fn in_place_of(count: usize, notices: Option<&mut dyn Notices>, cx: &Surrounding
     frame
 }
 
-/// The last word in the form of the application. `None` if the application has no form for it, or if
-/// the end has no words.
+/// The last word in the form of the application. `None` if the application has no form for it, or
+/// if the end has no words.
 pub(super) fn encode_last_word(word: &LastWord, notices: Option<&mut dyn Notices>, cx: &Surroundings<'_>) -> Option<Frame> {
     let notices = notices.filter(|_| word.has_words())?;
     let mut frame = None;

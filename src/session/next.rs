@@ -32,7 +32,8 @@ impl Session {
         if self.can_write(io, out) {
             return Next::Write;
         }
-        // Without this check, a session that has read everything would compute what it wants to read.
+        // Without this check, a session that has read everything would compute what it wants to
+        // read.
         if self.unread || io.reads != Mode::AtOnce {
             let mut wanted = self.wanted_bytes(out.len(), cx);
             if io.need == Need::Read {
@@ -103,9 +104,11 @@ impl Session {
         if self.peer_end != Some(PeerEnd::Read) {
             return;
         }
+        let (is_full, is_answering) = (out.len() >= cx.settings.limits.output_bytes, self.is_answering());
         let progress = match &mut self.phase {
-            // Input that waits only for room in the output is worked on before the peer's end.
-            Phase::Http(_) | Phase::WebSocket(_) if self.unused > 0 && out.len() >= cx.settings.limits.output_bytes => return,
+            // Input that waits only for room in the output, or for the next turn of its connection,
+            // is worked on before the peer's end.
+            Phase::Http(_) | Phase::WebSocket(_) if self.unused > 0 && (is_full || self.is_paused && !is_answering) => return,
             Phase::Http(http) => http.handle_eof(out, cx),
             Phase::Securing(_) => Progress::End(Ending::Abort, CloseReason::Transport),
             Phase::WebSocket(_) => Progress::End(Ending::Abort, CloseReason::Peer(1006)),
@@ -185,7 +188,8 @@ impl Session {
         if let Phase::WebSocket(websocket) = &self.phase { websocket.reader().fit_read(room) } else { room }
     }
 
-    /// The size of the last message on the wire if it was large, otherwise 0.
+    /// The size of the last message of more than 125 bytes on the wire, if it was large. Otherwise
+    /// 0.
     #[inline(always)]
     pub(crate) fn large_message_bytes(&self) -> usize {
         if let Phase::WebSocket(websocket) = &self.phase { websocket.reader().large_frame_bytes() } else { 0 }

@@ -40,10 +40,10 @@ use crate::proto::{CloseReason, Outbox, RemoteError};
 ///    agree on TLS with the peer first, make it with [`Session::securing`].
 /// 2. Ask [`next`](Self::next), do what it says, report the result, and ask again, until it says
 ///    [`Wait`](super::Next::Wait) or [`Close`](super::Next::Close).
-///    - After [`Read`](super::Next::Read), report the bytes with [`received`](Self::received), or the
-///      peer's end with [`peer_ended`](Self::peer_ended).
-///    - After [`Write`](super::Next::Write), report with [`wrote`](Self::wrote) how much the transport
-///      took.
+///    - After [`Read`](super::Next::Read), report the bytes with [`received`](Self::received), or
+///      the peer's end with [`peer_ended`](Self::peer_ended).
+///    - After [`Write`](super::Next::Write), report with [`wrote`](Self::wrote) how much the
+///      transport took.
 ///    - After [`EndSending`](super::Next::EndSending), there is nothing to report.
 ///    - If a layer below has something to say instead, report it with [`secured`](Self::secured) or
 ///      [`layer_failed`](Self::layer_failed). Report bytes that the layer has used for itself with
@@ -131,7 +131,7 @@ pub struct Session {
     /// Bytes of input that the driver keeps, because the session has not used them.
     pub(super) unused: u32,
     /// The unused input waits for an answer, or for room in the output.
-    is_paused: bool,
+    pub(super) is_paused: bool,
     /// The transport may have input that was not read.
     pub(super) unread: bool,
     /// The transport may take output.

@@ -48,9 +48,9 @@ pub trait WebSocketHandler: Send + 'static {
         let _ = socket;
     }
 
-    /// What the handler says in the place of dropped messages and before the end, unless the connection
-    /// has [other notices](Socket::notices). A handler that speaks for itself takes less memory than one
-    /// beside a value that speaks.
+    /// What the handler says in the place of dropped messages and before the end, unless the
+    /// connection has [other notices](Socket::notices). A handler that speaks for itself takes less
+    /// memory than one beside a value that speaks.
     fn notices(&mut self) -> Option<&mut dyn Notices> {
         None
     }

@@ -36,9 +36,9 @@ use crate::proto::{Frame, LocalError, Now, Outbox, sse};
 ///
 /// A stream stays open after the handler's call as long as something can send on it. It ends when
 /// the last of its [pushers](Self::pusher) is dropped and its [source](Self::feed), if it has one,
-/// is done. It ends earlier when the view's [`end`](Self::end) or a pusher's
-/// [`end`](Pusher::end) is called, when a source returns [`Feed::End`](super::Feed::End), or
-/// when the client leaves.
+/// is done, unless it [stays open](Self::stay_open). It ends earlier when the view's
+/// [`end`](Self::end) or a pusher's [`end`](Pusher::end) is called, when a source returns
+/// [`Feed::End`](super::Feed::End), or when the client leaves.
 pub struct Stream<'a> {
     conn: &'a mut Conn,
     out: &'a mut Outbox,
@@ -59,9 +59,9 @@ impl<'a> Stream<'a> {
 
     /// Sends a piece of the body now. An empty piece sends nothing.
     ///
-    /// The piece is never dropped because the reader is slow. [`Outcome::Queued`] says that at least
-    /// [`Limits::output_bytes`](crate::Limits::output_bytes) wait to be written: leave the rest to
-    /// a [source](Self::feed).
+    /// The piece is never dropped because the reader is slow. [`Outcome::Queued`] says that at
+    /// least [`Limits::output_bytes`](crate::Limits::output_bytes) wait to be written: leave the
+    /// rest to a [source](Self::feed).
     pub fn send(&mut self, piece: &[u8]) -> Outcome {
         self.send_piece(piece.len(), |conn, out| conn.send_body(piece, out))
     }
@@ -209,17 +209,17 @@ impl<'a> Stream<'a> {
     }
 
     /// As [`notices`](Self::notices), for notices that are also [carried](Self::carry): they are
-    /// dropped when the stream is over, and not before, even if other notices replace them. One value
-    /// for both takes less memory than two.
+    /// dropped when the stream is over, and not before, even if other notices replace them. One
+    /// value for both takes less memory than two.
     pub fn carry_notices(&mut self, notices: impl Notices) {
         if let Some(state) = &mut self.state {
             state.carried.add_notices(notices);
         }
     }
 
-    /// Ends the response with a last word, in the form that the [notices](Self::notices) have. Pieces
-    /// that were sent before stand before it, and further ones are refused. An event stream also
-    /// tells its client when to come back, if the last word says so.
+    /// Ends the response with a last word, in the form that the [notices](Self::notices) have.
+    /// Pieces that were sent before stand before it, and further ones are refused. An event stream
+    /// also tells its client when to come back, if the last word says so.
     pub fn end_with(&mut self, word: impl Into<Arc<LastWord>>) {
         if let Some(state) = &mut self.state {
             state.link.ask_end_with(|| word.into());
@@ -288,8 +288,8 @@ pub enum Feed {
     End,
 }
 
-/// A response whose length is not known. The small facts stand beside the box, where the exchange has
-/// room for them.
+/// A response whose length is not known. The small facts stand beside the box, where the exchange
+/// has room for them.
 pub(super) struct Streaming {
     pub(super) parts: Box<Parts>,
     pub(super) kind: StreamKind,
@@ -301,8 +301,8 @@ pub(super) struct Streaming {
 
 /// The larger parts of a stream: 64 bytes with the allocator's part.
 pub(super) struct Parts {
-    /// With the source that sends at the pace of the reader. Most streams have none for nearly all of
-    /// their time.
+    /// With the source that sends at the pace of the reader. Most streams have none for nearly all
+    /// of their time.
     pub(super) link: Link<Box<dyn StreamSource>>,
     pub(super) carried: Carried,
     /// The bytes to send when no message was sent for a while. The next time is the
@@ -351,10 +351,10 @@ impl Streaming {
         self.link.has_source() && self.link.is_free() && !self.link.is_ending()
     }
 
-    /// Whether the stream only waits for what others push: it has no source, no message waits, and its
-    /// end was not asked for. After each delivery, a stream is asked this alone.
+    /// Whether the stream only waits for what others push: it has no source, no message waits, and
+    /// its end was not asked for. After each delivery, a stream is asked this alone.
     #[inline]
-    pub(super) fn is_at_rest(&self) -> bool {
+    pub(super) fn is_calm(&self) -> bool {
         self.link.is_calm()
     }
 

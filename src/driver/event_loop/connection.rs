@@ -55,8 +55,8 @@ pub(super) struct Tools {
     pub(super) sent: Sums,
 }
 
-/// What the deliveries of this turn have sent, until it is added to the counters of the server. Three
-/// atomic additions for a turn take the place of three for each reader.
+/// What the deliveries of this turn have sent, until it is added to the counters of the server.
+/// Three atomic additions for a turn take the place of three for each reader.
 #[derive(Default)]
 pub(super) struct Sums {
     messages: usize,
@@ -122,7 +122,7 @@ pub(super) struct LoopConnection {
     driven: Driven,
     /// Output that the system has not taken yet, or that is gathered in this turn.
     output: Option<Box<Outbox>>,
-    /// The connection's live entry in the timer heap.
+    /// The connection's live entry among the timers.
     pub(super) armed: Option<Armed>,
     /// Whether the connection is in one of the loop's lists of connections to be driven.
     pub(super) queued: bool,
@@ -273,7 +273,7 @@ impl LoopConnection {
         self.driven.session.shut_down(come_back_ms, out, &context!(env, slot));
     }
 
-    /// The timer heap brought this connection up. The loop drives it next. Returns whether the peer
+    /// A timer of this connection has come up. The loop drives it next. Returns whether the peer
     /// has taken no output for the write time-out.
     pub(super) fn handle_timer(&mut self, slot: u32, env: &Env, tools: &mut Tools) -> bool {
         self.armed = None;
@@ -299,8 +299,8 @@ impl LoopConnection {
         } else {
             self.output = Some(out);
         }
-        // A message to a WebSocket leaves its deadline as it is. Arming the timer again would cost a
-        // tenth of a small echo.
+        // A message to a WebSocket leaves its deadline as it is. Arming the timer again would cost
+        // a tenth of a small echo.
         match rest {
             Rest::Wait(until) if until == deadline && !self.has_new_deadline => {}
             Rest::Wait(until) => self.arm(until, slot, tools),

@@ -30,7 +30,7 @@ impl Familiar {
     pub(super) fn fields(&self, slot: u32) -> &KnownFields {
         let place = &self.0[slot as usize % REMEMBERED];
         if place.slot.replace(slot) != slot {
-            place.fields.forget();
+            place.fields.miss();
         }
         &place.fields
     }
@@ -66,5 +66,24 @@ mod tests {
             familiar.forget(slot);
             assert!(!knows(&familiar, slot), "another connection has begun in the slot");
         }
+    }
+
+    /// To remember fields that are not asked for again costs time.
+    #[test]
+    fn busy_connections_that_share_a_place_stop_remembering() {
+        let familiar = Familiar::new();
+        let head = Head::parse(HEAD, &ProtocolLimits::default()).expect("a head");
+        let slots = [1, 1 + REMEMBERED as u32];
+        for _ in 0..8 {
+            for slot in slots {
+                assert!(!knows(&familiar, slot));
+                familiar.fields(slot).remember(&head);
+            }
+        }
+        familiar.fields(slots[0]).remember(&head);
+        assert!(!knows(&familiar, slots[0]));
+        familiar.forget(slots[0]);
+        familiar.fields(slots[0]).remember(&head);
+        assert!(knows(&familiar, slots[0]), "another connection has begun in the slot");
     }
 }

@@ -268,8 +268,8 @@ impl SharedConnection {
         state.reader_waits = ReaderWaits::No;
     }
 
-    /// Waits for the answer of a held request, until the session's deadline, or until another thread
-    /// changes the session. An answer that was posted before this call is in the mailbox.
+    /// Waits for the answer of a held request, until the session's deadline, or until another
+    /// thread changes the session. An answer that was posted before this call is in the mailbox.
     pub(super) fn wait_for_mail<'a>(&'a self, mut state: Guard<'a>, clock: &mut CachedClock) -> Guard<'a> {
         state.reader_waits = ReaderWaits::ForMail;
         let deadline = state.driven.session.deadline();
@@ -338,9 +338,8 @@ impl<'a> ThreadShare<'a> {
     }
 
     /// Reports the last step to the session with `report`, and asks for the next one. `has_written`
-    /// says whether it was a write. `after` gets
-    /// the next step and the state, under the lock. The lock is kept if the thread will neither
-    /// read nor write, and for a read that does not wait.
+    /// says whether it was a write. `after` gets the next step and the state, under the lock. The
+    /// lock is kept if the thread will neither read nor write, and for a read that does not wait.
     #[inline(always)]
     pub(super) fn step(
         &mut self,

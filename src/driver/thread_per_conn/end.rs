@@ -1,7 +1,8 @@
 //! How one blocking connection ends.
 //!
-//! Owns the steps of a shutdown, the end of a reader that is too slow, the refusal when no thread is
-//! left, the cut, and which thread finds the true reason. Leaves the connection while it lives to `connection`.
+//! Owns the steps of a shutdown, the end of a reader that is too slow, the refusal when no thread
+//! is left, the cut, and which thread finds the true reason. Leaves the connection while it lives
+//! to `connection`.
 
 use std::net::Shutdown;
 use std::sync::atomic::Ordering::SeqCst;

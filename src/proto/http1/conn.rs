@@ -210,8 +210,8 @@ impl Conn {
     }
 
     /// Takes the head at the front of the input, in place of [`next_event`](Self::next_event).
-    /// [`KnownFields::parse`](super::KnownFields::parse) has found it there. Returns `false` and changes
-    /// nothing if the connection takes no head now, or refuses it. Then `next_event` is to be asked.
+    /// [`KnownFields::parse`](super::KnownFields::parse) has found it there. Returns `false` and
+    /// changes nothing if the connection takes no head now, or refuses it. Then ask `next_event`.
     #[inline(always)]
     pub fn begin_known(&mut self, now: Instant, head: &Head<'_>, limits: &ProtocolLimits) -> bool {
         matches!(self.reading, Reading::Idle) && self.begin_request(now, head, limits).is_ok()

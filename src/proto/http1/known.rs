@@ -1,9 +1,9 @@
 //! The fields of a connection's last request.
 //!
 //! Owns the memory of the field lines that were validated last, and what was concluded from them. A
-//! client sends the same fields with each request, so the next head is compared and not parsed: with
-//! the fields of a browser, that takes 100 instructions in place of 4,000. Leaves the request line,
-//! which is parsed each time, and the fields that are not known to [`Head`].
+//! client sends the same fields with each request, so the next head is compared and not parsed:
+//! with the fields of a browser, that takes 100 instructions in place of 4,000. Leaves the request
+//! line, which is parsed each time, and the fields that are not known to [`Head`].
 
 use std::cell::{Cell, RefCell};
 
@@ -14,8 +14,8 @@ use super::head::Head;
 /// The longest field lines that are remembered, in bytes. A browser sends 400 to 900 bytes.
 const REMEMBERED_BYTES: usize = 1_024;
 
-/// After so many heads in a row with other fields, nothing is remembered: such a client sends a field
-/// that is new each time, and then a memory costs 250 instructions and saves none.
+/// After so many heads in a row with other fields, nothing is remembered: such a client sends a
+/// field that is new each time, and then a memory costs 250 instructions and saves none.
 const MISSED_MAX: u8 = 4;
 
 /// After so many heads in a row, the fields are remembered once more.
@@ -76,8 +76,16 @@ impl KnownFields {
         known.missed.set(0);
     }
 
-    /// Parses the head at the front of `input`, if its fields are the remembered ones. `None` means that
-    /// [`Conn::next_event`](super::Conn::next_event) is to be asked, which also finds what is wrong.
+    /// As [`forget`](Self::forget), and the next fields count as others than the last ones. Call it
+    /// when a connection takes the place of another one that may come back.
+    #[inline]
+    pub fn miss(&self) {
+        self.0.borrow_mut().section.clear();
+    }
+
+    /// Parses the head at the front of `input`, if its fields are the remembered ones. `None` means
+    /// that [`Conn::next_event`](super::Conn::next_event) is to be asked, which also finds what is
+    /// wrong.
     #[inline(always)]
     pub fn parse<'a>(&self, input: &'a [u8], limits: &ProtocolLimits) -> Option<Head<'a>> {
         Head::parse_known(&input[..input.len().min(Head::largest(limits))], &self.0.borrow(), limits)

@@ -40,7 +40,8 @@ pub struct Reader {
 enum State {
     /// Between messages. This state owns no memory.
     Idle {
-        /// The size of the last data frame with its head, if it was [large](LARGE_BYTES), else 0.
+        /// The size of the last data frame of more than 125 bytes, with its head, if it was
+        /// [large](LARGE_BYTES). Otherwise 0. Shorter frames take a way of their own.
         large_bytes: u32,
     },
     /// Inside a message or a frame, or after the event that ended it, because the event still
@@ -135,8 +136,8 @@ impl Reader {
         self.next_event_of_any_kind(input, writer, out, limits)
     }
 
-    /// Whether [`ShortMessage`] messages can be taken from the input without this reader, until the writer
-    /// begins to close.
+    /// Whether [`ShortMessage`] messages can be taken from the input without this reader, until the
+    /// writer begins to close.
     #[inline(always)]
     pub(crate) const fn takes_short(&self, writer: &Writer) -> bool {
         matches!(self.state, State::Idle { .. }) && !writer.is_closing()
@@ -170,7 +171,8 @@ impl Reader {
         }
     }
 
-    /// The size of the last data frame with its head, if it was large (8 KiB), else 0.
+    /// The size of the last data frame of more than 125 bytes, with its head, if it was large (8
+    /// KiB). Otherwise 0.
     #[inline]
     pub(crate) const fn large_frame_bytes(&self) -> usize {
         match &self.state {
@@ -180,10 +182,10 @@ impl Reader {
         }
     }
 
-    /// How many bytes to read at once into a room of this size, so that the input ends where a frame
-    /// ends. After a large frame, further ones of its size are expected: a peer often sends its
-    /// messages in equal parts. This saves the assembly of one message in each read, which is three
-    /// copies of up to its size.
+    /// How many bytes to read at once into a room of this size, so that the input ends where a
+    /// frame ends. After a large frame, further ones of its size are expected: a peer often sends
+    /// its messages in equal parts. This saves the assembly of one message in each read, which is
+    /// three copies of up to its size.
     #[inline]
     pub(crate) fn fit_read(&self, room: usize) -> usize {
         let unit = self.large_frame_bytes();

@@ -52,12 +52,12 @@ impl Hub {
     /// the policy, so change what the policy decides before this call. Returns the number of
     /// subscriptions that were ended.
     ///
-    /// A connection with a [control channel](crate::push#control-channels) has one subscription for each
-    /// topic. It loses the denied topics alone: its client gets the note
-    /// `{"left":["a"],"code":1008,"sentence":"..."}`, and its presence at these topics ends at once. A
-    /// connection that loses its last subscription ends with the last word. Topics that it is still
-    /// joining are given up with code 1012, and the client joins again: the policy decides then. A
-    /// held poll of a chain ends as every held poll does.
+    /// A connection with a [control channel](crate::push#control-channels) has one subscription for
+    /// each topic. It loses the denied topics alone: its client gets the note
+    /// `{"left":["a"],"code":1008,"sentence":"..."}`, and its presence at these topics ends at
+    /// once. A connection that loses its last subscription ends with the last word. Topics that it
+    /// is still joining are given up with code 1012, and the client joins again: the policy decides
+    /// then. A held poll of a chain ends as every held poll does.
     ///
     /// A client that is still catching up with its cursor is not shown to `is_denied`. Its
     /// connection ends with code 1012, and the client comes back: the policy decides then. So does a

@@ -214,8 +214,8 @@ impl State {
         }
     }
 
-    /// The keys of the subscribers of which `is_denied` says so. It gets the client, the topics and the
-    /// technique.
+    /// The keys of the subscribers of which `is_denied` says so. It gets the client, the topics and
+    /// the technique.
     pub(super) fn denied(&self, is_denied: impl Fn(Option<&str>, &[&str], &'static str) -> bool) -> Vec<u64> {
         let mut names = Vec::new();
         let mut keys = Vec::new();

@@ -9,7 +9,8 @@ use super::publish::PublishError;
 use crate::push::model::{access_changed, gone, log_unavailable, try_again};
 use crate::session::LastWord;
 
-/// The status of a subscription after a step. [`Subscription`](crate::push::Subscription) has an example.
+/// The status of a subscription after a step. [`Subscription`](crate::push::Subscription) has an
+/// example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubscriptionStatus {
     /// The client has to read before more messages can be sent.

@@ -3,9 +3,9 @@
 //! Owns the keys of the subscribers, and what the hub remembers of each. Leaves the lists of the
 //! topics to `topic`, and the changes that go with a subscription to `state`.
 //!
-//! There is one entry for each subscription, so each byte counts: an entry has 48 of them. The names
-//! of techniques are numbers here, and the key of a client and a held poll are elsewhere, because
-//! most subscribers have none.
+//! There is one entry for each subscription, so each byte counts: an entry has 48 of them. The
+//! names of techniques are numbers here, and the key of a client and a held poll are elsewhere,
+//! because most subscribers have none.
 
 use std::sync::Arc;
 
@@ -38,7 +38,8 @@ pub(super) enum Seats {
     Several(Box<SeveralSeats>),
 }
 
-/// The seats of a subscriber to several topics. A box of this has half of the size of a boxed slice.
+/// The seats of a subscriber to several topics. A box of this has half of the size of a boxed
+/// slice.
 pub(super) struct SeveralSeats(Vec<Seat>);
 
 /// A topic of a subscriber.
@@ -215,7 +216,7 @@ impl Subscribers {
     pub(super) fn remove(&mut self, key: u64) -> Option<Subscriber> {
         self.get(key)?;
         let removed = self.entries.remove(index_of(key) as usize);
-        self.removed += 1;
+        self.removed = self.removed.saturating_add(1);
         if self.removed >= REMOVED_MIN && self.entries.capacity() > LARGE && self.entries.len() <= self.entries.capacity() / 4 {
             self.removed = 0;
             self.entries.shrink_to_fit();

@@ -135,8 +135,8 @@ impl TopicTable {
             [name] => self.get_or_create(name, log).map(TopicSlots::One),
             names => {
                 let slots: Option<Arc<[usize]>> = names.iter().map(|name| self.get_or_create(name, log)).collect();
-                // Creating a later topic may have evicted an earlier one: none of these topics needs to
-                // have a user yet.
+                // Creating a later topic may have evicted an earlier one: none of these topics
+                // needs to have a user yet.
                 let slots = slots.filter(|_| names.iter().all(|name| self.names.contains_key(name)))?;
                 Some(TopicSlots::Several(slots))
             }

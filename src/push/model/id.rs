@@ -1,6 +1,7 @@
 //! The id of a message.
 //!
-//! Owns `epoch-sequence` and its text form. Leaves the giving out of ids and retained messages to `log`.
+//! Owns `epoch-sequence` and its text form. Leaves the giving out of ids and retained messages to
+//! `log`.
 
 use std::fmt;
 use std::str::FromStr;

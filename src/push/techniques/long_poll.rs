@@ -5,9 +5,9 @@
 //! it. `"more":true` says that some did not fit, and the client asks again. The history keeps the
 //! messages that are published between two polls. After the wait, the answer is an empty list with
 //! the same cursor. Costs two heads per answer; with frequent messages the client polls without a
-//! pause. A server that ends the poll on purpose answers with a status and a JSON object, which has a
-//! code and a sentence. Choose it where streams do not get through: an intermediary sees a slow request like any
-//! other.
+//! pause. A server that ends the poll on purpose answers with a status and a JSON object, which has
+//! a code and a sentence. Choose it where streams do not get through: an intermediary sees a slow
+//! request like any other.
 //!
 //! With `control=1`, the first poll is answered at once, and its answer has the secret of a control
 //! channel as `control`. The next polls bring the secret as their `control`, and together are a

@@ -9,10 +9,11 @@
 //! With [`HubConfig::deflate`](crate::push::HubConfig::deflate), messages are compressed (RFC 7692)
 //! for clients that offer it: once for each message, not once for each client.
 //!
-//! Missed messages are sent as the client reads, and the slow-consumer policy never drops them.
-//! The last word of a server that ends the connection on purpose is the close frame, with a code and a
-//! sentence. With `format=raw`, frames cannot express ids or gaps. So a cursor that cannot be resumed is
-//! refused with 410, and a gap that opens later ends the connection with close code 4410.
+//! Missed messages are sent as the client reads, and the slow-consumer policy never drops them. The
+//! last word of a server that ends the connection on purpose is the close frame, with a code and a
+//! sentence. With `format=raw`, frames cannot express ids or gaps. So a cursor that cannot be
+//! resumed is refused with 410, and a gap that opens later ends the connection with close code
+//! 4410.
 
 use std::sync::Arc;
 
@@ -84,7 +85,8 @@ fn begin(call: &Call<'_>) -> Result<Beginning, Rejection> {
 /// A server has one for each subscriber, so each byte counts: it has 40 of them, with what speaks in
 /// the place of messages and ends the subscription.
 struct PushSocket {
-    /// The topic to which the hub publishes the client's messages. `None` if the client may not publish.
+    /// The topic to which the hub publishes the client's messages. `None` if the client may not
+    /// publish.
     target: Option<Arc<str>>,
     /// How the connection tells its client of a gap.
     encode: fn(Note<'_>) -> Option<Frame>,

@@ -1,10 +1,12 @@
-//! Held requests and the handles that answer them: once, in time, and never somebody else's request.
+//! Held requests and the handles that answer them: once, in time, and never somebody else's
+//! request.
 //!
 //! Covers: session::handles, session::link, session::http
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use pushlab::driver::drive::Share;
 use pushlab::proto::Frame;
 use pushlab::session::{Command, Ending, Feed, HalfClose, Reply, Request, Response, Settings, Stream, StreamSource};
 
@@ -39,7 +41,8 @@ fn timed_out_and_the_late_release_does_nothing() {
     assert_eq!(rig.get("/hello").len(), 1);
 }
 
-/// A response goes out in the same way whether others share it or not, whatever its body and its mistakes are.
+/// A response goes out in the same way whether others share it or not, whatever its body and its
+/// mistakes are.
 #[test]
 fn shared_and_own_responses() {
     let large = "x".repeat(10_000);
@@ -217,6 +220,21 @@ fn half_close() {
         rig.eof();
         assert_eq!(rig.ending(), Some(Ending::Flush));
     }
+}
+
+/// Requests that are left for the next turn of their connection are answered before the peer's end.
+#[test]
+fn half_close_with_more_requests_than_a_turn_has() {
+    const BEHIND: usize = 7;
+    let mut rig = Rig::with(Settings { half_close: HalfClose::Waits, ..Settings::default() });
+    rig.share = Share::new(usize::MAX, usize::MAX, 2);
+    rig.send(get("/hold") + &get("/hello").repeat(BEHIND));
+    rig.eof();
+    rig.shelf.held().release(Response::text("news\n"));
+    rig.deliver();
+    assert_eq!(rig.answers().len(), 1 + BEHIND);
+    rig.eof();
+    assert_eq!(rig.ending(), Some(Ending::Flush));
 }
 
 /// Nobody answers a request whose client waits: it is answered in its time, and that is the end.

@@ -1,7 +1,7 @@
 //! The driver of these tests.
 //!
-//! Covers: session::context, session::surroundings, session::post
-//! Covers: session::stats, session::contract, session::next, session::deliver, session::deadlines, driver::drive
+//! Covers: session::context, session::surroundings, session::post Covers: session::stats,
+//! session::contract, session::next, session::deliver, session::deadlines, driver::drive
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind};
@@ -21,7 +21,8 @@ use super::layer::Layer;
 use super::wire::{self, Answer};
 
 const SLOT: u32 = 7;
-/// More calls than any test needs. A deadline that does not move when it is handled would be handled for ever.
+/// More calls than any test needs. A deadline that does not move when it is handled would be
+/// handled for ever.
 const CALLS_MAX: usize = 10_000;
 /// A layer that has input gives some of it in one of so many calls.
 const IDLE_MAX: usize = 20;
@@ -162,6 +163,8 @@ pub struct Rig {
     bursts: bool,
     /// The size of the receive buffer.
     pub buffer_bytes: usize,
+    /// What the connection may do in one turn.
+    pub share: Share,
     pub shelf: Arc<Shelf>,
 }
 
@@ -197,6 +200,7 @@ impl Rig {
             layer: None,
             bursts: false,
             buffer_bytes: 4 * 1024,
+            share: Share::UNLIMITED,
             shelf,
         }
     }
@@ -269,7 +273,7 @@ impl Rig {
             let before = self.moved();
             let cx = self.world.cx();
             let mut buffer = vec![0; self.buffer_bytes];
-            let mut turn = Turn { driven: &mut self.driven, out: &mut self.out, buffer: &mut buffer, share: Share::UNLIMITED, cx: &cx };
+            let mut turn = Turn { driven: &mut self.driven, out: &mut self.out, buffer: &mut buffer, share: self.share, cx: &cx };
             let rest = match &mut self.layer {
                 None => drive(&mut turn, &mut self.peer),
                 Some(layer) => drive(&mut turn, &mut layer.over(&mut self.peer)),
@@ -282,7 +286,10 @@ impl Rig {
                     self.peer.incoming.clear();
                     return Some(reason);
                 }
-                Rest::Again => panic!("there is no bound to the share"),
+                Rest::Again => {
+                    assert_ne!(self.share, Share::UNLIMITED, "there is no bound to the share");
+                    continue;
+                }
             }
             idle = if self.moved() == before { idle + 1 } else { 0 };
             if self.layer.is_none() || idle > IDLE_MAX {
@@ -380,7 +387,8 @@ impl Rig {
         self.pass(Duration::from_secs(seconds));
     }
 
-    /// Time passes in which nobody calls: the machine was suspended, or a handler blocked the loop. Then the session is told once.
+    /// Time passes in which nobody calls: the machine was suspended, or a handler blocked the loop.
+    /// Then the session is told once.
     pub fn oversleep(&mut self, time: Duration) {
         self.world.now.advance(time);
         self.time_out();
@@ -404,8 +412,8 @@ impl Rig {
         (deadline < Limits::TIMEOUT_MAX / 2).then_some(deadline.as_secs())
     }
 
-    /// Carries out the posted commands: as a thread does, one by one, and every other time as the event loop does, messages for the same
-    /// address together. Returns how many there were.
+    /// Carries out the posted commands: as a thread does, one by one, and every other time as the
+    /// event loop does, messages for the same address together. Returns how many there were.
     pub fn deliver(&mut self) -> usize {
         let commands = take(&mut *self.world.remote.posted.0.lock().unwrap());
         let count = commands.len();
@@ -428,7 +436,8 @@ impl Rig {
         count
     }
 
-    /// Delivers messages together if the session takes them so, and else one by one. Returns whether it did.
+    /// Delivers messages together if the session takes them so, and else one by one. Returns
+    /// whether it did.
     pub fn burst(&mut self, serial: u64, frames: &[Frame]) -> bool {
         let joined = Burst::join(frames);
         let burst = Burst::new(frames, joined.as_ref());
@@ -445,7 +454,8 @@ impl Rig {
         false
     }
 
-    /// Delivers one message. Returns where its bytes are, if the session takes bytes that others share.
+    /// Delivers one message. Returns where its bytes are, if the session takes bytes that others
+    /// share.
     #[cfg(feature = "deflate")]
     pub fn shared_address(&mut self, frame: &Frame) -> Option<*const u8> {
         let (serial, burst) = (self.last_serial(), Burst::one(frame));

@@ -37,8 +37,8 @@ impl Conn {
         Ok(())
     }
 
-    /// As [`send_response`](Self::send_response), for a body of at most [`Outbox::COPY_BYTES`] bytes. It
-    /// takes the body by reference, and appends the head and the body in one step.
+    /// As [`send_response`](Self::send_response), for a body of at most [`Outbox::COPY_BYTES`]
+    /// bytes. It takes the body by reference, and appends the head and the body in one step.
     #[inline(always)]
     pub(crate) fn send_small_response(
         &mut self,
