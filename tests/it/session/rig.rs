@@ -1,7 +1,7 @@
 //! The driver of these tests.
 //!
-//! Covers: session::context, session::surroundings, session::post Covers: session::stats,
-//! session::contract, session::next, session::deliver, session::deadlines, driver::drive
+//! Covers: session::context, session::surroundings, session::post
+//! Covers: session::stats, session::contract, session::next, session::deliver, session::deadlines, driver::drive
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind};
