@@ -154,9 +154,10 @@ impl Outbox {
     fn unsent<'a>(&'a self, piece: &'a Piece) -> &'a [u8] {
         let bytes = match &piece.bytes {
             Held::Here(bytes) => bytes.as_bytes(),
+            // After a write that has failed, the buffer is elsewhere, and nobody sends the bytes.
             Held::Received => &self.received,
         };
-        &bytes[piece.unsent.clone()]
+        bytes.get(piece.unsent.clone()).unwrap_or_default()
     }
 
     /// The unsent bytes, if all of them are copied bytes. Nearly every write has this form, and the
@@ -351,15 +352,11 @@ impl Outbox {
         }
     }
 
-    /// Gives the receive buffer back after a write, and copies what the transport has not taken of
-    /// it.
+    /// Gives the receive buffer back after a write.
     #[inline]
-    pub(crate) fn detach(&mut self, buffer: &mut Vec<u8>) {
+    pub(crate) const fn detach(&mut self, buffer: &mut Vec<u8>) {
         if self.received.capacity() > 0 {
             std::mem::swap(&mut self.received, buffer);
-            if self.refers {
-                self.settle(buffer);
-            }
         }
     }
 

@@ -327,6 +327,11 @@ impl Rig {
         self.peer.broken = Some(kind);
     }
 
+    /// What waits to be written.
+    pub fn output(&self) -> Vec<u8> {
+        self.out.chunks().collect::<Vec<_>>().concat()
+    }
+
     /// From now on the system takes nothing.
     pub fn block(&mut self) {
         self.peer.room = Some(0);
