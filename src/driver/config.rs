@@ -26,12 +26,13 @@ pub struct Config {
     /// The number of threads that serve connections at once (thread-per-connection only). A
     /// connection takes one thread, also while a request is [held](crate::Held). It takes a second
     /// one when it gives out its first [`Pusher`](crate::Pusher), and keeps both until it closes. So
-    /// the default allows 4,096 held requests, or [2,048 streams and
+    /// the default allows 4,095 held requests, or [2,048 streams and
     /// `WebSockets`](Self::max_pushed_connections).
     ///
-    /// Above the bound, new connections wait in the system's backlog. A connection that needs its
-    /// second thread and does not get it is refused: a stream ends with its last word, and a
-    /// WebSocket gets 1013
+    /// Above the bound, new connections wait in the system's backlog. A held request does not take
+    /// the last thread, because another request may bring its answer: it gets 503. A connection that
+    /// needs its second thread and does not get it is refused, too: a stream ends with its last
+    /// word, and a WebSocket gets 1013
     /// ([`Snapshot::thread_refusals`](crate::session::Snapshot::thread_refusals)). Default 4,096
     /// (Apache `MaxRequestWorkers` 256 to 400, for processes that are far larger).
     pub max_threads: usize,

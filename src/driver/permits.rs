@@ -21,7 +21,11 @@ pub(crate) struct Permits {
 }
 
 /// The right to run one thread. Dropping the permit gives the right back.
-pub(crate) struct Permit(Arc<Permits>);
+pub(crate) struct Permit {
+    permits: Arc<Permits>,
+    /// Whether it was the last one that there was.
+    pub is_last: bool,
+}
 
 impl Permits {
     pub(crate) fn new(most: usize, stats: Arc<Stats>, stop: Arc<Stop>) -> Arc<Self> {
@@ -34,17 +38,21 @@ impl Permits {
             && let Some(count) = self.stats.accept_pauses.add_and_report()
         {
             log::warn!(
-                "all {} threads (`max_threads`) are taken: new connections wait, and a stream or WebSocket that needs a second thread is \
+                "all {} threads (`max_threads`) are taken: new connections wait, and further held requests, streams and WebSockets are \
                  refused (pause {count} of accepting)",
                 self.most
             );
         }
         self.stats.threads.add(1);
-        Some(Permit(Arc::clone(self)))
+        Some(Permit { permits: Arc::clone(self), is_last: before + 1 == self.most })
     }
 
     pub(crate) fn taken(&self) -> usize {
         self.taken.load(SeqCst)
+    }
+
+    pub(crate) fn are_all_taken(&self) -> bool {
+        self.taken() >= self.most
     }
 
     /// Takes a permit if `there_is_room` for a connection. A thread gives up its connection's room
@@ -62,7 +70,7 @@ impl Permits {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let Self(permits) = self;
+        let permits = &self.permits;
         permits.stats.threads.subtract(1);
         permits.taken.fetch_sub(1, SeqCst);
         // During a shutdown, the server's thread waits until all permits are back.

@@ -137,8 +137,8 @@ counters! {
     panics,
     /// Held requests whose time ran out.
     hold_timeouts,
-    /// Held requests, streams and `WebSockets` that were refused because the connection's second
-    /// thread was not available (thread-per-connection only).
+    /// Held requests, streams and `WebSockets` that were refused because all threads were taken
+    /// (thread-per-connection only).
     thread_refusals,
     /// Connections that were cut by a shutdown, at the end of its grace time or at once, while the
     /// server still owed them an answer or output.

@@ -241,8 +241,8 @@ impl Accepting<'_> {
             }
             connection
         };
-        let of_thread = Arc::clone(&connection);
-        let started = self.shared.spawn(permit, move || reader::run(&of_thread));
+        let (of_thread, has_last_permit) = (Arc::clone(&connection), permit.is_last);
+        let started = self.shared.spawn(permit, move || reader::run(&of_thread, has_last_permit));
         started.inspect_err(|_| connection.close(CloseReason::Transport, &self.clock))
     }
 }

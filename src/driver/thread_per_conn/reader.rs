@@ -24,7 +24,7 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::connection::{SharedConnection, ThreadShare};
+use super::connection::{SharedConnection, State, ThreadShare};
 use super::writer;
 use crate::driver::clock::CachedClock;
 use crate::driver::drive::{Done, Driven, Input, Rest, Side, Transport};
@@ -44,7 +44,7 @@ const SHORT_READS: u32 = 4;
 const AT_ONCE: Option<Duration> = Some(Duration::ZERO);
 
 /// Serves a connection until it is over.
-pub(super) fn run(connection: &Arc<SharedConnection>) {
+pub(super) fn run(connection: &Arc<SharedConnection>, has_last_permit: bool) {
     let mut reader = ReadSide {
         connection,
         share: ThreadShare::of_reader(connection),
@@ -53,6 +53,8 @@ pub(super) fn run(connection: &Arc<SharedConnection>) {
         room_bytes: 0,
         short_reads: 0,
         patience: None,
+        has_last_permit,
+        admitted: 0,
     };
     let mut socket = ReaderSocket { connection, time_out: ReadTimeOut::default() };
     let reason = loop {
@@ -79,6 +81,11 @@ struct ReadSide<'a> {
     short_reads: u32,
     /// How long the next read may wait.
     patience: Option<Duration>,
+    /// Whether this thread was the last one that the server may have. While no other thread is free, it
+    /// holds no request.
+    has_last_permit: bool,
+    /// The serial of the last held request that may take this thread.
+    admitted: u64,
 }
 
 impl Side for ReadSide<'_> {
@@ -138,6 +145,10 @@ impl ReadSide<'_> {
         self.clock.read();
         let mut state = self.share.lock();
         if self.share.takes_mail && state.is_holding() {
+            if self.has_last_permit && !self.may_hold(&state) {
+                drop(state);
+                return self.refuse();
+            }
             if self.connection.watch(&mut state) {
                 let state = self.connection.wait_for_mail(state, &mut self.clock);
                 return self.share.keep(state);
@@ -176,15 +187,28 @@ impl ReadSide<'_> {
             shared.spawn(permit, move || writer::run(&connection)).ok()
         });
         if started.is_none() {
-            if let Some(count) = shared.stats.thread_refusals.add_and_report() {
-                log::warn!(
-                    "a stream or WebSocket was refused, because it needs a second thread and all `max_threads` ({}) are taken (refusal \
-                     {count})",
-                    shared.config.max_threads
-                );
-            }
-            self.connection.refuse(&self.clock);
+            self.refuse();
         }
+    }
+
+    /// Whether the request that is held may take this thread. Held requests leave one thread for others,
+    /// because another request may bring their answers.
+    #[cold]
+    fn may_hold(&mut self, state: &State) -> bool {
+        let serial = state.driven.session.serial().unwrap_or_default();
+        let is_new = std::mem::replace(&mut self.admitted, serial) != serial;
+        !is_new || !self.connection.shared.permits.are_all_taken()
+    }
+
+    fn refuse(&self) {
+        let shared = &self.connection.shared;
+        if let Some(count) = shared.stats.thread_refusals.add_and_report() {
+            log::warn!(
+                "a held request, stream or WebSocket was refused, because all `max_threads` ({}) are taken (refusal {count})",
+                shared.config.max_threads
+            );
+        }
+        self.connection.refuse(&self.clock);
     }
 }
 

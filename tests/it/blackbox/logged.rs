@@ -117,6 +117,6 @@ fn the_bound_on_threads_is_told() {
     assert_eq!(clients[0].answer_head().status, 200);
     clients[0].take_until(b"retry: ");
     let lines = READER.about_threads.lock().unwrap();
-    let refused = |line: &str| line.contains("needs a second thread and all `max_threads` (5) are taken");
+    let refused = |line: &str| line.contains("was refused, because all `max_threads` (5) are taken");
     assert!(lines.iter().any(|(_, line)| refused(line)), "{lines:?}");
 }

@@ -65,23 +65,32 @@ fn threads() {
     assert_eq!(lab.stats().accept_errors, 0);
 }
 
-/// A held request takes no second thread: as many are held as there are threads.
+/// A held request takes no second thread, and leaves the last thread for others.
 #[test]
 fn held_requests() {
-    let lab = Lab::with(IoModel::ThreadPerConnection, |config| config.max_threads = 2);
+    let lab = Lab::with(IoModel::ThreadPerConnection, |config| config.max_threads = 3);
     let mut clients = lab.connect_many(2);
     for _ in 0..3 {
         for client in &mut clients {
             client.get("/poll");
         }
         let all_held = lab.app.all_held(2);
-        assert_eq!((lab.stats().threads, lab.stats().thread_refusals), (2, 0));
+        let (stats, mut third) = (lab.stats(), lab.connect());
+        assert_eq!(stats.threads, 2);
+        let refused = third.fetch("/poll");
+        assert_eq!((refused.status, refused.field("Connection")), (503, Some("close")));
+        assert!(refused.field("Retry-After").is_some());
+        third.expect_end();
+        drop(lab.app.one_held());
+        assert_eq!(lab.stats().thread_refusals, stats.thread_refusals + 1);
+        assert_eq!(lab.connect().fetch("/hello").status, 200, "it does not wait for the held requests");
         for (n, held) in all_held.into_iter().enumerate() {
             held.release(Response::text(n.to_string()));
         }
         for client in &mut clients {
             assert_eq!(client.answer().status, 200);
         }
+        eventually("the thread of the last request is free", || lab.stats().threads == 2);
     }
 }
 
