@@ -1,7 +1,7 @@
-//! The count of one row, by valgrind's tool callgrind.
+//! The count of one load, by valgrind's tool callgrind.
 //!
 //! Owns how the server's process is started, and how many instructions an operation takes. Leaves the
-//! load to `rows`.
+//! loads to `rows` and `growth`.
 
 use std::error::Error;
 use std::fs;
@@ -12,7 +12,6 @@ use std::process::Command;
 use pushlab::IoModel;
 
 use crate::client::ServerProcess;
-use crate::rows::{Row, Running};
 use crate::server::MARK;
 
 /// Batches before the count: buffers, tables and the allocator's lists get their size.
@@ -37,11 +36,6 @@ pub(crate) trait Work {
     fn batch(&mut self, server: &mut ServerProcess) -> io::Result<usize>;
     /// What a batch costs beside its operations: the gate.
     fn empty_batch(&mut self, server: &mut ServerProcess) -> io::Result<()>;
-}
-
-/// The user-space instructions of the server for one operation of this row.
-pub(crate) fn count_row(row: &Row, number: usize, directory: &Path) -> Result<f64, Box<dyn Error>> {
-    count(row.model, row.batches, |server| Running::start(row, server), number, directory)
 }
 
 /// The user-space instructions of the server for one operation of a load. valgrind's files stay in
@@ -82,12 +76,12 @@ pub(crate) fn count<W: Work>(
     Ok((total(&all)? - total(&empty)?) / f64::from(u32::try_from(operations)?))
 }
 
-/// Does two batches without valgrind.
-pub(crate) fn rehearse(row: &Row) -> Result<(), Box<dyn Error>> {
+/// Does two batches of a load without valgrind.
+pub(crate) fn rehearse<W: Work>(model: IoModel, start: impl FnOnce(&mut ServerProcess) -> io::Result<W>) -> Result<(), Box<dyn Error>> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["--serve", &row.model.to_string()]);
+    command.args(["--serve", &model.to_string()]);
     let mut server = ServerProcess::start(command)?;
-    let mut load = Running::start(row, &server)?;
+    let mut load = start(&mut server)?;
     for _ in 0..2 {
         load.batch(&mut server)?;
     }

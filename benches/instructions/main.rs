@@ -30,7 +30,7 @@ use comfy_table::{CellAlignment, Table};
 use pushlab::IoModel;
 
 use baseline::{Baseline, Tools, Verdict};
-use rows::Row;
+use rows::{Row, Running};
 
 const HELP: &str = "\
 Counts the user-space instructions of the server for one operation, by valgrind, and compares them
@@ -121,7 +121,8 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
     }
     if options.action == Action::Rehearse {
         for row in &rows {
-            count::rehearse(row).map_err(|error| format!("{}, {}: {error}", row.model, row.name))?;
+            count::rehearse(row.model, |server| Running::start(row, server))
+                .map_err(|error| format!("{}, {}: {error}", row.model, row.name))?;
             println!("{}, {}: ok", row.model, row.name);
         }
         return Ok(ExitCode::SUCCESS);
@@ -134,7 +135,8 @@ fn compare(options: &Options, rows: &[Row]) -> Result<ExitCode, Box<dyn Error>> 
     let (here, baseline) = (Tools::here(count::valgrind()?), Baseline::read()?);
     let mut counts = Vec::with_capacity(rows.len());
     for (number, row) in rows.iter().enumerate() {
-        let count = count::count_row(row, number, Path::new(PROFILES)).map_err(|error| format!("{}, {}: {error}", row.model, row.name))?;
+        let count = count::count(row.model, row.batches, |server| Running::start(row, server), number, Path::new(PROFILES))
+            .map_err(|error| format!("{}, {}: {error}", row.model, row.name))?;
         counts.push((row.model, row.name, count));
     }
     println!("{}", table(&baseline, &here, &counts));

@@ -31,7 +31,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::Shared;
-use super::watch::Watched;
+use super::watched::Watched;
 use crate::driver::clock::CachedClock;
 use crate::driver::drive::{Done, Driven, Input, Rest, Side, Transport, drive};
 use crate::driver::mailbox::{Mail, Mailbox, Posted};

@@ -13,6 +13,7 @@ mod connection;
 mod end;
 mod reader;
 mod watch;
+mod watched;
 mod writer;
 
 use std::io;

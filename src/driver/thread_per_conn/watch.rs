@@ -1,81 +1,19 @@
 //! The watch over a connection from which no thread reads.
 //!
-//! Owns the registration of such a socket with the server's thread, and what that thread tells the
-//! connection: its peer has ended, or input has come. Leaves waiting to `reader`, and the sleep of
-//! the server's thread to the module above.
+//! Owns when such a socket is watched, and what the server's thread tells the connection: its peer has
+//! ended, or input has come. Leaves the registration to `watched`, waiting to `reader`, and the sleep
+//! of the server's thread to the module above.
 //!
 //! A reader does not read while its client has pipelined more than the server takes, and while a
 //! request is held and the reader itself waits for the answer. The second case is as frequent as
 //! requests are, so a watch costs two system calls and no descriptor.
 
-use std::io;
-use std::net::TcpStream;
-
-use mio::{Interest, Registry, Token};
+use mio::Token;
 
 use super::connection::{ReaderWaits, SharedConnection, State};
+use super::watched::Watched;
 use crate::driver::clock::CachedClock;
 use crate::session::PeerEnd;
-
-/// A socket that the system watches. [`end`](Self::end) must be called: the system watches the open
-/// socket, which the connection keeps open.
-pub(super) struct Watched(platform::Source);
-
-impl Watched {
-    fn begin(socket: &TcpStream, registry: &Registry, token: Token) -> io::Result<Self> {
-        platform::register(socket, registry, token, Interest::READABLE).map(Self)
-    }
-
-    fn end(self, registry: &Registry) {
-        // An error means that the system has ended the watch.
-        let _ = platform::deregister(self.0, registry);
-    }
-}
-
-/// Unix watches the descriptor that the connection has.
-#[cfg(unix)]
-mod platform {
-    use std::io;
-    use std::net::TcpStream;
-    use std::os::fd::{AsRawFd, RawFd};
-
-    use mio::event::Source as _;
-    use mio::unix::SourceFd;
-    use mio::{Interest, Registry, Token};
-
-    pub(super) type Source = RawFd;
-
-    pub(super) fn register(socket: &TcpStream, registry: &Registry, token: Token, interest: Interest) -> io::Result<Source> {
-        let descriptor = socket.as_raw_fd();
-        SourceFd(&descriptor).register(registry, token, interest)?;
-        Ok(descriptor)
-    }
-
-    pub(super) fn deregister(descriptor: Source, registry: &Registry) -> io::Result<()> {
-        SourceFd(&descriptor).deregister(registry)
-    }
-}
-
-/// Elsewhere, mio watches only sockets of its own, which are second descriptors.
-#[cfg(not(unix))]
-mod platform {
-    use std::io;
-    use std::net::TcpStream;
-
-    use mio::{Interest, Registry, Token};
-
-    pub(super) type Source = mio::net::TcpStream;
-
-    pub(super) fn register(socket: &TcpStream, registry: &Registry, token: Token, interest: Interest) -> io::Result<Source> {
-        let mut socket = mio::net::TcpStream::from_std(socket.try_clone()?);
-        registry.register(&mut socket, token, interest)?;
-        Ok(socket)
-    }
-
-    pub(super) fn deregister(mut socket: Source, registry: &Registry) -> io::Result<()> {
-        registry.deregister(&mut socket)
-    }
-}
 
 impl SharedConnection {
     /// Makes the server's thread watch the socket, because the reader does not read and will wait.

@@ -1,25 +1,15 @@
 //! The fields of a connection's last request.
 //!
-//! Owns the memory of the field lines that were validated last, and what was concluded from them. A
-//! client sends the same fields with each request, so the next head is compared and not parsed:
-//! with the fields of a browser, that takes 100 instructions in place of 4,000. Leaves the request
-//! line, which is parsed each time, and the fields that are not known to [`Head`].
+//! Owns the way of a driver to remember them. A client sends the same fields with each request, so
+//! the next head is compared and not parsed: with the fields of a browser, that takes 100
+//! instructions in place of 4,000. Leaves the memory to `remembered`, and to [`Head`] the request
+//! line, which is parsed each time, and fields that are not known.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 
 use super::super::ProtocolLimits;
-use super::facts::{Conclusions, Span};
 use super::head::Head;
-
-/// The longest field lines that are remembered, in bytes. A browser sends 400 to 900 bytes.
-const REMEMBERED_BYTES: usize = 1_024;
-
-/// After so many heads in a row with other fields, nothing is remembered: such a client sends a
-/// field that is new each time, and then a memory costs 250 instructions and saves none.
-const MISSED_MAX: u8 = 4;
-
-/// After so many heads in a row, the fields are remembered once more.
-const MISSED_AGAIN: u8 = 64;
+use super::remembered::Remembered;
 
 /// The field lines of the last request of one connection. A driver can keep them for some of its
 /// connections. They take 1 KiB at most.
@@ -55,32 +45,18 @@ const MISSED_AGAIN: u8 = 64;
 #[derive(Debug, Default)]
 pub struct KnownFields(RefCell<Remembered>);
 
-/// What is remembered. It is nothing if `section` is empty.
-#[derive(Debug, Default)]
-pub(super) struct Remembered {
-    /// The field lines and the blank line.
-    section: Vec<u8>,
-    /// The range of the host in `section`.
-    host: Span,
-    concluded: Option<Conclusions>,
-    /// The number of heads in a row whose fields were others.
-    missed: Cell<u8>,
-}
-
 impl KnownFields {
-    /// Forgets the fields, and keeps the memory for others.
+    /// Forgets the fields, and keeps the memory for another connection.
     #[inline]
     pub fn forget(&self) {
-        let known = &mut *self.0.borrow_mut();
-        known.section.clear();
-        known.missed.set(0);
+        self.0.borrow_mut().forget();
     }
 
-    /// As [`forget`](Self::forget), and the next fields count as others than the last ones. Call it
-    /// when a connection takes the place of another one that may come back.
+    /// As [`forget`](Self::forget), for a connection that takes the place of another one, which may come
+    /// back: the next fields count as others than the last ones.
     #[inline]
     pub fn miss(&self) {
-        self.0.borrow_mut().section.clear();
+        self.0.borrow_mut().miss();
     }
 
     /// Parses the head at the front of `input`, if its fields are the remembered ones. `None` means
@@ -94,40 +70,6 @@ impl KnownFields {
     /// Remembers the fields of a head, which were not known. Does not remember them if they are too
     /// long, or if the fields have been others each time.
     pub fn remember(&self, head: &Head<'_>) {
-        let known = &mut *self.0.borrow_mut();
-        known.section.clear();
-        let missed = known.missed.get() + 1;
-        known.missed.set(if missed < MISSED_AGAIN { missed } else { MISSED_MAX });
-        if MISSED_MAX < missed && missed < MISSED_AGAIN {
-            return;
-        }
-        let Some((section, concluded, host)) = head.section().filter(|(section, ..)| section.len() <= REMEMBERED_BYTES) else { return };
-        known.section.reserve_exact(section.len());
-        known.section.extend_from_slice(section);
-        (known.host, known.concluded) = (host, Some(concluded));
-    }
-}
-
-impl Remembered {
-    /// What was concluded from the fields, if `input` begins with them.
-    #[inline(always)]
-    pub(super) fn concluded_by(&self, input: &[u8]) -> Option<Conclusions> {
-        if !input.starts_with(&self.section) {
-            return None;
-        }
-        self.missed.set(0);
-        self.concluded
-    }
-
-    /// The length of the field lines with the blank line.
-    #[inline(always)]
-    pub(super) fn len(&self) -> usize {
-        self.section.len()
-    }
-
-    /// The range of the host in a head whose fields begin at `fields_at`.
-    #[inline]
-    pub(super) fn host(&self, fields_at: usize) -> Span {
-        self.host.moved(fields_at)
+        self.0.borrow_mut().take(|| head.section());
     }
 }

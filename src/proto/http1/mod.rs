@@ -15,6 +15,7 @@ pub mod framing;
 pub mod head;
 mod known;
 pub mod method;
+mod remembered;
 pub mod response;
 mod scan;
 mod syntax;

@@ -1,6 +1,6 @@
 //! The fields of a connection's last request.
 //!
-//! Covers: proto::http1::known
+//! Covers: proto::http1::known, proto::http1::remembered
 
 use std::time::Instant;
 
